@@ -1,0 +1,42 @@
+PYTHON ?= python3.11
+BIN := .venv/bin
+export LANGGRAPH_STRICT_MSGPACK := true
+export LANGSMITH_TRACING := false
+
+.PHONY: help setup test check format campaign lock clean
+.DEFAULT_GOAL := help
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## .venv from the hashed lock; .venv/bin/countersign exists after it
+
+.venv/ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) on the PATH; name yours: make setup PYTHON=python3" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: setup ## the tests that a change must pass
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: setup ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+campaign: setup ## the fault campaign: 2,000 crashes and every long property, about half an hour
+	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv
+	uv pip compile --quiet --python-version 3.11 --universal --group dev --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
+
+clean: ## remove what setup and the tools made; var/ stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

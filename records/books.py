@@ -1,0 +1,156 @@
+"""The books as one process sees them: a pool in its role, transactions of a tenant, queries by name."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, LiteralString, Self
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from refunds.ids import CustomerId, TenantId
+
+Row = Mapping[str, Any]
+
+REFUSED = "CS001"
+SEALED = "CS002"
+
+CONNECT_SECONDS = 10
+STATEMENT_SECONDS = 30
+"""No statement of the house takes a second; one that takes thirty holds somebody's lock."""
+
+
+class Refused(Exception):
+    """Postgres refused what must never happen; `reason` is a word of the contract or of the schema."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class BooksAway(Exception):
+    """The database cannot be reached or cannot take a write."""
+
+
+@cache
+def named_queries() -> dict[str, LiteralString]:
+    """Every statement the program can send, by name."""
+    queries: dict[str, LiteralString] = {}
+    for file in sorted((Path(__file__).parent / "sql/queries").glob("*.sql")):
+        parts = re.split(r"^-- (\w+) --\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            if name in queries:
+                raise ValueError(f"two queries are called {name}")
+            queries[name] = text.strip()
+    return queries
+
+
+class Page:
+    """One transaction of one tenant."""
+
+    def __init__(self, connection: AsyncConnection[DictRow]) -> None:
+        self.connection = connection
+
+    async def rows(self, query: str, /, **values: object) -> list[Row]:
+        """All rows of a named query; Refused where Postgres says no."""
+        try:
+            cursor = await self.connection.execute(named_queries()[query], values)
+            return list(await cursor.fetchall()) if cursor.description else []
+        except psycopg.Error as error:
+            raise explained(error) from error
+
+    async def row(self, query: str, /, **values: object) -> Row | None:
+        """The first row, or None."""
+        found = await self.rows(query, **values)
+        return found[0] if found else None
+
+
+def explained(error: psycopg.Error) -> Exception:
+    """The same error in the words of the house, or the error itself."""
+    match error.sqlstate:
+        case "CS001":
+            return Refused(error.diag.message_primary or "refused", error.diag.message_detail or "")
+        case "53100" | "53200" | "53300" | "57P01" | "57P02" | "57P03" | "25006" | None:
+            return BooksAway(str(error).splitlines()[0])
+        case _:
+            return error
+
+
+class Books:
+    """A pool of connections in one role."""
+
+    page: type[Page] = Page
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+        self.pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, size: int = 8) -> AsyncIterator[Self]:
+        """The books at a database URL; BooksAway where nobody answers."""
+        pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            connection_string(url),
+            kwargs={"row_factory": dict_row, "autocommit": True},
+            connection_class=AsyncConnection[DictRow],
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=CONNECT_SECONDS,
+            check=AsyncConnectionPool.check_connection,
+        )
+        try:
+            await pool.open(wait=True, timeout=CONNECT_SECONDS)
+        except PoolTimeout:
+            await pool.close()
+            raise BooksAway(await why_away(url)) from None
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close()
+
+    @asynccontextmanager
+    async def transaction(
+        self, tenant: TenantId | None = None, customer: CustomerId | None = None
+    ) -> AsyncIterator[Page]:
+        """One transaction that sees one tenant's rows, and of orders one customer's where one is named."""
+        try:
+            async with self.pool.connection() as connection, connection.transaction():
+                await connection.execute(
+                    "select set_config('books.tenant', %s, true), set_config('books.customer', %s, true)",
+                    (tenant or "", customer or ""),
+                )
+                yield self.page(connection)
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            if isinstance(error, psycopg.Error):
+                raise explained(error) from error
+            raise BooksAway(str(error)) from error
+
+    async def tenants(self) -> list[TenantId]:
+        """Every tenant, for work that goes over all of them one by one."""
+        async with self.transaction() as page:
+            return [TenantId(row["tenant"]) for row in await page.rows("list_tenants")]
+
+
+def connection_string(url: str) -> str:
+    """The URL with the house's limits and search path."""
+    return make_conninfo(
+        url,
+        connect_timeout=CONNECT_SECONDS,
+        options=f"-c search_path=books,jobs -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC",
+    )
+
+
+async def why_away(url: str) -> str:
+    """One line that says why a connection fails, without its password."""
+    try:
+        connection = await AsyncConnection.connect(connection_string(url))
+        await connection.close()
+    except psycopg.Error as error:
+        return str(error).strip().splitlines()[-1]
+    return "the database answers but the pool did not fill"

@@ -1,0 +1,140 @@
+"""Cases in the books: a ticket that came in, its bound thread, where it stands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast, get_args
+from uuid import UUID
+
+from records.books import Page, Row
+from refunds.canonical import canonical
+from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
+from refunds.ticket import Ticket
+from refunds.words import CaseStatus, Intent, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The row of a case; what the rest of the house works from, instead of state or arguments."""
+
+    tenant: TenantId
+    case_id: CaseId
+    thread_id: ThreadId
+    ticket_id: TicketId
+    ticket: Ticket
+    customer_id: CustomerId
+    order_id: OrderId | None
+    intent: Intent
+    bundle_version: str
+    route: Route
+    verdict: str
+    question_sha256: str
+    submitted_by: PersonId
+    received_at: datetime
+    release: str
+    graph_version: str
+
+    @classmethod
+    def of(cls, row: Row) -> "Case":
+        return cls(
+            tenant=TenantId(row["tenant"]),
+            case_id=CaseId(row["case_id"]),
+            thread_id=ThreadId(row["thread_id"]),
+            ticket_id=TicketId(row["ticket_id"]),
+            ticket=Ticket.parse(row["ticket"]),
+            customer_id=CustomerId(row["customer_id"]),
+            order_id=OrderId(row["order_id"]) if row["order_id"] else None,
+            intent=row["intent"],
+            bundle_version=row["bundle_version"],
+            route=row["route"],
+            verdict=row["verdict"],
+            question_sha256=row["question_sha256"],
+            submitted_by=PersonId(row["submitted_by"]),
+            received_at=row["received_at"],
+            release=row["release"],
+            graph_version=row["graph_version"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CaseState:
+    """The last event of a case."""
+
+    status: CaseStatus
+    reason: str
+    ended: bool
+
+
+async def open_case(
+    page: Page,
+    ticket: Ticket,
+    *,
+    case_id: CaseId,
+    thread_id: ThreadId,
+    verdict: str,
+    jti: str | None,
+    submitted_by: PersonId,
+    release: str,
+    graph_version: str,
+) -> bool:
+    """Insert a case; False where the ticket, the thread or the signature has one already."""
+    row = await page.row(
+        "insert_case",
+        tenant=ticket.tenant,
+        case_id=case_id,
+        thread_id=thread_id,
+        ticket_id=ticket.ticket_id,
+        ticket=canonical(ticket.to_json()),
+        ticket_sha256=ticket.body_sha256(),
+        question_sha256=ticket.question_sha256(),
+        customer_id=ticket.customer_id,
+        order_id=ticket.order_id,
+        intent=ticket.intent or "other",
+        bundle_version=ticket.bundle_version or "none",
+        route=ticket.route or "human_review_now",
+        verdict=verdict,
+        jti=jti,
+        submitted_by=submitted_by,
+        release=release,
+        graph_version=graph_version,
+    )
+    return row is not None
+
+
+async def case_by_id(page: Page, case_id: UUID) -> Case | None:
+    row = await page.row("case_by_id", case_id=case_id)
+    return Case.of(row) if row else None
+
+
+async def case_by_ticket(page: Page, ticket_id: str) -> Case | None:
+    row = await page.row("case_by_ticket", ticket_id=ticket_id)
+    return Case.of(row) if row else None
+
+
+async def thread_case(page: Page, thread_id: UUID) -> tuple[TenantId, CaseId] | None:
+    """Which case a thread is bound to; needs no tenant."""
+    row = await page.row("thread_case", thread_id=thread_id)
+    return (TenantId(row["tenant"]), CaseId(row["case_id"])) if row else None
+
+
+async def case_state(page: Page, case_id: CaseId) -> CaseState:
+    """Where a case stands now."""
+    row = await page.row("case_state", case_id=case_id)
+    if row is None:
+        raise LookupError(f"no events of case {case_id}")
+    if row["status"] not in get_args(CaseStatus):
+        raise ValueError(f"status {row['status']} is not of this program")
+    return CaseState(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
+
+
+async def write_event(page: Page, case_id: CaseId, status: CaseStatus, reason: str, *, ended: bool) -> bool:
+    """Write an end or a stop; False where the case had ended. Refused where the facts say otherwise."""
+    row = await page.row("insert_case_event", case_id=case_id, status=status, reason=reason, ended=ended)
+    return row is not None
+
+
+async def books_now(page: Page) -> datetime:
+    """The time of the books."""
+    row = await page.row("clock")
+    if row is None:
+        raise LookupError("no clock")
+    return cast("datetime", row["now"])

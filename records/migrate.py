@@ -1,0 +1,120 @@
+"""Migrations: numbered files, one transaction each under an advisory lock; an edited file is refused."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+from procrastinate.schema import SchemaManager
+from psycopg import Connection, sql
+
+from records.roles import LOGIN_ROLES, RolePasswords
+
+LOCK = 4_071_776_001
+"""Advisory lock of migrations; any number that nobody else uses."""
+
+
+class MigrationRefused(Exception):
+    """The schema of the database and the files of the program do not agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file."""
+
+    number: int
+    name: str
+    text: LiteralString
+    sha256: str
+
+
+def migrations() -> Iterator[Migration]:
+    """The files in order."""
+    folder = Path(__file__).parent / "sql/migrations"
+    for entry in sorted(folder.glob("*.sql")):
+        text = entry.read_text(encoding="utf-8")
+        number, _, _ = entry.name.partition("_")
+        yield Migration(int(number), entry.name, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def migrate(admin_url: str, passwords: RolePasswords | None = None) -> list[str]:
+    """Bring the books up to this program's schema; the names of what was applied.
+
+    `admin_url` is a superuser's or the database owner's. Raises MigrationRefused where a file was
+    edited after it was applied or the database is newer than the program.
+    """
+    applied: list[str] = []
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(%s)", (LOCK,))
+        connection.execute(
+            "create table if not exists public.countersign_migrations ("
+            " number integer primary key, name text not null, sha256 text not null,"
+            " applied_at timestamptz not null default now())"
+        )
+        done = {
+            number: (name, digest)
+            for number, name, digest in connection.execute(
+                "select number, name, sha256 from public.countersign_migrations"
+            ).fetchall()
+        }
+        known = list(migrations())
+        refuse_what_does_not_agree(known, done)
+        for migration in known:
+            if migration.number not in done:
+                with connection.transaction():
+                    connection.execute(migration.text)
+                    connection.execute("reset role")
+                    connection.execute(
+                        "insert into public.countersign_migrations (number, name, sha256) values (%s, %s, %s)",
+                        (migration.number, migration.name, migration.sha256),
+                    )
+                applied.append(migration.name)
+        install_jobs(connection)
+        if passwords is not None:
+            set_passwords(connection, passwords)
+    return applied
+
+
+def refuse_what_does_not_agree(known: list[Migration], done: dict[int, tuple[str, str]]) -> None:
+    """MigrationRefused for an edited file or a newer database."""
+    newest = known[-1].number
+    for number, (name, digest) in sorted(done.items()):
+        if number > newest:
+            raise MigrationRefused(
+                f"the database is newer than this program ({name}): run the newer release, or another database"
+            )
+        file = next((migration for migration in known if migration.number == number), None)
+        if file is None or file.sha256 != digest:
+            raise MigrationRefused(
+                f"{name} was edited after it was applied: restore the file and add a new migration"
+            )
+
+
+def schema_version() -> int:
+    """The number of the newest file."""
+    return max(migration.number for migration in migrations())
+
+
+def install_jobs(connection: Connection) -> None:
+    """The job queue's own schema, once, and the grants of those who ring and who listen."""
+    with connection.transaction():
+        found = connection.execute("select to_regclass('jobs.procrastinate_jobs')").fetchone()
+        if found is None or found[0] is None:
+            connection.execute("set local search_path = jobs")
+            connection.execute("set local role books_owner")
+            connection.execute(SchemaManager.get_schema())
+            connection.execute(
+                "grant usage on schema jobs to desk, graph, cashier;"
+                "grant select, insert, update, delete on all tables in schema jobs to desk, graph, cashier;"
+                "grant usage on all sequences in schema jobs to desk, graph, cashier"
+            )
+
+
+def set_passwords(connection: Connection, passwords: RolePasswords) -> None:
+    """Give each process's role its password."""
+    for role in LOGIN_ROLES:
+        connection.execute(
+            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(passwords[role]))
+        )

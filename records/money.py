@@ -1,0 +1,204 @@
+"""Money in the books: proposals, decisions and orders of money, each read into its type."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from records.books import Books, Page, Refused, Row
+from refunds.decision import Decision, Vote
+from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
+from refunds.money import Currency, Money
+from refunds.proposal import Proposal
+from refunds.refund import ApprovedRefund
+from refunds.words import RefundResult, RejectCode, SettlementOutcome, VoteWord
+
+_BLOCKED: dict[str, RefundResult] = {
+    "blocked:kill_switch": "blocked:kill_switch",
+    "blocked:expired": "blocked:expired",
+    "blocked:approval_mismatch": "blocked:approval_mismatch",
+    "blocked:not_approved": "blocked:not_approved",
+    "blocked:over_refund": "blocked:over_refund",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was learnt last of an order of money."""
+
+    outcome: SettlementOutcome
+    detail: str
+    provider_refund_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEnd:
+    """The proposal that counts in a case, the word on it and what became of its money."""
+
+    proposal: Proposal
+    digest: str
+    expires_at: datetime
+    past_deciding: bool
+    proposals: int
+    """How many the case has had."""
+
+    decision: Decision | None
+    past_paying: bool
+    ordered: bool
+    settled: Settled | None
+
+
+def decision_of_row(row: Row) -> Decision:
+    """The decision in a row of `decisions`."""
+    return Decision(
+        tenant=TenantId(row["tenant"]),
+        decision_id=DecisionId(row["decision_id"]),
+        case_id=CaseId(row["case_id"]),
+        thread_id=ThreadId(row["thread_id"]),
+        proposal_id=ProposalId(row["proposal_id"]),
+        digest=row["digest"],
+        kind=row["kind"],
+        word=row["word"],
+        payment_id=PaymentId(row["payment_id"]),
+        order_id=OrderId(row["order_id"]),
+        amount=Money(row["amount_minor"], Currency(row["currency"])),
+        decided_at=row["decided_at"],
+        execute_by=row["execute_by"],
+        code=row["code"],
+        revised_amount_minor=row["revised_amount_minor"],
+        instruction=row["instruction"],
+        decided_by=PersonId(row["decided_by"]),
+    )
+
+
+async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:
+    """The open end of a case's chain of proposals; None where nothing was proposed."""
+    row = await page.row("case_standing", case_id=case_id)
+    if row is None:
+        return None
+    decision = None
+    if row["decision_id"] is not None:
+        found = await page.row("decision_by_id", decision_id=row["decision_id"])
+        decision = decision_of_row(found) if found else None
+    return OpenEnd(
+        proposal=Proposal.of_json(json.loads(row["body"])),
+        digest=row["digest"],
+        expires_at=row["expires_at"],
+        past_deciding=row["past_deciding"],
+        proposals=row["proposals"],
+        decision=decision,
+        past_paying=row["past_paying"],
+        ordered=row["ordered"],
+        settled=Settled(row["outcome"], row["detail"], row["provider_refund_id"], row["settled_at"])
+        if row["outcome"]
+        else None,
+    )
+
+
+async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) -> bool:
+    """Insert a proposal; False where another one took its place in the chain."""
+    row = await page.row(
+        "insert_proposal",
+        tenant=proposal.tenant,
+        proposal_id=proposal.proposal_id,
+        case_id=proposal.case_id,
+        thread_id=proposal.thread_id,
+        digest=proposal.digest(),
+        body=proposal.body(),
+        kind=proposal.kind,
+        reason=proposal.reason,
+        payment_id=proposal.payment_id,
+        order_id=proposal.order_id,
+        amount_minor=proposal.amount.amount_minor,
+        currency=proposal.amount.currency,
+        release=proposal.release,
+        graph_version=proposal.graph_version,
+        supersedes=proposal.supersedes,
+        edited_by=proposal.edited_by,
+        edited_upward=proposal.edited_upward,
+        time_to_decide_hours=time_to_decide_hours,
+    )
+    return row is not None
+
+
+async def cast_vote(page: Page, vote: Vote, note: str | None) -> bool:
+    """Insert a vote; False where the person has voted on this proposal before."""
+    ballot = vote.ballot
+    row = await page.row(
+        "insert_vote",
+        tenant=ballot.tenant,
+        proposal_id=ballot.proposal_id,
+        person=ballot.person,
+        case_id=ballot.case_id,
+        thread_id=ballot.thread_id,
+        decision_id=ballot.decision_id,
+        word=ballot.word,
+        digest=ballot.digest,
+        kind=ballot.kind,
+        payment_id=ballot.payment_id,
+        order_id=ballot.order_id,
+        amount_minor=ballot.amount.amount_minor,
+        currency=ballot.amount.currency,
+        authority=ballot.authority,
+        kid=ballot.kid,
+        payload=vote.payload,
+        signature=vote.signature,
+        note=note,
+        decided_at=ballot.decided_at,
+        execute_by=ballot.execute_by,
+    )
+    return row is not None
+
+
+async def complete(
+    page: Page,
+    proposal_id: ProposalId,
+    person: PersonId,
+    word: VoteWord,
+    *,
+    code: RejectCode | None = None,
+    revised_amount_minor: int | None = None,
+    instruction: str | None = None,
+) -> Decision | None:
+    """The decision that this person's vote completes; None where more people must agree."""
+    if word == "approve":
+        enough = await page.row("votes_suffice", proposal_id=proposal_id)
+        if enough is None or not enough["enough"]:
+            return None
+    await page.rows(
+        "insert_decision",
+        proposal_id=proposal_id,
+        person=person,
+        code=code,
+        revised_amount_minor=revised_amount_minor,
+        instruction=instruction,
+    )
+    row = await page.row("decision_of", proposal_id=proposal_id)
+    return decision_of_row(row) if row else None
+
+
+async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId) -> RefundResult:
+    """Order an approved refund from the thread that asks for it: one insert, checked by Postgres.
+
+    A mismatch is told before a duplicate.
+    """
+    try:
+        async with books.transaction(refund.tenant) as page:
+            row = await page.row(
+                "insert_disbursement",
+                tenant=refund.tenant,
+                decision_id=refund.decision_id,
+                proposal_id=refund.proposal_id,
+                case_id=refund.case_id,
+                thread_id=thread_id,
+                digest=refund.digest,
+                payment_id=refund.payment_id,
+                order_id=refund.order_id,
+                amount_minor=refund.amount.amount_minor,
+                currency=refund.amount.currency,
+            )
+    except Refused as refused:
+        if refused.reason in _BLOCKED:
+            return _BLOCKED[refused.reason]
+        raise
+    return "refund_created" if row else "duplicate_ignored"

@@ -1,0 +1,101 @@
+-- Cases: what came in, where it stands, how it ended.
+
+-- clock --
+-- The time of the books.
+select books.clock() as now;
+
+-- thread_case --
+-- Which case a thread is bound to.
+select tenant, case_id from books.thread_case(%(thread_id)s);
+
+-- case_by_id --
+select * from cases where case_id = %(case_id)s;
+
+-- case_by_ticket --
+select * from cases where ticket_id = %(ticket_id)s;
+
+-- jti_used --
+-- Whether an intake signature has admitted a ticket before.
+select true as used from cases where jti = %(jti)s and verdict = 'verified';
+
+-- insert_case --
+-- A ticket becomes a case, once; no row where it already is one.
+insert into cases (
+  tenant, case_id, thread_id, ticket_id, ticket, ticket_sha256, question_sha256, customer_id, order_id, intent,
+  bundle_version, route, verdict, jti, submitted_by, release, graph_version
+) values (
+  %(tenant)s, %(case_id)s, %(thread_id)s, %(ticket_id)s, %(ticket)s, %(ticket_sha256)s, %(question_sha256)s,
+  %(customer_id)s, %(order_id)s, %(intent)s, %(bundle_version)s, %(route)s, %(verdict)s, %(jti)s, %(submitted_by)s,
+  %(release)s, %(graph_version)s
+)
+on conflict do nothing
+returning case_id;
+
+-- insert_case_event --
+-- An end, or a stop on the way, that the facts bear out; the number and the time are the books' own.
+insert into case_events (tenant, case_id, seq, status, reason, ended)
+values (tenant(), %(case_id)s, 1, %(status)s, %(reason)s, %(ended)s)
+on conflict do nothing
+returning seq;
+
+-- case_state --
+select status, reason, at, ended from case_state where case_id = %(case_id)s;
+
+-- case_timeline --
+select seq, status, reason, ended, at from case_events where case_id = %(case_id)s order by seq;
+
+-- case_standing --
+-- The open end of a case's chain, the word on it, and what became of its money: one row or none.
+select
+  p.body, p.digest, p.kind, p.expires_at, p.expires_at <= clock() as past_deciding,
+  (select count(*) from proposals n where n.case_id = p.case_id) as proposals,
+  d.decision_id, d.word, d.code, d.revised_amount_minor, d.instruction, d.decided_by, d.execute_by,
+  coalesce(d.execute_by <= clock(), false) as past_paying,
+  x.decision_id is not null as ordered,
+  s.outcome, s.detail, s.provider_refund_id, s.settled_at
+from proposals p
+left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
+left join disbursements x on x.tenant = p.tenant and x.decision_id = d.decision_id
+left join lateral (
+  select outcome, detail, provider_refund_id, settled_at from settlements s
+  where s.tenant = p.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
+) s on true
+where p.case_id = %(case_id)s
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id);
+
+-- standing_still --
+-- Cases for which the graph has something to do: never started, stopped on the way, decided, settled or expired.
+select c.case_id
+from cases c
+left join lateral (
+  select p.* from proposals p where p.tenant = c.tenant and p.case_id = c.case_id
+    and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+) p on true
+left join decisions d on d.tenant = c.tenant and d.proposal_id = p.proposal_id
+left join disbursements x on x.tenant = c.tenant and x.decision_id = d.decision_id
+left join lateral (
+  select s.outcome from settlements s where s.tenant = c.tenant and s.decision_id = d.decision_id
+  order by s.seq desc limit 1
+) s on true
+where not exists (select from case_events e where e.tenant = c.tenant and e.case_id = c.case_id and e.ended)
+  and (
+    p.proposal_id is null
+    or (d.word is null and p.expires_at <= clock())
+    or (d.word is not null and x.decision_id is null and not (d.word = 'approve' and p.kind = 'refund' and kill_switch(c.tenant)))
+    or s.outcome in ('succeeded', 'failed', 'refused')
+  )
+order by c.received_at
+limit %(most)s;
+
+-- list_cases --
+-- The queue: what waits for a person first, then the newest.
+select
+  c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
+  p.kind, p.amount_minor, p.currency, p.expires_at
+from cases c
+join case_state s on s.tenant = c.tenant and s.case_id = c.case_id
+left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+where %(every)s or s.status in ('needs_human', 'bypassed', 'blocked')
+order by (s.status = 'needs_human') desc, c.received_at
+limit %(most)s;

@@ -1,0 +1,143 @@
+-- Money: proposals, votes, decisions, orders of money, sends, settlements.
+
+-- insert_proposal --
+insert into proposals (
+  tenant, proposal_id, case_id, thread_id, digest, body, kind, reason, payment_id, order_id, amount_minor, currency,
+  release, graph_version, supersedes, edited_by, edited_upward, expires_at
+) values (
+  %(tenant)s, %(proposal_id)s, %(case_id)s, %(thread_id)s, %(digest)s, %(body)s, %(kind)s, %(reason)s, %(payment_id)s,
+  %(order_id)s, %(amount_minor)s, %(currency)s, %(release)s, %(graph_version)s, %(supersedes)s, %(edited_by)s,
+  %(edited_upward)s, clock() + make_interval(hours => %(time_to_decide_hours)s)
+)
+on conflict do nothing
+returning proposal_id;
+
+-- proposal_by_id --
+select * from proposals where proposal_id = %(proposal_id)s;
+
+-- insert_vote --
+insert into votes (
+  tenant, proposal_id, person, case_id, thread_id, decision_id, word, digest, kind, payment_id, order_id, amount_minor,
+  currency, authority, kid, payload, signature, note, decided_at, execute_by
+) values (
+  %(tenant)s, %(proposal_id)s, %(person)s, %(case_id)s, %(thread_id)s, %(decision_id)s, %(word)s, %(digest)s, %(kind)s,
+  %(payment_id)s, %(order_id)s, %(amount_minor)s, %(currency)s, %(authority)s, %(kid)s, %(payload)s, %(signature)s,
+  %(note)s, %(decided_at)s, %(execute_by)s
+)
+on conflict do nothing
+returning person;
+
+-- votes_suffice --
+select votes_suffice(tenant(), %(proposal_id)s) as enough;
+
+-- votes_of --
+-- Every vote on a proposal, in the order they were cast.
+select * from votes where proposal_id = %(proposal_id)s order by decided_at, person;
+
+-- insert_decision --
+-- The word on a proposal, with the limit that its votes agree on.
+insert into decisions (
+  tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency,
+  code, revised_amount_minor, instruction, decided_by, decided_at, execute_by
+)
+select
+  v.tenant, v.decision_id, v.proposal_id, v.case_id, v.thread_id, v.word, v.digest, v.kind, v.payment_id, v.order_id,
+  v.amount_minor, v.currency, %(code)s, %(revised_amount_minor)s, %(instruction)s, v.person, v.decided_at,
+  (select min(o.execute_by) from votes o where o.tenant = v.tenant and o.proposal_id = v.proposal_id and o.word = v.word)
+from votes v
+where v.proposal_id = %(proposal_id)s and v.person = %(person)s
+returning decision_id;
+
+-- decision_by_id --
+select * from decisions where decision_id = %(decision_id)s;
+
+-- decision_of --
+-- The decision on a proposal, with who cast the completing vote.
+select * from decisions where proposal_id = %(proposal_id)s;
+
+-- insert_disbursement --
+-- The order of money: consumes the decision; no row where it was consumed before.
+insert into disbursements (
+  tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency
+) values (
+  %(tenant)s, %(decision_id)s, %(proposal_id)s, %(case_id)s, %(thread_id)s, 'approve', %(digest)s, 'refund',
+  %(payment_id)s, %(order_id)s, %(amount_minor)s, %(currency)s
+)
+on conflict (tenant, decision_id) do nothing
+returning decision_id;
+
+-- unsettled --
+-- Orders of money that the till has not seen the end of, the oldest first.
+select d.decision_id
+from disbursements d
+left join lateral (
+  select s.outcome from settlements s where s.tenant = d.tenant and s.decision_id = d.decision_id
+  order by s.seq desc limit 1
+) s on true
+where coalesce(s.outcome, 'pending') = 'pending'
+order by d.ordered_at
+limit %(most)s;
+
+-- recently_succeeded --
+-- What the provider may still take back: settled within the days in which it tells of late failures.
+select d.decision_id
+from disbursements d
+join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+where s.outcome = 'succeeded' and s.settled_at > clock() - make_interval(days => %(days)s)
+order by s.settled_at
+limit %(most)s;
+
+-- disbursement --
+-- An order of money with its decision, its case's thread and the text of its proposal.
+select
+  d.*, p.body, x.execute_by, c.thread_id as case_thread_id, x.word as decision_word, x.digest as decision_digest,
+  x.amount_minor as decision_amount_minor, x.currency as decision_currency, x.payment_id as decision_payment_id,
+  x.order_id as decision_order_id, x.execute_by <= clock() as past_paying, clock() as now,
+  kill_switch(d.tenant) as killed
+from disbursements d
+join decisions x on x.tenant = d.tenant and x.decision_id = d.decision_id
+join proposals p on p.tenant = d.tenant and p.proposal_id = d.proposal_id
+join cases c on c.tenant = d.tenant and c.case_id = d.case_id
+where d.decision_id = %(decision_id)s;
+
+-- sends_of --
+select attempt, epoch, key, sent_at, clock() - sent_at as age from sends
+where decision_id = %(decision_id)s order by attempt;
+
+-- settlements_of --
+select seq, outcome, provider_refund_id, detail, settled_at from settlements
+where decision_id = %(decision_id)s order by seq;
+
+-- insert_send --
+insert into sends (tenant, decision_id, attempt, epoch, key)
+values (tenant(), %(decision_id)s, %(attempt)s, %(epoch)s, %(key)s)
+returning sent_at;
+
+-- insert_settlement --
+insert into settlements (tenant, decision_id, seq, outcome, provider_refund_id, detail)
+values (tenant(), %(decision_id)s, %(seq)s, %(outcome)s, %(provider_refund_id)s, %(detail)s)
+returning settled_at;
+
+-- payment --
+select payment_id, order_id, amount_minor, currency, refunded_before_minor from payments where payment_id = %(payment_id)s;
+
+-- ordered_of_payment --
+-- What we ordered back of a payment and did not see fail.
+select d.decision_id, d.amount_minor, s.outcome, s.provider_refund_id
+from disbursements d
+left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+where d.payment_id = %(payment_id)s and coalesce(s.outcome, 'pending') not in ('failed', 'refused');
+
+-- ledger --
+-- Every order of money with its sends and its last settlement.
+select
+  d.decision_id, d.case_id, d.order_id, d.payment_id, d.amount_minor, d.currency, d.ordered_at,
+  (select count(*) from sends n where n.tenant = d.tenant and n.decision_id = d.decision_id) as sends,
+  (select n.key from sends n where n.tenant = d.tenant and n.decision_id = d.decision_id order by attempt desc limit 1) as key,
+  s.outcome, s.provider_refund_id, s.detail, s.settled_at,
+  (select string_agg(v.person, ', ' order by v.decided_at) from votes v
+   where v.tenant = d.tenant and v.proposal_id = d.proposal_id and v.word = 'approve') as approved_by
+from disbursements d
+left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+order by d.ordered_at
+limit %(most)s;

@@ -1,0 +1,44 @@
+-- The trace, the audit and the job queue.
+
+-- next_run --
+select coalesce(max(run), 0) + 1 as run from trace_events where case_id = %(case_id)s;
+
+-- insert_trace_event --
+insert into trace_events (
+  tenant, case_id, run, step, action, args, checked_args, result, result_sha256, tokens, latency_ms, cost_micros,
+  for_customer
+) values (
+  tenant(), %(case_id)s, %(run)s, %(step)s, %(action)s, %(args)s, %(checked_args)s, %(result)s, %(result_sha256)s,
+  %(tokens)s, %(latency_ms)s, %(cost_micros)s, %(for_customer)s
+);
+
+-- trace_of --
+select run, step, action, args, checked_args, result, result_sha256, tokens, latency_ms, cost_micros, for_customer, at
+from trace_events where case_id = %(case_id)s order by run, step;
+
+-- heads --
+-- The last event of every chain.
+select distinct on (tenant, chain) tenant, chain, seq, hash from audit_events order by tenant, chain, seq desc;
+
+-- last_anchor --
+select anchor_no, payload, signature, hash, previous from anchors order by anchor_no desc limit 1;
+
+-- all_anchors --
+select anchor_no, payload, signature, hash, previous from anchors order by anchor_no;
+
+-- insert_anchor --
+insert into anchors (anchor_no, payload, signature, hash, previous)
+values (%(anchor_no)s, %(payload)s, %(signature)s, %(hash)s, %(previous)s)
+on conflict do nothing
+returning anchor_no;
+
+-- audit_of_tenant --
+select chain, seq, subject, subject_key, row_sha256, actor,
+  to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, previous, hash
+from audit_events order by chain, seq;
+
+-- defer_job --
+-- Ring: a job in the same transaction as the row that needs it. No queueing lock: it would abort this transaction.
+select procrastinate_defer_jobs_v1(array[
+  row('graph', %(task)s, 0, %(lock)s, null, %(args)s::jsonb, null)::procrastinate_job_to_defer_v1
+]) as ids;

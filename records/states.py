@@ -1,0 +1,60 @@
+"""The state of the contract, rebuilt from the books alone."""
+
+from records.books import Page
+from records.cases import Case, case_state
+from records.money import open_end
+from records.traces import read_trace
+from refunds.trace import TraceEvent
+from refunds.words import CaseStatus, RefundResult
+
+State = dict[str, object]
+
+_ORDERED: RefundResult = "refund_created"
+
+
+async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
+    """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
+    now = await case_state(page, case.case_id)
+    end = await open_end(page, case.case_id)
+    trace = await read_trace(page, case.case_id)
+    state: State = {
+        "status": now.status,
+        "reason": now.reason,
+        "case_id": str(case.case_id),
+        "draft": None,
+        "citations": [],
+        "proposal": None,
+        "trace": [event.to_json() for event in trace],
+        "refund": None,
+    }
+    if end is not None:
+        proposal = end.proposal
+        state["draft"] = proposal.draft or None
+        state["citations"] = list(dict.fromkeys(citation.citation_id for citation in proposal.citations))
+        state["proposal"] = {
+            "id": str(proposal.proposal_id),
+            "digest": end.digest,
+            "kind": proposal.kind,
+            "reason": proposal.reason,
+            "amount_minor": proposal.amount.amount_minor,
+            "currency": proposal.amount.currency,
+            "order_id": proposal.order_id or None,
+            "payment_id": proposal.payment_id or None,
+            "citations": [citation.to_json() for citation in proposal.citations],
+            "rule": proposal.rule or None,
+            "expires_at": end.expires_at.isoformat(),
+        }
+        state["refund"] = refund_of(now.status, now.reason, end.ordered, state["proposal"])
+    return state, trace
+
+
+def refund_of(status: CaseStatus, reason: str, ordered: bool, proposal: object) -> State | None:  # noqa: FBT001
+    """What became of the money: the result of the contract with the amount that was signed."""
+    blocked = reason if reason.startswith("blocked:") else None
+    if not (ordered or blocked) or not isinstance(proposal, dict) or status == "needs_human":
+        return None
+    return {
+        "result": _ORDERED if ordered else blocked,
+        "amount_minor": proposal["amount_minor"],
+        "currency": proposal["currency"],
+    }

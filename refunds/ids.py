@@ -1,0 +1,35 @@
+"""Names of things. Each is a distinct type, so that one cannot stand where another is meant."""
+
+from typing import NewType
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+TenantId = NewType("TenantId", str)
+"""A shop. Every row of the books belongs to one."""
+
+TicketId = NewType("TicketId", str)
+"""What the helpdesk calls the ticket; unique within a tenant."""
+
+CaseId = NewType("CaseId", UUID)
+"""Our name for a ticket that came in; one ticket, one case."""
+
+ThreadId = NewType("ThreadId", UUID)
+"""The LangGraph thread that a case is bound to; one case, one thread."""
+
+ProposalId = NewType("ProposalId", UUID)
+"""What a person is asked to countersign."""
+
+DecisionId = NewType("DecisionId", UUID)
+"""The decision on one proposal; follows from the proposal, so that two voters sign the same one."""
+
+CustomerId = NewType("CustomerId", str)
+OrderId = NewType("OrderId", str)
+PaymentId = NewType("PaymentId", str)
+"""The provider's own name of the payment that a refund goes back to."""
+
+PersonId = NewType("PersonId", str)
+Sku = NewType("Sku", str)
+
+
+def decision_of(proposal_id: ProposalId) -> DecisionId:
+    """The one decision that a proposal can have."""
+    return DecisionId(uuid5(NAMESPACE_URL, f"countersign:decision:{proposal_id}"))

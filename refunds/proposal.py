@@ -1,0 +1,127 @@
+"""The proposal: what a person is asked to countersign, word for word, and its digest."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from refunds.canonical import canonical, sha256
+from refunds.evidence import Citation
+from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
+from refunds.money import NOTHING, Currency, Money
+from refunds.words import ProposalKind
+
+DRAFT_LIMIT = 6_000
+"""Characters of a reply; a reviewer reads it whole before countersigning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One thing to decide: a refund with its reply, a reply alone, or a hand-over.
+
+    A refund names its order, its payment and an amount above zero. The other two name neither: the
+    order and payment are empty texts and the amount is zero of no currency, because a NULL would
+    open the keys that chain a proposal to its decision and its disbursement.
+    """
+
+    tenant: TenantId
+    proposal_id: ProposalId
+    case_id: CaseId
+    thread_id: ThreadId
+    kind: ProposalKind
+    reason: str
+    order_id: OrderId
+    payment_id: PaymentId
+    amount: Money
+    draft: str
+    citations: tuple[Citation, ...]
+    rule: str
+    """The refund clause that decided, as `change-of-mind`; empty where none did."""
+
+    release: str
+    """The release that the case is bound to."""
+
+    graph_version: str
+    supersedes: ProposalId | None = None
+    edited_by: PersonId | None = None
+    edited_upward: bool = False
+    """A person raised the amount; that person cannot approve it."""
+
+    def __post_init__(self) -> None:
+        money = self.kind == "refund"
+        if money != (self.amount.amount_minor > 0):
+            raise ValueError("a refund has an amount above zero and nothing else has one")
+        if money != bool(self.order_id and self.payment_id):
+            raise ValueError("a refund names its order and its payment and nothing else does")
+        if self.edited_upward and self.edited_by is None:
+            raise ValueError("an edit has a person")
+        if len(self.draft) > DRAFT_LIMIT:
+            raise ValueError(f"a draft has at most {DRAFT_LIMIT} characters")
+        if any(ord(letter) < 32 and letter != "\n" for letter in self.draft):
+            raise ValueError("a draft has no control characters")
+
+    def body(self) -> str:
+        """The canonical JSON that the digest is taken over and the books keep."""
+        return canonical(
+            {
+                "tenant": self.tenant,
+                "proposal_id": str(self.proposal_id),
+                "case_id": str(self.case_id),
+                "thread_id": str(self.thread_id),
+                "kind": self.kind,
+                "reason": self.reason,
+                "order_id": self.order_id,
+                "payment_id": self.payment_id,
+                "amount_minor": self.amount.amount_minor,
+                "currency": self.amount.currency,
+                "draft": self.draft,
+                "citations": [citation.to_json() for citation in self.citations],
+                "rule": self.rule,
+                "release": self.release,
+                "graph_version": self.graph_version,
+                "supersedes": str(self.supersedes) if self.supersedes else None,
+                "edited_by": self.edited_by,
+                "edited_upward": self.edited_upward,
+            }
+        )
+
+    def digest(self) -> str:
+        """SHA-256 over the body."""
+        return sha256(self.body())
+
+    @classmethod
+    def of_json(cls, value: dict[str, object]) -> "Proposal":
+        """The proposal in a parsed body; KeyError or ValueError where it is not one."""
+        citations = value["citations"]
+        if not isinstance(citations, list):
+            raise TypeError("citations: not a list")
+        amount = Money(int(str(value["amount_minor"])), Currency(str(value["currency"])))
+        kind: ProposalKind
+        match value["kind"]:
+            case "refund" | "reply" | "handoff" as known:
+                kind = known
+            case other:
+                raise ValueError(f"kind: {other}")
+        return cls(
+            tenant=TenantId(str(value["tenant"])),
+            proposal_id=ProposalId(UUID(str(value["proposal_id"]))),
+            case_id=CaseId(UUID(str(value["case_id"]))),
+            thread_id=ThreadId(UUID(str(value["thread_id"]))),
+            kind=kind,
+            reason=str(value["reason"]),
+            order_id=OrderId(str(value["order_id"])),
+            payment_id=PaymentId(str(value["payment_id"])),
+            amount=amount,
+            draft=str(value["draft"]),
+            citations=tuple(Citation.of_json(citation) for citation in citations),
+            rule=str(value["rule"]),
+            release=str(value["release"]),
+            graph_version=str(value["graph_version"]),
+            supersedes=ProposalId(UUID(str(value["supersedes"]))) if value["supersedes"] else None,
+            edited_by=PersonId(str(value["edited_by"])) if value["edited_by"] else None,
+            edited_upward=value["edited_upward"] is True,
+        )
+
+    def without_money(self) -> "Proposal":
+        """The same reply with no refund."""
+        return replace(
+            self, kind="reply", order_id=OrderId(""), payment_id=PaymentId(""), amount=NOTHING, rule=self.rule
+        )

@@ -1,0 +1,104 @@
+"""The ticket as it comes in, and the one reading of it. Text in it is data, whatever it says."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from refunds.canonical import digest
+from refunds.words import Intent, Route
+
+QUESTION_LIMIT = 8_000
+"""Characters; longer than any ticket a person writes, short enough to read before deciding."""
+
+ITEM_LIMIT = 100
+LINE_LIMIT_BYTES = 256_000
+"""A line of JSONL above this is refused before it is parsed."""
+
+# No white space and no control characters: an identifier is shown, logged and compared.
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+
+
+class BadTicket(ValueError):
+    """A ticket breaks the contract; the message names the field."""
+
+
+class Ticket(BaseModel):
+    """A ticket with its intake; `bundle_version`, `route` and `intake` are absent on a raw one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    ticket_id: Identifier
+    tenant: Identifier
+    customer_id: Identifier
+    order_id: Identifier | None = None
+    question: Annotated[str, StringConstraints(min_length=1, max_length=QUESTION_LIMIT)] = Field(
+        validation_alias=AliasChoices("question", "text")
+    )
+    intent: Intent | None = None
+    items: tuple[Identifier, ...] | None = Field(default=None, max_length=ITEM_LIMIT)
+    bundle_version: Identifier | None = None
+    route: Route | None = None
+    intake: Annotated[str, StringConstraints(max_length=8_192)] | None = None
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """The ticket in a parsed JSON value; BadTicket with the field's name where it breaks the contract."""
+        if not isinstance(value, Mapping):
+            raise BadTicket("ticket: not a JSON object")
+        if "question" in value and "text" in value:
+            raise BadTicket("text: given beside question")
+        fields = dict(value)
+        if isinstance(fields.get("items"), list):
+            fields["items"] = tuple(fields["items"])
+        try:
+            ticket = cls.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "ticket"
+            raise BadTicket(f"{field}: {first['msg'].lower()}") from None
+        if not ticket.question.strip():
+            raise BadTicket("question: empty")
+        return ticket
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """The ticket in one line of JSON; BadTicket where it is not one."""
+        if len(line.encode("utf-8", "surrogatepass")) > LINE_LIMIT_BYTES:
+            raise BadTicket(f"ticket: longer than {LINE_LIMIT_BYTES} bytes")
+        try:
+            value = json.loads(line, object_pairs_hook=_no_duplicate_keys)
+        except RecursionError:
+            raise BadTicket("ticket: nested too deeply") from None
+        except json.JSONDecodeError as error:
+            raise BadTicket(f"ticket: not JSON ({error.msg} at column {error.colno})") from None
+        return cls.read(value)
+
+    def body(self) -> dict[str, object]:
+        """Everything but the signature, as JSON: what the intake's SHA-256 is taken over."""
+        return self.model_dump(mode="json", exclude={"intake"}, exclude_none=True)
+
+    def body_sha256(self) -> str:
+        """SHA-256 over the canonical JSON of the body."""
+        return digest(self.body())
+
+    def question_sha256(self) -> str:
+        """Names what was asked, whichever bundle classified it: an altered repeat differs here."""
+        asked = self.body()
+        for classified in ("bundle_version", "route", "intent"):
+            asked.pop(classified, None)
+        return digest(asked)
+
+    def to_json(self) -> dict[str, object]:
+        """The whole ticket as JSON, absent fields left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _no_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise BadTicket(f"{key}: given twice")
+        fields[key] = value
+    return fields

@@ -1,0 +1,120 @@
+"""The closed sets: one vocabulary a decision, used by Python, SQL, the API and the page.
+
+Each set that Postgres stores is an enum of the same name there; a law compares the two.
+"""
+
+from typing import Literal, get_args
+
+Intent = Literal["policy_question", "refund_request", "order_question", "account_access", "other"]
+Route = Literal["guarded_agent", "human_review_now"]
+IntakeVerdict = Literal["verified", "unsigned_intake", "expired_intake", "replayed_intake", "wrong_tenant"]
+
+BypassReason = Literal[
+    "stale_intake_bundle",
+    "classifier_human_review",
+    "unsigned_intake",
+    "expired_intake",
+    "replayed_intake",
+    "wrong_tenant",
+    "duplicate_ticket",
+    "kill_switch",
+    "release_held",
+]
+
+Action = Literal[
+    "get_policy_evidence", "lookup_order", "draft_reply", "request_human_approval", "issue_refund"
+]
+
+BlockReason = Literal[
+    "invalid_decision",
+    "invalid_action",
+    "forbidden_action",
+    "invalid_arguments",
+    "missing_arguments",
+    "unexpected_arguments",
+    "invalid_argument_types",
+    "invalid_state_transition",
+]
+
+# Why a case waits for a person; a planner may add a reason of its own.
+HandoffReason = Literal[
+    "draft_ready_for_review",
+    "no_approved_evidence",
+    "missing_order",
+    "step_budget_exhausted",
+    "token_budget_exhausted",
+    "latency_budget_exhausted",
+    "cost_budget_exhausted",
+    "loop_detected",
+    "model_unavailable",
+    "tool_unavailable",
+    "approval_lapsed",
+    "draft_failed_checks",
+]
+
+# `received` stands only in the books: the case is there and no pause has been reached yet.
+CaseStatus = Literal[
+    "received",
+    "bypassed",
+    "blocked",
+    "needs_human",
+    "approved",
+    "refund_pending",
+    "refunded",
+    "replied",
+    "rejected",
+    "expired",
+    "refund_failed",
+    "closed_by_human",
+]
+
+ProposalKind = Literal["refund", "reply", "handoff"]
+VoteWord = Literal["approve", "reject", "revise"]
+Authority = Literal["reviewer", "specialist"]
+Role = Literal["reviewer", "specialist", "operator", "auditor", "service"]
+Audience = Literal["desk", "server"]
+
+RejectCode = Literal[
+    "not_eligible",
+    "outside_window",
+    "wrong_order",
+    "insufficient_evidence",
+    "suspected_abuse",
+    "already_refunded",
+    "wording",
+    "other",
+]
+
+# What the till learnt of a disbursement. `refused` means that nothing was ever sent.
+SettlementOutcome = Literal["pending", "succeeded", "failed", "refused", "needs_person"]
+
+RefundResult = Literal[
+    "refund_created",
+    "duplicate_ignored",
+    "blocked:kill_switch",
+    "blocked:expired",
+    "blocked:approval_mismatch",
+    "blocked:not_approved",
+    "blocked:over_refund",
+]
+
+DocumentStatus = Literal["draft", "approved", "withdrawn", "private"]
+OrderStatus = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
+Budget = Literal["steps", "tokens", "latency", "cost"]
+
+POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
+    "intent": get_args(Intent),
+    "route": get_args(Route),
+    "intake_verdict": get_args(IntakeVerdict),
+    "case_status": get_args(CaseStatus),
+    "proposal_kind": get_args(ProposalKind),
+    "vote_word": get_args(VoteWord),
+    "authority": get_args(Authority),
+    "person_role": get_args(Role),
+    "audience": get_args(Audience),
+    "reject_code": get_args(RejectCode),
+    "settlement_outcome": get_args(SettlementOutcome),
+    "document_status": get_args(DocumentStatus),
+    "order_status": get_args(OrderStatus),
+}
+"""Name of each Postgres enum of the schema `books`, with its labels in order."""
