@@ -1,5 +1,6 @@
 """The books as one process sees them: a pool in its role, transactions of a tenant, queries by name."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -89,6 +90,7 @@ class Books:
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
         self.pool = pool
+        self._lock_seats = asyncio.Semaphore(max(1, pool.max_size // 2))
 
     @classmethod
     @asynccontextmanager
@@ -130,6 +132,29 @@ class Books:
             if isinstance(error, psycopg.Error):
                 raise explained(error) from error
             raise BooksAway(str(error)) from error
+
+    @asynccontextmanager
+    async def alone(self, space: int, name: str) -> AsyncIterator[bool]:
+        """Hold a session's advisory lock for as long as the block takes; False where another has it.
+
+        The lock sits on a connection of its own, so at most half of the pool may hold one: the other
+        half does the work that the locks are held for.
+        """
+        async with self._lock_seats, self.pool.connection() as connection:
+            cursor = await connection.execute(
+                "select pg_try_advisory_lock(%s, hashtext(%s)) as mine", (space, name)
+            )
+            row = await cursor.fetchone()
+            mine = bool(row and row["mine"])
+            try:
+                yield mine
+            finally:
+                if mine:
+                    try:
+                        await connection.execute("select pg_advisory_unlock(%s, hashtext(%s))", (space, name))
+                    except BaseException:
+                        await connection.close()  # the session ends, and its lock with it
+                        raise
 
     async def tenants(self) -> list[TenantId]:
         """Every tenant, for work that goes over all of them one by one."""

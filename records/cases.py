@@ -9,7 +9,7 @@ from records.books import Page, Row
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
 from refunds.ticket import Ticket
-from refunds.words import CaseStatus, Intent, Route
+from refunds.words import CaseStatus, IntakeVerdict, Intent, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Case:
     intent: Intent
     bundle_version: str
     route: Route
-    verdict: str
+    verdict: IntakeVerdict
     question_sha256: str
     submitted_by: PersonId
     received_at: datetime

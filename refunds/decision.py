@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
 
 from refunds.canonical import canonical
 from refunds.ids import (
@@ -108,8 +107,3 @@ class Decision:
     instruction: str | None
     decided_by: PersonId
     """Who cast the completing vote."""
-
-
-def uuid(value: object) -> UUID:
-    """A UUID from a row or a text."""
-    return value if isinstance(value, UUID) else UUID(str(value))

@@ -26,6 +26,10 @@ OrderId = NewType("OrderId", str)
 PaymentId = NewType("PaymentId", str)
 """The provider's own name of the payment that a refund goes back to."""
 
+NO_ORDER = OrderId("")
+NO_PAYMENT = PaymentId("")
+"""What a reply or a hand-over names instead: never NULL, because a NULL would open a key."""
+
 PersonId = NewType("PersonId", str)
 Sku = NewType("Sku", str)
 

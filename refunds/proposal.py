@@ -1,12 +1,12 @@
 """The proposal: what a person is asked to countersign, word for word, and its digest."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
 from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
-from refunds.money import NOTHING, Currency, Money
+from refunds.money import Currency, Money
 from refunds.words import ProposalKind
 
 DRAFT_LIMIT = 6_000
@@ -118,10 +118,4 @@ class Proposal:
             supersedes=ProposalId(UUID(str(value["supersedes"]))) if value["supersedes"] else None,
             edited_by=PersonId(str(value["edited_by"])) if value["edited_by"] else None,
             edited_upward=value["edited_upward"] is True,
-        )
-
-    def without_money(self) -> "Proposal":
-        """The same reply with no refund."""
-        return replace(
-            self, kind="reply", order_id=OrderId(""), payment_id=PaymentId(""), amount=NOTHING, rule=self.rule
         )

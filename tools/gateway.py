@@ -63,10 +63,8 @@ class ToolResult:
     evidence: Evidence | None = None
     order: OrderFacts | None = None
 
-    @property
-    def loops(self) -> bool:
-        """The same was asked too often: the run ends here."""
-        return self.event.result == "loop_detected" and self.event.result_sha256 == ""
+    ends_run: bool = False
+    """The same was asked too often: the run goes to a person."""
 
 
 async def context_of(page: Page, case: Case) -> ToolContext:
@@ -105,8 +103,8 @@ class Gateway:
             return ToolResult(event)
         same = [row for row in before if row.action == action and row.checked_args == checked]
         if same:
-            stored = same[0].result_sha256 if len(same) < REPEATS else ""
-            return ToolResult(replace(event, result="loop_detected", result_sha256=stored))
+            stored = replace(event, result="loop_detected", result_sha256=same[0].result_sha256)
+            return ToolResult(stored, ends_run=len(same) >= REPEATS)
         started = self.ticks()
         try:
             async with asyncio.timeout(CALL_SECONDS):

@@ -21,3 +21,7 @@ grant insert on orders, payments, policy_documents, policy_clauses to importer;
 
 grant select on tenants, audit_events, anchors to anchorer;
 grant insert on anchors to anchorer;
+
+reset role;
+grant usage on schema public to desk, graph, cashier, anchorer;
+grant select on public.countersign_migrations to desk, graph, cashier, anchorer;

@@ -4,6 +4,10 @@
 -- The time of the books.
 select books.clock() as now;
 
+-- hold_case --
+-- Wait for every other write of this case, until the end of the transaction.
+select hold_case(%(tenant)s, %(case_id)s);
+
 -- thread_case --
 -- Which case a thread is bound to.
 select tenant, case_id from books.thread_case(%(thread_id)s);

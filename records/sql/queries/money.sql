@@ -121,12 +121,9 @@ returning settled_at;
 -- payment --
 select payment_id, order_id, amount_minor, currency, refunded_before_minor from payments where payment_id = %(payment_id)s;
 
--- ordered_of_payment --
--- What we ordered back of a payment and did not see fail.
-select d.decision_id, d.amount_minor, s.outcome, s.provider_refund_id
-from disbursements d
-left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-where d.payment_id = %(payment_id)s and coalesce(s.outcome, 'pending') not in ('failed', 'refused');
+-- left_of_payment --
+-- What a payment can still give back.
+select left_of_payment(tenant(), %(payment_id)s) as amount_left;
 
 -- ledger --
 -- Every order of money with its sends and its last settlement.

@@ -13,6 +13,10 @@ values (%(tenant)s, %(currency)s, %(floor_minor)s, %(approvals)s, %(specialists)
 -- authority_rules --
 select currency, floor_minor, approvals, specialists from authority_rules order by currency, floor_minor;
 
+-- enter_tenant --
+-- The rows of the rest of this transaction are this tenant's.
+select set_config('books.tenant', %(tenant)s, true);
+
 -- insert_person --
 insert into people (person, name) values (%(person)s, %(name)s) on conflict do nothing;
 
@@ -114,3 +118,6 @@ select distinct on (tenant, name) tenant, name, value, reason, set_by, set_at fr
 
 -- kill_switch --
 select kill_switch(tenant()) as killed;
+
+-- person_there --
+select person from people where person = %(person)s;

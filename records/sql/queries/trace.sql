@@ -16,10 +16,6 @@ insert into trace_events (
 select run, step, action, args, checked_args, result, result_sha256, tokens, latency_ms, cost_micros, for_customer, at
 from trace_events where case_id = %(case_id)s order by run, step;
 
--- heads --
--- The last event of every chain.
-select distinct on (tenant, chain) tenant, chain, seq, hash from audit_events order by tenant, chain, seq desc;
-
 -- last_anchor --
 select anchor_no, payload, signature, hash, previous from anchors order by anchor_no desc limit 1;
 
@@ -42,3 +38,33 @@ from audit_events order by chain, seq;
 select procrastinate_defer_jobs_v1(array[
   row('graph', %(task)s, 0, %(lock)s, null, %(args)s::jsonb, null)::procrastinate_job_to_defer_v1
 ]) as ids;
+
+-- moved_heads --
+-- The last event of every chain that moved since a moment.
+select distinct on (tenant, chain) tenant, chain, seq, hash
+from audit_events
+where %(since)s::timestamptz is null or at >= %(since)s
+order by tenant, chain, seq desc;
+
+-- lock_anchors --
+select pg_advisory_xact_lock(4071776002);
+
+-- audited_rows --
+-- Every row that has an event in the chain, with the hash of what it says now.
+with said (subject, subject_key, said) as (
+  select 'cases', case_id::text, to_jsonb(t) from cases t
+  union all select 'case_events', case_id || '/' || seq, to_jsonb(t) from case_events t
+  union all select 'trace_events', case_id || '/' || run || '/' || step, to_jsonb(t) from trace_events t
+  union all select 'proposals', proposal_id::text, to_jsonb(t) from proposals t
+  union all select 'votes', proposal_id || '/' || person, to_jsonb(t) from votes t
+  union all select 'decisions', decision_id::text, to_jsonb(t) from decisions t
+  union all select 'disbursements', decision_id::text, to_jsonb(t) from disbursements t
+  union all select 'sends', decision_id || '/' || attempt, to_jsonb(t) from sends t
+  union all select 'settlements', decision_id || '/' || seq, to_jsonb(t) from settlements t
+  union all select 'messages', message_id::text, to_jsonb(t) from messages t
+  union all select 'replies', case_id || '/' || outcome, to_jsonb(t) from replies t
+  union all select 'claims', case_id || '/' || seq, to_jsonb(t) from claims t
+  union all select 'flags', name || '/' || seq, to_jsonb(t) from flags t where t.tenant = tenant()
+)
+select subject, subject_key, encode(sha256(convert_to(jsonb_strip_nulls(said)::text, 'UTF8')), 'hex') as row_sha256
+from said;

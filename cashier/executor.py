@@ -1,0 +1,292 @@
+"""The executor: one order of money at a time, from the lock on its payment to its settlement.
+
+The send is committed before the provider is called. Whatever was sent and not answered is looked for at
+the provider first, by what we wrote beside it, and only then asked for again under the same key.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, assert_never
+
+from cashier.processor import (
+    Answer,
+    Broken,
+    Declined,
+    InFlight,
+    KeyMismatch,
+    Made,
+    Processor,
+    ProviderRefund,
+    RefundRequest,
+    Unknown,
+)
+from cashier.verification import NotPayable, Payable, verify
+from policies.signature import PublicKeys
+from records.books import Books, Refused, Row
+from records.queue import ring
+from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.words import SettlementOutcome
+
+log = logging.getLogger("countersign.cashier")
+
+PAYMENT_LOCK = 12
+
+SEND_DEADLINE_SECONDS = 30.0
+"""From reading the order to the call: a process that was stopped for longer must look again first."""
+
+CALL_SECONDS = 30.0
+
+KEY_TRUST = timedelta(hours=20)
+"""A provider may forget a key after 24 hours; four hours before that it is trusted no more."""
+
+EPOCH_PAUSE = timedelta(minutes=5)
+"""Between two empty lists before a key is given up: a list may be behind."""
+
+LATE_FAILURE_DAYS = 30
+"""For so long a provider may still tell that a refund failed at the customer's bank."""
+
+MOST = 200
+"""Orders of money of one tenant in one pass."""
+
+Paid = Literal["settled", "waiting", "parked", "elsewhere", "done"]
+
+
+@dataclass(slots=True)
+class Doubt:
+    """A key that answered a definitive 5xx: kept in memory, learnt again after a restart."""
+
+    epoch: int
+    empty_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Executor:
+    """The till's hands."""
+
+    books: Books
+    processor: Processor
+    desk_keys: PublicKeys
+    retry_seconds: float = 2.0
+    """Base of the pause between two asks for the same refund; doubles up to five minutes."""
+
+    ticks: Callable[[], float] = time.monotonic
+    doubts: dict[DecisionId, Doubt] = field(default_factory=dict)
+
+    async def settle_all(self, *, late_failures: bool = True) -> int:
+        """One pass over every tenant; how many orders of money were settled."""
+        settled = 0
+        for tenant in await self.books.tenants():
+            async with self.books.transaction(tenant) as page:
+                rows = await page.rows("unsettled", most=MOST)
+                if late_failures:
+                    rows += await page.rows("recently_succeeded", days=LATE_FAILURE_DAYS, most=MOST)
+            for row in rows:
+                try:
+                    paid = await self.settle(tenant, DecisionId(row["decision_id"]))
+                except Refused as refused:
+                    log.info("order %s waits: %s", row["decision_id"], refused)
+                    continue
+                settled += paid == "settled"
+        return settled
+
+    async def settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
+        """Bring one order of money as far as it goes now."""
+        ordered = await self._ordered(tenant, decision_id)
+        if ordered is None:
+            return "done"
+        async with self.books.alone(PAYMENT_LOCK, f"{tenant}:{ordered['payment_id']}") as mine:
+            if not mine:
+                return "elsewhere"
+            return await self._settle(tenant, decision_id)
+
+    async def _ordered(self, tenant: TenantId, decision_id: DecisionId) -> Row | None:
+        async with self.books.transaction(tenant) as page:
+            return await page.row("disbursement", decision_id=decision_id)
+
+    async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
+        started = self.ticks()
+        async with self.books.transaction(tenant) as page:
+            ordered = await page.row("disbursement", decision_id=decision_id)
+            if ordered is None:
+                return "done"
+            votes = await page.rows("votes_of", proposal_id=ordered["proposal_id"])
+            sends = await page.rows("sends_of", decision_id=decision_id)
+            settlements = await page.rows("settlements_of", decision_id=decision_id)
+        last = settlements[-1]["outcome"] if settlements else None
+        order = _Order(tenant, decision_id, ordered, sends, len(settlements))
+        match last:
+            case "succeeded" | "pending":
+                return await self._follow(order, last)
+            case "failed" | "refused" | "needs_person":
+                return "done"
+            case _:
+                pass
+        verified = verify(ordered, votes, self.desk_keys)
+        if isinstance(verified, NotPayable):
+            if sends:
+                return await self._write(order, "needs_person", None, verified.reason)
+            return await self._write(order, "refused", None, verified.reason)
+        if sends:
+            return await self._look_then_ask_again(order, verified, started)
+        return await self._first_send(order, verified, started)
+
+    async def _first_send(self, order: "_Order", verified: Payable, started: float) -> Paid:
+        if order.row["killed"]:
+            return "parked"
+        if verified.refund.execute_by <= order.row["now"]:
+            return await self._write(order, "refused", None, "blocked:expired")
+        there = await self._list(verified.refund.payment_id)
+        if there is None:
+            return "waiting"
+        if await self._passes_what_was_paid(order, verified, there):
+            return await self._write(order, "refused", None, "blocked:over_refund")
+        return await self._send(order, verified, 1, started)
+
+    async def _look_then_ask_again(self, order: "_Order", verified: Payable, started: float) -> Paid:
+        """Something was sent and no end of it is known: look first, whatever is asked after."""
+        there = await self._list(verified.refund.payment_id)
+        if there is None:
+            return "waiting"
+        found = [refund for refund in there if _is_ours(refund, order)]
+        if len(found) > 1:
+            return await self._write(order, "needs_person", None, "more than one refund at the provider")
+        if found:
+            return await self._made(order, verified, found[0])
+        epoch: int = order.sends[-1]["epoch"]
+        first_of_epoch = next(send for send in order.sends if send["epoch"] == epoch)
+        if first_of_epoch["age"] > KEY_TRUST:
+            return await self._write(
+                order, "needs_person", None, "sent over 20 hours ago and not at the provider"
+            )
+        if order.row["killed"]:
+            return "parked"
+        pause = min(self.retry_seconds * 2 ** (len(order.sends) - 1), 300.0)
+        if order.sends[-1]["age"] < timedelta(seconds=pause):
+            return "waiting"
+        next_epoch = self._next_epoch(order, epoch)
+        if next_epoch is None:
+            return "waiting"
+        return await self._send(order, verified, next_epoch, started)
+
+    def _next_epoch(self, order: "_Order", epoch: int) -> int | None:
+        """The same epoch; the next one after a definitive 5xx and two empty lists five minutes apart; None between."""
+        doubt = self.doubts.get(order.decision_id)
+        if doubt is None or doubt.epoch != epoch:
+            return epoch
+        now: datetime = order.row["now"]
+        if doubt.empty_since is None:
+            doubt.empty_since = now
+        return epoch + 1 if now - doubt.empty_since >= EPOCH_PAUSE else None
+
+    async def _send(self, order: "_Order", verified: Payable, epoch: int, started: float) -> Paid:
+        refund = verified.refund
+        key = verified.key(epoch)
+        try:
+            async with self.books.transaction(order.tenant) as page:
+                await page.rows(
+                    "insert_send",
+                    decision_id=order.decision_id,
+                    attempt=len(order.sends) + 1,
+                    epoch=epoch,
+                    key=key,
+                )
+        except Refused as refused:
+            if refused.reason == "blocked:kill_switch":
+                return "parked"
+            raise
+        if self.ticks() - started > SEND_DEADLINE_SECONDS:
+            return "waiting"
+        request = RefundRequest(key, order.tenant, order.decision_id, refund.payment_id, refund.amount)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await self.processor.refund(request)
+        except TimeoutError:
+            answer = Unknown("no answer in time")
+        return await self._answered(order, verified, epoch, answer)
+
+    async def _answered(self, order: "_Order", verified: Payable, epoch: int, answer: Answer) -> Paid:
+        match answer:
+            case Made(refund):
+                return await self._made(order, verified, refund)
+            case Declined(code):
+                return await self._write(order, "failed", None, code)
+            case KeyMismatch():
+                return await self._write(order, "needs_person", None, "the key was used for something else")
+            case Broken():
+                self.doubts[order.decision_id] = Doubt(epoch)
+                return "waiting"
+            case InFlight() | Unknown():
+                return "waiting"
+            case _:
+                assert_never(answer)
+
+    async def _made(self, order: "_Order", verified: Payable, refund: ProviderRefund) -> Paid:
+        """The provider has it: pending is not paid, and another amount is for a person."""
+        if refund.amount != verified.refund.amount or refund.payment_id != verified.refund.payment_id:
+            return await self._write(
+                order, "needs_person", refund.refund_id, "the provider has another amount or payment"
+            )
+        return await self._write(order, refund.status, refund.refund_id, "")
+
+    async def _follow(self, order: "_Order", last: SettlementOutcome) -> Paid:
+        """A pending refund may end, and one that succeeded may fail later on."""
+        there = await self._list(PaymentId(order.row["payment_id"]))
+        found = next((refund for refund in there or () if _is_ours(refund, order)), None)
+        if found is None or found.status == last or (last == "succeeded" and found.status != "failed"):
+            return "waiting" if last == "pending" else "done"
+        return await self._write(order, found.status, found.refund_id, "")
+
+    async def _list(self, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self.processor.refunds_of(payment_id)
+        except TimeoutError:
+            return None
+
+    async def _passes_what_was_paid(
+        self, order: "_Order", verified: Payable, there: Sequence[ProviderRefund]
+    ) -> bool:
+        """The provider's own sum counts too: somebody may have refunded in its dashboard."""
+        refund = verified.refund
+        async with self.books.transaction(order.tenant) as page:
+            payment = await page.row("payment", payment_id=refund.payment_id)
+        if payment is None or payment["currency"] != refund.amount.currency:
+            return True
+        gone = sum(other.amount.amount_minor for other in there if other.status != "failed")
+        return bool(gone + refund.amount.amount_minor > payment["amount_minor"])
+
+    async def _write(
+        self, order: "_Order", outcome: SettlementOutcome, refund_id: str | None, detail: str
+    ) -> Paid:
+        """Settle and ring, in one transaction."""
+        async with self.books.transaction(order.tenant) as page:
+            await page.rows(
+                "insert_settlement",
+                decision_id=order.decision_id,
+                seq=order.settlements + 1,
+                outcome=outcome,
+                provider_refund_id=refund_id,
+                detail=detail,
+            )
+            await ring(page, order.tenant, CaseId(order.row["case_id"]))
+        self.doubts.pop(order.decision_id, None)
+        return "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One order of money as it was read under the lock."""
+
+    tenant: TenantId
+    decision_id: DecisionId
+    row: Row
+    sends: Sequence[Row]
+    settlements: int
+
+
+def _is_ours(refund: ProviderRefund, order: _Order) -> bool:
+    return refund.tenant == order.tenant and refund.decision_id == str(order.decision_id)

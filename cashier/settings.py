@@ -1,0 +1,23 @@
+"""The settings of the till's process: environment prefix CASHIER_."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CashierSettings(BaseSettings):
+    """What the till needs: its own door to the books, the desk's public keys, a processor."""
+
+    model_config = SettingsConfigDict(env_prefix="CASHIER_", frozen=True, extra="ignore")
+
+    database_url: SecretStr
+    desk_keys: Path
+    """A JSON file with the public JWKs of the desk; never read from the books."""
+
+    processor: Literal["twin"] = "twin"
+    twin_file: Path
+    poll_seconds: float = 1.0
+    late_failure_seconds: float = 600.0
+    retry_seconds: float = 2.0

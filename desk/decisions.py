@@ -1,0 +1,180 @@
+"""Decisions: a named person says a word on what was on their screen, and the desk signs it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from desk.people import NoAuthority, Person
+from policies.authority import may_approve, rule_of, rules_for, voice_of
+from policies.signature import SigningKey
+from records.books import Books, Page, Refused
+from records.cases import Case, books_now, case_by_id
+from records.money import OpenEnd, cast_vote, complete, open_end
+from records.queue import ring
+from refunds.decision import Ballot, Decision, Vote
+from refunds.ids import CaseId, TenantId, decision_of
+from refunds.words import RejectCode, VoteWord
+
+TIME_TO_PAY = timedelta(hours=24)
+"""After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
+
+NOTE_LIMIT = 2_000
+
+
+class Conflict(Exception):
+    """The screen is stale: somebody decided, or another proposal is open. The message names who and when."""
+
+
+class NothingToDecide(Exception):
+    """The case has no open proposal; the message says where it stands."""
+
+
+class BadDecision(ValueError):
+    """The decision itself is wrong; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a person says."""
+
+    word: VoteWord
+    code: RejectCode | None = None
+    revised_amount_minor: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What came of it; no decision yet means that more people must agree."""
+
+    decision: Decision | None
+    more_people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The desk at work."""
+
+    books: Books
+    key: SigningKey
+
+    async def decide(
+        self, person: Person, tenant: TenantId, case_id: CaseId, digest: str, word: Word
+    ) -> Said:
+        """Record a person's word on the proposal with this digest; the decision, once enough people agree.
+
+        Raises NoAuthority, Conflict, NothingToDecide and BadDecision; nothing is half written.
+        """
+        person.may_decide(tenant)
+        try:
+            async with self.books.transaction(tenant) as page:
+                case = await case_by_id(page, case_id)
+                if case is None:
+                    raise NothingToDecide(f"no case {case_id} for {tenant}")
+                await page.rows("hold_case", tenant=tenant, case_id=case_id)
+                end = await self._open(page, case, digest)
+                await self._check(page, person, case, end, word)
+                return await self._record(page, person, case, end, word)
+        except Refused as refused:
+            raise _explained(refused) from None
+
+    async def _open(self, page: Page, case: Case, digest: str) -> OpenEnd:
+        """The open proposal with the digest on the screen."""
+        end = await open_end(page, case.case_id)
+        if end is None:
+            raise NothingToDecide(f"case {case.case_id} has no proposal")
+        if end.decision is not None:
+            decided = end.decision
+            raise Conflict(
+                f"{decided.decided_by} said {decided.word} at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        if end.digest != digest:
+            raise Conflict("the proposal on the screen is no longer the open one: look again")
+        if end.past_deciding:
+            raise Conflict(f"the time to decide ended at {end.expires_at:%Y-%m-%d %H:%M} UTC")
+        return end
+
+    async def _check(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
+        """What Postgres would refuse, said kindly."""
+        if (word.word == "reject") != (word.code is not None):
+            raise BadDecision("code: a reject has one and nothing else does")
+        if word.note and len(word.note) > NOTE_LIMIT:
+            raise BadDecision(f"reason: at most {NOTE_LIMIT} characters")
+        if word.word == "revise":
+            await self._check_revision(page, end, word)
+        voice = voice_of(person.roles_in(case.tenant))
+        amount = end.proposal.amount
+        if word.word == "approve":
+            rule = rule_of(amount, rules_for(case.tenant, [amount.currency]))
+            if voice is None or not may_approve(voice, rule):
+                raise NoAuthority(f"{amount} needs a specialist: {person.person} is none")
+            if case.submitted_by == person.person:
+                raise NoAuthority("nobody approves a case they submitted")
+
+    async def _check_revision(self, page: Page, end: OpenEnd, word: Word) -> None:
+        wanted = word.revised_amount_minor
+        if wanted is None:
+            return
+        if end.proposal.kind != "refund":
+            raise BadDecision("amount: this proposal has no refund to change")
+        if wanted < 0:
+            raise BadDecision("amount: below zero")
+        row = await page.row("left_of_payment", payment_id=end.proposal.payment_id)
+        left = row["amount_left"] if row else None
+        if left is None or wanted > left:
+            raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
+
+    async def _record(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> Said:
+        voice = voice_of(person.roles_in(case.tenant))
+        if voice is None:
+            raise NoAuthority(f"{person.person} has no vote for {case.tenant}")
+        proposal = end.proposal
+        ballot = Ballot(
+            kid=self.key.kid,
+            tenant=case.tenant,
+            case_id=case.case_id,
+            thread_id=case.thread_id,
+            decision_id=decision_of(proposal.proposal_id),
+            word=word.word,
+            proposal_id=proposal.proposal_id,
+            digest=end.digest,
+            kind=proposal.kind,
+            payment_id=proposal.payment_id,
+            order_id=proposal.order_id,
+            amount=proposal.amount,
+            person=person.person,
+            authority=voice,
+            decided_at=await books_now(page),
+            execute_by=end.expires_at + TIME_TO_PAY,
+        )
+        payload = ballot.payload()
+        if not await cast_vote(page, Vote(ballot, payload, self.key.sign(payload)), word.note):
+            raise Conflict(f"{person.person} has voted on this proposal before")
+        decision = await complete(
+            page,
+            proposal.proposal_id,
+            person.person,
+            word.word,
+            code=word.code,
+            revised_amount_minor=word.revised_amount_minor,
+            instruction=word.note if word.word == "revise" else None,
+        )
+        if decision is not None:
+            await ring(page, case.tenant, case.case_id)
+            return Said(decision, 0)
+        rule = rule_of(proposal.amount, rules_for(case.tenant, [proposal.amount.currency]))
+        votes = await page.rows("votes_of", proposal_id=proposal.proposal_id)
+        cast = sum(vote["word"] == "approve" for vote in votes)
+        return Said(None, max(1, (rule.approvals if rule else 1) - cast))
+
+
+def _explained(refused: Refused) -> Exception:
+    """What Postgres refused, as the desk's own errors."""
+    match refused.reason:
+        case "no_authority":
+            return NoAuthority(refused.detail)
+        case "already_decided" | "stale_proposal" | "expired":
+            return Conflict(str(refused))
+        case "unknown_proposal":
+            return NothingToDecide(str(refused))
+        case _:
+            return refused

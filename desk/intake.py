@@ -1,0 +1,83 @@
+"""Intake: a ticket comes in, is classified and signed if it is raw, verified once, and becomes a case."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from desk.people import Person
+from policies.intake import classify, is_raw, sign, verify
+from policies.manifest import Manifest
+from policies.signature import PublicKeys, SigningKey
+from records.books import Books, Page
+from records.cases import Case, books_now, case_by_ticket, open_case
+from records.queue import ring
+from refunds.ids import CaseId, TenantId, ThreadId
+from refunds.ticket import Ticket
+
+
+class TicketRefused(Exception):
+    """A ticket cannot become a case; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The intake bundle at work."""
+
+    books: Books
+    manifest: Manifest
+    keys: PublicKeys
+    key: SigningKey | None = None
+    """The bundle's own key; without it only signed tickets come in verified."""
+
+    async def submit(self, ticket: Ticket, person: Person) -> Case:
+        """The case of a ticket: a new one, or the one it already is. TicketRefused for an altered repeat."""
+        tenant = TenantId(ticket.tenant)
+        if tenant not in await self.books.tenants():
+            raise TicketRefused(
+                f"tenant: {ticket.tenant} is not in the books: import its orders and policies first"
+            )
+        person.may_submit(tenant)
+        async with self.books.transaction(tenant) as page:
+            known = await case_by_ticket(page, ticket.ticket_id)
+            if known is not None:
+                return same_or_refused(known, ticket)
+            now = await books_now(page)
+            if is_raw(ticket) and self.key is not None:
+                ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
+            check = verify(ticket, self.keys, now)
+            used = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
+            case_id = uuid4()
+            opened = await open_case(
+                page,
+                ticket,
+                case_id=CaseId(case_id),
+                thread_id=ThreadId(case_id),
+                verdict="replayed_intake" if used and check.verdict == "verified" else check.verdict,
+                jti=check.jti,
+                submitted_by=person.person,
+                release=self.manifest.agent_version,
+                graph_version=self.manifest.graph_version,
+            )
+            if opened:
+                await ring(page, tenant, CaseId(case_id))
+                return await self._there(page, ticket)
+        # Somebody was faster by an instant, with the ticket or with the signature: now the books say which.
+        async with self.books.transaction(tenant) as page:
+            known = await case_by_ticket(page, ticket.ticket_id)
+        if known is None:
+            return await self.submit(ticket, person)
+        return same_or_refused(known, ticket)
+
+    async def _there(self, page: Page, ticket: Ticket) -> Case:
+        case = await case_by_ticket(page, ticket.ticket_id)
+        if case is None:
+            raise LookupError(ticket.ticket_id)
+        return case
+
+
+def same_or_refused(case: Case, ticket: Ticket) -> Case:
+    """The case, if the ticket asks the same as the one it came from."""
+    if case.question_sha256 != ticket.question_sha256():
+        raise TicketRefused(
+            f"ticket_id: {ticket.ticket_id} is case {case.case_id} with other words: a new ticket has an id of its own"
+        )
+    return case

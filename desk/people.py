@@ -1,0 +1,107 @@
+"""People: who speaks, for which tenants, with which roles. Tokens are kept as hashes."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from records.books import Books, Page
+from refunds.canonical import sha256
+from refunds.ids import PersonId, TenantId
+from refunds.words import Audience, Role
+
+TOKEN_DAYS = 90
+
+_DECIDE: frozenset[Role] = frozenset({"reviewer", "specialist"})
+_SEE: frozenset[Role] = frozenset({"reviewer", "specialist", "operator", "auditor", "service"})
+_SUBMIT: frozenset[Role] = frozenset({"service", "reviewer", "specialist", "operator"})
+_OPERATE: frozenset[Role] = frozenset({"operator"})
+_AUDIT: frozenset[Role] = frozenset({"auditor", "operator"})
+
+
+class NotSignedIn(Exception):
+    """No valid token: set COUNTERSIGN_TOKEN to the token of a person of the desk."""
+
+    def __init__(self) -> None:
+        super().__init__((self.__doc__ or "").strip())
+
+
+class NoAuthority(Exception):
+    """This person may not do this; the message says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is signed in."""
+
+    person: PersonId
+    name: str
+    audience: Audience
+    roles: dict[TenantId, frozenset[Role]] = field(repr=False)
+
+    def roles_in(self, tenant: TenantId) -> frozenset[Role]:
+        return self.roles.get(tenant, frozenset())
+
+    def _need(self, tenant: TenantId, allowed: frozenset[Role], act: str) -> None:
+        if not self.roles_in(tenant) & allowed:
+            raise NoAuthority(
+                f"{self.person} may not {act} for {tenant}: needs {' or '.join(sorted(allowed))}"
+            )
+
+    def may_see(self, tenant: TenantId) -> None:
+        self._need(tenant, _SEE, "see cases")
+
+    def may_submit(self, tenant: TenantId) -> None:
+        self._need(tenant, _SUBMIT, "submit tickets")
+
+    def may_decide(self, tenant: TenantId) -> None:
+        self._need(tenant, _DECIDE, "decide")
+
+    def may_operate(self, tenant: TenantId) -> None:
+        self._need(tenant, _OPERATE, "set flags")
+
+    def may_audit(self, tenant: TenantId) -> None:
+        self._need(tenant, _AUDIT, "read the audit")
+
+    @property
+    def tenants(self) -> list[TenantId]:
+        """The tenants this person has any role in."""
+        return sorted(self.roles)
+
+
+async def sign_in(books: Books, token: str, audience: Audience = "desk") -> Person:
+    """The person of a token; NotSignedIn where it is unknown, ended or for another audience."""
+    if not token:
+        raise NotSignedIn
+    async with books.transaction() as page:
+        rows = await page.rows("person_of_token", token_sha256=sha256(token))
+    if not rows or rows[0]["audience"] != audience:
+        raise NotSignedIn
+    roles: dict[TenantId, frozenset[Role]] = {}
+    for row in rows:
+        tenant = TenantId(row["tenant"])
+        role: Role = row["role"]
+        roles[tenant] = roles.get(tenant, frozenset()) | {role}
+    return Person(PersonId(rows[0]["person"]), rows[0]["name"], audience, roles)
+
+
+def new_token() -> str:
+    """A fresh token; shown once, kept as its hash."""
+    return f"cs_{secrets.token_urlsafe(24)}"
+
+
+async def register(
+    page: Page, person: PersonId, name: str, roles: dict[TenantId, frozenset[Role]], token: str
+) -> None:
+    """Enter a person with roles and a token. The page is the owner's: no process may do this."""
+    await page.rows("insert_person", person=person, name=name)
+    for tenant, held in roles.items():
+        await page.rows("enter_tenant", tenant=tenant)
+        for role in sorted(held):
+            await page.rows("insert_membership", tenant=tenant, person=person, role=role)
+    await page.rows(
+        "insert_token",
+        token_sha256=sha256(token),
+        person=person,
+        audience="desk",
+        scopes=[],
+        days=TOKEN_DAYS,
+    )

@@ -1,0 +1,145 @@
+"""The whole house in one process: for the exam, for the demo, and for the command line."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cashier.__main__ import charges_of
+from cashier.executor import Executor
+from cashier.twin import Twin
+from desk.decisions import Desk
+from desk.intake import Intake
+from evals.shop import demo_tokens, open_shop
+from graph.checkpointer import checkpointer, install_checkpoints
+from graph.drive import Driver, Durability
+from graph.planner import DeterministicPlanner, Planner
+from graph.refund_graph import Mind, refund_graph
+from graph.sight import shown
+from policies.manifest import Manifest, manifest
+from policies.signature import PublicKeys, SigningKey, new_key, public_keys, signing_key
+from records.audit import Anchor, anchor
+from records.books import Books
+from records.cases import Case, case_by_id
+from records.home import BadHome, Home, read_json, write_secret
+from records.migrate import migrate
+from records.roles import LOGIN_ROLES
+from records.startup import check_books
+from records.states import State
+from refunds.canonical import canonical
+from refunds.ids import CaseId, TenantId
+from tools.gateway import Ticks
+
+KEYS = ("intake", "desk", "anchor")
+
+
+def make_keys(home: Home) -> None:
+    """A key pair for each signer of the house, where there is none yet."""
+    for name in KEYS:
+        if not home.private_key_file(name).exists():
+            key = new_key(f"{name}-1")
+            write_secret(home.public_keys_file(name), canonical({"keys": [key.public()]}))
+            write_secret(home.private_key_file(name), canonical(key.private()))
+
+
+def private_key(home: Home, name: str) -> SigningKey:
+    """A signer's private key; BadHome where the home does not hold it."""
+    jwk = read_json(home.private_key_file(name))
+    if not isinstance(jwk, dict):
+        raise BadHome(f"{home.private_key_file(name)}: not a key")
+    return signing_key(jwk)
+
+
+def trusted_keys(home: Home, name: str) -> PublicKeys:
+    """A signer's public keys; BadHome where the home does not hold them."""
+    found = read_json(home.public_keys_file(name))
+    if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
+        raise BadHome(f"{home.public_keys_file(name)}: not a set of keys")
+    return public_keys(found["keys"])
+
+
+async def prepare(home: Home, admin_url: str) -> None:
+    """Migrations, roles, keys and the demo shop; safe to repeat."""
+    migrate(admin_url, home.passwords())
+    install_checkpoints(admin_url)
+    make_keys(home)
+    async with Books.open(admin_url, size=2) as owner:
+        await open_shop(owner, demo_tokens(home))
+
+
+@dataclass(frozen=True)
+class House:
+    """Every room, open."""
+
+    home: Home
+    manifest: Manifest
+    desk_books: Books
+    intake: Intake
+    desk: Desk
+    driver: Driver
+    twin: Twin
+    executor: Executor
+    anchorer_books: Books
+
+    async def case(self, tenant: TenantId, case_id: CaseId) -> Case | None:
+        async with self.desk_books.transaction(tenant) as page:
+            return await case_by_id(page, case_id)
+
+    async def state(self, case: Case) -> State:
+        """The state of the contract, rebuilt from the books."""
+        async with self.desk_books.transaction(case.tenant) as page:
+            return await shown(page, case, self.manifest)
+
+    async def go_on(self, case: Case) -> State:
+        """Drive a case, let the till make its pass, and drive it again: to the next pause or the end."""
+        await self.driver.drive(case.tenant, case.case_id)
+        state = await self.state(case)
+        if state["status"] == "refund_pending":
+            await self.executor.settle_all(late_failures=False)
+            await self.driver.drive(case.tenant, case.case_id)
+            state = await self.state(case)
+        return state
+
+    async def anchor(self) -> Anchor | None:
+        """Sign the heads of the audit that moved."""
+        return await anchor(self.anchorer_books, private_key(self.home, "anchor").sign, self.home.anchors_file)
+
+
+@asynccontextmanager
+async def open_house(
+    home: Home,
+    admin_url: str,
+    *,
+    durability: Durability = "exit",
+    planner: Planner | None = None,
+    ticks: Ticks | None = None,
+    twin_file: Path | None = None,
+    books_type: type[Books] = Books,
+    test_database_allowed: bool = False,
+    size: int = 8,
+) -> AsyncIterator[House]:
+    """The house on a database; each room through its own role."""
+    pinned = manifest()
+    await check_books(home.role_url("desk", admin_url), test_database_allowed=test_database_allowed)
+    async with AsyncExitStack() as stack:
+        urls = {role: home.role_url(role, admin_url) for role in LOGIN_ROLES}
+        desk_books = await stack.enter_async_context(books_type.open(urls["desk"], size=size))
+        graph_books = await stack.enter_async_context(books_type.open(urls["graph"], size=size))
+        cashier_books = await stack.enter_async_context(books_type.open(urls["cashier"], size=size))
+        anchorer_books = await stack.enter_async_context(books_type.open(urls["anchorer"], size=2))
+        saver = await stack.enter_async_context(checkpointer(urls["graph"], size=size))
+        mind = Mind(graph_books, pinned, trusted_keys(home, "intake"), planner or DeterministicPlanner())
+        if ticks is not None:
+            mind = Mind(mind.books, mind.manifest, mind.intake_keys, mind.planner, ticks)
+        twin = Twin(twin_file or home.twin_file, charges_of(cashier_books))
+        yield House(
+            home=home,
+            manifest=pinned,
+            desk_books=desk_books,
+            intake=Intake(desk_books, pinned, trusted_keys(home, "intake"), private_key(home, "intake")),
+            desk=Desk(desk_books, private_key(home, "desk")),
+            driver=Driver(mind, refund_graph(mind, saver), durability),
+            twin=twin,
+            executor=Executor(cashier_books, twin, trusted_keys(home, "desk"), retry_seconds=0),
+            anchorer_books=anchorer_books,
+        )

@@ -1,0 +1,124 @@
+"""The demo shop: a tenant with people, orders and a policy, so that the house can be tried at once."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from desk.people import new_token, register
+from policies.authority import rules_for
+from policies.documents import PolicyDocument, read_corpus
+from policies.manifest import DEMO_CORPUS
+from records.books import Books, Page
+from records.cases import books_now
+from records.home import Home, write_secret
+from records.library import import_document
+from records.orders import import_orders
+from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
+from refunds.money import Currency, Money
+from refunds.order import Item, OrderFacts, Payment
+from refunds.words import Role
+
+DEMO = TenantId("demo")
+USD = Currency("USD")
+CURRENCIES = (USD, Currency("EUR"), Currency("GBP"))
+
+PEOPLE: dict[str, Role] = {
+    "demo-reviewer": "reviewer",
+    "demo-reviewer-2": "reviewer",
+    "demo-specialist": "specialist",
+    "demo-specialist-2": "specialist",
+    "demo-operator": "operator",
+    "demo-auditor": "auditor",
+    "demo-helpdesk": "service",
+}
+
+_ORDERS = (
+    ("D300", "C100", "delivered", 12, ("SKU-1", "Tablet", "tablet", 7_900)),
+    ("D301", "C101", "delivered", 12, ("SKU-2", "Headphones", "headphones", 5_900)),
+    ("D302", "C102", "delivered", 5, ("SKU-3", "Laptop", "laptop", 64_900)),
+    ("D303", "C103", "delivered", 3, ("SKU-4", "Camera", "camera", 239_900)),
+    ("D304", "C104", "pending", None, ("SKU-5", "Kettle", "kitchen", 3_450)),
+    ("D305", "C105", "delivered", 45, ("SKU-6", "Desk lamp", "lighting", 4_200)),
+)
+
+
+def demo_orders(now: datetime) -> list[OrderFacts]:
+    """The shop's orders, with dates as of a moment."""
+    orders = []
+    for order_id, customer, status, days, (sku, name, category, price) in _ORDERS:
+        delivered = now - timedelta(days=days) if days is not None else None
+        price_paid = Money(price, USD)
+        orders.append(
+            OrderFacts(
+                tenant=DEMO,
+                order_id=OrderId(order_id),
+                customer_id=CustomerId(customer),
+                region="US",
+                status="delivered" if status == "delivered" else "pending",
+                ordered_at=(delivered or now) - timedelta(days=4),
+                delivered_at=delivered,
+                items=(Item(Sku(sku), name, category, price_paid),),
+                payments=(
+                    Payment(PaymentId(f"pay_{order_id}"), "card_4242", price_paid, Money(0, USD)),
+                ),
+            )
+        )
+    return orders
+
+
+async def enter_tenant(page: Page, tenant: TenantId, name: str) -> None:
+    """A tenant with the house's rules of authority. The page is the owner's."""
+    await page.rows("insert_tenant", tenant=tenant, name=name)
+    await page.rows("enter_tenant", tenant=tenant)
+    for rule in rules_for(tenant, CURRENCIES):
+        await page.rows(
+            "insert_authority_rule",
+            tenant=tenant,
+            currency=rule.floor.currency,
+            floor_minor=rule.floor.amount_minor,
+            approvals=rule.approvals,
+            specialists=rule.specialists,
+        )
+
+
+async def import_corpus(page: Page, tenant: TenantId, documents: tuple[PolicyDocument, ...]) -> int:
+    """Documents into a tenant's library; how many were new. The page is in the tenant."""
+    new = 0
+    for document in documents:
+        new += await import_document(
+            page,
+            tenant,
+            document_id=document.document_id,
+            version=document.version,
+            title=document.title,
+            region=document.region,
+            status=document.status,
+            effective_on=document.effective_on,
+            expires_on=document.expires_on,
+            rules=list(document.rules),
+            clauses=[(clause.number, clause.quote) for clause in document.clauses],
+            sha256=document.sha256,
+        )
+    return new
+
+
+async def open_shop(owner: Books, tokens: dict[str, str], corpus: Path = DEMO_CORPUS) -> None:
+    """The demo tenant with its people, orders and policy; what is there already stays."""
+    async with owner.transaction(DEMO) as page:
+        await enter_tenant(page, DEMO, "Demo shop")
+        await import_orders(page, demo_orders(await books_now(page)))
+        await import_corpus(page, DEMO, read_corpus(corpus))
+        for person, role in PEOPLE.items():
+            found = await page.row("person_there", person=person)
+            if found is None:
+                await register(
+                    page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person]
+                )
+
+
+def demo_tokens(home: Home) -> dict[str, str]:
+    """The tokens of the demo shop's people, made on first use."""
+    if not home.token_file.exists():
+        write_secret(home.token_file, json.dumps({person: new_token() for person in PEOPLE}, indent=1))
+    tokens: dict[str, str] = json.loads(home.token_file.read_text(encoding="utf-8"))
+    return tokens

@@ -1,0 +1,107 @@
+"""Admission: the first node. No model and no tool runs before it says yes."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import uuid4
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command
+
+from graph.sight import see, shown, thread_of
+from graph.state import STATE_VERSION, CaseState
+from policies.admission import Arrival, BypassAgent, admit
+from policies.intake import verify
+from policies.manifest import Manifest
+from policies.signature import PublicKeys
+from policies.transitions import cross
+from records.books import Books
+from records.cases import books_now, case_by_ticket, open_case, write_event
+from refunds.ids import CaseId, PersonId, ThreadId
+from refunds.ticket import BadTicket, Ticket
+
+ON_THE_SERVER = PersonId("graph")
+"""Who submitted a case that was opened by a run on the server API."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The node, with what it works on."""
+
+    books: Books
+    manifest: Manifest
+    intake_keys: PublicKeys
+
+    async def node(
+        self, state: CaseState, config: RunnableConfig
+    ) -> Command[Literal["case_agent", "close", "__end__"]]:
+        thread_id = thread_of(config)
+        sight = await see(self.books, thread_id)
+        if sight is None:
+            refusal = await self._open(state.get("ticket"), thread_id)
+            if refusal is not None:
+                return Command(goto="__end__", update=refusal)
+            sight = await see(self.books, thread_id)
+            if sight is None:
+                return Command(goto="__end__", update=_turned_away("duplicate_ticket"))
+        case = sight.case
+        verdict = admit(
+            Arrival(case.bundle_version, case.route, case.verdict, kill_switch=sight.killed), self.manifest
+        )
+        if isinstance(verdict, BypassAgent) and not sight.standing.open_proposal:
+            async with self.books.transaction(case.tenant) as page:
+                if sight.state.status != "bypassed":
+                    await write_event(page, case.case_id, "bypassed", verdict.reason, ended=False)
+                update = await shown(page, case, self.manifest)
+            seen = await see(self.books, thread_id)
+            cross("admission", "close", (seen or sight).standing)
+            return Command(goto="close", update={**update, "state_version": STATE_VERSION})
+        if sight.state.ended:
+            async with self.books.transaction(case.tenant) as page:
+                return Command(goto="__end__", update=await shown(page, case, self.manifest))
+        return Command(
+            goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
+        )
+
+    async def _open(self, value: object, thread_id: ThreadId) -> dict[str, Any] | None:
+        """Open a case for a ticket that came with the run; what to answer where there can be none."""
+        try:
+            ticket = Ticket.read(value)
+        except BadTicket:
+            return _turned_away("unsigned_intake")
+        if ticket.tenant not in await self.books.tenants():
+            return _turned_away("wrong_tenant")
+        tenant = next(tenant for tenant in await self.books.tenants() if tenant == ticket.tenant)
+        async with self.books.transaction(tenant) as page:
+            check = verify(ticket, self.intake_keys, await books_now(page))
+            replayed = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
+            opened = await open_case(
+                page,
+                ticket,
+                case_id=CaseId(uuid4()),
+                thread_id=thread_id,
+                verdict="replayed_intake" if check.verdict == "verified" and replayed else check.verdict,
+                jti=check.jti,
+                submitted_by=ON_THE_SERVER,
+                release=self.manifest.agent_version,
+                graph_version=self.manifest.graph_version,
+            )
+            if opened:
+                return None
+            other = await case_by_ticket(page, ticket.ticket_id)
+        return {**_turned_away("duplicate_ticket"), "case_id": str(other.case_id) if other else None}
+
+
+def _turned_away(reason: str) -> dict[str, Any]:
+    """The state of a run that has no case of its own."""
+    return {
+        "status": "bypassed",
+        "reason": reason,
+        "case_id": None,
+        "draft": None,
+        "citations": [],
+        "proposal": None,
+        "trace": [],
+        "budget_audit": "pass",
+        "refund": None,
+        "state_version": STATE_VERSION,
+    }

@@ -1,0 +1,317 @@
+"""The autonomous part: plan ⇄ evidence | order | draft, until it proposes or is blocked.
+
+It has no node that pays and no tool that writes: the boundary is its shape. Nothing of it is
+checkpointed; after a crash it reads everything again, and an open proposal of its case ends it at once.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, assert_never
+from uuid import uuid4
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
+
+from graph.drafter import Draft, Revision, draft
+from graph.planner import Planner, PlannerView
+from graph.run import AgentRun, Runs
+from graph.sight import see, shown, thread_of
+from graph.state import AgentInput, AgentState, Output
+from policies.actions import (
+    ActionRequest,
+    Blocked,
+    DraftReply,
+    GetPolicyEvidence,
+    LookupOrder,
+    RequestHumanApproval,
+    action_name,
+    read_wish,
+)
+from policies.budget import next_step_reason
+from policies.manifest import Manifest
+from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
+from records.books import Books, Refused
+from records.cases import write_event
+from records.library import rules_in_force
+from records.money import open_end, propose
+from records.traces import write_trace
+from refunds.canonical import digest
+from refunds.evidence import Grounded
+from refunds.ids import ProposalId
+from refunds.proposal import Proposal
+from refunds.trace import TraceEvent
+from tools.gateway import Gateway, Ticks, ToolRequest, ToolResult, context_of
+
+PROPOSALS_A_CASE = 6
+"""After so many the agent stops trying and hands over: a person and the agent are going in circles."""
+
+
+@dataclass(frozen=True)
+class CaseAgent:
+    """The nodes, with what they work on."""
+
+    books: Books
+    planner: Planner
+    manifest: Manifest
+    ticks: Ticks = time.monotonic
+    runs: Runs = field(default_factory=Runs)
+
+    async def plan(
+        self, state: AgentState, config: RunnableConfig
+    ) -> Command[Literal["evidence", "order", "draft", "propose", "block", "__end__"]]:
+        name = state.get("run")
+        run = self.runs.get(name)
+        if run is None:
+            begun = await self._begin(config)
+            if begun is None:
+                return Command(goto="__end__", update=await self._shown(config))
+            name, run = begun
+        run.handoff = run.handoff or next_step_reason(run.trace, self.manifest.limits())
+        if run.handoff:
+            return Command(goto="propose", update={"run": name})
+        started = self.ticks()
+        run.wish = await self.planner.next_wish(
+            PlannerView(
+                run.sight.case.ticket.question,
+                run.sight.case.intent,
+                run.sight.case.order_id,
+                [event.result for event in run.trace],
+            )
+        )
+        latency_ms = max(0, round((self.ticks() - started) * 1000))
+        target = self._grant(run, latency_ms)
+        return Command(goto=target, update={"run": name, "trace": [event.to_json() for event in run.trace]})
+
+    def _grant(
+        self, run: AgentRun, latency_ms: int
+    ) -> Literal["evidence", "order", "draft", "propose", "block"]:
+        """The node that a wish may run, after the allowlist and the validator of its edge."""
+        request = read_wish(run.wish)
+        step = len(run.trace) + 1
+        if isinstance(request, Blocked):
+            result = "blocked_action" if request.reason == "forbidden_action" else request.reason
+            run.trace.append(TraceEvent(step, request.action, _plain(request.args), result, 0, latency_ms))
+            run.blocked = request.reason
+            return "block"
+        raw = run.wish.get("arguments") if isinstance(run.wish, Mapping) else None
+        run.args = _plain(raw)
+        target = _node_of(request)
+        broken = unmet(("plan", target), run.progress)
+        if broken is None and isinstance(request, RequestHumanApproval):
+            claims_draft = request.reason == "draft_ready_for_review"
+            if claims_draft and not REVIEW_REQUIRES_DRAFT.holds(run.progress):
+                broken = REVIEW_REQUIRES_DRAFT.name
+        if broken is not None:
+            run.trace.append(TraceEvent(step, action_name(request), run.args, broken, 0, latency_ms))
+            run.blocked = "invalid_state_transition"
+            return "block"
+        if isinstance(request, RequestHumanApproval):
+            checked: dict[str, object] = {"reason": request.reason}
+            run.trace.append(
+                TraceEvent(step, "request_human_approval", run.args, request.reason, 0, latency_ms, checked)
+            )
+            run.handoff = request.reason
+        return target
+
+    async def evidence(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
+        result = await self._call(state, config)
+        if result and isinstance(result[1].evidence, Grounded):
+            result[0].evidence = result[1].evidence
+        return Command(goto="plan")
+
+    async def order(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
+        result = await self._call(state, config)
+        if result and result[1].order is not None:
+            result[0].order = result[1].order
+        return Command(goto="plan")
+
+    async def _call(self, state: AgentState, config: RunnableConfig) -> tuple[AgentRun, ToolResult] | None:
+        del config
+        run = self.runs.get(state.get("run"))
+        if run is None:
+            return None
+        request = read_wish(run.wish)
+        if not isinstance(request, GetPolicyEvidence | LookupOrder):
+            return None
+        result = await self._gateway(run, request)
+        run.trace.append(result.event)
+        if result.ends_run:
+            run.handoff = "loop_detected"
+        return run, result
+
+    async def _gateway(self, run: AgentRun, request: ToolRequest) -> ToolResult:
+        return await Gateway(self.books, self.ticks).call(run.context, request, run.args, run.trace)
+
+    async def draft(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
+        del config
+        run = self.runs.get(state.get("run"))
+        if run is None or run.order is None or run.evidence is None:
+            return Command(goto="plan")
+        started = self.ticks()
+        case = run.sight.case
+        async with self.books.transaction(case.tenant, case.customer_id) as page:
+            stated = await rules_in_force(page, run.context.region, run.context.as_of)
+        run.draft = draft(case, run.order, run.evidence, stated, run.sight.now, _revision(run))
+        result = "cited_draft" if run.draft else "no_approved_evidence"
+        event = TraceEvent(
+            step=len(run.trace) + 1,
+            action="draft_reply",
+            args=run.args,
+            result=result,
+            tokens=0,
+            latency_ms=max(0, round((self.ticks() - started) * 1000)),
+            checked_args={},
+            result_sha256=digest(run.draft.text) if run.draft else "",
+        )
+        run.trace.append(event)
+        if run.draft is None:
+            run.handoff = "no_approved_evidence"
+        return Command(goto="plan")
+
+    async def propose(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
+        """Write the trace and the proposal in one transaction."""
+        run = self.runs.get(state.get("run"))
+        if run is None:
+            return await self._shown(config)
+        proposal = _proposal(run, self.manifest)
+        try:
+            await self._write(run, proposal)
+        except Refused as refused:
+            if proposal.kind != "refund":
+                raise
+            run.handoff = "draft_failed_checks"
+            if refused.reason not in {"blocked:over_refund", "foreign_order", "proposal_mismatch"}:
+                raise
+            run.draft = None
+            await self._write(run, _proposal(run, self.manifest))
+        finally:
+            self.runs.end(state.get("run"))
+        return await self._shown(config)
+
+    async def _write(self, run: AgentRun, proposal: Proposal) -> None:
+        case = run.sight.case
+        async with self.books.transaction(case.tenant, case.customer_id) as page:
+            await page.rows("hold_case", tenant=case.tenant, case_id=case.case_id)
+            now = await open_end(page, case.case_id)
+            then = run.sight.end
+            if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
+                return  # another run of this thread proposed first; its proposal counts
+            await write_trace(page, case.case_id, case.customer_id, run.trace)
+            await propose(page, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
+
+    async def block(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
+        """Write the trace and the block in one transaction."""
+        run = self.runs.get(state.get("run"))
+        if run is not None and run.blocked is not None:
+            case = run.sight.case
+            async with self.books.transaction(case.tenant, case.customer_id) as page:
+                await write_trace(page, case.case_id, case.customer_id, run.trace)
+                await write_event(page, case.case_id, "blocked", run.blocked, ended=False)
+        self.runs.end(state.get("run"))
+        return await self._shown(config)
+
+    async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
+        """A new run of the thread's case; None where there is nothing to plan."""
+        sight = await see(self.books, thread_of(config))
+        if sight is None or sight.standing.bypassed or sight.state.ended:
+            return None
+        now = sight.standing
+        if now.open_proposal and not (now.word == "revise" or now.lapsed):
+            return None
+        async with self.books.transaction(sight.case.tenant, sight.case.customer_id) as page:
+            context = await context_of(page, sight.case)
+        run = AgentRun(sight, context)
+        if sight.end is not None and sight.end.proposals >= PROPOSALS_A_CASE:
+            run.handoff = "loop_detected"
+        return self.runs.start(run), run
+
+    async def _shown(self, config: RunnableConfig) -> dict[str, Any]:
+        sight = await see(self.books, thread_of(config))
+        if sight is None:
+            return {}
+        async with self.books.transaction(sight.case.tenant) as page:
+            return await shown(page, sight.case, self.manifest)
+
+
+def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
+    match request:
+        case GetPolicyEvidence():
+            return "evidence"
+        case LookupOrder():
+            return "order"
+        case DraftReply():
+            return "draft"
+        case RequestHumanApproval():
+            return "propose"
+        case _:
+            assert_never(request)
+
+
+def _revision(run: AgentRun) -> Revision | None:
+    end = run.sight.end
+    if end is None or end.decision is None or end.decision.word != "revise":
+        return None
+    return Revision(end.decision.revised_amount_minor, end.decision.decided_by, end.proposal.amount)
+
+
+def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:
+    """What this run asks a person to countersign; a run without a draft hands the case over."""
+    case, end = run.sight.case, run.sight.end
+    made = run.draft if run.draft and run.handoff == "draft_ready_for_review" else None
+    drafted = made or Draft("handoff", "", run.evidence.citations if run.evidence else ())
+    reason = run.handoff or "planner_requested_handoff"
+    if made and run.sight.standing.lapsed:
+        reason = "approval_lapsed"
+    return Proposal(
+        tenant=case.tenant,
+        proposal_id=ProposalId(uuid4()),
+        case_id=case.case_id,
+        thread_id=case.thread_id,
+        kind=drafted.kind,
+        reason=reason,
+        order_id=drafted.order_id,
+        payment_id=drafted.payment_id,
+        amount=drafted.amount,
+        draft=drafted.text,
+        citations=drafted.citations,
+        rule=drafted.rule,
+        release=manifest.agent_version,
+        graph_version=manifest.graph_version,
+        supersedes=end.proposal.proposal_id if end else None,
+        edited_by=drafted.edited_by,
+        edited_upward=drafted.edited_upward,
+    )
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """Any Python value as the JSON that the trace keeps; what JSON cannot say is named by its type."""
+    if depth > 4:
+        return "…"
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return value[:8_000]
+        case Mapping():
+            return {str(key)[:128]: _plain(inner, depth + 1) for key, inner in list(value.items())[:32]}
+        case list() | tuple():
+            return [_plain(inner, depth + 1) for inner in value[:32]]
+        case _:
+            return f"<{type(value).__name__}>"
+
+
+def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:
+    """The topology of the autonomous part."""
+    builder = StateGraph(AgentState, input_schema=AgentInput, output_schema=Output)
+    builder.add_node("plan", agent.plan)
+    builder.add_node("evidence", agent.evidence)
+    builder.add_node("order", agent.order)
+    builder.add_node("draft", agent.draft)
+    builder.add_node("propose", agent.propose)
+    builder.add_node("block", agent.block)
+    builder.add_edge(START, "plan")
+    builder.add_edge("propose", END)
+    builder.add_edge("block", END)
+    return builder

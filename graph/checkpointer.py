@@ -1,0 +1,67 @@
+"""Checkpoints: a cursor, never evidence. Kept in their own schema, read with a strict serializer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde import _msgpack
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from records.books import CONNECT_SECONDS, STATEMENT_SECONDS
+
+
+class LooseSerializer(Exception):
+    """Without strict msgpack a checkpoint row could run code: set LANGGRAPH_STRICT_MSGPACK=true and start again."""
+
+    def __init__(self) -> None:
+        super().__init__((self.__doc__ or "").strip())
+
+
+def require_strict_msgpack() -> None:
+    """LooseSerializer where this process would load any type that a checkpoint names."""
+    if not _msgpack.STRICT_MSGPACK_ENABLED:
+        raise LooseSerializer
+
+
+def strict_serializer() -> JsonPlusSerializer:
+    """Loads plain data and nothing else, whatever the environment says."""
+    return JsonPlusSerializer(pickle_fallback=False, allowed_json_modules=None, allowed_msgpack_modules=None)
+
+
+def install_checkpoints(admin_url: str) -> None:
+    """LangGraph's own tables, owned by the role of the graph."""
+    with psycopg.connect(admin_url, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection:
+        connection.execute("set role graph")
+        connection.execute("set search_path = checkpoints")
+        PostgresSaver(connection).setup()
+
+
+@asynccontextmanager
+async def checkpointer(url: str, *, size: int = 8) -> AsyncIterator[AsyncPostgresSaver]:
+    """The saver of a worker, in the role of the graph."""
+    require_strict_msgpack()
+    conninfo = make_conninfo(
+        url,
+        connect_timeout=CONNECT_SECONDS,
+        options=f"-c search_path=checkpoints -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC",
+    )
+    kwargs: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+    pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+        conninfo,
+        kwargs=kwargs,
+        connection_class=AsyncConnection[DictRow],
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=CONNECT_SECONDS,
+        check=AsyncConnectionPool.check_connection,
+    )
+    async with pool:
+        yield AsyncPostgresSaver(pool, serde=strict_serializer())

@@ -1,0 +1,139 @@
+"""The drafter: a reply whose every number and date comes from order facts or policy, never from a customer's text."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from policies.clauses import RULES, Claim, Deny, RuleInForce, judge
+from policies.clauses.claim import says_damaged
+from records.cases import Case
+from records.library import StatedRule
+from refunds.evidence import Citation, Grounded
+from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
+from refunds.money import NOTHING, Money
+from refunds.order import OrderFacts
+from refunds.words import ProposalKind
+
+NAMED_ITEMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply, with the refund that it proposes or none."""
+
+    kind: ProposalKind
+    text: str
+    citations: tuple[Citation, ...]
+    order_id: OrderId = NO_ORDER
+    payment_id: PaymentId = NO_PAYMENT
+    amount: Money = NOTHING
+    rule: str = ""
+    edited_by: PersonId | None = None
+    edited_upward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a person asked for when they sent the last proposal back."""
+
+    amount_minor: int | None
+    by: PersonId
+    from_amount: Money
+
+
+def draft(
+    case: Case,
+    order: OrderFacts,
+    evidence: Grounded,
+    stated: list[StatedRule],
+    now: datetime,
+    revision: Revision | None,
+) -> Draft | None:
+    """The reply to a case; None where no clause decides a request for money, which a person then reads."""
+    if case.intent != "refund_request":
+        return Draft("reply", _answer(order, evidence), evidence.citations)
+    rules = [
+        RuleInForce(str(rule.parameters["rule"]), rule.parameters, rule.citation)
+        for rule in stated
+        if rule.parameters.get("rule") in RULES
+    ]
+    claim = Claim(
+        order=order,
+        wanted=tuple(Sku(sku) for sku in case.ticket.items or ()),
+        says_damaged=says_damaged(case.ticket.question),
+        now=now,
+    )
+    judgement = judge(claim, rules)
+    if judgement is None:
+        return None
+    cited = (judgement.citation, *(other for other in evidence.citations if other != judgement.citation))
+    verdict = judgement.verdict
+    if isinstance(verdict, Deny):
+        return Draft("reply", _denial(order, verdict.because, judgement.citation), cited, rule=judgement.rule)
+    proposed = Draft(
+        kind="refund",
+        text="",
+        citations=cited,
+        order_id=order.order_id,
+        payment_id=verdict.payment_id,
+        amount=verdict.amount,
+        rule=judgement.rule,
+    )
+    revised = _revised(proposed, revision)
+    if revised.kind == "reply":
+        return replace(revised, text=_answer(order, Grounded(cited)))
+    return replace(revised, text=_offer(order, revised.amount, judgement.citation))
+
+
+def _revised(proposed: Draft, revision: Revision | None) -> Draft:
+    """The draft with the amount a person asked for; zero leaves the reply alone."""
+    if revision is None or revision.amount_minor is None:
+        return proposed
+    if revision.amount_minor == 0:
+        return replace(proposed, kind="reply", order_id=NO_ORDER, payment_id=NO_PAYMENT, amount=NOTHING)
+    amount = Money(revision.amount_minor, proposed.amount.currency)
+    before = revision.from_amount.amount_minor
+    return replace(proposed, amount=amount, edited_by=revision.by, edited_upward=amount.amount_minor > before)
+
+
+def _items(order: OrderFacts) -> str:
+    names = [item.name for item in order.items[:NAMED_ITEMS]]
+    more = len(order.items) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _delivery(order: OrderFacts) -> str:
+    if order.delivered_at is None:
+        return f"Your order {order.order_id} ({_items(order)}) has not been delivered yet."
+    return f"Your order {order.order_id} ({_items(order)}) was delivered on {order.delivered_at.date().isoformat()}."
+
+
+def _source(citation: Citation) -> str:
+    return f"“{citation.quote}” ({citation.citation_id}, clause {citation.clause})"
+
+
+def _letter(*paragraphs: str) -> str:
+    return "\n\n".join(("Hello,", *paragraphs, "Your support team"))
+
+
+def _answer(order: OrderFacts, evidence: Grounded) -> str:
+    quotes = "\n".join(_source(citation) for citation in evidence.citations)
+    return _letter(
+        _delivery(order),
+        f"Our policy says:\n{quotes}",
+        "If you ask for a refund, a person has to approve it before any money is returned.",
+    )
+
+
+def _offer(order: OrderFacts, amount: Money, citation: Citation) -> str:
+    return _letter(
+        _delivery(order),
+        f"Under our policy {_source(citation)}, {amount} goes back to your original payment method.",
+        "A person has to approve the refund before any money is returned.",
+    )
+
+
+def _denial(order: OrderFacts, because: str, citation: Citation) -> str:
+    return _letter(
+        _delivery(order),
+        f"We cannot offer a refund here: {because}. Our policy says {_source(citation)}.",
+    )

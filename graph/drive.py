@@ -1,0 +1,84 @@
+"""Drive: the one seam that moves a case. Start it, resume it, continue it after a crash, or do nothing."""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command
+
+from graph.refund_graph import Mind, RefundGraph
+from graph.sight import Sight, see, sight_of
+from records.books import Books
+from records.cases import case_by_id
+from refunds.ids import CaseId, TenantId
+
+log = logging.getLogger("countersign.graph")
+
+Durability = Literal["sync", "exit"]
+Driven = Literal["started", "resumed", "continued", "nothing", "elsewhere"]
+
+SWEEP_MOST = 500
+"""Cases of one tenant that one sweep takes on; the next sweep takes the rest."""
+
+THREAD_LOCK = 11
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The graph with its durability."""
+
+    mind: Mind
+    graph: RefundGraph
+    durability: Durability = "exit"
+
+    @property
+    def books(self) -> Books:
+        return self.mind.books
+
+    async def drive(self, tenant: TenantId, case_id: CaseId) -> Driven:
+        """Move a case as far as it goes now. A second caller for the same case leaves at once."""
+        async with self.books.transaction(tenant) as page:
+            case = await case_by_id(page, case_id)
+            if case is None:
+                return "nothing"
+            sight = await sight_of(page, case)
+        async with self.books.alone(THREAD_LOCK, str(case.thread_id)) as mine:
+            if not mine:
+                return "elsewhere"
+            return await self._move(sight)
+
+    async def _move(self, sight: Sight) -> Driven:
+        config: RunnableConfig = {"configurable": {"thread_id": str(sight.case.thread_id)}}
+        snapshot = await self.graph.aget_state(config)
+        now = await see(self.books, sight.case.thread_id) or sight
+        started = bool(snapshot.values)
+        if snapshot.interrupts:
+            if not now.due:
+                return "nothing"
+            await self.graph.ainvoke(
+                Command(resume={snapshot.interrupts[0].id: "rung"}), config, durability=self.durability
+            )
+            return "resumed"
+        if started and snapshot.next:
+            await self.graph.ainvoke(None, config, durability=self.durability)
+            return "continued"
+        if now.state.ended or (started and not now.due):
+            return "nothing"
+        await self.graph.ainvoke({"ticket": sight.case.ticket.to_json()}, config, durability=self.durability)
+        return "started"
+
+    async def sweep(self) -> int:
+        """Drive every case that stands still; how many moved. The sweep is the retry."""
+        moved = 0
+        for tenant in await self.books.tenants():
+            async with self.books.transaction(tenant) as page:
+                rows = await page.rows("standing_still", most=SWEEP_MOST)
+            for row in rows:
+                try:
+                    driven = await self.drive(tenant, CaseId(row["case_id"]))
+                except Exception:
+                    log.exception("case %s did not move; the next sweep tries again", row["case_id"])
+                    continue
+                moved += driven in {"started", "resumed", "continued"}
+        return moved

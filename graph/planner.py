@@ -1,0 +1,60 @@
+"""The planner: which action to ask for next. What it answers is a wish, checked before anything runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from refunds.ids import OrderId
+from refunds.words import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerView:
+    """What a planner is shown: the question, the order it names, and the results so far."""
+
+    question: str
+    intent: Intent
+    order_id: OrderId | None
+    results: Sequence[str]
+    """The results of the trace, in order."""
+
+
+class Planner(Protocol):
+    """Answers with an action and its arguments; whatever else it answers is blocked."""
+
+    async def next_wish(self, view: PlannerView) -> object: ...
+
+
+class DeterministicPlanner:
+    """Read the policy, read the order, draft, ask a person: the reference, and the default."""
+
+    async def next_wish(self, view: PlannerView) -> object:
+        match list(view.results):
+            case []:
+                return _wish("get_policy_evidence", question=view.question)
+            case [*_, "tool_unavailable"]:
+                return _hand_over("tool_unavailable")
+            case ["abstain"]:
+                return _hand_over("no_approved_evidence")
+            case ["grounded"] if view.order_id is None:
+                return _hand_over("missing_order")
+            case ["grounded"]:
+                return _wish("lookup_order", order_id=view.order_id)
+            case ["grounded", "missing"]:
+                return _hand_over("missing_order")
+            case ["grounded", "found"]:
+                return _wish("draft_reply")
+            case ["grounded", "found", "cited_draft"]:
+                return _hand_over("draft_ready_for_review")
+            case [*_, result]:
+                return _hand_over(result)
+            case _:
+                return None
+
+
+def _wish(action: str, **arguments: object) -> dict[str, object]:
+    return {"action": action, "arguments": arguments}
+
+
+def _hand_over(reason: str) -> dict[str, object]:
+    return _wish("request_human_approval", reason=reason)

@@ -1,0 +1,156 @@
+"""From the pause to the end: approval, refund, settlement, close. Outside the autonomous part.
+
+`approval` and `settlement` only read, so running them again is harmless; the resume value is a doorbell
+that nobody keeps. `refund` orders, by one insert that Postgres checks. Each looks at the books first:
+whoever jumps here by force finds what the books say and nothing else.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, interrupt
+
+from graph.reviewer import RESPONSE_SCHEMA, doorbell
+from graph.sight import FINAL, Sight, see, shown, thread_of
+from graph.state import CaseState
+from policies.manifest import Manifest
+from policies.transitions import Standing, cross
+from records.books import Books
+from records.cases import write_event
+from records.money import order_refund
+from refunds.refund import approved
+from refunds.words import CaseStatus
+
+AfterApproval = Literal["approval", "case_agent", "refund", "close"]
+AfterRefund = Literal["settlement", "approval", "close"]
+AfterSettlement = Literal["settlement", "refund", "approval", "close"]
+
+
+class NoCase(Exception):
+    """This thread is bound to no case: a copied or forked thread orders nothing."""
+
+
+@dataclass(frozen=True)
+class Settling:
+    """The nodes, with what they work on."""
+
+    books: Books
+    manifest: Manifest
+
+    async def approval(self, state: CaseState, config: RunnableConfig) -> Command[AfterApproval]:
+        del state
+        sight = await self._look(config)
+        if _waits_for_decision(sight.standing):
+            interrupt(doorbell(sight), response_schema=RESPONSE_SCHEMA)
+            sight = await self._look(config)
+        target = _after_approval(sight.standing)
+        cross("approval", target, sight.standing)
+        return Command(goto=target, update=await self._shown(sight))
+
+    async def refund(self, state: CaseState, config: RunnableConfig) -> Command[AfterRefund]:
+        del state
+        sight = await self._look(config)
+        decision = sight.end.decision if sight.end else None
+        if decision is None or decision.word != "approve" or decision.kind != "refund":
+            return Command(goto="approval", update=await self._shown(sight))
+        if sight.state.ended:
+            return Command(goto="close", update=await self._shown(sight))
+        result = await order_refund(self.books, approved(decision), thread_of(config))
+        target: AfterRefund
+        match result:
+            case "refund_created" | "duplicate_ignored":
+                target = "settlement"
+            case "blocked:kill_switch":
+                await self._note(sight, "refund_pending", result)
+                target = "settlement"
+            case "blocked:expired":
+                target = "approval"
+            case "blocked:approval_mismatch" | "blocked:not_approved" | "blocked:over_refund":
+                await self._note(sight, "refund_failed", result)
+                target = "close"
+            case _:
+                assert_never(result)
+        after = await self._look(config)
+        cross("refund", target, after.standing)
+        update = await self._shown(after)
+        if update.get("refund") and result == "duplicate_ignored":
+            update["refund"] = {**update["refund"], "result": result}
+        return Command(goto=target, update=update)
+
+    async def settlement(self, state: CaseState, config: RunnableConfig) -> Command[AfterSettlement]:
+        del state
+        sight = await self._look(config)
+        target = _after_settlement(sight)
+        if target == "settlement":
+            interrupt({"waiting_for": "settlement"})
+            sight = await self._look(config)
+            target = _after_settlement(sight)
+        cross("settlement", target, sight.standing)
+        return Command(goto=target, update=await self._shown(sight))
+
+    async def close(self, state: CaseState, config: RunnableConfig) -> dict[str, Any]:
+        """Write the end that the books bear out; a case that the kill switch turned away stays open for its lifting."""
+        del state
+        sight = await self._look(config)
+        status, reason = _the_end(sight)
+        if not sight.state.ended and not (status == "bypassed" and reason == "kill_switch"):
+            async with self.books.transaction(sight.case.tenant) as page:
+                await write_event(page, sight.case.case_id, status, reason, ended=True)
+        return await self._shown(await self._look(config))
+
+    async def _look(self, config: RunnableConfig) -> Sight:
+        sight = await see(self.books, thread_of(config))
+        if sight is None:
+            raise NoCase(str(thread_of(config)))
+        return sight
+
+    async def _note(self, sight: Sight, status: CaseStatus, reason: str) -> None:
+        if (sight.state.status, sight.state.reason) != (status, reason):
+            async with self.books.transaction(sight.case.tenant) as page:
+                await write_event(page, sight.case.case_id, status, reason, ended=False)
+
+    async def _shown(self, sight: Sight) -> dict[str, Any]:
+        async with self.books.transaction(sight.case.tenant) as page:
+            return await shown(page, sight.case, self.manifest)
+
+
+def _waits_for_decision(now: Standing) -> bool:
+    return now.open_proposal and now.word is None and not now.expired
+
+
+def _after_approval(now: Standing) -> AfterApproval:
+    if not now.open_proposal or now.lapsed or now.word == "revise":
+        return "case_agent"
+    if now.expired or now.word == "reject":
+        return "close"
+    if now.word is None:
+        return "approval"
+    return "refund" if now.kind == "refund" else "close"
+
+
+def _after_settlement(sight: Sight) -> AfterSettlement:
+    now = sight.standing
+    if now.word != "approve" or now.kind != "refund" or now.lapsed:
+        return "approval"
+    if now.outcome in FINAL:
+        return "close"
+    if now.ordered or sight.killed:
+        return "settlement"
+    return "refund"
+
+
+def _the_end(sight: Sight) -> tuple[CaseStatus, str]:
+    """How the case ended, by the facts."""
+    now, end = sight.standing, sight.end
+    if end is None or end.decision is None or now.blocked:
+        if end is not None and now.expired:
+            return "expired", "time_to_decide"
+        return sight.state.status, sight.state.reason
+    if now.word == "reject":
+        return "rejected", end.decision.code or "other"
+    if now.kind == "reply":
+        return "replied", "approve"
+    if now.kind == "handoff":
+        return "closed_by_human", "approve"
+    return sight.state.status, sight.state.reason

@@ -1,0 +1,105 @@
+"""Sight: what the books say of a thread's case now. Every node looks before it acts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+
+from policies.budget import audit
+from policies.manifest import Manifest
+from policies.transitions import Standing
+from records.books import Books, Page
+from records.cases import Case, CaseState, books_now, case_by_id, case_state, thread_case
+from records.money import OpenEnd, open_end
+from records.states import State, state_of
+from refunds.ids import ThreadId
+
+FINAL = frozenset({"succeeded", "failed", "refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A case, its last event and the open end of its proposals."""
+
+    case: Case
+    state: CaseState
+    end: OpenEnd | None
+    killed: bool
+    now: datetime
+    """The time of the books when they were read."""
+
+    @property
+    def standing(self) -> Standing:
+        """The same as the facts of the validators."""
+        bypassed, blocked = self.state.status == "bypassed", self.state.status == "blocked"
+        if self.end is None:
+            return Standing(has_case=True, bypassed=bypassed, blocked=blocked)
+        decision, settled = self.end.decision, self.end.settled
+        unsent_and_late = (
+            settled is not None and settled.outcome == "refused" and settled.detail == "blocked:expired"
+        )
+        approved = decision is not None and decision.word == "approve" and decision.kind == "refund"
+        return Standing(
+            has_case=True,
+            bypassed=bypassed,
+            blocked=blocked,
+            open_proposal=True,
+            kind=self.end.proposal.kind,
+            word=decision.word if decision else None,
+            expired=decision is None and self.end.past_deciding,
+            lapsed=approved and self.end.past_paying and (unsent_and_late or not self.end.ordered),
+            ordered=self.end.ordered,
+            outcome=settled.outcome if settled else None,
+        )
+
+    @property
+    def due(self) -> bool:
+        """Whether the graph has something to do; a person or the provider is waited for otherwise."""
+        now = self.standing
+        if self.state.ended:
+            return False
+        if not now.open_proposal:
+            return not (self.killed and self.state.reason == "kill_switch")
+        if now.word is None:
+            return now.expired
+        if now.ordered:
+            return now.outcome in FINAL
+        return not (now.word == "approve" and now.kind == "refund" and self.killed and not now.lapsed)
+
+
+def thread_of(config: RunnableConfig) -> ThreadId:
+    """The thread that runs."""
+    return ThreadId(UUID(str(config["configurable"]["thread_id"])))
+
+
+async def see(books: Books, thread_id: ThreadId) -> Sight | None:
+    """What the books say of the case that a thread is bound to; None where it is bound to none."""
+    async with books.transaction() as page:
+        bound = await thread_case(page, thread_id)
+    if bound is None:
+        return None
+    tenant, case_id = bound
+    async with books.transaction(tenant) as page:
+        case = await case_by_id(page, case_id)
+        if case is None:
+            return None
+        return await sight_of(page, case)
+
+
+async def sight_of(page: Page, case: Case) -> Sight:
+    """The same for a case, in a transaction of its tenant."""
+    killed = await page.row("kill_switch")
+    return Sight(
+        case,
+        await case_state(page, case.case_id),
+        await open_end(page, case.case_id),
+        bool(killed and killed["killed"]),
+        await books_now(page),
+    )
+
+
+async def shown(page: Page, case: Case, manifest: Manifest) -> State:
+    """The state of the contract for a case."""
+    state, trace = await state_of(page, case)
+    return {**state, "budget_audit": audit(trace, manifest.limits())}

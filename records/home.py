@@ -1,0 +1,104 @@
+"""The home of a house: what it keeps on its own disk beside the books. Passwords, keys, the anchors' copy.
+
+On a machine of one user this is all the wall there is between the roles; deploy/ gives each process its
+own user and its own secrets.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from records.embedded import EmbeddedPostgres
+from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
+
+
+class BadHome(Exception):
+    """The home holds something that cannot be read; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One folder, and the database that belongs to it."""
+
+    folder: Path
+    database_url: str | None = None
+    """The superuser's or owner's URL of a Postgres of one's own; None means the embedded one."""
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> "Home":
+        """The home that COUNTERSIGN_HOME and DATABASE_URL name."""
+        return cls(
+            Path(environment.get("COUNTERSIGN_HOME") or "var").absolute(),
+            environment.get("DATABASE_URL") or None,
+        )
+
+    def admin_url(self, database: str = "countersign") -> str:
+        """The owner's URL, the embedded server started if it has to be."""
+        if self.database_url:
+            return self.database_url
+        return with_database(EmbeddedPostgres(self.folder).start(), database)
+
+    def passwords(self) -> RolePasswords:
+        """The password of each role, made on first use."""
+        file = self.folder / "roles.json"
+        if not file.exists():
+            write_secret(file, json.dumps({role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}))
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            return {role: str(found[role]) for role in LOGIN_ROLES}
+        except (ValueError, KeyError, TypeError):
+            raise BadHome(
+                f"{file}: not the passwords of the roles: remove it and run countersign db up"
+            ) from None
+
+    def role_url(self, role: LoginRole, admin_url: str) -> str:
+        """The same database as one of the house's roles."""
+        return url_as(admin_url, role, self.passwords()[role])
+
+    def private_key_file(self, name: str) -> Path:
+        return self.folder / "keys" / f"{name}.private.json"
+
+    def public_keys_file(self, name: str) -> Path:
+        return self.folder / "keys" / f"{name}.public.json"
+
+    @property
+    def twin_file(self) -> Path:
+        return self.folder / "twin.sqlite"
+
+    @property
+    def anchors_file(self) -> Path:
+        """The copy of the signed anchors outside the database."""
+        return self.folder / "anchors.jsonl"
+
+    @property
+    def token_file(self) -> Path:
+        """The tokens of the demo shop's people."""
+        return self.folder / "demo-tokens.json"
+
+
+def with_database(url: str, database: str) -> str:
+    """The URL of another database of the same server."""
+    head, _, _ = url.rpartition("/")
+    return f"{head}/{database}"
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_name(f"{file.name}.{os.getpid()}")
+    half.touch(mode=0o600)
+    half.write_text(text, encoding="utf-8")
+    half.replace(file)
+
+
+def read_json(file: Path) -> object:
+    """A JSON file of the home; BadHome names it where it is missing or broken."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadHome(f"{file} is missing: run countersign db up") from None
+    except ValueError:
+        raise BadHome(f"{file} is not JSON: restore it, or remove it and run countersign db up") from None

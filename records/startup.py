@@ -1,0 +1,41 @@
+"""What a process makes sure of before it works on the books."""
+
+import psycopg
+from psycopg import AsyncConnection
+
+from records.books import BooksAway, connection_string, explained
+from records.migrate import schema_version
+
+
+class CannotWork(Exception):
+    """These books are not for this process; the message says why and what to do."""
+
+
+async def check_books(url: str, *, test_database_allowed: bool = False) -> None:
+    """CannotWork where the schema is older or newer than the program, or the clock of the database can be moved."""
+    try:
+        connection = await AsyncConnection.connect(connection_string(url), autocommit=True)
+    except psycopg.Error as error:
+        raise BooksAway(str(error).strip().splitlines()[-1]) from None
+    async with connection:
+        try:
+            cursor = await connection.execute(
+                "select coalesce(max(number), 0) as newest, to_regclass('books.test_clock') is not null as movable"
+                " from public.countersign_migrations"
+            )
+            row = await cursor.fetchone()
+        except psycopg.errors.UndefinedTable:
+            row = (0, False)
+        except psycopg.Error as error:
+            raise explained(error) from error
+    newest, movable = row or (0, False)
+    if newest > schema_version():
+        raise CannotWork(
+            f"the database is newer than this program (schema {newest}, not {schema_version()}): run the newer release"
+        )
+    if newest < schema_version():
+        raise CannotWork(
+            f"the schema of the database is {newest}, not {schema_version()}: run countersign db migrate"
+        )
+    if movable and not test_database_allowed:
+        raise CannotWork("this is a test database (its clock can be moved): set DATABASE_URL to the real one")
