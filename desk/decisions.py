@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from desk.people import NoAuthority, Person
 from policies.authority import may_approve, rule_of, rules_for, voice_of
@@ -19,6 +22,8 @@ TIME_TO_PAY = timedelta(hours=24)
 
 NOTE_LIMIT = 2_000
 
+_CODE: TypeAdapter[RejectCode] = TypeAdapter(RejectCode)
+
 
 class Conflict(Exception):
     """The screen is stale: somebody decided, or another proposal is open. The message names who and when."""
@@ -30,6 +35,14 @@ class NothingToDecide(Exception):
 
 class BadDecision(ValueError):
     """The decision itself is wrong; the message names the field."""
+
+
+def reject_code(text: str) -> RejectCode:
+    """The reject code of a text; BadDecision lists the codes where it is none."""
+    try:
+        return _CODE.validate_python(text)
+    except ValidationError:
+        raise BadDecision(f"code: {text} is none of {', '.join(get_args(RejectCode))}") from None
 
 
 @dataclass(frozen=True, slots=True)

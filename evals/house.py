@@ -102,7 +102,9 @@ class House:
 
     async def anchor(self) -> Anchor | None:
         """Sign the heads of the audit that moved."""
-        return await anchor(self.anchorer_books, private_key(self.home, "anchor").sign, self.home.anchors_file)
+        return await anchor(
+            self.anchorer_books, private_key(self.home, "anchor").sign, self.home.anchors_file
+        )
 
 
 @asynccontextmanager

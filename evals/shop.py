@@ -58,9 +58,7 @@ def demo_orders(now: datetime) -> list[OrderFacts]:
                 ordered_at=(delivered or now) - timedelta(days=4),
                 delivered_at=delivered,
                 items=(Item(Sku(sku), name, category, price_paid),),
-                payments=(
-                    Payment(PaymentId(f"pay_{order_id}"), "card_4242", price_paid, Money(0, USD)),
-                ),
+                payments=(Payment(PaymentId(f"pay_{order_id}"), "card_4242", price_paid, Money(0, USD)),),
             )
         )
     return orders
@@ -111,9 +109,7 @@ async def open_shop(owner: Books, tokens: dict[str, str], corpus: Path = DEMO_CO
         for person, role in PEOPLE.items():
             found = await page.row("person_there", person=person)
             if found is None:
-                await register(
-                    page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person]
-                )
+                await register(page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person])
 
 
 def demo_tokens(home: Home) -> dict[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._constants import CONFIG_KEY_DURABILITY
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -51,8 +52,12 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
     autonomous = case_agent(agent).compile(checkpointer=False, name="case_agent")
 
     async def run_agent(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
-        # Said here because a subgraph without a checkpointer cannot wait for one, and `sync` is handed down.
-        return await autonomous.ainvoke({"case_id": state.get("case_id")}, config, durability="exit")
+        # `sync` is handed down to a subgraph, and one without a checkpointer fails when it waits for it.
+        unsaved: RunnableConfig = {
+            **config,
+            "configurable": {**config["configurable"], CONFIG_KEY_DURABILITY: "exit"},
+        }
+        return await autonomous.ainvoke({"case_id": state.get("case_id")}, unsaved)
 
     async def after_agent(state: CaseState, config: RunnableConfig) -> str:
         del state

@@ -115,7 +115,7 @@ async def anchor(books: Books, sign: Sign, copy: Path) -> Anchor | None:
 
 def write_copy(copy: Path, anchors: list[Anchor]) -> None:
     """Append the anchors that the outer copy does not have yet; what it has is never rewritten."""
-    there = read_copy(copy) if copy.exists() else []
+    there = read_copy(copy)
     missing = [anchor for anchor in anchors if anchor.anchor_no > len(there)]
     if missing:
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -126,8 +126,10 @@ def write_copy(copy: Path, anchors: list[Anchor]) -> None:
 
 
 def read_copy(copy: Path) -> list[Anchor]:
-    """The anchors in an outer copy; ValueError names the line that is not one."""
-    anchors = []
+    """The anchors in an outer copy, none where there is none yet; ValueError names the line that is not one."""
+    anchors: list[Anchor] = []
+    if not copy.exists():
+        return anchors
     for number, line in enumerate(copy.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             anchors.append(Anchor.of(json.loads(line)))
@@ -152,7 +154,7 @@ async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], i
     """
     async with books.transaction() as page:
         table = [Anchor.of(row) for row in await page.rows("all_anchors")]
-    outer = read_copy(copy) if copy.exists() else []
+    outer = read_copy(copy)
     findings = verify_anchors(table, read, "table") + verify_anchors(outer, read, "copy")
     findings += [
         Finding("*", "anchors", mine.anchor_no, "the table and the outer copy differ")
@@ -201,7 +203,9 @@ async def verify_tenant(page: Page, tenant: TenantId, heads: Heads) -> tuple[lis
     chains: dict[str, list[Row]] = defaultdict(list)
     for row in await page.rows("audit_of_tenant"):
         chains[row["chain"]].append(row)
-    rows = {(row["subject"], row["subject_key"]): row["row_sha256"] for row in await page.rows("audited_rows")}
+    rows = {
+        (row["subject"], row["subject_key"]): row["row_sha256"] for row in await page.rows("audited_rows")
+    }
     recorded: set[tuple[str, str]] = set()
     for chain, events in chains.items():
         findings += _broken_links(tenant, chain, events)
@@ -209,7 +213,9 @@ async def verify_tenant(page: Page, tenant: TenantId, heads: Heads) -> tuple[lis
             subject = (event["subject"], event["subject_key"])
             recorded.add(subject)
             if subject not in rows:
-                findings.append(Finding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was deleted"))
+                findings.append(
+                    Finding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was deleted")
+                )
             elif rows[subject] != event["row_sha256"]:
                 findings.append(Finding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was edited"))
     findings += [

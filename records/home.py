@@ -4,15 +4,23 @@ On a machine of one user this is all the wall there is between the roles; deploy
 own user and its own secrets.
 """
 
+import contextlib
 import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
+from psycopg import Connection, sql
+
+from records.books import CONNECT_SECONDS, BooksAway
 from records.embedded import EmbeddedPostgres
 from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
+
+DATABASE = "countersign"
 
 
 class BadHome(Exception):
@@ -35,11 +43,17 @@ class Home:
             environment.get("DATABASE_URL") or None,
         )
 
-    def admin_url(self, database: str = "countersign") -> str:
-        """The owner's URL, the embedded server started if it has to be."""
-        if self.database_url:
-            return self.database_url
-        return with_database(EmbeddedPostgres(self.folder).start(), database)
+    def admin_url(self, database: str | None = None) -> str:
+        """The owner's URL of the house's database, or of another one beside it; made where it is not there.
+
+        Starts the embedded server if it has to. Raises BooksAway.
+        """
+        url = self.database_url or with_database(EmbeddedPostgres(self.folder).start(), DATABASE)
+        if database is not None:
+            url = with_database(url, database)
+        if database is not None or self.database_url is None:
+            make_database(url)
+        return url
 
     def passwords(self) -> RolePasswords:
         """The password of each role, made on first use."""
@@ -81,8 +95,32 @@ class Home:
 
 def with_database(url: str, database: str) -> str:
     """The URL of another database of the same server."""
-    head, _, _ = url.rpartition("/")
-    return f"{head}/{database}"
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def make_database(url: str) -> None:
+    """Create the database of a URL where it is not there."""
+    name = urlsplit(url).path.lstrip("/")
+    # It may be there, or another command may make it in this instant.
+    there = contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+    with _maintenance(url) as connection, there:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+def drop_database(url: str) -> None:
+    """Drop the database of a URL with everything in it."""
+    name = urlsplit(url).path.lstrip("/")
+    with _maintenance(url) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _maintenance(url: str) -> Connection:
+    try:
+        return psycopg.connect(
+            with_database(url, "postgres"), autocommit=True, connect_timeout=CONNECT_SECONDS
+        )
+    except psycopg.OperationalError as error:
+        raise BooksAway(str(error).strip().splitlines()[-1]) from None
 
 
 def write_secret(file: Path, text: str) -> None:

@@ -1,0 +1,176 @@
+"""What a terminal shows: states, tables, progress, and one line for each error that has a way out."""
+
+import io
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from desk.decisions import BadDecision, Conflict, NothingToDecide
+from desk.intake import TicketRefused
+from desk.people import NoAuthority, NotSignedIn
+from desk.queue import NoSuchCase
+from graph.checkpointer import LooseSerializer
+from policies.clauses import BadRule
+from policies.documents import BadDocument
+from policies.manifest import ManifestMismatch
+from policies.signature import BadKey
+from records.books import BooksAway, Refused, explained
+from records.home import BadHome
+from records.migrate import MigrationRefused
+from records.startup import CannotWork
+from records.states import State
+from refunds.money import Currency, Money
+from refunds.ticket import BadTicket
+
+Thing = TypeVar("Thing")
+
+_KNOWN = (
+    BadDecision, BadDocument, BadHome, BadKey, BadRule, BadTicket, BooksAway, CannotWork, Conflict, LooseSerializer,
+    ManifestMismatch, MigrationRefused, NoAuthority, NoSuchCase, NotSignedIn, NothingToDecide, Refused, TicketRefused,
+)  # fmt: skip
+
+WIDTH = 140
+
+
+def known_error(error: Exception) -> str | None:
+    """The one line of an error that a person can do something about; None for a defect of ours."""
+    if isinstance(error, BooksAway):
+        return f"the database is away: {error}; is DATABASE_URL right, and is it running?"
+    if isinstance(error, _KNOWN):
+        return str(error)
+    if isinstance(error, psycopg.OperationalError):
+        return f"the database is away: {explained(error)}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"the database refused: {str(error).splitlines()[0]}: run countersign db migrate as its owner"
+    return None
+
+
+def state_lines(state: State) -> Iterator[str]:
+    """A state for the eye."""
+    yield f"{state['case_id']}  {state['status']}  {state['reason']}"
+    proposal = state["proposal"]
+    if isinstance(proposal, dict):
+        amount = Money(proposal["amount_minor"], Currency(proposal["currency"]))
+        money = f" {amount}" if proposal["kind"] == "refund" else ""
+        yield f"  proposes   {proposal['kind']}{money}, decide by {proposal['expires_at'][:16]}"
+    citations = state["citations"]
+    if isinstance(citations, list) and citations:
+        yield f"  cites      {', '.join(citations)}"
+    trace = state["trace"]
+    if isinstance(trace, list) and trace:
+        yield f"  steps      {' → '.join(str(row['result']) for row in trace)}  (budget audit: {state['budget_audit']})"
+    refund = state["refund"]
+    if isinstance(refund, dict):
+        yield f"  refund     {refund['result']} {Money(refund['amount_minor'], Currency(refund['currency']))}"
+    if state["draft"] and state["status"] == "needs_human":
+        yield from (f"  | {printable(line)}" for line in str(state["draft"]).splitlines())
+
+
+def printable(text: str) -> str:
+    """Text of others without the control characters that could speak to a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as text."""
+    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        drawn.add_row(*(Text(printable("" if cell is None else str(cell))) for cell in row))
+    console = Console(file=io.StringIO(), width=WIDTH)
+    console.print(drawn)
+    return console.file.getvalue().rstrip() if isinstance(console.file, io.StringIO) else ""
+
+
+def queue_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The queue."""
+    if not rows:
+        return "nothing waits for a person"
+    return table(
+        ("case", "ticket", "status", "reason", "amount", "decide by"),
+        (
+            (
+                row["case_id"],
+                row["ticket_id"],
+                row["status"],
+                row["reason"],
+                Money(row["amount_minor"], Currency(row["currency"])) if row["amount_minor"] else "",
+                row["expires_at"].strftime("%Y-%m-%d %H:%M") if row["expires_at"] else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def trace_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The trace."""
+    return table(
+        ("step", "action", "arguments", "result", "tokens", "ms"),
+        (
+            (
+                row["step"],
+                row["action"],
+                str(row["args"])[:60],
+                row["result"],
+                row["tokens"],
+                row["latency_ms"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def ledger_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The ledger."""
+    if not rows:
+        return "no money was ordered"
+    return table(
+        ("order", "amount", "approved by", "ordered at", "sends", "outcome", "provider's refund"),
+        (
+            (
+                row["order_id"],
+                Money(row["amount_minor"], Currency(row["currency"])),
+                row["approved_by"],
+                row["ordered_at"].strftime("%Y-%m-%d %H:%M:%S"),
+                row["sends"],
+                row["outcome"] or "not yet",
+                row["provider_refund_id"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The flags in force."""
+    if not rows:
+        return "no flag is set"
+    return table(
+        ("tenant", "flag", "value", "set by", "at", "because"),
+        (
+            (
+                row["tenant"],
+                row["name"],
+                row["value"],
+                row["set_by"],
+                row["set_at"].strftime("%Y-%m-%d %H:%M"),
+                row["reason"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def progress(things: Sequence[Thing], doing: str) -> Iterator[Thing]:
+    """The things one by one, with a bar on standard error where a person watches."""
+    console = Console(stderr=True)
+    if not sys.stderr.isatty() or len(things) < 2:
+        yield from things
+        return
+    with Progress(console=console, transient=True) as bar:
+        yield from bar.track(things, description=doing)
