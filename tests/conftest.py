@@ -1,0 +1,75 @@
+"""The fixtures: one server a test process, one database a test, a whole house on it."""
+
+import os
+
+# Read by LangGraph when it is imported, so said before anything imports it.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from stage import Cluster, Stage, open_stage, prepare_template
+
+from graph.drive import Durability
+from graph.planner import Planner
+from records.embedded import EmbeddedPostgres
+from records.home import Home, make_database, with_database
+
+CAMPAIGN = bool(os.environ.get("COUNTERSIGN_CAMPAIGN"))
+
+# Nothing here outlives the machine, so nothing waits for its disk.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session", name="cluster")
+def _cluster() -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="countersign-"))
+    folder.chmod(0o755)
+    postgres = EmbeddedPostgres(folder, FAST)
+    admin = postgres.start()
+    home = Home(folder)
+    template = with_database(admin, "template_books")
+    make_database(template)
+    asyncio.run(prepare_template(home, template))
+    yield Cluster(home, admin)
+    postgres.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(name="url")
+def _url(cluster: Cluster) -> Iterator[str]:
+    """A database of the test's own."""
+    url = cluster.clone()
+    yield url
+    cluster.drop(url)
+
+
+class Stages(Protocol):
+    """Opens a stage with a planner or a durability of the test's choice."""
+
+    def __call__(
+        self, *, planner: Planner | None = None, durability: Durability = "exit"
+    ) -> AbstractAsyncContextManager[Stage]: ...
+
+
+@pytest.fixture(name="stages")
+def _stages(cluster: Cluster, url: str, tmp_path: Path) -> Stages:
+    def opened(
+        *, planner: Planner | None = None, durability: Durability = "exit"
+    ) -> AbstractAsyncContextManager[Stage]:
+        return open_stage(cluster.home, url, tmp_path, planner=planner, durability=durability)
+
+    return opened
+
+
+@pytest.fixture(name="stage")
+async def _stage(stages: Stages) -> AsyncIterator[Stage]:
+    async with stages() as opened:
+        yield opened

@@ -1,0 +1,222 @@
+"""The stage of a test: a whole house on a database of its own, and the few verbs that a story needs."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from desk.decisions import Said, Word
+from desk.people import Person, sign_in
+from evals.house import House, make_keys, open_house
+from evals.shop import DEMO, demo_tokens, open_shop
+from graph.checkpointer import install_checkpoints
+from graph.drive import Durability
+from graph.planner import Planner, PlannerView
+from records.books import Books
+from records.cases import Case
+from records.home import Home, with_database
+from records.migrate import migrate
+from records.states import State
+from refunds.ids import CaseId
+from refunds.ticket import Ticket
+
+CLOCK = """
+create table books.test_clock (shift interval not null);
+alter table books.test_clock owner to books_owner;
+create or replace function books.clock() returns timestamptz language plpgsql volatile security definer
+set search_path = books, pg_temp as $$
+begin
+  return clock_timestamp() + coalesce((select sum(shift) from test_clock), interval '0');
+end $$;
+alter function books.clock() owner to books_owner;
+"""
+
+CRACKED = "My tablet arrived cracked. I want a refund, please."
+QUESTION = "What is the return policy for my cracked tablet?"
+
+
+def no_time() -> float:
+    """Ticks of a clock that stands still: no test fails because a machine is slow."""
+    return 0.0
+
+
+async def prepare_template(home: Home, url: str) -> None:
+    """A database that every test starts from: migrated, with keys and the demo shop, its clock movable."""
+    migrate(url, home.passwords())
+    install_checkpoints(url)
+    make_keys(home)
+    async with Books.open(url, size=1) as owner:
+        await open_shop(owner, demo_tokens(home))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(CLOCK)
+
+
+class Scripted:
+    """A planner that says what it is told, then the last thing for ever."""
+
+    def __init__(self, *wishes: object) -> None:
+        self.wishes = wishes
+        self.asked = 0
+
+    async def next_wish(self, view: PlannerView) -> object:
+        del view
+        wish = self.wishes[min(self.asked, len(self.wishes) - 1)]
+        self.asked += 1
+        return wish
+
+
+def wish(action: object, **arguments: object) -> dict[str, object]:
+    return {"action": action, "arguments": arguments}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A house with its owner's connection beside it."""
+
+    house: House
+    url: str
+    owner: psycopg.AsyncConnection[DictRow]
+
+    async def person(self, name: str) -> Person:
+        return await sign_in(self.house.desk_books, demo_tokens(self.house.home)[name])
+
+    async def submit(self, **fields: object) -> Case:
+        ticket: dict[str, object] = {
+            "ticket_id": f"t-{uuid.uuid4().hex[:12]}",
+            "tenant": "demo",
+            "customer_id": "C100",
+            "order_id": "D300",
+            "question": CRACKED,
+            "intent": "refund_request",
+        }
+        ticket |= fields
+        wanted = {name: value for name, value in ticket.items() if value is not None or name == "order_id"}
+        return await self.house.intake.submit(Ticket.read(wanted), await self.person("demo-helpdesk"))
+
+    async def run(self, case: Case) -> State:
+        await self.house.driver.drive(case.tenant, case.case_id)
+        return await self.house.state(case)
+
+    async def paused(self, **fields: object) -> tuple[Case, State]:
+        """A case at the pause, with its state."""
+        case = await self.submit(**fields)
+        state = await self.run(case)
+        assert state["status"] == "needs_human", state
+        return case, state
+
+    async def say(self, case: Case, word: Word, who: str = "demo-reviewer") -> Said:
+        state = await self.house.state(case)
+        proposal = state["proposal"]
+        assert isinstance(proposal, dict)
+        person = await self.person(who)
+        return await self.house.desk.decide(person, DEMO, case.case_id, proposal["digest"], word)
+
+    async def approved(self, **fields: object) -> Case:
+        """A case that was countersigned and that nobody has driven since."""
+        case, _ = await self.paused(**fields)
+        await self.say(case, Word("approve"))
+        return case
+
+    async def ordered(self, **fields: object) -> Case:
+        """A case whose money is ordered and not paid."""
+        case = await self.approved(**fields)
+        state = await self.run(case)
+        assert state["status"] == "refund_pending", state
+        return case
+
+    async def finish(self) -> None:
+        """What the runner, the sweep and the till do in the end."""
+        for _ in range(8):
+            moved = await self.house.driver.sweep()
+            settled = await self.house.executor.settle_all()
+            if not moved and not settled:
+                return
+
+    async def sql(self, text: str, *values: object) -> list[dict[str, Any]]:
+        """As the superuser, past every wall."""
+        cursor = await self.owner.execute(text, values)  # type: ignore[call-overload]
+        return list(await cursor.fetchall()) if cursor.description else []
+
+    async def count(self, table: str) -> int:
+        rows = await self.sql(f"select count(*) as n from books.{table}")
+        return int(rows[0]["n"])
+
+    async def move_clock(self, **parts: float) -> None:
+        """Move the time of the books on: hours=…, minutes=…."""
+        seconds = parts.get("hours", 0) * 3600 + parts.get("minutes", 0) * 60 + parts.get("seconds", 0)
+        await self.sql("insert into books.test_clock values (make_interval(secs => %s))", seconds)
+
+    async def forced(self, text: str, *values: object) -> None:
+        """As an administrator who turns the triggers off first."""
+        await self.sql("set session_replication_role = replica")
+        await self.sql(text, *values)
+        await self.sql("set session_replication_role = origin")
+
+    def refunds(self) -> int:
+        return len(self.house.twin.all_refunds())
+
+    async def decision_ids(self) -> list[uuid.UUID]:
+        return [row["decision_id"] for row in await self.sql("select decision_id from books.disbursements")]
+
+
+@asynccontextmanager
+async def open_stage(
+    home: Home,
+    url: str,
+    folder: Path,
+    *,
+    durability: Durability = "exit",
+    planner: Planner | None = None,
+    books_type: type[Books] = Books,
+) -> AsyncIterator[Stage]:
+    """A stage on a database that was cloned from the template."""
+    async with (
+        open_house(
+            home,
+            url,
+            durability=durability,
+            planner=planner,
+            ticks=no_time,
+            twin_file=folder / "twin.sqlite",
+            books_type=books_type,
+            test_database_allowed=True,
+            size=12,
+        ) as house,
+        await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as owner,
+    ):
+        yield Stage(house, url, owner)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The server of a test process and the template in it."""
+
+    home: Home
+    admin: str
+
+    def clone(self, template: str = "template_books") -> str:
+        name = f"t_{uuid.uuid4().hex}"
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(f"create database {name} template {template}")  # type: ignore[call-overload]
+        return with_database(self.admin, name)
+
+    def drop(self, url: str) -> None:
+        name = url.rsplit("/", 1)[1]
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(f"drop database if exists {name} with (force)")  # type: ignore[call-overload]
+
+
+def results(state: State) -> list[str]:
+    """The results of a state's trace."""
+    trace = state["trace"]
+    assert isinstance(trace, list)
+    return [str(row["result"]) for row in trace]
+
+
+def case_ids(cases: Sequence[Case]) -> list[CaseId]:
+    return [case.case_id for case in cases]
