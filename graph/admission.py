@@ -58,6 +58,9 @@ class Admission:
         if sight.state.ended:
             async with self.books.transaction(case.tenant) as page:
                 return Command(goto="__end__", update=await shown(page, case, self.manifest))
+        if sight.standing.bypassed and sight.state.reason == "kill_switch":
+            async with self.books.transaction(case.tenant) as page:
+                await write_event(page, case.case_id, "received", "kill_switch_lifted", ended=False)
         return Command(
             goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
         )

@@ -276,6 +276,7 @@ def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:
         amount=drafted.amount,
         draft=drafted.text,
         citations=drafted.citations,
+        items=drafted.items,
         rule=drafted.rule,
         release=manifest.agent_version,
         graph_version=manifest.graph_version,

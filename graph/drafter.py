@@ -26,6 +26,7 @@ class Draft:
     order_id: OrderId = NO_ORDER
     payment_id: PaymentId = NO_PAYMENT
     amount: Money = NOTHING
+    items: tuple[Sku, ...] = ()
     rule: str = ""
     edited_by: PersonId | None = None
     edited_upward: bool = False
@@ -76,6 +77,7 @@ def draft(
         order_id=order.order_id,
         payment_id=verdict.payment_id,
         amount=verdict.amount,
+        items=verdict.items,
         rule=judgement.rule,
     )
     revised = _revised(proposed, revision)
@@ -89,7 +91,9 @@ def _revised(proposed: Draft, revision: Revision | None) -> Draft:
     if revision is None or revision.amount_minor is None:
         return proposed
     if revision.amount_minor == 0:
-        return replace(proposed, kind="reply", order_id=NO_ORDER, payment_id=NO_PAYMENT, amount=NOTHING)
+        return replace(
+            proposed, kind="reply", order_id=NO_ORDER, payment_id=NO_PAYMENT, amount=NOTHING, items=()
+        )
     amount = Money(revision.amount_minor, proposed.amount.currency)
     before = revision.from_amount.amount_minor
     return replace(proposed, amount=amount, edited_by=revision.by, edited_upward=amount.amount_minor > before)

@@ -65,7 +65,7 @@ class Sight:
             return now.expired
         if now.ordered:
             return now.outcome in FINAL
-        return not (now.word == "approve" and now.kind == "refund" and self.killed and not now.lapsed)
+        return not (self.killed and self.state.reason == "blocked:kill_switch" and not now.lapsed)
 
 
 def thread_of(config: RunnableConfig) -> ThreadId:

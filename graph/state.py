@@ -1,8 +1,14 @@
 """The graph's state: small, JSON-like, and for the eye. Nothing in it is read back to decide anything."""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 STATE_VERSION = 1
+
+
+def latest(before: object, after: object) -> object:
+    """The newer value: a thread that was forced into two nodes at once shows either and fails in neither."""
+    del before
+    return after
 
 
 class Input(TypedDict):
@@ -14,31 +20,31 @@ class Input(TypedDict):
 class Output(TypedDict, total=False):
     """The state of the contract."""
 
-    status: str
-    reason: str
-    case_id: str | None
-    draft: str | None
-    citations: list[str]
-    proposal: dict[str, Any] | None
-    trace: list[dict[str, Any]]
-    budget_audit: str
-    refund: dict[str, Any] | None
+    status: Annotated[str, latest]
+    reason: Annotated[str, latest]
+    case_id: Annotated[str | None, latest]
+    draft: Annotated[str | None, latest]
+    citations: Annotated[list[str], latest]
+    proposal: Annotated[dict[str, Any] | None, latest]
+    trace: Annotated[list[dict[str, Any]], latest]
+    budget_audit: Annotated[str, latest]
+    refund: Annotated[dict[str, Any] | None, latest]
 
 
 class CaseState(Output, total=False):
     """The whole state of a thread."""
 
     ticket: dict[str, Any]
-    state_version: int
+    state_version: Annotated[int, latest]
 
 
 class AgentInput(TypedDict):
     """What the autonomous part is given: its case comes from the books, by its thread."""
 
-    case_id: str | None
+    case_id: Annotated[str | None, latest]
 
 
 class AgentState(Output, total=False):
     """The autonomous part's own state; `run` names what this process holds of the run."""
 
-    run: str
+    run: Annotated[str, latest]

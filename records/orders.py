@@ -16,6 +16,7 @@ async def order_facts(page: Page, order_id: str) -> OrderFacts | None:
     if row is None:
         return None
     payments = await page.rows("payments_of_order", order_id=order_id)
+    refunded = await page.rows("refunded_items", order_id=order_id)
     currency = Currency(row["currency"])
     return OrderFacts(
         tenant=TenantId(row["tenant"]),
@@ -38,6 +39,7 @@ async def order_facts(page: Page, order_id: str) -> OrderFacts | None:
             )
             for payment in payments
         ),
+        refunded=frozenset(Sku(item["sku"]) for item in refunded),
     )
 
 

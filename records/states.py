@@ -41,6 +41,7 @@ async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
             "order_id": proposal.order_id or None,
             "payment_id": proposal.payment_id or None,
             "citations": [citation.to_json() for citation in proposal.citations],
+            "items": list(proposal.items),
             "rule": proposal.rule or None,
             "expires_at": end.expires_at.isoformat(),
         }

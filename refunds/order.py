@@ -46,3 +46,5 @@ class OrderFacts:
     delivered_at: datetime | None
     items: tuple[Item, ...]
     payments: tuple[Payment, ...]
+    refunded: frozenset[Sku] = frozenset()
+    """Items whose refund was ordered and did not fail."""

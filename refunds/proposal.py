@@ -5,7 +5,7 @@ from uuid import UUID
 
 from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
-from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
+from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
 from refunds.money import Currency, Money
 from refunds.words import ProposalKind
 
@@ -33,6 +33,9 @@ class Proposal:
     amount: Money
     draft: str
     citations: tuple[Citation, ...]
+    items: tuple[Sku, ...]
+    """The items of the order that the amount is for; empty where there is none."""
+
     rule: str
     """The refund clause that decided, as `change-of-mind`; empty where none did."""
 
@@ -74,6 +77,7 @@ class Proposal:
                 "currency": self.amount.currency,
                 "draft": self.draft,
                 "citations": [citation.to_json() for citation in self.citations],
+                "items": list(self.items),
                 "rule": self.rule,
                 "release": self.release,
                 "graph_version": self.graph_version,
@@ -93,6 +97,9 @@ class Proposal:
         citations = value["citations"]
         if not isinstance(citations, list):
             raise TypeError("citations: not a list")
+        items = value["items"]
+        if not isinstance(items, list):
+            raise TypeError("items: not a list")
         amount = Money(int(str(value["amount_minor"])), Currency(str(value["currency"])))
         kind: ProposalKind
         match value["kind"]:
@@ -112,6 +119,7 @@ class Proposal:
             amount=amount,
             draft=str(value["draft"]),
             citations=tuple(Citation.of_json(citation) for citation in citations),
+            items=tuple(Sku(str(item)) for item in items),
             rule=str(value["rule"]),
             release=str(value["release"]),
             graph_version=str(value["graph_version"]),

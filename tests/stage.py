@@ -36,6 +36,16 @@ end $$;
 alter function books.clock() owner to books_owner;
 """
 
+MANY_ORDERS = """
+insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
+select tenant, 'X' || n, customer_id, region, status, ordered_at, delivered_at, currency, items
+from books.orders, generate_series(0, %(most)s) n where order_id = 'D300';
+"""
+MANY_PAYMENTS = """
+insert into books.payments (tenant, payment_id, order_id, method, amount_minor, currency)
+select 'demo', 'pay_X' || n, 'X' || n, 'card', 7900, 'USD' from generate_series(0, %(most)s) n
+"""
+
 CRACKED = "My tablet arrived cracked. I want a refund, please."
 QUESTION = "What is the return policy for my cracked tablet?"
 
@@ -139,7 +149,7 @@ class Stage:
 
     async def sql(self, text: str, *values: object) -> list[dict[str, Any]]:
         """As the superuser, past every wall."""
-        cursor = await self.owner.execute(text, values)  # type: ignore[call-overload]
+        cursor = await self.owner.execute(text, values or None)
         return list(await cursor.fetchall()) if cursor.description else []
 
     async def count(self, table: str) -> int:
@@ -156,6 +166,11 @@ class Stage:
         await self.sql("set session_replication_role = replica")
         await self.sql(text, *values)
         await self.sql("set session_replication_role = origin")
+
+    async def many_orders(self, most: int) -> None:
+        """Orders X0 to X<most> of customer C100, 79.00 USD each, as D300."""
+        await self.owner.execute(MANY_ORDERS, {"most": most})
+        await self.owner.execute(MANY_PAYMENTS, {"most": most})
 
     def refunds(self) -> int:
         return len(self.house.twin.all_refunds())
@@ -202,13 +217,13 @@ class Cluster:
     def clone(self, template: str = "template_books") -> str:
         name = f"t_{uuid.uuid4().hex}"
         with psycopg.connect(self.admin, autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template}")  # type: ignore[call-overload]
+            connection.execute(f"create database {name} template {template}")
         return with_database(self.admin, name)
 
     def drop(self, url: str) -> None:
         name = url.rsplit("/", 1)[1]
         with psycopg.connect(self.admin, autocommit=True) as connection:
-            connection.execute(f"drop database if exists {name} with (force)")  # type: ignore[call-overload]
+            connection.execute(f"drop database if exists {name} with (force)")
 
 
 def results(state: State) -> list[str]:

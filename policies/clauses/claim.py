@@ -28,9 +28,13 @@ class Claim:
     now: datetime
 
     def items(self) -> tuple[Item, ...] | None:
-        """The wanted items; None where one is not in the order or is asked for twice."""
+        """The wanted items; None where one is not in the order or is asked for twice.
+
+        A whole order is what of it has not been refunded yet.
+        """
         if not self.wanted:
-            return self.order.items
+            left = tuple(item for item in self.order.items if item.sku not in self.order.refunded)
+            return left or self.order.items
         by_sku = {item.sku: item for item in self.order.items}
         if len(set(self.wanted)) != len(self.wanted) or not set(self.wanted) <= set(by_sku):
             return None
@@ -54,10 +58,11 @@ class RuleInForce:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """This much goes back to this payment."""
+    """This much goes back to this payment, for these items."""
 
     amount: Money
     payment_id: PaymentId
+    items: tuple[Sku, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,11 @@ def give_back(claim: Claim, items: tuple[Item, ...]) -> Verdict:
     payment = claim.order.payments[0]
     if any(item.price.currency != payment.paid.currency for item in items):
         return None
+    if any(item.sku in claim.order.refunded for item in items):
+        return Deny("it has already been refunded")
     total = Money(sum(item.price.amount_minor for item in items), payment.paid.currency)
     if total.amount_minor == 0:
         return Deny("there is nothing to return on this order")
     if not total <= payment.left:
-        return Deny("this order has already been refunded as far as it was paid")
-    return Allow(total, payment.payment_id)
+        return Deny("the order has already been refunded as far as it was paid")
+    return Allow(total, payment.payment_id, tuple(item.sku for item in items))

@@ -158,7 +158,10 @@ async def test_the_nine_failure_paths_write_nothing(stages: Stages) -> None:
     """2 bypassed, 2 to a human, 5 blocked, no money ordered."""
     tally: dict[str, int] = {}
     async with stages() as stage:
-        for bundle, route in (("intake_bundle_v2", "human_review_now"), ("intake_bundle_v1", "guarded_agent")):
+        for bundle, route in (
+            ("intake_bundle_v2", "human_review_now"),
+            ("intake_bundle_v1", "guarded_agent"),
+        ):
             state = await signed(stage, bundle, route)
             tally[str(state["status"])] = tally.get(str(state["status"]), 0) + 1
     paths: list[list[object]] = [
@@ -218,7 +221,9 @@ async def test_the_executor_pays_what_was_approved_once(stage: Stage) -> None:
     assert await order_refund(books, ap17, ap17.thread_id) == "duplicate_ignored"
     more = replace(ap17, amount=Money(12_900, usd))
     assert await order_refund(books, more, ap17.thread_id) == "blocked:approval_mismatch"
-    case, _ = await stage.paused(order_id="D301", customer_id="C101", question="My headphones arrived broken, I want a refund.")
+    case, _ = await stage.paused(
+        order_id="D301", customer_id="C101", question="My headphones arrived broken, I want a refund."
+    )
     proposal = (await stage.sql("select * from books.proposals where case_id = %s", case.case_id))[0]
     ap18 = replace(
         ap17,

@@ -476,6 +476,9 @@ begin
     order by s.seq desc limit 1;
   true_end := case new.status
     when 'bypassed' then open.proposal_id is null
+    when 'received' then open.proposal_id is null and not kill_switch(new.tenant) and not new.ended and exists (
+      select from case_events where tenant = new.tenant and case_id = new.case_id and seq = new.seq - 1
+        and status = 'bypassed' and reason = 'kill_switch')
     when 'blocked' then open.proposal_id is null or word.word = 'revise'
       or (word.word = 'approve' and not ordered and word.execute_by <= clock())
       or outcome in ('failed', 'refused')

@@ -75,6 +75,9 @@ left join lateral (
   select p.* from proposals p where p.tenant = c.tenant and p.case_id = c.case_id
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 ) p on true
+left join lateral (
+  select reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+) e on true
 left join decisions d on d.tenant = c.tenant and d.proposal_id = p.proposal_id
 left join disbursements x on x.tenant = c.tenant and x.decision_id = d.decision_id
 left join lateral (
@@ -83,9 +86,9 @@ left join lateral (
 ) s on true
 where not exists (select from case_events e where e.tenant = c.tenant and e.case_id = c.case_id and e.ended)
   and (
-    p.proposal_id is null
+    (p.proposal_id is null and not (e.reason = 'kill_switch' and kill_switch(c.tenant)))
     or (d.word is null and p.expires_at <= clock())
-    or (d.word is not null and x.decision_id is null and not (d.word = 'approve' and p.kind = 'refund' and kill_switch(c.tenant)))
+    or (d.word is not null and x.decision_id is null and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant)))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
 order by c.received_at

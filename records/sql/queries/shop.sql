@@ -121,3 +121,11 @@ select kill_switch(tenant()) as killed;
 
 -- person_there --
 select person from people where person = %(person)s;
+
+-- refunded_items --
+-- The items of an order whose refund was ordered and did not fail.
+select distinct jsonb_array_elements_text(p.body::jsonb->'items') as sku
+from disbursements d
+join proposals p on p.tenant = d.tenant and p.proposal_id = d.proposal_id
+left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+where d.order_id = %(order_id)s and coalesce(s.outcome, 'pending') not in ('failed', 'refused');

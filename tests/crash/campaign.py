@@ -1,0 +1,252 @@
+"""The crash campaign: a story a run, killed at a point, then what the sweep, the desk and the till make of it.
+
+python tests/crash/campaign.py reads its orders as JSON on standard input and prints one JSON object with
+what went wrong. It forks for every run, so it is a process of its own without threads.
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import psycopg
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from mortality import MORTALITY, MortalBooks, MortalSaver, MortalTwin
+from stage import MANY_ORDERS, MANY_PAYMENTS, Stage, open_stage
+
+from cashier.__main__ import charges_of
+from cashier.executor import Executor
+from cashier.twin import Fault
+from desk.decisions import Word
+from evals.house import trusted_keys
+from graph.drive import Driver, Durability
+from graph.refund_graph import refund_graph
+from records.audit import verify
+from records.cases import Case, case_by_ticket
+from records.home import Home
+
+FAULTS: tuple[str, ...] = ("none", *get_args(Fault))
+ROUNDS = 14
+"""More than any story needs: two for a saved 500 and its pause, one for each lost answer."""
+
+WRITES = (
+    "insert_case", "insert_proposal", "insert_trace_event", "insert_vote", "insert_decision", "insert_disbursement",
+    "insert_send", "insert_settlement", "insert_case_event", "defer_job",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: which order, which fault, where it dies, what the person says afterwards if it is still open."""
+
+    number: int
+    fault: str
+    fatal: str | None
+    late_word: str
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the campaign is asked to do."""
+
+    home: Home
+    url: str
+    folder: Path
+    durability: Durability
+    runs: int
+    seed: int
+
+
+@asynccontextmanager
+async def mortal_stage(orders: Orders, run: Run, *, mortal: bool) -> AsyncIterator[Stage]:
+    """A house that can die, on the run's own provider."""
+    folder = orders.folder / f"run-{run.number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    async with open_stage(
+        orders.home, orders.url, folder, durability=orders.durability, books_type=MortalBooks
+    ) as stage:
+        house = stage.house
+        saver = house.driver.graph.checkpointer
+        assert isinstance(saver, AsyncPostgresSaver)
+        mind = house.driver.mind
+        driver = Driver(
+            mind, refund_graph(mind, MortalSaver(saver.conn, serde=saver.serde)), orders.durability
+        )
+        twin = MortalTwin(folder / "twin.sqlite", charges_of(house.executor.books))
+        executor = Executor(house.executor.books, twin, trusted_keys(orders.home, "desk"), retry_seconds=0)
+        if mortal:
+            MORTALITY.fatal = run.fatal
+        yield replace(stage, house=replace(house, driver=driver, twin=twin, executor=executor))
+
+
+async def story(orders: Orders, run: Run) -> list[str]:
+    """From intake to close, in one process; the points that were passed."""
+    async with mortal_stage(orders, run, mortal=True) as stage:
+        if run.fault != "none":
+            stage.house.twin.misbehave(run.fault, seconds=0.05)  # type: ignore[arg-type]
+        MORTALITY.order.clear()
+        MORTALITY.passed.clear()
+        case = await submit(stage, run)
+        await stage.run(case)
+        await stage.say(case, Word("approve"))
+        await stage.run(case)
+        await stage.house.executor.settle_all()
+        await stage.run(case)
+        return list(MORTALITY.order)
+
+
+async def submit(stage: Stage, run: Run) -> Case:
+    return await stage.submit(ticket_id=f"run-{run.number}", order_id=f"X{run.number}")
+
+
+async def recover(orders: Orders, run: Run) -> list[str]:
+    """The next process: submit again, sweep, decide what is open, settle; then what is wrong with the end."""
+    async with mortal_stage(orders, run, mortal=False) as stage:
+        case = await submit(stage, run)
+        for _ in range(ROUNDS):
+            await stage.house.driver.sweep()
+            state = await stage.house.state(case)
+            if state["status"] == "needs_human":
+                word = Word("approve") if run.late_word == "approve" else Word("reject", "other")
+                await stage.say(case, word)
+                continue
+            await stage.house.executor.settle_all()
+            for refund in stage.house.twin.all_refunds():
+                if refund.status == "pending":
+                    stage.house.twin.settle(refund.refund_id, "succeeded")
+            if await ended(stage, case):
+                break
+            if state["status"] == "refund_pending":
+                await stage.move_clock(minutes=6)
+        return await wrongs(orders, run, stage, case)
+
+
+async def ended(stage: Stage, case: Case) -> bool:
+    rows = await stage.sql("select ended from books.case_state where case_id = %s", case.case_id)
+    return bool(rows[0]["ended"])
+
+
+async def wrongs(orders: Orders, run: Run, stage: Stage, case: Case) -> list[str]:
+    """What the end of a run may not be; nothing, if all laws held."""
+    found: list[str] = []
+    state = await stage.house.state(case)
+    refunds = [refund for refund in stage.house.twin.all_refunds() if refund.status != "failed"]
+    rows = await stage.sql(
+        "select d.amount_minor, s.outcome from books.disbursements d"
+        " left join books.settlement_state s using (tenant, decision_id) where d.case_id = %s",
+        case.case_id,
+    )
+    if not await ended(stage, case):
+        found.append(f"stuck at {state['status']} {state['reason']}")
+    if len(refunds) > 1:
+        found.append(f"{len(refunds)} refunds at the provider")
+    if state["status"] == "rejected" and (refunds or rows):
+        found.append("paid and rejected")
+    if (state["status"] == "refunded") != (len(refunds) == 1):
+        found.append(f"{state['status']} with {len(refunds)} refunds at the provider")
+    if state["status"] not in {"refunded", "rejected"} and run.fault != "declined":
+        found.append(f"ended {state['status']} {state['reason']}")
+    if [row["amount_minor"] for row in rows if row["outcome"] == "succeeded"] != [
+        refund.amount.amount_minor for refund in refunds
+    ]:
+        found.append("the books and the provider differ")
+    async with stage.house.desk_books.transaction(case.tenant) as page:
+        if await case_by_ticket(page, f"run-{run.number}") is None:
+            found.append("lost")
+    if run.number % 25 == 0:
+        findings, _ = await verify(
+            stage.house.desk_books, trusted_keys(orders.home, "anchor").read, orders.folder / "none"
+        )
+        found += [str(finding) for finding in findings]
+    return found
+
+
+def forked(work: Callable[[], Coroutine[Any, Any, list[str]]]) -> list[str] | None:
+    """Run the work in a process of its own; its answer, or None where it was killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            answer = asyncio.run(work())
+        except BaseException:  # noqa: BLE001  (whatever it was, the parent must hear of it)
+            answer = [f"raised: {traceback.format_exc()}"]
+        with os.fdopen(writer, "w") as out:
+            json.dump(answer, out)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answered:
+        text = answered.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else None
+
+
+def make_orders(orders: Orders) -> None:
+    """An order with a payment for every run."""
+    with psycopg.connect(orders.url, autocommit=True) as owner:
+        owner.execute(MANY_ORDERS, {"most": orders.runs})
+        owner.execute(MANY_PAYMENTS, {"most": orders.runs})
+
+
+def plan(orders: Orders, points: list[str]) -> list[Run]:
+    """The runs: every point around a write, a checkpoint or the provider first, then any, each with a fault."""
+    dice = random.Random(orders.seed)  # noqa: S311  (a seed that can be said again)
+    grave = [
+        point
+        for point in points
+        if "checkpoint" in point or "provider" in point or any(write in point for write in WRITES)
+    ]
+    chosen = [dice.choice(grave) if number % 4 else dice.choice(points) for number in range(orders.runs)]
+    return [
+        Run(number, dice.choice(FAULTS), point, dice.choice(["approve", "reject"]))
+        for number, point in enumerate(chosen, start=1)
+    ]
+
+
+def main() -> None:
+    told = json.load(sys.stdin)
+    orders = Orders(
+        Home(Path(told["home"])),
+        told["url"],
+        Path(told["folder"]),
+        told["durability"],
+        told["runs"],
+        told["seed"],
+    )
+    make_orders(orders)
+    first = Run(0, "none", None, "approve")
+    points = forked(lambda: story(orders, first)) or []
+    after = forked(lambda: recover(orders, first))
+    wrong: list[dict[str, object]] = [
+        {"run": 0, "wrong": item} for item in (["the recovery died"] if after is None else after)
+    ]
+    killed = 0
+    for run in plan(orders, points):
+        died = forked(lambda run=run: story(orders, run))  # type: ignore[misc]
+        killed += died is None
+        after = forked(lambda run=run: recover(orders, run))  # type: ignore[misc]
+        problems = (["the recovery died"] if after is None else after) + [
+            item for item in died or [] if item.startswith("raised:")
+        ]
+        wrong += [
+            {"run": run.number, "at": run.fatal, "fault": run.fault, "wrong": item} for item in problems
+        ]
+    with psycopg.connect(orders.url) as owner:
+        left = owner.execute(
+            "select count(*) from books.case_state where not ended and tenant = 'demo'"
+        ).fetchone()
+    sys.stdout.write(
+        json.dumps({"points": points, "killed": killed, "wrong": wrong, "left": left[0] if left else -1})
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""SIGKILL at every named point from intake to close, in both durability modes, times the twin's faults."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import CAMPAIGN
+from stage import Cluster
+
+ROOT = Path(__file__).parents[2]
+BATCHES = 20 if CAMPAIGN else 2
+RUNS = 52
+"""A batch; both modes and all batches make at least 200 runs, and over 2,000 in the campaign."""
+
+
+@pytest.mark.parametrize("durability", ["exit", "sync"])
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_a_kill_anywhere_pays_once_and_loses_nothing(
+    cluster: Cluster, url: str, durability: str, batch: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).parent / "campaign.py")],
+            input=json.dumps(
+                {
+                    "home": str(cluster.home.folder),
+                    "url": url,
+                    "folder": folder,
+                    "durability": durability,
+                    "runs": RUNS,
+                    "seed": batch,
+                }
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["wrong"] == []
+    assert report["left"] == 0
+    assert len({point.split("#")[0] for point in report["points"]}) >= 20
+    # A fault may send a story past the point it was to die at; most die there.
+    assert report["killed"] >= RUNS // 2, report["killed"]

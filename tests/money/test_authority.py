@@ -1,0 +1,194 @@
+"""Who may decide: enforced in the books, so that every way in meets the same wall."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stage import Stage
+
+from desk.decisions import BadDecision, Conflict, Word
+from desk.people import NoAuthority, NotSignedIn, sign_in
+from policies.authority import may_approve, rule_of, rules_for
+from records.cases import Case
+from refunds.ids import TenantId
+from refunds.money import Currency, Money
+
+USD = Currency("USD")
+RULES = rules_for(TenantId("demo"), [USD])
+LAPTOP = {
+    "order_id": "D302",
+    "customer_id": "C102",
+    "question": "My laptop arrived broken. I want a refund, please.",
+}
+CAMERA = {
+    "order_id": "D303",
+    "customer_id": "C103",
+    "question": "My camera arrived broken. I want a refund, please.",
+}
+
+
+@pytest.mark.parametrize(
+    ("amount", "approvals", "specialists"),
+    [(1, 1, 0), (49_999, 1, 0), (50_000, 1, 1), (199_999, 1, 1), (200_000, 2, 1), (10**9, 2, 1)],
+)
+def test_the_rule_of_an_amount_begins_exactly_at_its_floor(
+    amount: int, approvals: int, specialists: int
+) -> None:
+    rule = rule_of(Money(amount, USD), RULES)
+    assert rule is not None
+    assert (rule.approvals, rule.specialists) == (approvals, specialists)
+
+
+@given(amount=st.integers(min_value=0, max_value=10**9), currency=st.sampled_from(["EUR", "JPY", "SEK"]))
+def test_a_currency_without_rules_can_be_approved_by_nobody(amount: int, currency: str) -> None:
+    rule = rule_of(Money(amount, Currency(currency)), RULES)
+    assert rule is None
+    assert not may_approve("specialist", rule)
+
+
+async def test_five_hundred_needs_a_specialist(stage: Stage) -> None:
+    case, state = await stage.paused(**LAPTOP)
+    proposal: Any = state["proposal"]
+    assert proposal["amount_minor"] == 64_900
+    with pytest.raises(NoAuthority, match="specialist"):
+        await stage.say(case, Word("approve"))
+    assert await stage.count("votes") == 0
+    assert (await stage.say(case, Word("approve"), "demo-specialist")).decision is not None
+
+
+async def test_two_thousand_needs_two_people_and_one_of_them_a_specialist(stage: Stage) -> None:
+    case, _ = await stage.paused(**CAMERA)
+    first = await stage.say(case, Word("approve"))
+    assert (first.decision, first.more_people) == (None, 1)
+    with pytest.raises(Conflict, match="voted"):
+        await stage.say(case, Word("approve"))
+    second = await stage.say(case, Word("approve", note="fine"), "demo-reviewer-2")
+    assert second.decision is None
+    assert (await stage.house.state(case))["status"] == "needs_human"
+    third = await stage.say(case, Word("approve"), "demo-specialist")
+    assert third.decision is not None
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "refunded"
+
+
+async def test_one_person_may_turn_down_what_two_must_approve(stage: Stage) -> None:
+    case, _ = await stage.paused(**CAMERA)
+    await stage.say(case, Word("approve"), "demo-specialist")
+    await stage.say(case, Word("reject", "suspected_abuse"))
+    await stage.finish()
+    state = await stage.house.state(case)
+    assert (state["status"], state["reason"]) == ("rejected", "suspected_abuse")
+    assert stage.refunds() == 0
+
+
+@pytest.mark.parametrize("who", ["demo-operator", "demo-auditor", "demo-helpdesk"])
+async def test_who_has_no_vote_cannot_decide(stage: Stage, who: str) -> None:
+    case, _ = await stage.paused()
+    with pytest.raises(NoAuthority):
+        await stage.say(case, Word("approve"), who)
+
+
+async def test_an_unknown_or_ended_token_signs_nobody_in(stage: Stage) -> None:
+    with pytest.raises(NotSignedIn):
+        await sign_in(stage.house.desk_books, "cs_unknown")
+    await stage.sql("update books.tokens set expires_at = now() - interval '1 day'")
+    with pytest.raises(NotSignedIn):
+        await stage.person("demo-reviewer")
+
+
+async def test_nobody_approves_a_case_they_submitted(stage: Stage) -> None:
+    reviewer = await stage.person("demo-reviewer")
+    case = await stage.submit()
+    mine = await stage.house.intake.submit(
+        case.ticket.model_copy(
+            update={"ticket_id": "mine", "intake": None, "bundle_version": None, "route": None}
+        ),
+        reviewer,
+    )
+    await stage.run(mine)
+    with pytest.raises(NoAuthority, match="submitted"):
+        await stage.say(mine, Word("approve"))
+    await stage.say(mine, Word("approve"), "demo-reviewer-2")
+
+
+async def raised(stage: Stage, case: Case, amount: int, who: str = "demo-reviewer") -> None:
+    await stage.say(case, Word("revise", revised_amount_minor=amount), who)
+    await stage.run(case)
+
+
+async def test_a_revision_pays_nothing_and_makes_a_new_proposal(stage: Stage) -> None:
+    case, before = await stage.paused()
+    await raised(stage, case, 5_000)
+    state = await stage.house.state(case)
+    old: Any = before["proposal"]
+    new: Any = state["proposal"]
+    assert (state["status"], new["amount_minor"]) == ("needs_human", 5_000)
+    assert new["digest"] != old["digest"]
+    assert await stage.count("disbursements") == 0
+    assert "50.00 USD" in str(state["draft"])
+    person = await stage.person("demo-reviewer")
+    with pytest.raises(Conflict):
+        await stage.house.desk.decide(person, case.tenant, case.case_id, old["digest"], Word("approve"))
+    await stage.say(case, Word("approve"))
+    await stage.finish()
+    assert [refund.amount.amount_minor for refund in stage.house.twin.all_refunds()] == [5_000]
+
+
+async def test_who_raised_an_amount_cannot_approve_it_not_even_after_another_cut_it(stage: Stage) -> None:
+    case, _ = await stage.paused()
+    await raised(stage, case, 5_000)
+    await raised(stage, case, 6_000)
+    with pytest.raises(NoAuthority, match="raised"):
+        await stage.say(case, Word("approve"))
+    await raised(stage, case, 5_900, "demo-reviewer-2")
+    with pytest.raises(NoAuthority, match="raised"):
+        await stage.say(case, Word("approve"))
+    await stage.say(case, Word("approve"), "demo-specialist")
+
+
+async def test_an_amount_above_what_is_left_or_below_zero_is_refused(stage: Stage) -> None:
+    case, _ = await stage.paused()
+    for amount in (7_901, -1, 10**12):
+        with pytest.raises(BadDecision, match="amount"):
+            await stage.say(case, Word("revise", revised_amount_minor=amount))
+    assert await stage.count("votes") == 0
+
+
+async def test_a_reply_without_the_refund_is_a_revision_to_nothing(stage: Stage) -> None:
+    case, _ = await stage.paused()
+    await raised(stage, case, 0)
+    state = await stage.house.state(case)
+    proposal: Any = state["proposal"]
+    assert (proposal["kind"], proposal["amount_minor"]) == ("reply", 0)
+    await stage.say(case, Word("approve"))
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "replied"
+    assert stage.refunds() == 0
+
+
+async def test_a_stale_digest_is_a_conflict_that_names_who_and_when(stage: Stage) -> None:
+    case, state = await stage.paused()
+    proposal: Any = state["proposal"]
+    await stage.say(case, Word("reject", "wording"))
+    person = await stage.person("demo-reviewer-2")
+    with pytest.raises(Conflict, match=r"demo-reviewer said reject at 20\d\d-"):
+        await stage.house.desk.decide(person, case.tenant, case.case_id, proposal["digest"], Word("approve"))
+
+
+async def test_the_desks_own_role_cannot_write_a_decision_that_the_votes_do_not_bear(stage: Stage) -> None:
+    case, _ = await stage.paused(**CAMERA)
+    await stage.say(case, Word("approve"))
+    row = (await stage.sql("select * from books.votes"))[0]
+    names = [
+        "tenant", "decision_id", "proposal_id", "case_id", "thread_id", "word", "digest", "kind", "payment_id",
+        "order_id", "amount_minor", "currency", "decided_at", "execute_by",
+    ]  # fmt: skip
+    async with stage.house.desk_books.pool.connection() as connection, connection.transaction():
+        await connection.execute("select set_config('books.tenant', 'demo', true)")
+        with pytest.raises(Exception, match="no_authority"):
+            await connection.execute(
+                f"insert into books.decisions ({', '.join(names)}, decided_by)"
+                f" values ({', '.join(['%s'] * len(names))}, %s)",
+                [*(row[name] for name in names), row["person"]],
+            )

@@ -1,0 +1,104 @@
+"""Where a process can die: around every statement, commit, checkpoint and call of the provider.
+
+The seams are the product's own: queries have names, the saver and the processor are handed in.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from cashier.processor import Answer, ProviderRefund, RefundRequest
+from cashier.twin import Twin
+from records.books import Books, Page, Row
+from refunds.ids import CustomerId, PaymentId, TenantId
+
+
+class Mortality:
+    """Counts the points a process passes, and ends it at one of them, at once and without a word."""
+
+    def __init__(self) -> None:
+        self.passed: Counter[str] = Counter()
+        self.order: list[str] = []
+        self.fatal: str | None = None
+
+    def reach(self, point: str) -> None:
+        self.passed[point] += 1
+        name = f"{point}#{self.passed[point]}"
+        self.order.append(name)
+        if name == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+MORTALITY = Mortality()
+"""One a process: it dies as a whole."""
+
+
+class MortalPage(Page):
+    def __init__(self, connection: AsyncConnection[DictRow]) -> None:
+        super().__init__(connection)
+        self.said: list[str] = []
+
+    async def rows(self, query: str, /, **values: object) -> list[Row]:
+        MORTALITY.reach(f"before:{query}")
+        found = await super().rows(query, **values)
+        self.said.append(query)
+        MORTALITY.reach(f"after:{query}")
+        return found
+
+
+class MortalBooks(Books):
+    page = MortalPage
+
+    @asynccontextmanager
+    async def transaction(
+        self, tenant: TenantId | None = None, customer: CustomerId | None = None
+    ) -> AsyncIterator[Page]:
+        async with super().transaction(tenant, customer) as page:
+            yield page
+        if isinstance(page, MortalPage):
+            for query in page.said:
+                MORTALITY.reach(f"committed:{query}")
+
+
+class MortalSaver(AsyncPostgresSaver):
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        MORTALITY.reach("before:checkpoint")
+        result = await super().aput(config, checkpoint, metadata, new_versions)
+        MORTALITY.reach("after:checkpoint")
+        return result
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        MORTALITY.reach("before:checkpoint_writes")
+        await super().aput_writes(config, writes, task_id, task_path)
+        MORTALITY.reach("after:checkpoint_writes")
+
+
+class MortalTwin(Twin):
+    async def refund(self, request: RefundRequest) -> Answer:
+        MORTALITY.reach("before:provider_refund")
+        answer = await super().refund(request)
+        MORTALITY.reach("after:provider_refund")
+        return answer
+
+    async def refunds_of(self, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+        MORTALITY.reach("before:provider_list")
+        found = await super().refunds_of(payment_id)
+        MORTALITY.reach("after:provider_list")
+        return found
