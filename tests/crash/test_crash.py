@@ -43,7 +43,7 @@ def test_a_kill_anywhere_pays_once_and_loses_nothing(
     assert done.returncode == 0, done.stderr[-2_000:]
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["wrong"] == []
-    assert report["left"] == 0
+    assert report["left"] == []
     assert len({point.split("#")[0] for point in report["points"]}) >= 20
     # A fault may send a story past the point it was to die at; most die there.
     assert report["killed"] >= RUNS // 2, report["killed"]
