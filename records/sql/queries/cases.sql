@@ -45,9 +45,6 @@ returning seq;
 -- case_state --
 select status, reason, at, ended from case_state where case_id = %(case_id)s;
 
--- case_timeline --
-select seq, status, reason, ended, at from case_events where case_id = %(case_id)s order by seq;
-
 -- case_standing --
 -- The open end of a case's chain, the word on it, and what became of its money: one row or none.
 select

@@ -12,9 +12,6 @@ insert into proposals (
 on conflict do nothing
 returning proposal_id;
 
--- proposal_by_id --
-select * from proposals where proposal_id = %(proposal_id)s;
-
 -- insert_vote --
 insert into votes (
   tenant, proposal_id, person, case_id, thread_id, decision_id, word, digest, kind, payment_id, order_id, amount_minor,

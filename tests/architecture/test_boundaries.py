@@ -1,0 +1,132 @@
+"""The boundaries between the rooms: import contracts, and what a process really loads."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STRICT = {"LANGGRAPH_STRICT_MSGPACK": "true"}
+
+
+def loaded(code: str) -> set[str]:
+    """The top-level modules that a fresh process has after running the code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | STRICT,
+    )
+    return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+MODELS = {"langgraph", "langchain_core", "langchain_openai", "langfuse", "openai"}
+
+
+def test_loading_the_graph_loads_neither_the_till_nor_a_payment_library() -> None:
+    assert not loaded("import graph.refund_graph, graph.drive") & {"cashier", "desk", "stripe", "sqlite3"}
+
+
+def test_the_till_loads_no_model_library() -> None:
+    assert not loaded("import cashier.__main__") & (MODELS | {"graph", "desk", "tools"})
+
+
+def test_the_desk_loads_neither_the_mind_nor_the_till() -> None:
+    assert not loaded("import desk.decisions, desk.intake, desk.queue, desk.flags") & (
+        MODELS | {"graph", "cashier", "tools"}
+    )
+
+
+@pytest.mark.parametrize(
+    "room", ["refunds.proposal", "policies.clauses", "policies.transitions", "policies.manifest"]
+)
+def test_words_and_rules_load_no_database_and_no_model(room: str) -> None:
+    assert not loaded(f"import {room}") & (MODELS | {"psycopg", "procrastinate", "httpx"})
+
+
+def test_the_front_door_imports_late() -> None:
+    assert not loaded("import countersign") & (MODELS | {"psycopg", "graph", "desk", "cashier", "evals"})
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("refunds/money.py", "import records.books", "Words know nobody"),
+        ("policies/budget.py", "import records.books", "Words know nobody"),
+        ("records/cases.py", "import policies.budget", "Words know nobody"),
+        ("graph/drive.py", "import cashier.executor", "Words know nobody"),
+        ("graph/drive.py", "import desk.decisions", "Words know nobody"),
+        ("cashier/executor.py", "import desk.decisions", "Words know nobody"),
+        ("tools/gateway.py", "import graph.state", "Words know nobody"),
+        ("cashier/executor.py", "import tools.gateway", "The till and the people"),
+        ("policies/budget.py", "import psycopg", "Words and rules touch nothing"),
+        ("cashier/executor.py", "import langchain_core", "The till loads no model library"),
+    ],
+)
+def test_an_import_across_a_boundary_is_caught(tmp_path: Path, file: str, line: str, contract: str) -> None:
+    """Each contract is broken once, in a copy, and the linter says its name."""
+    for folder in ("refunds", "policies", "records", "tools", "graph", "desk", "cashier", "evals"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    broken = tmp_path / file
+    broken.write_text(broken.read_text() + f"\n{line}\n")
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"},
+    )
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 1
+    assert "BROKEN" in said
+    assert any(
+        contract in part and "BROKEN" in part for part in done.stdout.replace("\n", " ").split("KEPT")
+    ), said
+
+
+def test_mypy_catches_a_node_that_goes_where_it_may_not(tmp_path: Path) -> None:
+    """Command[Literal[...]] is drawn and not enforced by LangGraph; strict typing is what enforces it."""
+    bad = tmp_path / "bad.py"
+    bad.write_text(
+        "from typing import Literal\n"
+        "from langgraph.types import Command\n"
+        "def node() -> Command[Literal['close']]:\n"
+        "    return Command(goto='refund')\n"
+        "from refunds.refund import ApprovedRefund, ProposedRefund\n"
+        "def pay(refund: ApprovedRefund) -> None: ...\n"
+        "def wrong(refund: ProposedRefund) -> None:\n"
+        "    pay(refund)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(bad)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert "Literal['refund']" in done.stdout
+    assert 'incompatible type "ProposedRefund"; expected "ApprovedRefund"' in done.stdout
+
+
+def test_the_fixed_names_resolve_to_ours() -> None:
+    for name in ("graph", "tools", "policies", "evals", "refunds", "records", "desk", "cashier"):
+        module = __import__(name)
+        assert Path(str(module.__file__)).parent == ROOT / name
+        assert module.__doc__
+
+
+def test_no_address_of_a_registry_and_no_path_of_a_machine_stands_in_the_tree() -> None:
+    hosts = ("py" + "pi.org", "python" + "hosted.org", "registry.npm" + "js.org", "deb.deb" + "ian.org")
+    files = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S607
+    names = [name for name in files.stdout.split("\0") if name] or ["requirements.lock"]
+    for name in names:
+        text = (ROOT / name).read_text(encoding="utf-8", errors="replace") if (ROOT / name).is_file() else ""
+        assert not any(host in text for host in hosts), name
