@@ -59,6 +59,7 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
         if once:
             await executor.settle_all()
             return
+        log.info("the till is open, every %s s", settings.poll_seconds)
         looked_for_failures = 0.0
         while not stop.is_set():
             late = time.monotonic() - looked_for_failures > settings.late_failure_seconds

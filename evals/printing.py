@@ -40,12 +40,12 @@ WIDTH = 140
 
 def known_error(error: Exception) -> str | None:
     """The one line of an error that a person can do something about; None for a defect of ours."""
+    if isinstance(error, psycopg.Error):
+        error = explained(error)
     if isinstance(error, BooksAway):
-        return f"the database is away: {error}; is DATABASE_URL right, and is it running?"
+        return f"the database is away or takes no writes: {error}; is DATABASE_URL right, and is it running?"
     if isinstance(error, _KNOWN):
         return str(error)
-    if isinstance(error, psycopg.OperationalError):
-        return f"the database is away: {explained(error)}"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"the database refused: {str(error).splitlines()[0]}: run countersign db migrate as its owner"
     return None

@@ -1,5 +1,6 @@
 """Checkpoints: a cursor, never evidence. Kept in their own schema, read with a strict serializer."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,12 +10,14 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde import _msgpack
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from records.books import CONNECT_SECONDS, STATEMENT_SECONDS
+
+SETUP_LOCK = 4_071_776_003
 
 
 class LooseSerializer(Exception):
@@ -38,9 +41,17 @@ def strict_serializer() -> JsonPlusSerializer:
 def install_checkpoints(admin_url: str) -> None:
     """LangGraph's own tables, owned by the role of the graph."""
     with psycopg.connect(admin_url, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection:
+        # Asked for again and again, because a waiting lock would hold a snapshot that the index build waits for.
+        while not _locked(connection):
+            time.sleep(0.1)
         connection.execute("set role graph")
         connection.execute("set search_path = checkpoints")
         PostgresSaver(connection).setup()
+
+
+def _locked(connection: Connection[DictRow]) -> bool:
+    row = connection.execute("select pg_try_advisory_lock(%s) as mine", (SETUP_LOCK,)).fetchone()
+    return bool(row and row["mine"])
 
 
 @asynccontextmanager

@@ -77,8 +77,10 @@ def explained(error: psycopg.Error) -> Exception:
     match error.sqlstate:
         case "CS001":
             return Refused(error.diag.message_primary or "refused", error.diag.message_detail or "")
-        case "53100" | "53200" | "53300" | "57P01" | "57P02" | "57P03" | "25006" | None:
+        case "53100" | "53200" | "53300" | "57P01" | "57P02" | "57P03" | "25006":
             return BooksAway(str(error).splitlines()[0])
+        case None if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return BooksAway((str(error) or "the connection is closed").splitlines()[0])
         case _:
             return error
 

@@ -99,7 +99,7 @@ class EmbeddedPostgres:
             self._drop_dead_lock()
             if not (self.data / "PG_VERSION").exists():
                 self._initialise()
-            self._launch()
+            self._launch(_free_port())
         return self.url()
 
     def stop(self) -> None:
@@ -107,6 +107,13 @@ class EmbeddedPostgres:
         with self._alone():
             if (self.data / "postmaster.pid").exists():
                 self._run("pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "stop", check=False)
+
+    def restart_hard(self) -> None:
+        """Stop the server as a power cut would, and start it again on the same port; for drills."""
+        with self._alone():
+            port = (self.data / "postmaster.pid").read_text().splitlines()[3]
+            self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop", check=False)
+            self._launch(int(port))
 
     def answers(self) -> bool:
         """Whether a query is answered now."""
@@ -154,8 +161,7 @@ class EmbeddedPostgres:
                 "--encoding=utf8", "--locale=C.UTF-8", "--data-checksums",
             )  # fmt: skip
 
-    def _launch(self) -> None:
-        port = _free_port()
+    def _launch(self, port: int) -> None:
         settings = {**FAST_AND_SAFE, **self.settings}
         options = " ".join(
             [

@@ -1,0 +1,377 @@
+"""The front door as a stranger uses it: real processes, a home of their own, bad input of every kind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from records.embedded import EmbeddedPostgres
+from records.home import Home, make_database, with_database
+
+ROOT = Path(__file__).parents[2]
+TICKET: dict[str, Any] = {
+    "ticket_id": "r-1",
+    "tenant": "demo",
+    "customer_id": "C100",
+    "order_id": "D300",
+    "question": "My tablet arrived cracked. I want a refund, please.",
+}
+
+
+@dataclass
+class Door:
+    """A home and the command line on it."""
+
+    folder: Path
+
+    def __call__(
+        self, *arguments: str, stdin: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        base = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("COUNTERSIGN", "DATABASE"))
+        }
+        return subprocess.run(
+            [sys.executable, str(ROOT / "countersign.py"), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=base | {"COUNTERSIGN_HOME": str(self.folder)} | environment,
+            timeout=120,
+        )
+
+    def token(self, person: str) -> dict[str, str]:
+        return {"COUNTERSIGN_TOKEN": json.loads((self.folder / "demo-tokens.json").read_text())[person]}
+
+    def states(self, *arguments: str, stdin: str = "", **environment: str) -> list[dict[str, Any]]:
+        done = self(*arguments, "--json", stdin=stdin, **environment)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module", name="door")
+def _door() -> Iterator[Door]:
+    with tempfile.TemporaryDirectory(prefix="countersign-") as name:
+        Path(name).chmod(0o755)
+        yield Door(Path(name))
+        EmbeddedPostgres(Path(name)).stop()
+
+
+def lines(*tickets: dict[str, Any]) -> str:
+    return "\n".join(json.dumps(ticket) for ticket in tickets) + "\n"
+
+
+def test_a_file_of_tickets_reaches_its_refund(door: Door, tmp_path: Path) -> None:
+    file = tmp_path / "tickets.jsonl"
+    question = TICKET | {"ticket_id": "r-2", "question": "What is the return policy for my cracked tablet?"}
+    file.write_text(lines(TICKET, question))
+    first, second = door.states("run", str(file))
+    assert (first["status"], second["status"]) == ("needs_human", "needs_human")
+    assert first["proposal"]["amount_minor"] == 7_900
+    assert [row["ticket_id"] for row in door.states("queue")] == ["r-1", "r-2"]
+    refunded = door.states("approve", "r-1", **door.token("demo-reviewer"))[-1]
+    assert (refunded["status"], refunded["refund"]["amount_minor"]) == ("refunded", 7_900)
+    rejected = door.states("reject", "r-2", "--code", "wording", **door.token("demo-reviewer"))[-1]
+    assert (rejected["status"], rejected["reason"]) == ("rejected", "wording")
+    assert door.states("show", "r-1") == [refunded]
+    (paid,) = door.states("ledger")
+    assert (paid["outcome"], paid["approved_by"], paid["sends"]) == ("succeeded", "demo-reviewer", 1)
+    trace = door.states("trace", "r-1")
+    assert [row.get("result") for row in trace[:-1]] == [
+        "grounded",
+        "found",
+        "cited_draft",
+        "draft_ready_for_review",
+    ]
+    assert trace[-1] == {"budget_audit": "pass"}
+    assert door.states("audit", "verify")[-1]["findings"] == 0
+
+
+def test_a_repeat_is_the_same_case_and_an_altered_repeat_is_refused(door: Door) -> None:
+    ticket = TICKET | {"ticket_id": "r-3", "order_id": "D301", "customer_id": "C101"}
+    first = door.states("submit", "-", stdin=lines(ticket))
+    assert door.states("submit", "-", stdin=lines(ticket)) == first
+    done = door("submit", "-", stdin=lines(ticket | {"question": "I want another refund."}))
+    assert done.returncode == 1
+    assert "ticket_id: r-3 is case" in done.stderr
+
+
+def test_a_revision_pays_nothing_and_no_refund_sends_the_reply_alone(door: Door) -> None:
+    ticket = TICKET | {
+        "ticket_id": "r-4",
+        "order_id": "D301",
+        "customer_id": "C101",
+        "question": "My headphones arrived broken, I want a refund.",
+    }
+    door.states("run", "-", stdin=lines(ticket))
+    me = door.token("demo-reviewer")
+    revised = door.states("approve", "r-4", "--amount", "1000", **me)[-1]
+    assert (revised["status"], revised["proposal"]["amount_minor"]) == ("needs_human", 1_000)
+    replied = door.states("approve", "r-4", "--no-refund", **me)[-1]
+    assert (replied["status"], replied["refund"]) == ("replied", None)
+
+
+def test_the_demo_ends_refunded_without_a_server_or_a_key(door: Door) -> None:
+    states = door.states("demo", "--yes")
+    assert [state["status"] for state in states] == ["needs_human", "replied", "needs_human", "refunded"]
+    assert states[-1]["refund"] == {"result": "refund_created", "amount_minor": 7_900, "currency": "USD"}
+    done = door("demo", stdin="n\n")
+    assert done.returncode == 1
+    assert "nobody countersigned" in done.stderr
+
+
+BAD: list[tuple[str, str]] = [
+    ("{", "not JSON"),
+    ("not json", "not JSON"),
+    ("[]", "not a JSON object"),
+    ("", "no ticket"),
+    (json.dumps(TICKET | {"amount": 5}), "amount"),
+    (json.dumps(TICKET | {"question": ""}), "question"),
+    (json.dumps(TICKET | {"question": "   "}), "question"),
+    (json.dumps(TICKET | {"question": "x" * 8_001}), "question"),
+    (json.dumps(TICKET | {"question": 7}), "question"),
+    (json.dumps(TICKET | {"text": "twice"}), "text"),
+    (json.dumps(TICKET | {"ticket_id": ""}), "ticket_id"),
+    (json.dumps(TICKET | {"ticket_id": "a b"}), "ticket_id"),
+    (json.dumps(TICKET | {"order_id": 300}), "order_id"),
+    (json.dumps(TICKET | {"items": "SKU-1"}), "items"),
+    (json.dumps(TICKET | {"intent": "steal"}), "intent"),
+    (json.dumps(TICKET | {"route": "anywhere"}), "route"),
+    (json.dumps({name: value for name, value in TICKET.items() if name != "tenant"}), "tenant"),
+    (json.dumps(TICKET)[:-1] + ', "tenant": "other"}', "tenant: given twice"),
+    (json.dumps(TICKET | {"question": "half a pair: \ud800"}), "question"),
+    ("[" * 100_000, "ticket"),
+]
+
+
+@pytest.mark.parametrize(("line", "field"), BAD, ids=[f"{number}" for number in range(len(BAD))])
+def test_a_bad_ticket_is_one_line_with_its_line_number_and_field(door: Door, line: str, field: str) -> None:
+    good = json.dumps(TICKET | {"ticket_id": "never"})
+    text = f"{good}\n{line}\n" if line else "\n\n"
+    done = door("submit", "-", stdin=text)
+    assert done.returncode == 1
+    assert field in done.stderr
+    assert "-:2:" in done.stderr or not line
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert door("show", "never").returncode == 1  # all of a file or none of it
+
+
+def test_odd_text_is_data(door: Door) -> None:
+    odd = "<script>alert(1)</script> \u0000 \u202e \x1b[31m ' ; drop table cases; -- my cracked tablet return policy"
+    state = door.states("run", "-", stdin=json.dumps(TICKET | {"ticket_id": "odd", "question": odd}))[-1]
+    assert state["status"] == "needs_human"
+    assert "\x1b" not in door("show", "odd").stdout
+    assert "script" not in str(state["draft"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"intake": "a.b.c"}, "unsigned_intake"),
+        ({}, "unsigned_intake"),
+        ({"question": "What is the return policy for my other tablet?"}, "unsigned_intake"),
+    ],
+)
+def test_a_forged_or_altered_intake_is_turned_away(door: Door, change: dict[str, str], reason: str) -> None:
+    name = f"forged-{abs(hash(json.dumps(change)))}"
+    ticket = TICKET | {"ticket_id": name, "bundle_version": "intake_bundle_v2", "route": "guarded_agent"}
+    signed = json.loads(door("intake", "sign", stdin=json.dumps(ticket)).stdout)
+    forged = signed | change if change else {key: value for key, value in signed.items() if key != "intake"}
+    state = door.states("run", "-", stdin=lines(forged))[-1]
+    assert (state["status"], state["reason"]) == ("bypassed", reason)
+
+
+def test_a_signature_admits_one_ticket_once(door: Door) -> None:
+    ticket = TICKET | {"ticket_id": "once", "bundle_version": "intake_bundle_v2", "route": "guarded_agent"}
+    signed = json.loads(door("intake", "sign", stdin=json.dumps(ticket)).stdout)
+    assert door.states("run", "-", stdin=lines(signed))[-1]["status"] == "needs_human"
+    again = signed | {"ticket_id": "twice"}
+    state = door.states("run", "-", stdin=lines(again))[-1]
+    assert state["reason"] in {"unsigned_intake", "replayed_intake"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said", "status"),
+    [
+        (("approve", "r-1"), {}, "COUNTERSIGN_TOKEN", 1),
+        (("approve", "r-1"), {"COUNTERSIGN_TOKEN": "cs_wrong"}, "COUNTERSIGN_TOKEN", 1),
+        (("show", "nobody"), {}, "no case nobody", 1),
+        (("run", "/nowhere.jsonl"), {}, "/nowhere.jsonl", 1),
+        (
+            ("queue",),
+            {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+            "the database is away or takes no writes",
+            1,
+        ),
+        (("nonsense",), {}, "No such command", 2),
+        (("approve",), {}, "Missing argument", 2),
+        (("audit", "verify", "/nowhere"), {}, "no such file", 1),
+        (("policies", "import", "/nowhere", "--tenant", "demo"), {}, "no .md file", 1),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_the_right_status(
+    door: Door, arguments: tuple[str, ...], environment: dict[str, str], said: str, status: int
+) -> None:
+    done = door(*arguments, **environment)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("who", "arguments", "said"),
+    [
+        ("demo-auditor", ("approve", "w-1"), "may not decide"),
+        ("demo-helpdesk", ("reject", "w-1", "--code", "other"), "may not decide"),
+        ("demo-reviewer", ("reject", "w-1", "--code", "because"), "code: because is none of"),
+        ("demo-reviewer", ("approve", "w-1", "--amount", "7901"), "more than"),
+        ("demo-reviewer", ("approve", "w-1", "--amount", "1", "--no-refund"), "one of the two"),
+        ("demo-reviewer", ("kill", "on", "--reason", "x"), "may not set flags"),
+    ],
+)
+def test_a_person_without_the_right_is_told_what_it_takes(
+    door: Door, who: str, arguments: tuple[str, ...], said: str
+) -> None:
+    door.states(
+        "run", "-", stdin=lines(TICKET | {"ticket_id": "w-1", "order_id": "D304", "customer_id": "C104"})
+    )
+    done = door(*arguments, **door.token(who))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_kill_switch_from_the_terminal(door: Door) -> None:
+    operator = door.token("demo-operator")
+    assert door("kill", "on", "--reason", "drill", **operator).returncode == 0
+    ticket = TICKET | {
+        "ticket_id": "k-1",
+        "order_id": "D305",
+        "customer_id": "C105",
+        "question": "Can I return my desk lamp I no longer want? What is the return policy for items?",
+    }
+    state = door.states("run", "-", stdin=lines(ticket))[-1]
+    assert (state["status"], state["reason"]) == ("bypassed", "kill_switch")
+    assert door.states("flags")[-1]["value"] == "on"
+    assert door("kill", "off", "--reason", "over", **operator).returncode == 0
+    assert door.states("show", "k-1")[-1]["status"] == "needs_human"
+
+
+def test_a_missing_or_wrong_key_is_named(door: Door) -> None:
+    key = door.folder / "keys/desk.private.json"
+    held = key.read_text()
+    try:
+        key.write_text("{}")
+        done = door("queue")
+        assert done.returncode == 1
+        assert "not an Ed25519 key" in done.stderr
+    finally:
+        key.write_text(held)
+
+
+def test_a_database_that_is_newer_or_a_test_database_is_refused(door: Door) -> None:
+    url = with_database(EmbeddedPostgres(door.folder).start(), "other")
+    make_database(url)
+    environment = {"DATABASE_URL": url}
+    assert "countersign db migrate" in door("queue", **environment).stderr
+    assert door("db", "migrate", **environment).returncode == 0
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("create table books.test_clock (shift interval)")
+        assert "test database" in door("queue", **environment).stderr
+        owner.execute("drop table books.test_clock")
+        owner.execute(
+            "insert into public.countersign_migrations (number, name, sha256) values (999, 'x', 'x')"
+        )
+    for command in ("queue", "db migrate"):
+        done = door(*command.split(), **environment)
+        assert done.returncode == 1
+        assert "newer than this program" in done.stderr
+
+
+def test_a_full_disk_loses_nothing(door: Door) -> None:
+    """A database that can only be read says so in one line, and no case is half written."""
+    url = Home(door.folder).admin_url()
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("alter database countersign set default_transaction_read_only = on")
+        try:
+            done = door("run", "-", stdin=lines(TICKET | {"ticket_id": "full"}))
+        finally:
+            owner.execute(
+                "set transaction_read_only = off; alter database countersign reset default_transaction_read_only"
+            )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert door("show", "full").returncode == 1
+
+
+def test_the_embedded_server_survives_its_parent_and_its_own_death(door: Door) -> None:
+    door.states("queue")
+    data = EmbeddedPostgres(door.folder).data
+    pid = int((data / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, 0)
+    os.kill(pid, signal.SIGKILL)
+    before = {state["case_id"] for state in door.states("queue", "--all")}
+    assert before
+    assert int((data / "postmaster.pid").read_text().split()[0]) != pid
+
+
+def test_two_commands_at_once_share_a_fresh_home() -> None:
+    with tempfile.TemporaryDirectory(prefix="countersign-") as name:
+        folder = Path(name)  # stays 0700: root's home is closed to others, and it must work all the same
+        both = [
+            subprocess.Popen(
+                [sys.executable, str(ROOT / "countersign.py"), "queue", "--json"],
+                env=os.environ | {"COUNTERSIGN_HOME": str(folder)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        said = [process.communicate(timeout=120)[1] for process in both]
+        EmbeddedPostgres(folder).stop()
+        assert [process.returncode for process in both] == [0, 0], said
+
+
+def test_the_till_is_a_process_that_stops_when_told(door: Door) -> None:
+    door.states("queue")
+    home = Home(door.folder)
+    environment = os.environ | {
+        "CASHIER_DATABASE_URL": home.role_url("cashier", home.admin_url()),
+        "CASHIER_DESK_KEYS": str(home.public_keys_file("desk")),
+        "CASHIER_TWIN_FILE": str(home.twin_file),
+    }
+    once = subprocess.run(
+        [sys.executable, "-m", "cashier", "--once"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert once.returncode == 0, once.stderr
+    with subprocess.Popen(
+        [sys.executable, "-m", "cashier"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    ) as till:
+        assert till.stderr is not None
+        assert "the till is open" in till.stderr.readline()
+        till.send_signal(signal.SIGTERM)
+        assert till.wait(timeout=20) == 0
+    bare = {name: value for name, value in environment.items() if not name.startswith("CASHIER")}
+    missing = subprocess.run(
+        [sys.executable, "-m", "cashier"], cwd=ROOT, env=bare, capture_output=True, text=True, check=False
+    )
+    assert missing.returncode == 1
+    assert "CASHIER_DATABASE_URL" in missing.stderr
+    assert len(missing.stderr.strip().splitlines()) == 1
