@@ -8,7 +8,7 @@ from desk.people import sign_in
 from evals.house import House, open_house, prepare
 from evals.shop import DEMO, demo_tokens
 from records.cases import Case
-from records.home import Home
+from records.home import Home, drop_database
 from records.states import State
 from refunds.ticket import Ticket
 
@@ -51,6 +51,25 @@ async def play(home: Home, admin_url: str, approve: Approve, twin_file: Path) ->
             if not approve(state):
                 return
             yield await _countersign(house, case, state, tokens["demo-reviewer"])
+
+
+async def demo_house(home: Home, approve: Approve) -> AsyncIterator[State]:
+    """The play on a database and a provider of its own, which are gone when it ends."""
+    url = home.admin_url(DATABASE)
+    drop_database(url)
+    twin_file = home.folder / "demo-twin.sqlite"
+    _forget(twin_file)
+    try:
+        async for state in play(home, home.admin_url(DATABASE), approve, twin_file):
+            yield state
+    finally:
+        drop_database(url)
+        _forget(twin_file)
+
+
+def _forget(twin_file: Path) -> None:
+    for file in twin_file.parent.glob(f"{twin_file.name}*"):
+        file.unlink()
 
 
 async def _countersign(house: House, case: Case, state: State, token: str) -> State:

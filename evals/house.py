@@ -58,10 +58,16 @@ def trusted_keys(home: Home, name: str) -> PublicKeys:
     return public_keys(found["keys"])
 
 
+def migrate_books(home: Home, admin_url: str) -> list[str]:
+    """The schemas of the house and its roles' passwords; the names of what was applied."""
+    applied = migrate(admin_url, home.passwords())
+    install_checkpoints(admin_url)
+    return applied
+
+
 async def prepare(home: Home, admin_url: str) -> None:
     """Migrations, roles, keys and the demo shop; safe to repeat."""
-    migrate(admin_url, home.passwords())
-    install_checkpoints(admin_url)
+    migrate_books(home, admin_url)
     make_keys(home)
     async with Books.open(admin_url, size=2) as owner:
         await open_shop(owner, demo_tokens(home))

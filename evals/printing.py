@@ -15,6 +15,7 @@ from desk.decisions import BadDecision, Conflict, NothingToDecide
 from desk.intake import TicketRefused
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase
+from evals.shop import NoSuchTenant
 from graph.checkpointer import LooseSerializer
 from policies.clauses import BadRule
 from policies.documents import BadDocument
@@ -32,7 +33,8 @@ Thing = TypeVar("Thing")
 
 _KNOWN = (
     BadDecision, BadDocument, BadHome, BadKey, BadRule, BadTicket, BooksAway, CannotWork, Conflict, LooseSerializer,
-    ManifestMismatch, MigrationRefused, NoAuthority, NoSuchCase, NotSignedIn, NothingToDecide, Refused, TicketRefused,
+    ManifestMismatch, MigrationRefused, NoAuthority, NoSuchCase, NoSuchTenant, NotSignedIn, NothingToDecide, Refused,
+    TicketRefused,
 )  # fmt: skip
 
 WIDTH = 140

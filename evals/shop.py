@@ -6,6 +6,7 @@ from pathlib import Path
 
 from desk.people import new_token, register
 from policies.authority import rules_for
+from policies.clauses import check_rules
 from policies.documents import PolicyDocument, read_corpus
 from policies.manifest import DEMO_CORPUS
 from records.books import Books, Page
@@ -110,6 +111,22 @@ async def open_shop(owner: Books, tokens: dict[str, str], corpus: Path = DEMO_CO
             found = await page.row("person_there", person=person)
             if found is None:
                 await register(page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person])
+
+
+class NoSuchTenant(Exception):
+    """The tenant is not in the books: the demo shop is called demo."""
+
+
+async def import_library(home: Home, tenant: str, folder: Path) -> tuple[int, int]:
+    """A folder of documents into a tenant's library; how many were read and how many were new."""
+    documents = read_corpus(folder)
+    for document in documents:
+        check_rules(document.rules)
+    async with Books.open(home.admin_url(), size=2) as owner:
+        if tenant not in await owner.tenants():
+            raise NoSuchTenant(f"tenant {tenant} is not in the books")
+        async with owner.transaction(TenantId(tenant)) as page:
+            return len(documents), await import_corpus(page, TenantId(tenant), documents)
 
 
 def demo_tokens(home: Home) -> dict[str, str]:

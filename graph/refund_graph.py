@@ -64,7 +64,7 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
         sight = await see(mind.books, thread_of(config))
         if sight is None:
             return END
-        target = "close" if sight.standing.blocked else "approval"
+        target = "close" if sight.standing.blocked or sight.standing.bypassed else "approval"
         cross("case_agent", target, sight.standing)
         return target
 

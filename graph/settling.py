@@ -120,6 +120,8 @@ def _waits_for_decision(now: Standing) -> bool:
 
 
 def _after_approval(now: Standing) -> AfterApproval:
+    if now.bypassed or now.blocked:
+        return "close"
     if not now.open_proposal or now.lapsed or now.word == "revise":
         return "case_agent"
     if now.expired or now.word == "reject":

@@ -79,7 +79,7 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
     ),
     ("admission", "close"): Validator("bypass_requires_reason", lambda now: now.bypassed),
     ("case_agent", "approval"): Validator("approval_requires_proposal", lambda now: now.open_proposal),
-    ("case_agent", "close"): Validator("close_requires_block", lambda now: now.blocked),
+    ("case_agent", "close"): Validator("close_requires_block", lambda now: now.blocked or now.bypassed),
     ("approval", "approval"): Validator(
         "pause_requires_undecided", lambda now: now.open_proposal and now.word is None and not now.expired
     ),
@@ -93,7 +93,13 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
     ),
     ("approval", "close"): Validator(
         "close_requires_word_or_expiry",
-        lambda now: now.expired or now.word == "reject" or (now.word == "approve" and now.kind != "refund"),
+        lambda now: (
+            now.bypassed
+            or now.blocked
+            or now.expired
+            or now.word == "reject"
+            or (now.word == "approve" and now.kind != "refund")
+        ),
     ),
     ("refund", "settlement"): Validator(
         "settlement_requires_approval", lambda now: now.word == "approve" and now.kind == "refund"

@@ -114,6 +114,13 @@ def drop_database(url: str) -> None:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
+def drop_books(home: Home) -> None:
+    """Drop the embedded books, and what lies beside them and speaks of them."""
+    drop_database(home.admin_url())
+    for file in (home.anchors_file, *home.folder.glob(f"{home.twin_file.name}*")):
+        file.unlink(missing_ok=True)
+
+
 def _maintenance(url: str) -> Connection:
     try:
         return psycopg.connect(

@@ -4,22 +4,27 @@ A rule is a pure function of the claim and of its parameters, which stand in the
 document: the version in force brings its own numbers. It allows, denies or has nothing to say.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from policies.clauses import change_of_mind, damaged_electronics, pending_cancellation
 from policies.clauses.claim import Allow, Claim, Deny, RuleInForce, Verdict
 from refunds.evidence import Citation
 
-__all__ = ["Allow", "Claim", "Deny", "Judgement", "RuleInForce", "judge"]
+__all__ = ["Allow", "Claim", "Deny", "Judgement", "RuleInForce", "check_rules", "judge"]
 
 _RULES = {
     damaged_electronics.RULE: damaged_electronics.judge,
     change_of_mind.RULE: change_of_mind.judge,
     pending_cancellation.RULE: pending_cancellation.judge,
+}
+_PARAMETERS: dict[str, type[BaseModel]] = {
+    damaged_electronics.RULE: damaged_electronics.Parameters,
+    change_of_mind.RULE: change_of_mind.Parameters,
+    pending_cancellation.RULE: pending_cancellation.Parameters,
 }
 RULES = frozenset(_RULES)
 
@@ -52,6 +57,19 @@ def judge(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None:
             case _:
                 assert_never(found)
     return denied
+
+
+def check_rules(rules: Iterable[Mapping[str, object]]) -> None:
+    """BadRule where a document states a rule that the program does not have, or parameters that do not fit it."""
+    for rule in rules:
+        parameters = _PARAMETERS.get(str(rule.get("rule")))
+        if parameters is None:
+            raise BadRule(f"no rule is called {rule.get('rule')}: there are {', '.join(sorted(RULES))}")
+        try:
+            parameters.model_validate(rule)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise BadRule(f"{rule['rule']}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def apply(claim: Claim, rule: RuleInForce) -> Verdict:

@@ -220,6 +220,16 @@ class Life(RuleBasedStateMachine):
                 )
 
 
+async def test_a_jump_into_a_case_that_was_turned_away_leaves_it_to_a_person(stage: Stage) -> None:
+    operator = await stage.person("demo-operator")
+    await set_kill_switch(stage.house.desk_books, operator, on=True, reason="drill", tenant="demo")
+    case = await stage.submit()
+    await stage.run(case)
+    config: Any = {"configurable": {"thread_id": str(case.thread_id)}}
+    await stage.house.driver.graph.ainvoke(Command(goto="refund"), config, durability="sync")
+    assert (await stage.house.state(case))["status"] == "bypassed"
+
+
 def test_any_order_of_events_keeps_the_sums(cluster: Cluster) -> None:
     Life.cluster = cluster
     Life.TestCase.settings = settings(
