@@ -143,7 +143,7 @@ class Life(RuleBasedStateMachine):
         self.killed = not self.killed
         self.switch(self.killed)
 
-    def switch(self, on: bool) -> None:  # noqa: FBT001
+    def switch(self, on: bool) -> None:
         async def switched() -> None:
             operator = await self.stage.person("demo-operator")
             await set_kill_switch(self.stage.house.desk_books, operator, on=on, reason="drill", tenant="demo")
