@@ -72,6 +72,8 @@ def command(
         @functools.wraps(function)
         def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
             try:
+                for text in (*args, *kwargs.values()):
+                    str(text).encode("utf-8")
                 asyncio.run(function(*args, **kwargs))
             except Exception as error:
                 from evals.printing import known_error
@@ -187,9 +189,15 @@ async def submit(source: Tickets, as_json: Json = False) -> None:
     tickets = read_tickets(source)
     async with house() as opened:
         who = await person(opened, "demo-helpdesk")
+        submitted = 0
         for ticket in progress(tickets, "submitting"):
-            case = await opened.intake.submit(ticket, who)
-            report({"ticket_id": case.ticket_id, "case_id": str(case.case_id)}, as_json, str(case.case_id))
+            case = await take_in(opened, ticket, who)
+            if case is not None:
+                submitted += 1
+                report(
+                    {"ticket_id": case.ticket_id, "case_id": str(case.case_id)}, as_json, str(case.case_id)
+                )
+    all_or_failed(submitted, tickets)
 
 
 @command(app, "run", "countersign run tickets.jsonl --json")
@@ -198,9 +206,31 @@ async def run_tickets(source: Tickets, as_json: Json = False) -> None:
     tickets = read_tickets(source)
     async with house() as opened:
         who = await person(opened, "demo-helpdesk")
+        submitted = 0
         for ticket in tickets:
-            show(await opened.go_on(await opened.intake.submit(ticket, who)), as_json)
+            case = await take_in(opened, ticket, who)
+            if case is not None:
+                submitted += 1
+                show(await opened.go_on(case), as_json)
         await opened.anchor()
+    all_or_failed(submitted, tickets)
+
+
+async def take_in(opened: "House", ticket: "Ticket", who: "Person") -> "Case | None":
+    """The case of a ticket; None, and a line on standard error, where it is refused: the others go on."""
+    from desk.intake import TicketRefused
+
+    try:
+        return await opened.intake.submit(ticket, who)
+    except TicketRefused as refused:
+        sys.stderr.write(f"countersign: {refused}\n")
+        return None
+
+
+def all_or_failed(submitted: int, tickets: "list[Ticket]") -> None:
+    """Failed where some were refused; each has had its line."""
+    if submitted < len(tickets):
+        raise Failed(f"{len(tickets) - submitted} of {len(tickets)} tickets refused")
 
 
 @command(app, "queue", "countersign queue --all")
@@ -238,7 +268,7 @@ async def approve(
     from desk.decisions import Word
 
     if amount is not None and no_refund:
-        raise Failed("--amount and --no-refund: one of the two")
+        raise typer.BadParameter("--amount and --no-refund: one of the two")
     async with house() as opened:
         who, found = await find(opened, case, None)
         if amount is not None:
@@ -248,18 +278,25 @@ async def approve(
                 await decide(opened, who, found, Word("revise", revised_amount_minor=0, note=reason))
                 await opened.go_on(found)
             await decide(opened, who, found, Word("approve", note=reason))
-        show(await opened.go_on(found), as_json)
+        state = await opened.go_on(found)
+        show(state, as_json)
         await opened.anchor()
+    if state["status"] == "refund_failed" or str(state["reason"]).startswith("blocked:"):
+        raise Failed(f"approved and not refunded: {state['status']} {state['reason']}")
 
 
 @command(app, "reject", "COUNTERSIGN_TOKEN=… countersign reject r-105 --code outside_window")
 async def reject(case: CaseName, code: Code, reason: Note = None, as_json: Json = False) -> None:
     """Turn down what the case proposes, as the person of COUNTERSIGN_TOKEN."""
-    from desk.decisions import Word, reject_code
+    from desk.decisions import BadDecision, Word, reject_code
 
+    try:
+        word = Word("reject", reject_code(code), note=reason)
+    except BadDecision as error:
+        raise typer.BadParameter(str(error)) from None
     async with house() as opened:
         who, found = await find(opened, case, None)
-        await decide(opened, who, found, Word("reject", reject_code(code), note=reason))
+        await decide(opened, who, found, word)
         show(await opened.go_on(found), as_json)
         await opened.anchor()
 

@@ -7,10 +7,11 @@ the provider first, by what we wrote beside it, and only then asked for again un
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
+from uuid import UUID
 
 from cashier.processor import (
     Answer,
@@ -24,9 +25,9 @@ from cashier.processor import (
     RefundRequest,
     Unknown,
 )
-from cashier.verification import NotPayable, Payable, verify
+from cashier.verification import NotPayable, Payable, UnknownKey, verify
 from policies.signature import PublicKeys
-from records.books import Books, Refused, Row
+from records.books import Books, BooksAway, Refused, Row
 from records.queue import ring
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
 from refunds.words import SettlementOutcome
@@ -50,7 +51,16 @@ LATE_FAILURE_DAYS = 30
 """For so long a provider may still tell that a refund failed at the customer's bank."""
 
 MOST = 200
-"""Orders of money of one tenant in one pass."""
+"""Orders of money on a page of a pass."""
+
+ALREADY_GONE = frozenset({"charge_already_refunded", "amount_too_large"})
+"""Declines that may speak of the very refund that was asked for before."""
+
+
+def seconds_awake_or_not() -> float:
+    """Seconds of a clock that goes on while the machine is suspended, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
 
 Paid = Literal["settled", "waiting", "parked", "elsewhere", "done"]
 
@@ -73,25 +83,43 @@ class Executor:
     retry_seconds: float = 2.0
     """Base of the pause between two asks for the same refund; doubles up to five minutes."""
 
-    ticks: Callable[[], float] = time.monotonic
+    ticks: Callable[[], float] = seconds_awake_or_not
     doubts: dict[DecisionId, Doubt] = field(default_factory=dict)
 
     async def settle_all(self, *, late_failures: bool = True) -> int:
         """One pass over every tenant; how many orders of money were settled."""
         settled = 0
         for tenant in await self.books.tenants():
-            async with self.books.transaction(tenant) as page:
-                rows = await page.rows("unsettled", most=MOST)
-                if late_failures:
-                    rows += await page.rows("recently_succeeded", days=LATE_FAILURE_DAYS, most=MOST)
-            for row in rows:
-                try:
-                    paid = await self.settle(tenant, DecisionId(row["decision_id"]))
-                except Refused as refused:
-                    log.info("order %s waits: %s", row["decision_id"], refused)
-                    continue
-                settled += paid == "settled"
+            async for decision_id in self._orders(tenant, "unsettled"):
+                settled += await self._try(tenant, decision_id)
+            if late_failures:
+                async for decision_id in self._orders(tenant, "recently_succeeded", days=LATE_FAILURE_DAYS):
+                    settled += await self._try(tenant, decision_id)
         return settled
+
+    async def _orders(self, tenant: TenantId, query: str, **values: object) -> AsyncIterator[DecisionId]:
+        """Every order of money that a query lists, page by page: none waits behind others for ever."""
+        after, after_id = datetime.min.replace(tzinfo=UTC), UUID(int=0)
+        while True:
+            async with self.books.transaction(tenant) as page:
+                rows = await page.rows(query, after=after, after_id=after_id, most=MOST, **values)
+            for row in rows:
+                yield DecisionId(row["decision_id"])
+            if len(rows) < MOST:
+                return
+            after, after_id = rows[-1]["place"], rows[-1]["decision_id"]
+
+    async def _try(self, tenant: TenantId, decision_id: DecisionId) -> bool:
+        """Settle one; what goes wrong with it is its own matter, unless the books are away."""
+        try:
+            return await self.settle(tenant, decision_id) == "settled"
+        except BooksAway:
+            raise
+        except Refused as refused:
+            log.info("order %s waits: %s", decision_id, refused)
+        except Exception:
+            log.exception("order %s waits; the next pass tries again", decision_id)
+        return False
 
     async def settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
         """Bring one order of money as far as it goes now."""
@@ -126,6 +154,11 @@ class Executor:
             case _:
                 pass
         verified = verify(ordered, votes, self.desk_keys)
+        if isinstance(verified, UnknownKey):
+            log.error(
+                "order %s is signed with %s, which is not in CASHIER_DESK_KEYS", decision_id, verified.kid
+            )
+            return "waiting"
         if isinstance(verified, NotPayable):
             if sends:
                 return await self._write(order, "needs_person", None, verified.reason)
@@ -135,20 +168,23 @@ class Executor:
         return await self._first_send(order, verified, started)
 
     async def _first_send(self, order: "_Order", verified: Payable, started: float) -> Paid:
+        there = await self._list(order)
+        if there is None:
+            return "waiting"
+        if any(_is_ours(refund, order) for refund in there):
+            # It was sent, and the record of the sending is lost: the provider's word counts.
+            return await self._look_then_ask_again(order, verified, started)
         if order.row["killed"]:
             return "parked"
         if verified.refund.execute_by <= order.row["now"]:
             return await self._write(order, "refused", None, "blocked:expired")
-        there = await self._list(verified.refund.payment_id)
-        if there is None:
-            return "waiting"
         if await self._passes_what_was_paid(order, verified, there):
             return await self._write(order, "refused", None, "blocked:over_refund")
         return await self._send(order, verified, 1, started)
 
     async def _look_then_ask_again(self, order: "_Order", verified: Payable, started: float) -> Paid:
         """Something was sent and no end of it is known: look first, whatever is asked after."""
-        there = await self._list(verified.refund.payment_id)
+        there = await self._list(order)
         if there is None:
             return "waiting"
         found = [refund for refund in there if _is_ours(refund, order)]
@@ -161,6 +197,10 @@ class Executor:
         if first_of_epoch["age"] > KEY_TRUST:
             return await self._write(
                 order, "needs_person", None, "sent over 20 hours ago and not at the provider"
+            )
+        if verified.refund.execute_by <= order.row["now"]:
+            return await self._write(
+                order, "needs_person", None, "not at the provider and past its time to pay"
             )
         if order.row["killed"]:
             return "parked"
@@ -184,23 +224,21 @@ class Executor:
 
     async def _send(self, order: "_Order", verified: Payable, epoch: int, started: float) -> Paid:
         refund = verified.refund
-        key = verified.key(epoch)
         try:
+            await self._note_send(order, verified, epoch)
             async with self.books.transaction(order.tenant) as page:
-                await page.rows(
-                    "insert_send",
-                    decision_id=order.decision_id,
-                    attempt=len(order.sends) + 1,
-                    epoch=epoch,
-                    key=key,
-                )
+                killed = await page.row("kill_switch")
         except Refused as refused:
             if refused.reason == "blocked:kill_switch":
                 return "parked"
             raise
+        if killed is None or killed["killed"]:
+            return "parked"
         if self.ticks() - started > SEND_DEADLINE_SECONDS:
             return "waiting"
-        request = RefundRequest(key, order.tenant, order.decision_id, refund.payment_id, refund.amount)
+        request = RefundRequest(
+            verified.key(epoch), order.tenant, order.decision_id, refund.payment_id, refund.amount
+        )
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self.processor.refund(request)
@@ -208,12 +246,23 @@ class Executor:
             answer = Unknown("no answer in time")
         return await self._answered(order, verified, epoch, answer)
 
+    async def _note_send(self, order: "_Order", verified: Payable, epoch: int) -> None:
+        """Commit that the provider is about to be called with this epoch's key."""
+        async with self.books.transaction(order.tenant) as page:
+            await page.rows(
+                "insert_send",
+                decision_id=order.decision_id,
+                attempt=len(order.sends) + 1,
+                epoch=epoch,
+                key=verified.key(epoch),
+            )
+
     async def _answered(self, order: "_Order", verified: Payable, epoch: int, answer: Answer) -> Paid:
         match answer:
             case Made(refund):
                 return await self._made(order, verified, refund)
             case Declined(code):
-                return await self._write(order, "failed", None, code)
+                return await self._declined(order, verified, code)
             case KeyMismatch():
                 return await self._write(order, "needs_person", None, "the key was used for something else")
             case Broken():
@@ -223,6 +272,21 @@ class Executor:
                 return "waiting"
             case _:
                 assert_never(answer)
+
+    async def _declined(self, order: "_Order", verified: Payable, code: str) -> Paid:
+        """A no to the first ask is an end; a no after an ask without an answer may be about our own refund."""
+        if order.sends:
+            there = await self._list(order)
+            if there is None:
+                return "waiting"
+            found = next((refund for refund in there if _is_ours(refund, order)), None)
+            if found is not None:
+                return await self._made(order, verified, found)
+            if code in ALREADY_GONE:
+                return await self._write(
+                    order, "needs_person", None, f"{code}, and no refund of ours is listed"
+                )
+        return await self._write(order, "failed", None, code)
 
     async def _made(self, order: "_Order", verified: Payable, refund: ProviderRefund) -> Paid:
         """The provider has it: pending is not paid, and another amount is for a person."""
@@ -234,16 +298,16 @@ class Executor:
 
     async def _follow(self, order: "_Order", last: SettlementOutcome) -> Paid:
         """A pending refund may end, and one that succeeded may fail later on."""
-        there = await self._list(PaymentId(order.row["payment_id"]))
+        there = await self._list(order)
         found = next((refund for refund in there or () if _is_ours(refund, order)), None)
         if found is None or found.status == last or (last == "succeeded" and found.status != "failed"):
             return "waiting" if last == "pending" else "done"
         return await self._write(order, found.status, found.refund_id, "")
 
-    async def _list(self, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+    async def _list(self, order: "_Order") -> Sequence[ProviderRefund] | None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                return await self.processor.refunds_of(payment_id)
+                return await self.processor.refunds_of(order.tenant, PaymentId(order.row["payment_id"]))
         except TimeoutError:
             return None
 

@@ -79,6 +79,6 @@ class Processor(Protocol):
         """Ask for a refund."""
         ...
 
-    async def refunds_of(self, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
-        """Every refund of a payment, all pages; None where the provider does not answer."""
+    async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+        """Every refund of a payment in the tenant's account, all pages; None where the provider does not answer."""
         ...

@@ -73,8 +73,8 @@ class Twin:
         paid = await self._charges(request.tenant, request.payment_id)
         return await asyncio.to_thread(self._refund, request, paid)
 
-    async def refunds_of(self, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
-        return await asyncio.to_thread(self._refunds_of, payment_id)
+    async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+        return await asyncio.to_thread(self._refunds_of, tenant, payment_id)
 
     # What a test or an operator of the twin may do --------------------------------------------------
 
@@ -93,9 +93,9 @@ class Twin:
         with self._open() as books:
             books.execute("update refunds set status = ? where refund_id = ?", (status, refund_id))
 
-    def refund_outside(self, payment_id: PaymentId, amount: Money) -> str:
+    def refund_outside(self, tenant: TenantId, payment_id: PaymentId, amount: Money) -> str:
         """Somebody refunds in the provider's own dashboard."""
-        refund = ProviderRefund(f"re_{uuid4().hex}", "", "", payment_id, amount, "succeeded")
+        refund = ProviderRefund(f"re_{uuid4().hex}", tenant, "", payment_id, amount, "succeeded")
         with self._open() as books:
             self._insert(books, refund)
         return refund.refund_id
@@ -142,11 +142,12 @@ class Twin:
             books.execute("delete from faults where id = ?", (row[0],))
             return row[1], row[2]
 
-    def _refunds_of(self, payment_id: PaymentId) -> list[ProviderRefund] | None:
+    def _refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> list[ProviderRefund] | None:
         if self._next_fault("list_unavailable"):
             return None
         with self._open() as books:
-            return [_refund(row) for row in books.execute(f"{_SELECT} where payment_id = ?", (payment_id,))]
+            rows = books.execute(f"{_SELECT} where tenant = ? and payment_id = ?", (tenant, payment_id))
+            return [_refund(row) for row in rows]
 
     def _refund(self, request: RefundRequest, paid: Money | None) -> Answer:
         fault, seconds = self._next_fault(
@@ -194,8 +195,9 @@ class Twin:
         if paid is None or paid.currency != request.amount.currency:
             return Declined("resource_missing")
         gone = books.execute(
-            "select coalesce(sum(amount_minor), 0) from refunds where payment_id = ? and status <> 'failed'",
-            (request.payment_id,),
+            "select coalesce(sum(amount_minor), 0) from refunds"
+            " where tenant = ? and payment_id = ? and status <> 'failed'",
+            (request.tenant, request.payment_id),
         ).fetchone()[0]
         if gone + request.amount.amount_minor > paid.amount_minor:
             return Declined("charge_already_refunded" if gone == paid.amount_minor else "amount_too_large")

@@ -46,17 +46,27 @@ class Payable:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """Signed with a key that this till does not have: it waits for its configuration, and pays nothing."""
+
+    kid: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotPayable:
     """Why nothing may be sent."""
 
     reason: RefundResult
 
 
-def verify(ordered: Row, votes: Sequence[Row], keys: PublicKeys) -> Payable | NotPayable:
+def verify(ordered: Row, votes: Sequence[Row], keys: PublicKeys) -> Payable | NotPayable | UnknownKey:
     """Whether an order of money is what people signed: every vote, the proposal's text, the case's thread."""
     approvals = [vote for vote in votes if vote["word"] == "approve"]
     if not approvals:
         return NotPayable("blocked:not_approved")
+    unknown = next((vote["kid"] for vote in approvals if not keys.knows(vote["kid"])), None)
+    if unknown is not None:
+        return UnknownKey(unknown)
     ballots = [_ballot(vote) for vote in approvals]
     if not all(_is_signed(vote, ballot, keys) for vote, ballot in zip(approvals, ballots, strict=True)):
         return NotPayable("blocked:approval_mismatch")

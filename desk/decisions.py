@@ -7,7 +7,7 @@ from typing import get_args
 from pydantic import TypeAdapter, ValidationError
 
 from desk.people import NoAuthority, Person
-from policies.authority import may_approve, rule_of, rules_for, voice_of
+from policies.authority import AuthorityRule, may_approve, voice_of
 from policies.signature import SigningKey
 from records.books import Books, Page, Refused
 from records.cases import Case, books_now, case_by_id
@@ -110,16 +110,19 @@ class Desk:
         """What Postgres would refuse, said kindly."""
         if (word.word == "reject") != (word.code is not None):
             raise BadDecision("code: a reject has one and nothing else does")
+        if word.revised_amount_minor is not None and word.word != "revise":
+            raise BadDecision("amount: only a revision has one")
         if word.note and len(word.note) > NOTE_LIMIT:
             raise BadDecision(f"reason: at most {NOTE_LIMIT} characters")
         if word.word == "revise":
             await self._check_revision(page, end, word)
         voice = voice_of(person.roles_in(case.tenant))
-        amount = end.proposal.amount
         if word.word == "approve":
-            rule = rule_of(amount, rules_for(case.tenant, [amount.currency]))
-            if voice is None or not may_approve(voice, rule):
-                raise NoAuthority(f"{amount} needs a specialist: {person.person} is none")
+            rule = await authority_of(page, case.tenant, end)
+            if voice is None or rule is None:
+                raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
+            if not may_approve(voice, rule):
+                raise NoAuthority(f"{end.proposal.amount} needs a specialist: {person.person} is none")
             if case.submitted_by == person.person:
                 raise NoAuthority("nobody approves a case they submitted")
 
@@ -174,10 +177,18 @@ class Desk:
         if decision is not None:
             await ring(page, case.tenant, case.case_id)
             return Said(decision, 0)
-        rule = rule_of(proposal.amount, rules_for(case.tenant, [proposal.amount.currency]))
+        rule = await authority_of(page, case.tenant, end)
         votes = await page.rows("votes_of", proposal_id=proposal.proposal_id)
         cast = sum(vote["word"] == "approve" for vote in votes)
         return Said(None, max(1, (rule.approvals if rule else 1) - cast))
+
+
+async def authority_of(page: Page, tenant: TenantId, end: OpenEnd) -> AuthorityRule | None:
+    """What the books ask for before this proposal is approved; None where no rule speaks of it."""
+    row = await page.row("authority_of_proposal", proposal_id=end.proposal.proposal_id)
+    if row is None or row["approvals"] is None:
+        return None
+    return AuthorityRule(tenant, end.proposal.amount, row["approvals"], row["specialists"])
 
 
 def _explained(refused: Refused) -> Exception:
@@ -187,6 +198,8 @@ def _explained(refused: Refused) -> Exception:
             return NoAuthority(refused.detail)
         case "already_decided" | "stale_proposal" | "expired":
             return Conflict(str(refused))
+        case "too_many_proposals":
+            return BadDecision(str(refused))
         case "unknown_proposal":
             return NothingToDecide(str(refused))
         case _:

@@ -1,5 +1,6 @@
 """Run-time flags: the kill switch, set by an operator with a reason, in force with the commit."""
 
+from desk.decisions import BadDecision
 from desk.people import NoAuthority, Person
 from records.books import Books, Row
 from records.queue import ring
@@ -7,10 +8,13 @@ from refunds.ids import CaseId, TenantId
 
 EVERYBODY = TenantId("*")
 PARKED_MOST = 500
+REASON_LIMIT = 500
 
 
 async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str, tenant: str) -> None:
     """Turn the kill switch on or off for a tenant or for everybody; lifting it rings what it parked."""
+    if not 0 < len(reason.strip()) <= REASON_LIMIT:
+        raise BadDecision(f"reason: from 1 to {REASON_LIMIT} characters")
     everyone = await books.tenants()
     concerned = everyone if tenant == EVERYBODY else [TenantId(tenant)]
     for one in concerned:

@@ -76,7 +76,13 @@ class Intake:
 
 def same_or_refused(case: Case, ticket: Ticket) -> Case:
     """The case, if the ticket asks the same as the one it came from."""
-    if case.question_sha256 != ticket.question_sha256():
+    stated = (
+        (ticket.intent, case.intent),
+        (ticket.route, case.route),
+        (ticket.bundle_version, case.bundle_version),
+    )
+    altered = any(now is not None and now != then for now, then in stated)
+    if altered or case.question_sha256 != ticket.question_sha256():
         raise TicketRefused(
             f"ticket_id: {ticket.ticket_id} is case {case.case_id} with other words: a new ticket has an id of its own"
         )

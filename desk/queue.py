@@ -14,18 +14,37 @@ class NoSuchCase(Exception):
         super().__init__(f"no case {name} that {person.person} may see: countersign queue --all lists them")
 
 
+class TwoCases(Exception):
+    """The ticket id stands in more than one tenant: the case id says which."""
+
+    def __init__(self, name: str, found: list[Case]) -> None:
+        ids = ", ".join(f"{case.case_id} ({case.tenant})" for case in found)
+        super().__init__(f"{name} is a ticket of more than one tenant: say the case id, {ids}")
+
+
 async def find_case(books: Books, person: Person, name: str) -> Case:
     """The case of a case id or a ticket id, in a tenant that the person may see."""
+    found: list[Case] = []
     for tenant in person.tenants:
         person.may_see(tenant)
         async with books.transaction(tenant) as page:
-            try:
-                case = await case_by_id(page, UUID(name))
-            except ValueError:
-                case = await case_by_ticket(page, name)
+            case = await case_by_id(page, UUID(name)) if _is_uuid(name) else None
+            case = case or await case_by_ticket(page, name)
         if case is not None:
-            return case
-    raise NoSuchCase(name, person)
+            found.append(case)
+    if len(found) > 1:
+        raise TwoCases(name, found)
+    if not found:
+        raise NoSuchCase(name, person)
+    return found[0]
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
 
 
 async def waiting(books: Books, person: Person, *, every: bool, most: int) -> list[Row]:

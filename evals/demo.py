@@ -1,7 +1,9 @@
 """The demo: the seed's question to its reply, then a refund request on the same order to its refund."""
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from uuid import uuid4
 
 from desk.decisions import Word
 from desk.people import sign_in
@@ -12,7 +14,8 @@ from records.home import Home, drop_database
 from records.states import State
 from refunds.ticket import Ticket
 
-DATABASE = "countersign_demo"
+DATABASE = "countersign_demo_"
+"""With a number that no other database has: the demo drops what it made and nothing else."""
 
 TICKETS = (
     {
@@ -55,12 +58,11 @@ async def play(home: Home, admin_url: str, approve: Approve, twin_file: Path) ->
 
 async def demo_house(home: Home, approve: Approve) -> AsyncIterator[State]:
     """The play on a database and a provider of its own, which are gone when it ends."""
-    url = home.admin_url(DATABASE)
-    drop_database(url)
-    twin_file = home.folder / "demo-twin.sqlite"
-    _forget(twin_file)
+    name = f"{DATABASE}{uuid4().hex[:12]}"
+    url = home.admin_url(name)
+    twin_file = home.folder / f"{name}.sqlite"
     try:
-        async for state in play(home, home.admin_url(DATABASE), approve, twin_file):
+        async for state in play(home, url, approve, twin_file):
             yield state
     finally:
         drop_database(url)
@@ -68,8 +70,11 @@ async def demo_house(home: Home, approve: Approve) -> AsyncIterator[State]:
 
 
 def _forget(twin_file: Path) -> None:
-    for file in twin_file.parent.glob(f"{twin_file.name}*"):
-        file.unlink()
+    for file in twin_file.parent.glob(f"{twin_file.stem}.*"):
+        if file.is_dir():
+            shutil.rmtree(file)
+        else:
+            file.unlink()
 
 
 async def _countersign(house: House, case: Case, state: State, token: str) -> State:

@@ -37,9 +37,10 @@ def make_keys(home: Home) -> None:
     """A key pair for each signer of the house, where there is none yet."""
     for name in KEYS:
         if not home.private_key_file(name).exists():
-            key = new_key(f"{name}-1")
-            write_secret(home.public_keys_file(name), canonical({"keys": [key.public()]}))
-            write_secret(home.private_key_file(name), canonical(key.private()))
+            write_secret(home.private_key_file(name), canonical(new_key(f"{name}-1").private()))
+        if not home.public_keys_file(name).exists():
+            public = private_key(home, name).public()
+            write_secret(home.public_keys_file(name), canonical({"keys": [public]}))
 
 
 def private_key(home: Home, name: str) -> SigningKey:
@@ -53,14 +54,15 @@ def private_key(home: Home, name: str) -> SigningKey:
 def trusted_keys(home: Home, name: str) -> PublicKeys:
     """A signer's public keys; BadHome where the home does not hold them."""
     found = read_json(home.public_keys_file(name))
-    if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
+    keys = found.get("keys") if isinstance(found, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise BadHome(f"{home.public_keys_file(name)}: not a set of keys")
-    return public_keys(found["keys"])
+    return public_keys(keys)
 
 
 def migrate_books(home: Home, admin_url: str) -> list[str]:
     """The schemas of the house and its roles' passwords; the names of what was applied."""
-    applied = migrate(admin_url, home.passwords())
+    applied = migrate(admin_url, home.passwords(), own_server=home.database_url is None)
     install_checkpoints(admin_url)
     return applied
 

@@ -14,13 +14,14 @@ from rich.text import Text
 from desk.decisions import BadDecision, Conflict, NothingToDecide
 from desk.intake import TicketRefused
 from desk.people import NoAuthority, NotSignedIn
-from desk.queue import NoSuchCase
+from desk.queue import NoSuchCase, TwoCases
 from evals.shop import NoSuchTenant
 from graph.checkpointer import LooseSerializer
 from policies.clauses import BadRule
 from policies.documents import BadDocument
 from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
+from records.audit import BadAnchors
 from records.books import BooksAway, Refused, explained
 from records.home import BadHome
 from records.migrate import MigrationRefused
@@ -32,10 +33,28 @@ from refunds.ticket import BadTicket
 Thing = TypeVar("Thing")
 
 _KNOWN = (
-    BadDecision, BadDocument, BadHome, BadKey, BadRule, BadTicket, BooksAway, CannotWork, Conflict, LooseSerializer,
-    ManifestMismatch, MigrationRefused, NoAuthority, NoSuchCase, NoSuchTenant, NotSignedIn, NothingToDecide, Refused,
+    BadAnchors,
+    BadDecision,
+    BadDocument,
+    BadHome,
+    BadKey,
+    BadRule,
+    BadTicket,
+    BooksAway,
+    CannotWork,
+    Conflict,
+    LooseSerializer,
+    ManifestMismatch,
+    MigrationRefused,
+    NoAuthority,
+    NoSuchCase,
+    NoSuchTenant,
+    TwoCases,
+    NotSignedIn,
+    NothingToDecide,
+    Refused,
     TicketRefused,
-)  # fmt: skip
+)
 
 WIDTH = 140
 
@@ -48,6 +67,12 @@ def known_error(error: Exception) -> str | None:
         return f"the database is away or takes no writes: {error}; is DATABASE_URL right, and is it running?"
     if isinstance(error, _KNOWN):
         return str(error)
+    if isinstance(error, UnicodeError):
+        return f"text that is not UTF-8: {error}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
+        return f"the database refused a value: {str(error).splitlines()[0]}"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"the database refused: {str(error).splitlines()[0]}: run countersign db migrate as its owner"
     return None

@@ -11,7 +11,7 @@ from policies.documents import PolicyDocument, read_corpus
 from policies.manifest import DEMO_CORPUS
 from records.books import Books, Page
 from records.cases import books_now
-from records.home import Home, write_secret
+from records.home import BadHome, Home, read_json, write_secret
 from records.library import import_document
 from records.orders import import_orders
 from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
@@ -133,5 +133,9 @@ def demo_tokens(home: Home) -> dict[str, str]:
     """The tokens of the demo shop's people, made on first use."""
     if not home.token_file.exists():
         write_secret(home.token_file, json.dumps({person: new_token() for person in PEOPLE}, indent=1))
-    tokens: dict[str, str] = json.loads(home.token_file.read_text(encoding="utf-8"))
-    return tokens
+    tokens = read_json(home.token_file)
+    if not isinstance(tokens, dict) or set(tokens) != set(PEOPLE):
+        raise BadHome(
+            f"{home.token_file}: not the demo shop's tokens: remove it and run countersign db reset"
+        )
+    return {person: str(token) for person, token in tokens.items()}

@@ -4,9 +4,10 @@ It has no node that pays and no tool that writes: the boundary is its shape. Not
 checkpointed; after a crash it reads everything again, and an open proposal of its case ends it at once.
 """
 
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, assert_never
 from uuid import uuid4
 
@@ -44,6 +45,8 @@ from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
 from tools.gateway import Gateway, Ticks, ToolRequest, ToolResult, context_of
 
+log = logging.getLogger("countersign.graph")
+
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
 
@@ -72,14 +75,18 @@ class CaseAgent:
         if run.handoff:
             return Command(goto="propose", update={"run": name})
         started = self.ticks()
-        run.wish = await self.planner.next_wish(
-            PlannerView(
-                run.sight.case.ticket.question,
-                run.sight.case.intent,
-                run.sight.case.order_id,
-                [event.result for event in run.trace],
-            )
+        view = PlannerView(
+            run.sight.case.ticket.question,
+            run.sight.case.intent,
+            run.sight.case.order_id,
+            [event.result for event in run.trace],
         )
+        try:
+            run.wish = await self.planner.next_wish(view)
+        except Exception as error:  # noqa: BLE001  (whatever a planner does, the run goes on to a person)
+            log.warning("the planner failed: %s", type(error).__name__)
+            run.handoff = "model_unavailable"
+            return Command(goto="propose", update={"run": name})
         latency_ms = max(0, round((self.ticks() - started) * 1000))
         target = self._grant(run, latency_ms)
         return Command(goto=target, update={"run": name, "trace": [event.to_json() for event in run.trace]})
@@ -92,7 +99,8 @@ class CaseAgent:
         step = len(run.trace) + 1
         if isinstance(request, Blocked):
             result = "blocked_action" if request.reason == "forbidden_action" else request.reason
-            run.trace.append(TraceEvent(step, request.action, _plain(request.args), result, 0, latency_ms))
+            action = str(_plain(request.action))
+            run.trace.append(TraceEvent(step, action, _plain(request.args), result, 0, latency_ms))
             run.blocked = request.reason
             return "block"
         raw = run.wish.get("arguments") if isinstance(run.wish, Mapping) else None
@@ -153,8 +161,17 @@ class CaseAgent:
         case = run.sight.case
         async with self.books.transaction(case.tenant, case.customer_id) as page:
             stated = await rules_in_force(page, run.context.region, run.context.as_of)
-        run.draft = draft(case, run.order, run.evidence, stated, run.sight.now, _revision(run))
-        result = "cited_draft" if run.draft else "no_approved_evidence"
+        result = "cited_draft"
+        try:
+            run.draft = draft(case, run.order, run.evidence, stated, run.sight.now, _revision(run))
+            if run.draft is None:
+                result = "no_approved_evidence"
+            else:
+                _proposal(replace(run, handoff="draft_ready_for_review"), self.manifest)
+        except (ValueError, KeyError, TypeError) as error:
+            # A name in an order or a number in a policy that cannot stand in a reply: a person reads it.
+            log.warning("no draft for case %s: %s", case.case_id, error)
+            run.draft, result = None, "draft_failed_checks"
         event = TraceEvent(
             step=len(run.trace) + 1,
             action="draft_reply",
@@ -167,7 +184,7 @@ class CaseAgent:
         )
         run.trace.append(event)
         if run.draft is None:
-            run.handoff = "no_approved_evidence"
+            run.handoff = result
         return Command(goto="plan")
 
     async def propose(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
@@ -250,10 +267,15 @@ def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "p
 
 
 def _revision(run: AgentRun) -> Revision | None:
+    """The amount that a person set last: in the word that sent it back, or in the proposal that lapsed."""
     end = run.sight.end
-    if end is None or end.decision is None or end.decision.word != "revise":
+    if end is None or end.decision is None:
         return None
-    return Revision(end.decision.revised_amount_minor, end.decision.decided_by, end.proposal.amount)
+    if end.decision.word == "revise" and end.decision.revised_amount_minor is not None:
+        return Revision(end.decision.revised_amount_minor, end.decision.decided_by, end.proposal.amount)
+    if end.proposal.edited_by is not None:
+        return Revision(end.proposal.amount.amount_minor, end.proposal.edited_by, end.proposal.amount)
+    return None
 
 
 def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:
@@ -291,16 +313,24 @@ def _plain(value: object, depth: int = 0) -> object:
     if depth > 4:
         return "…"
     match value:
-        case None | bool() | int():
+        case None | bool():
+            return value
+        case int() if abs(value) < 2**53:
             return value
         case str():
-            return value[:8_000]
+            return _storable(value[:8_000])
         case Mapping():
-            return {str(key)[:128]: _plain(inner, depth + 1) for key, inner in list(value.items())[:32]}
+            shown = list(value.items())[:32]
+            return {_storable(str(key)[:128]): _plain(inner, depth + 1) for key, inner in shown}
         case list() | tuple():
             return [_plain(inner, depth + 1) for inner in value[:32]]
         case _:
             return f"<{type(value).__name__}>"
+
+
+def _storable(text: str) -> str:
+    """The text without what Postgres and UTF-8 cannot hold: NUL and halves of pairs."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:

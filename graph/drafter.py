@@ -92,7 +92,13 @@ def _revised(proposed: Draft, revision: Revision | None) -> Draft:
         return proposed
     if revision.amount_minor == 0:
         return replace(
-            proposed, kind="reply", order_id=NO_ORDER, payment_id=NO_PAYMENT, amount=NOTHING, items=()
+            proposed,
+            kind="reply",
+            order_id=NO_ORDER,
+            payment_id=NO_PAYMENT,
+            amount=NOTHING,
+            items=(),
+            edited_by=revision.by,
         )
     amount = Money(revision.amount_minor, proposed.amount.currency)
     before = revision.from_amount.amount_minor

@@ -22,6 +22,8 @@ from records.money import order_refund
 from refunds.refund import approved
 from refunds.words import CaseStatus
 
+ENDS = frozenset({"replied", "rejected", "expired", "closed_by_human", "refunded", "refund_failed"})
+
 AfterApproval = Literal["approval", "case_agent", "refund", "close"]
 AfterRefund = Literal["settlement", "approval", "close"]
 AfterSettlement = Literal["settlement", "refund", "approval", "close"]
@@ -90,11 +92,11 @@ class Settling:
         return Command(goto=target, update=await self._shown(sight))
 
     async def close(self, state: CaseState, config: RunnableConfig) -> dict[str, Any]:
-        """Write the end that the books bear out; a case that the kill switch turned away stays open for its lifting."""
+        """Write the end that the books bear out. What was bypassed or blocked stays open: it is a person's now."""
         del state
         sight = await self._look(config)
         status, reason = _the_end(sight)
-        if not sight.state.ended and not (status == "bypassed" and reason == "kill_switch"):
+        if not sight.state.ended and status in ENDS:
             async with self.books.transaction(sight.case.tenant) as page:
                 await write_event(page, sight.case.case_id, status, reason, ended=True)
         return await self._shown(await self._look(config))

@@ -57,10 +57,12 @@ class Sight:
     def due(self) -> bool:
         """Whether the graph has something to do; a person or the provider is waited for otherwise."""
         now = self.standing
-        if self.state.ended:
+        if self.state.ended or now.blocked:
             return False
+        if now.bypassed:
+            return self.state.reason == "kill_switch" and not self.killed
         if not now.open_proposal:
-            return not (self.killed and self.state.reason == "kill_switch")
+            return True
         if now.word is None:
             return now.expired
         if now.ordered:

@@ -68,7 +68,13 @@ def read_document(text: str, name: str) -> PolicyDocument:
     for rule in rules:
         if rule.get("clause") not in numbers:
             raise BadDocument(f"{name}: a rule names clause {rule.get('clause')}, which is not there")
+    if any(not clause.quote.isprintable() for clause in clauses) or not header.get("title", "").isprintable():
+        raise BadDocument(f"{name}: a control character in it")
     try:
+        if not re.fullmatch(r"[!-~]{1,128}", header["id"]) or not 0 < int(header["version"]) < 2**31:
+            raise BadDocument(f"{name}: id is visible ASCII and version a number from 1 on")
+        if header["expires"] != "never" and header["expires"] <= header["effective"]:
+            raise BadDocument(f"{name}: it expires before it is in force")
         return PolicyDocument(
             document_id=header["id"],
             version=int(header["version"]),
@@ -83,6 +89,8 @@ def read_document(text: str, name: str) -> PolicyDocument:
         )
     except KeyError as error:
         raise BadDocument(f"{name}: no {error.args[0]} in the header") from None
+    except BadDocument:
+        raise
     except ValidationError:
         raise BadDocument(f"{name}: status: not a status of a document: {header['status']}") from None
     except ValueError as error:
@@ -96,9 +104,12 @@ def _read_header(text: str, name: str) -> tuple[dict[str, str], list[dict[str, o
         key, colon, value = line.partition(": ")
         if key == "rule" and colon:
             try:
-                rules.append(json.loads(value))
+                rule = json.loads(value)
             except ValueError:
-                raise BadDocument(f"{name}:{number}: a rule is one JSON object") from None
+                rule = None
+            if not isinstance(rule, dict):
+                raise BadDocument(f"{name}:{number}: a rule is one JSON object")
+            rules.append(rule)
         elif key in _HEADER and colon and key not in header:
             header[key] = value.strip()
         else:
@@ -124,9 +135,11 @@ def _read_clauses(text: str, name: str, first_line: int) -> list[Clause]:
 
 def read_corpus(folder: Path) -> tuple[PolicyDocument, ...]:
     """Every document of a folder, by file name; BadDocument for the first that breaks the form."""
-    documents = tuple(
-        read_document(file.read_text(encoding="utf-8"), file.name) for file in sorted(folder.glob("*.md"))
-    )
+    files = sorted(file for file in folder.glob("*.md") if file.is_file())
+    try:
+        documents = tuple(read_document(file.read_text(encoding="utf-8"), file.name) for file in files)
+    except UnicodeDecodeError:
+        raise BadDocument(f"{folder}: a file is not UTF-8") from None
     if not documents:
         raise BadDocument(f"{folder}: no .md file")
     return documents

@@ -59,6 +59,10 @@ class PublicKeys:
         except (JoseError, ValueError):
             return None
 
+    def knows(self, kid: str) -> bool:
+        """Whether the key is among the trusted ones."""
+        return kid in self._keys
+
     def speaks_for(self, kid: str, tenant: str) -> bool:
         """Whether the key may sign for the tenant."""
         tenants = self._keys[kid][1] if kid in self._keys else frozenset[str]()

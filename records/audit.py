@@ -27,7 +27,30 @@ FIRST = "0" * 64
 OVERLAP = timedelta(minutes=5)
 """Longer than any transaction of the house may last: an event is stamped before it commits."""
 
+EVERYBODY = TenantId("*")
+"""Whose chain holds the flags that are set for every tenant."""
+
+WRITERS = {
+    "cases": {"desk", "graph"},
+    "trace_events": {"graph"},
+    "proposals": {"graph"},
+    "votes": {"desk"},
+    "decisions": {"desk"},
+    "disbursements": {"graph"},
+    "sends": {"cashier"},
+    "settlements": {"cashier"},
+    "messages": {"desk"},
+    "replies": {"desk"},
+    "claims": {"desk"},
+    "flags": {"desk"},
+}
+"""Which role writes what; a row by anybody else was not written by the house."""
+
 Heads = dict[tuple[str, str], tuple[int, str]]
+
+
+class BadAnchors(ValueError):
+    """The outer copy of the anchors cannot be read; the message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +149,7 @@ def write_copy(copy: Path, anchors: list[Anchor]) -> None:
 
 
 def read_copy(copy: Path) -> list[Anchor]:
-    """The anchors in an outer copy, none where there is none yet; ValueError names the line that is not one."""
+    """The anchors in an outer copy, none where there is none yet; BadAnchors names the line that is not one."""
     anchors: list[Anchor] = []
     if not copy.exists():
         return anchors
@@ -134,7 +157,7 @@ def read_copy(copy: Path) -> list[Anchor]:
         try:
             anchors.append(Anchor.of(json.loads(line)))
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{copy}:{number}: not an anchor") from None
+            raise BadAnchors(f"{copy}:{number}: not an anchor") from None
     return anchors
 
 
@@ -161,12 +184,14 @@ async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], i
         for mine, theirs in zip(table, outer, strict=False)
         if mine != theirs
     ]
+    if table and not outer:
+        findings.append(Finding("*", "anchors", 0, f"the outer copy {copy.name} is missing"))
     if len(table) < len(outer):
         findings.append(Finding("*", "anchors", len(table) + 1, "missing from the table"))
     trusted = outer if len(outer) >= len(table) else table
     heads = anchored_heads(signed for signed in trusted if read(signed.signature) is not None)
     events = 0
-    tenants = await books.tenants()
+    tenants = [*await books.tenants(), EVERYBODY]
     for tenant in tenants:
         async with books.transaction(tenant) as page:
             found, read_events = await verify_tenant(page, tenant, heads)
@@ -212,6 +237,10 @@ async def verify_tenant(page: Page, tenant: TenantId, heads: Heads) -> tuple[lis
         for event in events:
             subject = (event["subject"], event["subject_key"])
             recorded.add(subject)
+            if event["actor"] not in WRITERS.get(event["subject"], {event["actor"]}):
+                findings.append(
+                    Finding(tenant, chain, event["seq"], f"{subject[0]} written by {event['actor']}")
+                )
             if subject not in rows:
                 findings.append(
                     Finding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was deleted")

@@ -26,6 +26,9 @@ STATEMENT_SECONDS = 30
 """No statement of the house takes a second; one that takes thirty holds somebody's lock."""
 
 
+LOCK_SECONDS = 15
+
+
 class Refused(Exception):
     """Postgres refused what must never happen; `reason` is a word of the contract or of the schema."""
 
@@ -77,7 +80,9 @@ def explained(error: psycopg.Error) -> Exception:
     match error.sqlstate:
         case "CS001":
             return Refused(error.diag.message_primary or "refused", error.diag.message_detail or "")
-        case "53100" | "53200" | "53300" | "57P01" | "57P02" | "57P03" | "25006":
+        case (
+            "57014" | "40P01" | "55P03" | "53100" | "53200" | "53300" | "57P01" | "57P02" | "57P03" | "25006"
+        ):
             return BooksAway(str(error).splitlines()[0])
         case None if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return BooksAway((str(error) or "the connection is closed").splitlines()[0])
@@ -169,7 +174,9 @@ def connection_string(url: str) -> str:
     return make_conninfo(
         url,
         connect_timeout=CONNECT_SECONDS,
-        options=f"-c search_path=books,jobs -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC",
+        options=f"-c search_path=books,jobs -c timezone=UTC"
+        f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
+        f" -c idle_in_transaction_session_timeout={STATEMENT_SECONDS}s",
     )
 
 

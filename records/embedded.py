@@ -69,9 +69,15 @@ class EmbeddedPostgres:
 
     @property
     def folder(self) -> Path:
-        """Where the data lies: in the home, or in root's state folder when the home is closed."""
+        """Where the data lies: in the home, or in root's state folder when the home is closed.
+
+        Chosen once and written down, so that a changed folder mode does not hide the books.
+        """
+        chosen = self.home / "postgres.folder"
+        if chosen.exists():
+            return Path(chosen.read_text(encoding="utf-8").strip())
         inside = self.home.resolve() / "postgres"
-        if os.geteuid() == 0 and not _open_to_others(self.home):
+        if os.geteuid() == 0 and not _open_to_others(self.home) and not inside.exists():
             name = hashlib.sha256(str(inside).encode()).hexdigest()[:12]
             return STATE_FOLDER / name
         return inside
@@ -92,7 +98,10 @@ class EmbeddedPostgres:
 
     def start(self) -> str:
         """Make the server answer, whoever started it; the superuser's URL. Raises CannotStart."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(f"COUNTERSIGN_HOME {self.home}: {error.strerror}") from None
         with self._alone():
             if self.answers():
                 return self.url()
@@ -104,6 +113,8 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server after its transactions; nothing to do where none runs."""
+        if not self.home.is_dir():
+            return
         with self._alone():
             if (self.data / "postmaster.pid").exists():
                 self._run("pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "stop", check=False)
@@ -141,11 +152,16 @@ class EmbeddedPostgres:
             pid_file.unlink(missing_ok=True)
 
     def _initialise(self) -> None:
-        password = secrets.token_urlsafe(24)
         secret = self.home / "postgres.password"
-        secret.touch(mode=0o600)
-        secret.write_text(password)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(secrets.token_urlsafe(24))
+        password = secret.read_text().strip()
+        folder = self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if STATE_FOLDER in folder.parents:
+            STATE_FOLDER.chmod(0o755)
+        (self.home / "postgres.folder").write_text(f"{folder}\n", encoding="utf-8")
         user = self._user()
         if user is not None:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
@@ -219,7 +235,10 @@ class EmbeddedPostgres:
                 shutil.copytree(install, half, symlinks=True)
                 for folder in (half, *(path for path in half.rglob("*") if path.is_dir())):
                     folder.chmod(0o755)
-                half.rename(copy)
+                try:
+                    half.rename(copy)
+                except OSError:
+                    shutil.rmtree(half, ignore_errors=True)  # another home was faster
             install = copy
         return install / "bin" / name
 

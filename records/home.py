@@ -5,6 +5,7 @@ own user and its own secrets.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -38,10 +39,10 @@ class Home:
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> "Home":
         """The home that COUNTERSIGN_HOME and DATABASE_URL name."""
-        return cls(
-            Path(environment.get("COUNTERSIGN_HOME") or "var").absolute(),
-            environment.get("DATABASE_URL") or None,
-        )
+        url = environment.get("DATABASE_URL") or None
+        if url is not None:
+            check_url(url)
+        return cls(Path(environment.get("COUNTERSIGN_HOME") or "var").absolute(), url)
 
     def admin_url(self, database: str | None = None) -> str:
         """The owner's URL of the house's database, or of another one beside it; made where it is not there.
@@ -84,13 +85,33 @@ class Home:
 
     @property
     def anchors_file(self) -> Path:
-        """The copy of the signed anchors outside the database."""
-        return self.folder / "anchors.jsonl"
+        """The copy of the signed anchors outside the database, one a database."""
+        if self.database_url is None:
+            return self.folder / "anchors.jsonl"
+        parts = urlsplit(self.database_url)
+        name = hashlib.sha256(f"{parts.hostname}:{parts.port}{parts.path}".encode()).hexdigest()[:12]
+        return self.folder / f"anchors-{name}.jsonl"
 
     @property
     def token_file(self) -> Path:
         """The tokens of the demo shop's people."""
         return self.folder / "demo-tokens.json"
+
+
+def check_url(url: str) -> None:
+    """BadHome where a database URL cannot be one; never says what is in it, because a password may be."""
+    try:
+        parts = urlsplit(url)
+        usable = (
+            parts.scheme in {"postgresql", "postgres"}
+            and bool(parts.hostname)
+            and bool(parts.path.strip("/"))
+        )
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadHome("DATABASE_URL: not of the form postgresql://user:password@host:port/database")
 
 
 def with_database(url: str, database: str) -> str:
@@ -131,12 +152,15 @@ def _maintenance(url: str) -> Connection:
 
 
 def write_secret(file: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
+    """Write a file that only its owner reads, whole or not at all, once."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(f"{file.name}.{os.getpid()}")
+    half = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     half.touch(mode=0o600)
     half.write_text(text, encoding="utf-8")
-    half.replace(file)
+    # Who comes second keeps what the first one wrote.
+    with contextlib.suppress(FileExistsError):
+        file.hardlink_to(half)
+    half.unlink()
 
 
 def read_json(file: Path) -> object:

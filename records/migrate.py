@@ -10,7 +10,8 @@ import psycopg
 from procrastinate.schema import SchemaManager
 from psycopg import Connection, sql
 
-from records.roles import LOGIN_ROLES, RolePasswords
+from records.books import CONNECT_SECONDS
+from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
 
 LOCK = 4_071_776_001
 """Advisory lock of migrations; any number that nobody else uses."""
@@ -39,14 +40,16 @@ def migrations() -> Iterator[Migration]:
         yield Migration(int(number), entry.name, text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def migrate(admin_url: str, passwords: RolePasswords | None = None) -> list[str]:
+def migrate(admin_url: str, passwords: RolePasswords | None = None, *, own_server: bool = False) -> list[str]:
     """Bring the books up to this program's schema; the names of what was applied.
 
     `admin_url` is a superuser's or the database owner's. Raises MigrationRefused where a file was
-    edited after it was applied or the database is newer than the program.
+    edited after it was applied or the database is newer than the program. Roles that are made here get
+    their password; on a server of the house's own, also those whose password is another one.
     """
     applied: list[str] = []
     with psycopg.connect(admin_url, autocommit=True) as connection:
+        there = {row[0] for row in connection.execute("select rolname from pg_roles").fetchall()}
         connection.execute("select pg_advisory_lock(%s)", (LOCK,))
         connection.execute(
             "create table if not exists public.countersign_migrations ("
@@ -73,7 +76,15 @@ def migrate(admin_url: str, passwords: RolePasswords | None = None) -> list[str]
                 applied.append(migration.name)
         install_jobs(connection)
         if passwords is not None:
-            set_passwords(connection, passwords)
+            for role in LOGIN_ROLES:
+                if role not in there:
+                    set_password(connection, role, passwords[role])
+                elif not logs_in(url_as(admin_url, role, passwords[role])):
+                    if not own_server:
+                        raise MigrationRefused(
+                            f"the server has a role {role} with another password: put its password into roles.json"
+                        )
+                    set_password(connection, role, passwords[role])
     return applied
 
 
@@ -112,9 +123,17 @@ def install_jobs(connection: Connection) -> None:
             )
 
 
-def set_passwords(connection: Connection, passwords: RolePasswords) -> None:
-    """Give each process's role its password."""
-    for role in LOGIN_ROLES:
-        connection.execute(
-            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(passwords[role]))
-        )
+def logs_in(url: str) -> bool:
+    """Whether a role's URL opens the database."""
+    try:
+        psycopg.connect(url, connect_timeout=CONNECT_SECONDS).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def set_password(connection: Connection, role: LoginRole, password: str) -> None:
+    """Give a process's role its password."""
+    connection.execute(
+        sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
+    )

@@ -77,4 +77,5 @@ async def import_orders(page: Page, orders: Iterable[OrderFacts]) -> None:
                 method=payment.method,
                 amount_minor=payment.paid.amount_minor,
                 currency=payment.paid.currency,
+                refunded_before_minor=payment.refunded.amount_minor,
             )

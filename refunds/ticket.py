@@ -16,8 +16,8 @@ ITEM_LIMIT = 100
 LINE_LIMIT_BYTES = 256_000
 """A line of JSONL above this is refused before it is parsed."""
 
-# No white space and no control characters: an identifier is shown, logged and compared.
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+# Visible ASCII: an identifier is shown, logged and compared, and must not look like another.
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 
 
 class BadTicket(ValueError):
@@ -73,6 +73,10 @@ class Ticket(BaseModel):
             raise BadTicket("ticket: nested too deeply") from None
         except json.JSONDecodeError as error:
             raise BadTicket(f"ticket: not JSON ({error.msg} at column {error.colno})") from None
+        except BadTicket:
+            raise
+        except ValueError:
+            raise BadTicket("ticket: a number in it is too long") from None
         return cls.read(value)
 
     def body(self) -> dict[str, object]:

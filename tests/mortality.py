@@ -97,8 +97,8 @@ class MortalTwin(Twin):
         MORTALITY.reach("after:provider_refund")
         return answer
 
-    async def refunds_of(self, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+    async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
         MORTALITY.reach("before:provider_list")
-        found = await super().refunds_of(payment_id)
+        found = await super().refunds_of(tenant, payment_id)
         MORTALITY.reach("after:provider_list")
         return found

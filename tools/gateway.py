@@ -15,7 +15,6 @@ from typing import assert_never
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
 from records.books import Books, Page
 from records.cases import Case, books_now
-from records.orders import order_facts
 from refunds.canonical import digest
 from refunds.evidence import Evidence, Grounded
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
@@ -69,15 +68,15 @@ class ToolResult:
 
 async def context_of(page: Page, case: Case) -> ToolContext:
     """The context of a case; the page is in the tenant and the customer of the case."""
-    order = await order_facts(page, case.order_id) if case.order_id else None
+    order = await page.row("order_facts", order_id=case.order_id) if case.order_id else None
     today = (await books_now(page)).date()
     return ToolContext(
         tenant=case.tenant,
         case_id=case.case_id,
         customer_id=case.customer_id,
         order_id=case.order_id,
-        region=order.region if order else DEFAULT_REGION,
-        as_of=order.ordered_at.date() if order else today,
+        region=order["region"] if order else DEFAULT_REGION,
+        as_of=order["ordered_at"].date() if order else today,
     )
 
 

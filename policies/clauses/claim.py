@@ -36,6 +36,8 @@ class Claim:
             left = tuple(item for item in self.order.items if item.sku not in self.order.refunded)
             return left or self.order.items
         by_sku = {item.sku: item for item in self.order.items}
+        if len(by_sku) != len(self.order.items):
+            return None  # two lines of one name: a person says which
         if len(set(self.wanted)) != len(self.wanted) or not set(self.wanted) <= set(by_sku):
             return None
         return tuple(by_sku[sku] for sku in self.wanted)
@@ -44,7 +46,8 @@ class Claim:
         """Whole days; None before delivery."""
         if self.order.delivered_at is None:
             return None
-        return (self.now - self.order.delivered_at).days
+        days = (self.now - self.order.delivered_at).days
+        return days if days >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,13 @@ def test_a_signature_admits_one_ticket_once(door: Door) -> None:
         (("nonsense",), {}, "No such command", 2),
         (("approve",), {}, "Missing argument", 2),
         (("audit", "verify", "/nowhere"), {}, "no such file", 1),
+        (("audit", "verify", "/etc/passwd"), {}, "not an anchor", 1),
+        (("audit", "verify", "/tmp"), {}, "/tmp", 1),
+        (("approve", "r-1", "--amount", "1", "--no-refund"), {}, "one of the two", 2),
+        (("reject", "r-1", "--code", "because"), {}, "because is none of", 2),
+        (("queue",), {"DATABASE_URL": "not-a-url"}, "DATABASE_URL: not of the form", 1),
+        (("db", "up"), {"DATABASE_URL": "mysql://x:secret@y/z"}, "DATABASE_URL: not of the form", 1),
+        (("queue",), {"COUNTERSIGN_HOME": "/etc/passwd/x"}, "COUNTERSIGN_HOME", 1),
         (("policies", "import", "/nowhere", "--tenant", "demo"), {}, "no .md file", 1),
     ],
 )
@@ -227,6 +234,7 @@ def test_what_cannot_be_done_is_one_line_and_the_right_status(
     assert done.returncode == status, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -234,9 +242,7 @@ def test_what_cannot_be_done_is_one_line_and_the_right_status(
     [
         ("demo-auditor", ("approve", "w-1"), "may not decide"),
         ("demo-helpdesk", ("reject", "w-1", "--code", "other"), "may not decide"),
-        ("demo-reviewer", ("reject", "w-1", "--code", "because"), "code: because is none of"),
         ("demo-reviewer", ("approve", "w-1", "--amount", "7901"), "more than"),
-        ("demo-reviewer", ("approve", "w-1", "--amount", "1", "--no-refund"), "one of the two"),
         ("demo-reviewer", ("kill", "on", "--reason", "x"), "may not set flags"),
     ],
 )

@@ -132,13 +132,15 @@ async def test_a_refund_that_fails_later_reopens_the_case(stage: Stage) -> None:
     stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "failed")
     await stage.house.executor.settle_all()
     assert (await stage.house.state(case))["status"] == "refund_failed"
-    left = await stage.sql("select books.left_of_payment('demo', 'pay_D300') as amount_left")
-    assert left[0]["amount_left"] == 7_900
+    async with stage.house.desk_books.transaction(TenantId("demo")) as page:
+        left = await page.row("left_of_payment", payment_id="pay_D300")
+    assert left is not None
+    assert left["amount_left"] == 7_900
 
 
 async def test_a_refund_in_the_providers_dashboard_counts(stage: Stage) -> None:
     case = await stage.ordered()
-    stage.house.twin.refund_outside(PaymentId("pay_D300"), Money(1, USD))
+    stage.house.twin.refund_outside(TenantId("demo"), PaymentId("pay_D300"), Money(1, USD))
     await stage.finish()
     state = await stage.house.state(case)
     assert (state["status"], state["reason"]) == ("refund_failed", "blocked:over_refund")

@@ -44,8 +44,8 @@ create type settlement_outcome as enum ('pending', 'succeeded', 'failed', 'refus
 create type document_status as enum ('draft', 'approved', 'withdrawn', 'private');
 create type order_status as enum ('pending', 'processed', 'shipped', 'delivered', 'cancelled');
 
-create domain tenant_id as text check (value ~ '^[^[:space:][:cntrl:]]{1,128}$');
-create domain identifier as text check (value ~ '^[^[:space:][:cntrl:]]{1,128}$');
+create domain tenant_id as text check (value ~ '^[!-~]{1,128}$');
+create domain identifier as text check (value ~ '^[!-~]{1,128}$');
 create domain sha256 as text check (value ~ '^[0-9a-f]{64}$');
 create domain currency as text check (value ~ '^[A-Z]{3}$');
 create domain minor as bigint check (value between 0 and 1000000000000);
@@ -373,7 +373,6 @@ create table settlements (
   detail text not null default '',
   settled_at timestamptz not null default clock(),
   primary key (tenant, decision_id, seq),
-  unique (tenant, decision_id, outcome),
   foreign key (tenant, decision_id) references disbursements,
   check ((outcome in ('pending', 'succeeded')) <= (provider_refund_id is not null)),
   check (outcome <> 'refused' or provider_refund_id is null)

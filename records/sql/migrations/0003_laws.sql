@@ -80,11 +80,15 @@ reset role;
 set local role books_guard;
 
 -- Every write of a case waits for the one before it. Taken first, so that locks have one order.
-create function hold_case(tenant text, case_id uuid) returns void language sql volatile
-set search_path = books, pg_temp
-begin atomic
-  select pg_advisory_xact_lock(hashtextextended(tenant || ':' || case_id::text, 7));
-end;
+-- The checks read what was committed before they got the lock, which only READ COMMITTED shows them.
+create function hold_case(tenant text, case_id uuid) returns void language plpgsql volatile
+set search_path = books, pg_temp as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform refuse('wrong_isolation', 'the books are written in READ COMMITTED');
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(tenant || ':' || case_id::text, 7));
+end $$;
 
 create function kill_switch(of_tenant text) returns boolean language sql stable security definer
 set search_path = books, pg_temp
@@ -93,7 +97,7 @@ begin atomic
   from (
     select distinct on (tenant) value from flags
     where name = 'kill_switch' and flags.tenant in (of_tenant, '*')
-    order by tenant, seq desc
+    order by tenant, set_at desc, seq desc
   ) f;
 end;
 
@@ -116,7 +120,36 @@ begin atomic
         where s.tenant = d.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
       ), 'pending') not in ('failed', 'refused')
   ), 0)
-  from payments p where p.tenant = of_tenant and p.payment_id = of_payment;
+  from payments p where p.tenant = of_tenant and p.payment_id = of_payment and p.tenant = tenant();
+end;
+
+-- What was ordered of a payment and did not fail, but for one decision: a split amount needs the authority of the whole.
+create function ordered_of_payment(of_tenant text, of_payment text, but_decision uuid) returns bigint
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select coalesce(sum(d.amount_minor), 0)::bigint from disbursements d
+  where d.tenant = of_tenant and d.payment_id = of_payment and d.decision_id is distinct from but_decision
+    and coalesce((
+      select s.outcome from settlements s
+      where s.tenant = d.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
+    ), 'pending') not in ('failed', 'refused');
+end;
+
+-- Whether an item of a proposal is among those of an order of money that did not fail.
+create function items_refunded(of_tenant text, of_proposal uuid) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select exists (
+    select from proposals mine
+    join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
+    join proposals other on other.tenant = d.tenant and other.proposal_id = d.proposal_id
+    where mine.tenant = of_tenant and mine.proposal_id = of_proposal and mine.kind = 'refund'
+      and coalesce((
+        select s.outcome from settlements s
+        where s.tenant = d.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
+      ), 'pending') not in ('failed', 'refused')
+      and jsonb_exists_any(mine.body::jsonb->'items', array(select jsonb_array_elements_text(other.body::jsonb->'items')))
+  );
 end;
 
 create function check_proposal() returns trigger language plpgsql security definer
@@ -143,7 +176,8 @@ begin
       new.graph_version::text, new.supersedes::text, new.edited_by::text, new.edited_upward) then
     perform refuse('proposal_mismatch', 'the body does not say what the columns say');
   end if;
-  if exists (select from case_events where tenant = new.tenant and case_id = new.case_id and ended) then
+  if (select status from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1)
+     in ('replied', 'rejected', 'expired', 'closed_by_human', 'refunded') then
     perform refuse('case_ended');
   end if;
   if new.expires_at <= clock() or new.expires_at > clock() + interval '31 days' then
@@ -177,9 +211,13 @@ begin
      (new.edited_by is not null and new.amount_minor > coalesce(before.amount_minor, 0)) then
     perform refuse('proposal_mismatch', 'edited_upward says whether a person raised the amount');
   end if;
-  if word.word = 'revise' and word.revised_amount_minor > 0 and new.kind = 'refund'
-     and new.edited_by is distinct from word.decided_by then
-    perform refuse('proposal_mismatch', 'an edited amount carries its editor');
+  if word.word = 'revise' and word.revised_amount_minor is not null and new.kind <> 'handoff'
+     and (new.edited_by is distinct from word.decided_by or new.amount_minor <> word.revised_amount_minor) then
+    perform refuse('proposal_mismatch', 'an edited amount is the one that was asked for and carries its editor');
+  end if;
+  if before.edited_by is not null and (word.word <> 'revise' or word.revised_amount_minor is null)
+     and new.amount_minor > before.amount_minor then
+    perform refuse('proposal_mismatch', 'a person set the amount; nobody but a person raises it');
   end if;
   if new.kind = 'refund' then
     if new.order_id is distinct from owner.order_id::text or not exists (
@@ -204,6 +242,16 @@ begin atomic
   select r from authority_rules r
   where r.tenant = of_tenant and r.currency = of_currency and r.floor_minor <= of_amount
   order by r.floor_minor desc limit 1;
+end;
+
+-- The rule of a proposal: of its amount and of what was ordered of the same payment before.
+create function authority_of_proposal(of_tenant text, of_proposal uuid) returns authority_rules
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select authority_of(p.tenant, p.currency,
+    p.amount_minor + ordered_of_payment(p.tenant, p.payment_id, (
+      select d.decision_id from decisions d where d.tenant = p.tenant and d.proposal_id = p.proposal_id)))
+  from proposals p where p.tenant = of_tenant and p.proposal_id = of_proposal;
 end;
 
 -- The open end of a case's chain that can be decided now; refuses otherwise.
@@ -269,7 +317,7 @@ begin
     perform refuse('no_authority', 'not a ' || new.authority || ' of this tenant');
   end if;
   if new.word = 'approve' then
-    rule := authority_of(new.tenant, new.currency, new.amount_minor);
+    rule := authority_of_proposal(new.tenant, new.proposal_id);
     if rule is null then
       perform refuse('no_authority', 'no rule of authority for ' || new.currency);
     end if;
@@ -283,21 +331,32 @@ begin
                and edited_upward and edited_by = new.person) then
       perform refuse('no_authority', 'nobody approves an amount they raised');
     end if;
+    if new.kind = 'refund' and (items_refunded(new.tenant, new.proposal_id)
+       or new.amount_minor > coalesce(left_of_payment(new.tenant, new.payment_id), -1)) then
+      perform refuse('stale_proposal', 'money of this order was ordered since; turn it down or send it back');
+    end if;
+  end if;
+  if new.word = 'revise' and (
+    select count(*) from proposals where tenant = new.tenant and case_id = new.case_id) >= 12 then
+    perform refuse('too_many_proposals', 'this case has had 12: approve or reject');
   end if;
   return new;
 end $$;
 
--- Whether the approving votes of a proposal fill the rule of its amount.
+-- Whether the approving votes of people who still have their role fill the rule of a proposal.
 create function votes_suffice(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer
 set search_path = books, pg_temp
 begin atomic
   select coalesce((
     select count(v.person) >= (rule).approvals
        and count(v.person) filter (where v.authority = 'specialist') >= (rule).specialists
-    from votes v where v.tenant = p.tenant and v.proposal_id = p.proposal_id and v.word = 'approve'
+    from votes v
+    join people on people.person = v.person and people.active
+    join memberships m on m.tenant = v.tenant and m.person = v.person and m.role::text = v.authority::text
+    where v.tenant = p.tenant and v.proposal_id = p.proposal_id and v.word = 'approve'
   ), false)
   from (
-    select tenant, proposal_id, authority_of(tenant, currency, amount_minor) as rule
+    select tenant, proposal_id, authority_of_proposal(tenant, proposal_id) as rule
     from proposals where tenant = of_tenant and proposal_id = of_proposal
   ) p;
 end;
@@ -351,7 +410,8 @@ begin
     perform refuse('blocked:approval_mismatch');
   end if;
   perform hold_case(new.tenant, new.case_id);
-  select * into paid from payments where tenant = new.tenant and payment_id = new.payment_id for update;
+  perform from payments where tenant = new.tenant and order_id = new.order_id order by payment_id for update;
+  select * into paid from payments where tenant = new.tenant and payment_id = new.payment_id;
   if not found or paid.order_id <> new.order_id or paid.currency <> new.currency or not exists (
     select from orders o where o.tenant = new.tenant and o.order_id = new.order_id and o.customer_id = owner.customer_id
   ) then
@@ -360,8 +420,8 @@ begin
   if exists (select from disbursements where tenant = new.tenant and decision_id = new.decision_id) then
     return new; -- the key refuses the second one; it is a duplicate and nothing worse
   end if;
-  if not coalesce(votes_suffice(new.tenant, new.proposal_id), false)
-     or exists (select from proposals where tenant = new.tenant and supersedes = new.proposal_id) then
+  if exists (select from proposals where tenant = new.tenant and supersedes = new.proposal_id)
+     or exists (select from case_events where tenant = new.tenant and case_id = new.case_id and ended) then
     perform refuse('blocked:not_approved');
   end if;
   if kill_switch(new.tenant) then
@@ -370,8 +430,12 @@ begin
   if word.execute_by <= clock() then
     perform refuse('blocked:expired');
   end if;
-  if new.amount_minor > left_of_payment(new.tenant, new.payment_id) then
+  if new.amount_minor > left_of_payment(new.tenant, new.payment_id)
+     or items_refunded(new.tenant, new.proposal_id) then
     perform refuse('blocked:over_refund');
+  end if;
+  if not coalesce(votes_suffice(new.tenant, new.proposal_id), false) then
+    perform refuse('blocked:not_approved');
   end if;
   return new;
 end $$;
@@ -394,6 +458,9 @@ begin
   if kill_switch(new.tenant) then
     perform refuse('blocked:kill_switch');
   end if;
+  if (select execute_by from decisions where tenant = new.tenant and decision_id = new.decision_id) <= clock() then
+    perform refuse('blocked:expired');
+  end if;
   select * into last from sends where tenant = new.tenant and decision_id = new.decision_id
     order by attempt desc limit 1;
   if new.attempt <> coalesce(last.attempt, 0) + 1 then
@@ -402,9 +469,6 @@ begin
   if last.attempt is null then
     if new.epoch <> 1 then
       perform refuse('not_next_epoch');
-    end if;
-    if (select execute_by from decisions where tenant = new.tenant and decision_id = new.decision_id) <= clock() then
-      perform refuse('blocked:expired');
     end if;
   elsif new.epoch = last.epoch then
     if new.key <> last.key then
@@ -435,8 +499,8 @@ begin
   if new.seq <> coalesce(last.seq, 0) + 1 then
     perform refuse('already_settled');
   end if;
-  if (new.outcome = 'refused') = sent then
-    perform refuse('settlement_mismatch', 'refused means that nothing was sent, and only that');
+  if (new.outcome = 'refused' and sent) or (new.outcome = 'failed' and not sent and last.outcome is null) then
+    perform refuse('settlement_mismatch', 'refused means that nothing was sent, and failed that something was');
   end if;
   if not (
     last.outcome is null
@@ -449,51 +513,75 @@ begin
   return new;
 end $$;
 
--- A program may write only the ends that the facts bear out; all else is written by the facts themselves.
-create function check_case_event() returns trigger language plpgsql security definer
-set search_path = books, pg_temp as $$
+-- Whether the books bear out an end, or a stop on the way, that a program wants to write.
+create function is_true_event(of_tenant text, of_case uuid, said case_status, because text, ending boolean) returns boolean
+language plpgsql security definer set search_path = books, pg_temp as $$
 declare
   open proposals;
   word decisions;
   outcome settlement_outcome;
   ordered boolean;
-  true_end boolean;
+  last case_events;
 begin
-  perform hold_case(new.tenant, new.case_id);
-  select coalesce(max(seq), 0) + 1 into new.seq from case_events where tenant = new.tenant and case_id = new.case_id;
-  new.at := clock();
-  if pg_trigger_depth() > 1 then
-    return new;
+  if of_tenant is distinct from tenant() then
+    return false;
   end if;
-  if new.tenant is distinct from tenant() then
-    perform refuse('unknown_case');
-  end if;
-  select p.* into open from proposals p where p.tenant = new.tenant and p.case_id = new.case_id
+  select p.* into open from proposals p where p.tenant = of_tenant and p.case_id = of_case
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id);
-  select * into word from decisions where tenant = new.tenant and proposal_id = open.proposal_id;
-  ordered := exists (select from disbursements where tenant = new.tenant and decision_id = word.decision_id);
-  select s.outcome into outcome from settlements s where s.tenant = new.tenant and s.decision_id = word.decision_id
+  select * into word from decisions where tenant = of_tenant and proposal_id = open.proposal_id;
+  ordered := exists (select from disbursements where tenant = of_tenant and decision_id = word.decision_id);
+  select s.outcome into outcome from settlements s where s.tenant = of_tenant and s.decision_id = word.decision_id
     order by s.seq desc limit 1;
-  true_end := case new.status
-    when 'bypassed' then open.proposal_id is null
-    when 'received' then open.proposal_id is null and not kill_switch(new.tenant) and not new.ended and exists (
-      select from case_events where tenant = new.tenant and case_id = new.case_id and seq = new.seq - 1
-        and status = 'bypassed' and reason = 'kill_switch')
-    when 'blocked' then open.proposal_id is null or word.word = 'revise'
-      or (word.word = 'approve' and not ordered and word.execute_by <= clock())
-      or outcome in ('failed', 'refused')
+  select * into last from case_events where tenant = of_tenant and case_id = of_case order by seq desc limit 1;
+  return case said
+    when 'bypassed' then not ending and open.proposal_id is null and because in (
+      'stale_intake_bundle', 'classifier_human_review', 'unsigned_intake', 'expired_intake', 'replayed_intake',
+      'wrong_tenant', 'duplicate_ticket', 'kill_switch', 'release_held')
+    when 'received' then not ending and open.proposal_id is null and not kill_switch(of_tenant)
+      and last.status = 'bypassed' and last.reason = 'kill_switch'
+    when 'blocked' then not ending and because in (
+        'invalid_decision', 'invalid_action', 'forbidden_action', 'invalid_arguments', 'missing_arguments',
+        'unexpected_arguments', 'invalid_argument_types', 'invalid_state_transition')
+      and (open.proposal_id is null or word.word = 'revise'
+        or (word.word = 'approve' and not ordered and word.execute_by <= clock()) or outcome in ('failed', 'refused'))
     when 'expired' then word.word is null and open.expires_at <= clock()
     when 'rejected' then word.word = 'reject'
     when 'replied' then word.word = 'approve' and open.kind = 'reply'
     when 'closed_by_human' then word.word = 'approve' and open.kind = 'handoff'
     when 'refunded' then outcome = 'succeeded'
-    when 'refund_failed' then outcome in ('failed', 'refused') or (word.word = 'approve' and open.kind = 'refund' and not ordered)
-    when 'refund_pending' then word.word = 'approve' and open.kind = 'refund' and not ordered and not new.ended
+    when 'refund_failed' then outcome in ('failed', 'refused') or (
+      word.word = 'approve' and open.kind = 'refund' and not ordered
+      and because in ('blocked:approval_mismatch', 'blocked:not_approved', 'blocked:over_refund'))
+    when 'refund_pending' then not ending and word.word = 'approve' and open.kind = 'refund' and not ordered
+      and because = 'blocked:kill_switch'
     else false
   end;
-  if true_end is not true then
+end $$;
+
+-- The facts write their own events as books_scribe; whoever else writes one must be borne out by them. With the
+-- rights of the caller, because only so does current_user say who that is.
+create function check_case_event() returns trigger language plpgsql
+set search_path = books, pg_temp as $$
+begin
+  perform hold_case(new.tenant, new.case_id);
+  if current_user <> 'books_scribe'
+     and is_true_event(new.tenant, new.case_id, new.status, new.reason, new.ended) is not true then
     perform refuse('untrue_event', new.status || ' is not what the books say');
   end if;
+  select coalesce(max(seq), 0) + 1 into new.seq from case_events where tenant = new.tenant and case_id = new.case_id;
+  new.at := clock();
+  return new;
+end $$;
+
+-- The newest flag is the one that was committed last, so its time is taken under the lock.
+create function check_flag() returns trigger language plpgsql security definer
+set search_path = books, pg_temp as $$
+begin
+  if new.tenant is distinct from tenant() then
+    perform refuse('wrong_tenant');
+  end if;
+  perform hold_case(new.tenant, '00000000-0000-0000-0000-000000000000');
+  new.set_at := clock();
   return new;
 end $$;
 
@@ -605,6 +693,7 @@ create trigger check_disbursement before insert on disbursements for each row ex
 create trigger check_send before insert on sends for each row execute function check_send();
 create trigger check_settlement before insert on settlements for each row execute function check_settlement();
 create trigger check_case_event before insert on case_events for each row execute function check_case_event();
+create trigger check_flag before insert on flags for each row execute function check_flag();
 
 create trigger a_timeline after insert on cases for each row execute function write_timeline();
 create trigger a_timeline after insert on proposals for each row execute function write_timeline();
@@ -633,5 +722,12 @@ grant execute on function tenant(), customer(), clock(), refuse(text, text) to d
 grant execute on function hold_case(text, uuid) to books_scribe, desk, graph, cashier;
 grant execute on function kill_switch(text) to desk, graph, cashier;
 grant execute on function left_of_payment(text, text) to desk, graph, cashier;
-grant execute on function votes_suffice(text, uuid) to desk;
+grant execute on function votes_suffice(text, uuid), authority_of_proposal(text, uuid) to desk;
+grant execute on function check_case_event(), is_true_event(text, uuid, case_status, text, boolean) to graph, books_scribe;
 grant execute on function thread_case(uuid) to graph;
+
+-- A table of one's own with a trigger of one's own is a place to hide; nobody needs one.
+do $$
+begin
+  execute format('revoke temporary on database %I from public', current_database());
+end $$;

@@ -73,7 +73,7 @@ left join lateral (
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 ) p on true
 left join lateral (
-  select reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+  select status, reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
 left join decisions d on d.tenant = c.tenant and d.proposal_id = p.proposal_id
 left join disbursements x on x.tenant = c.tenant and x.decision_id = d.decision_id
@@ -81,9 +81,11 @@ left join lateral (
   select s.outcome from settlements s where s.tenant = c.tenant and s.decision_id = d.decision_id
   order by s.seq desc limit 1
 ) s on true
-where not exists (select from case_events e where e.tenant = c.tenant and e.case_id = c.case_id and e.ended)
+where not exists (select from case_events n where n.tenant = c.tenant and n.case_id = c.case_id and n.ended)
+  and e.status <> 'blocked'
   and (
-    (p.proposal_id is null and not (e.reason = 'kill_switch' and kill_switch(c.tenant)))
+    (p.proposal_id is null and e.status = 'received')
+    or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
     or (d.word is null and p.expires_at <= clock())
     or (d.word is not null and x.decision_id is null and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant)))
     or s.outcome in ('succeeded', 'failed', 'refused')
@@ -100,6 +102,7 @@ from cases c
 join case_state s on s.tenant = c.tenant and s.case_id = c.case_id
 left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
   and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
-where %(every)s or s.status in ('needs_human', 'bypassed', 'blocked')
+where %(every)s or s.status in ('needs_human', 'bypassed', 'blocked', 'refund_failed')
+  or (s.status = 'refund_pending' and s.reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired'))
 order by (s.status = 'needs_human') desc, c.received_at
 limit %(most)s;

@@ -27,6 +27,11 @@ returning person;
 -- votes_suffice --
 select votes_suffice(tenant(), %(proposal_id)s) as enough;
 
+-- authority_of_proposal --
+-- How many people, and how many specialists of them, a proposal takes; NULL where no rule speaks of it.
+select (a).approvals, (a).specialists
+from (select authority_of_proposal(tenant(), %(proposal_id)s) as a) r;
+
 -- votes_of --
 -- Every vote on a proposal, in the order they were cast.
 select * from votes where proposal_id = %(proposal_id)s order by decided_at, person;
@@ -64,24 +69,26 @@ on conflict (tenant, decision_id) do nothing
 returning decision_id;
 
 -- unsettled --
--- Orders of money that the till has not seen the end of, the oldest first.
-select d.decision_id
+-- Orders of money that the till has not seen the end of, the oldest first, from a place on.
+select d.decision_id, d.ordered_at as place
 from disbursements d
 left join lateral (
   select s.outcome from settlements s where s.tenant = d.tenant and s.decision_id = d.decision_id
   order by s.seq desc limit 1
 ) s on true
 where coalesce(s.outcome, 'pending') = 'pending'
-order by d.ordered_at
+  and (d.ordered_at, d.decision_id) > (%(after)s, %(after_id)s)
+order by d.ordered_at, d.decision_id
 limit %(most)s;
 
 -- recently_succeeded --
 -- What the provider may still take back: settled within the days in which it tells of late failures.
-select d.decision_id
+select d.decision_id, s.settled_at as place
 from disbursements d
 join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
 where s.outcome = 'succeeded' and s.settled_at > clock() - make_interval(days => %(days)s)
-order by s.settled_at
+  and (s.settled_at, d.decision_id) > (%(after)s, %(after_id)s)
+order by s.settled_at, d.decision_id
 limit %(most)s;
 
 -- disbursement --

@@ -47,8 +47,8 @@ values (%(tenant)s, %(order_id)s, %(customer_id)s, %(region)s, %(status)s, %(ord
 on conflict do nothing;
 
 -- insert_payment --
-insert into payments (tenant, payment_id, order_id, method, amount_minor, currency)
-values (%(tenant)s, %(payment_id)s, %(order_id)s, %(method)s, %(amount_minor)s, %(currency)s)
+insert into payments (tenant, payment_id, order_id, method, amount_minor, currency, refunded_before_minor)
+values (%(tenant)s, %(payment_id)s, %(order_id)s, %(method)s, %(amount_minor)s, %(currency)s, %(refunded_before_minor)s)
 on conflict do nothing;
 
 -- insert_document --
@@ -111,7 +111,7 @@ insert into flags (tenant, name, value, reason, set_by)
 values (%(tenant)s, %(name)s, %(value)s, %(reason)s, %(set_by)s) returning set_at;
 
 -- current_flags --
-select distinct on (tenant, name) tenant, name, value, reason, set_by, set_at from flags order by tenant, name, seq desc;
+select distinct on (tenant, name) tenant, name, value, reason, set_by, set_at from flags order by tenant, name, set_at desc, seq desc;
 
 -- kill_switch --
 select kill_switch(tenant()) as killed;
