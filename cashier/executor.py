@@ -84,6 +84,7 @@ class Executor:
     """Base of the pause between two asks for the same refund; doubles up to five minutes."""
 
     ticks: Callable[[], float] = seconds_awake_or_not
+    page_size: int = MOST
     doubts: dict[DecisionId, Doubt] = field(default_factory=dict)
 
     async def settle_all(self, *, late_failures: bool = True) -> int:
@@ -102,10 +103,10 @@ class Executor:
         after, after_id = datetime.min.replace(tzinfo=UTC), UUID(int=0)
         while True:
             async with self.books.transaction(tenant) as page:
-                rows = await page.rows(query, after=after, after_id=after_id, most=MOST, **values)
+                rows = await page.rows(query, after=after, after_id=after_id, most=self.page_size, **values)
             for row in rows:
                 yield DecisionId(row["decision_id"])
-            if len(rows) < MOST:
+            if len(rows) < self.page_size:
                 return
             after, after_id = rows[-1]["place"], rows[-1]["decision_id"]
 

@@ -209,7 +209,9 @@ def test_every_named_query_is_used_and_every_used_one_is_named() -> None:
         for folder in ("records", "tools", "graph", "desk", "cashier", "evals")
         for file in (ROOT / folder).rglob("*.py")
     )
-    used = set(re.findall(r"""(?:\.rows?|_listed)\(\s*(?:books, person, )?"(\w+)\"""", source))
+    used = set(
+        re.findall(r"""(?:\.rows?|_listed|_orders)\(\s*(?:books, person, |tenant, )?"(\w+)\"""", source)
+    )
     assert used == set(named_queries())
 
 
