@@ -67,6 +67,7 @@ def test_the_front_door_imports_late() -> None:
         ("cashier/executor.py", "import tools.gateway", "The till and the people"),
         ("policies/budget.py", "import psycopg", "Words and rules touch nothing"),
         ("cashier/executor.py", "import langchain_core", "The till loads no model library"),
+        ("graph/drive.py", "import stripe", "The mind loads no payment library"),
     ],
 )
 def test_an_import_across_a_boundary_is_caught(tmp_path: Path, file: str, line: str, contract: str) -> None:

@@ -14,6 +14,7 @@ from desk.decisions import Conflict, Word
 from records.books import BooksAway, Refused
 from records.embedded import EmbeddedPostgres
 from records.home import Home, make_database, with_database
+from records.states import State
 
 RESTARTS = 50 if CAMPAIGN else 20
 CASES = 60
@@ -24,6 +25,7 @@ AWAY = (BooksAway, Refused, Conflict, psycopg.Error, OSError, LookupError, Timeo
 
 async def carry(stage: Stage, number: int) -> None:
     """One case from ticket to refund, tried again for as long as the database comes and goes."""
+    state: State = {}
     for attempt in range(200):
         with contextlib.suppress(*AWAY):
             case = await stage.submit(ticket_id=f"restart-{number}", order_id=f"X{number}")
@@ -36,7 +38,7 @@ async def carry(stage: Stage, number: int) -> None:
             if state["status"] == "refunded":
                 return
         await asyncio.sleep(min(0.05 * (attempt + 1), 0.5))
-    raise AssertionError(f"case {number} did not arrive")
+    raise AssertionError(f"case {number} did not arrive: {state}")
 
 
 async def test_twenty_hard_restarts_under_traffic() -> None:

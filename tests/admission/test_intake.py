@@ -1,0 +1,200 @@
+"""The intake: verified once, when the case row is inserted; and the doorbell that rings with it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import procrastinate
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stage import CRACKED, Stage
+
+from desk.intake import Intake
+from evals.house import private_key
+from policies.intake import ISSUER, classify, is_raw, sign, verify
+from policies.signature import SigningKey, new_key, public_keys
+from records.books import connection_string
+from records.queue import DRIVE, ring
+from refunds.canonical import canonical
+from refunds.ids import CaseId, TenantId
+from refunds.ticket import Ticket
+
+NOW = datetime.fromisoformat("2026-06-01T12:00:00+00:00")
+KEY = new_key("intake-1")
+KEYS = public_keys([KEY.public()])
+
+
+def a_ticket(**fields: Any) -> Ticket:
+    return Ticket.read(
+        {
+            "ticket_id": f"t-{uuid4().hex[:8]}",
+            "tenant": "demo",
+            "customer_id": "C100",
+            "order_id": "D300",
+            "question": CRACKED,
+            "intent": "refund_request",
+            "bundle_version": "intake_bundle_v2",
+            "route": "guarded_agent",
+        }
+        | fields
+    )
+
+
+def claims_of(ticket: Ticket, key: SigningKey, **claims: object) -> Ticket:
+    """A ticket with claims of one's own, signed by the intake's key."""
+    issued = int(NOW.timestamp())
+    whole = {
+        "iss": ISSUER,
+        "jti": str(uuid4()),
+        "iat": issued,
+        "exp": issued + 600,
+        "kid": key.kid,
+        "body_sha256": ticket.body_sha256(),
+    } | claims
+    return ticket.model_copy(update={"intake": key.sign(canonical(whole))})
+
+
+def test_what_was_signed_is_verified() -> None:
+    assert verify(sign(a_ticket(), KEY, NOW), KEYS, NOW).verdict == "verified"
+
+
+@pytest.mark.parametrize(
+    ("claims", "verdict"),
+    [
+        ({}, "verified"),
+        ({"iss": "somebody"}, "unsigned_intake"),
+        ({"kid": "other"}, "unsigned_intake"),
+        ({"jti": ""}, "unsigned_intake"),
+        ({"jti": 7}, "unsigned_intake"),
+        ({"exp": "never"}, "unsigned_intake"),
+        ({"exp": True}, "unsigned_intake"),
+        ({"body_sha256": "0" * 64}, "unsigned_intake"),
+        ({"exp": int(NOW.timestamp())}, "expired_intake"),
+        ({"iat": int(NOW.timestamp()) + 61}, "expired_intake"),
+        ({"exp": int(NOW.timestamp()) + 100_000}, "expired_intake"),
+    ],
+)
+def test_every_claim_of_the_intake_is_checked(claims: dict[str, object], verdict: str) -> None:
+    assert verify(claims_of(a_ticket(), KEY, **claims), KEYS, NOW).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "field", ["question", "order_id", "customer_id", "route", "bundle_version", "intent", "ticket_id"]
+)
+def test_a_change_of_any_field_after_the_signature_is_seen(field: str) -> None:
+    signed = sign(a_ticket(), KEY, NOW)
+    other = {"route": "human_review_now", "intent": "other"}.get(field, "changed")
+    assert verify(signed.model_copy(update={field: other}), KEYS, NOW).verdict == "unsigned_intake"
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_signature_or_none(text: str) -> None:
+    assert KEYS.read(text) is None
+
+
+def test_a_key_speaks_for_its_own_tenants_only() -> None:
+    keys = public_keys([KEY.public() | {"tenants": ["rival"]}])
+    assert verify(sign(a_ticket(), KEY, NOW), keys, NOW).verdict == "wrong_tenant"
+
+
+def test_another_key_under_the_same_name_is_nobodys() -> None:
+    assert verify(sign(a_ticket(), new_key("intake-1"), NOW), KEYS, NOW).verdict == "unsigned_intake"
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        (CRACKED, "guarded_agent"),
+        ("My lawyer will hear of this.", "human_review_now"),
+        ("The charger caught FIRE and burned my hand", "human_review_now"),
+    ],
+)
+def test_a_raw_ticket_is_routed_by_what_a_person_must_see(text: str, route: str) -> None:
+    raw = a_ticket(question=text, bundle_version=None, route=None, intent=None)
+    assert is_raw(raw)
+    classified = classify(raw, "intake_bundle_v2")
+    assert (classified.route, classified.bundle_version) == (route, "intake_bundle_v2")
+
+
+async def submitted(stage: Stage, ticket: Ticket, intake: Intake | None = None) -> tuple[str, str]:
+    person = await stage.person("demo-helpdesk")
+    case = await (intake or stage.house.intake).submit(ticket, person)
+    state = await stage.run(case)
+    return str(state["status"]), str(state["reason"])
+
+
+async def books_now(stage: Stage) -> datetime:
+    now: datetime = (await stage.sql("select books.clock() as now"))[0]["now"]
+    return now
+
+
+async def test_an_old_signature_is_expired(stage: Stage) -> None:
+    key = private_key(stage.house.home, "intake")
+    ticket = sign(a_ticket(), key, await books_now(stage) - timedelta(minutes=16))
+    assert await submitted(stage, ticket) == ("bypassed", "expired_intake")
+
+
+async def test_a_signature_that_admitted_another_ticket_is_replayed(stage: Stage) -> None:
+    key = private_key(stage.house.home, "intake")
+    now = int((await books_now(stage)).timestamp())
+    same: dict[str, object] = {"jti": str(uuid4()), "iat": now, "exp": now + 600}
+    assert (await submitted(stage, claims_of(a_ticket(), key, **same)))[0] == "needs_human"
+    assert await submitted(stage, claims_of(a_ticket(), key, **same)) == ("bypassed", "replayed_intake")
+
+
+async def test_a_key_of_another_tenant_admits_nothing(stage: Stage) -> None:
+    key = private_key(stage.house.home, "intake")
+    keys = public_keys([key.public() | {"tenants": ["rival"]}])
+    intake = replace(stage.house.intake, keys=keys)
+    ticket = sign(a_ticket(), key, await books_now(stage))
+    assert await submitted(stage, ticket, intake) == ("bypassed", "wrong_tenant")
+
+
+async def test_what_was_turned_away_is_in_the_queue_and_orders_nothing(stage: Stage) -> None:
+    assert await submitted(stage, a_ticket()) == ("bypassed", "unsigned_intake")
+    await stage.finish()
+    rows = await stage.sql("select ended from books.case_state")
+    assert rows == [{"ended": False}]
+    assert await stage.count("proposals") == 0
+
+
+async def test_the_doorbell_rings_with_the_case_or_not_at_all(stage: Stage) -> None:
+    case = await stage.submit()
+    jobs = await stage.sql("select task_name, lock, queueing_lock, args from jobs.procrastinate_jobs")
+    assert jobs == [
+        {
+            "task_name": DRIVE,
+            "lock": f"case:{case.case_id}",
+            "queueing_lock": None,
+            "args": {"tenant": "demo", "case_id": str(case.case_id)},
+        }
+    ]
+
+    class Undone(Exception):
+        pass
+
+    with pytest.raises(Undone):
+        async with stage.house.desk_books.transaction(TenantId("demo")) as page:
+            await ring(page, TenantId("demo"), CaseId(uuid4()))
+            raise Undone
+    assert len(await stage.sql("select 1 as n from jobs.procrastinate_jobs")) == 1
+
+
+async def test_a_worker_in_the_graphs_role_takes_the_doorbell_and_drives_the_case(stage: Stage) -> None:
+    case = await stage.submit()
+    url = stage.house.home.role_url("graph", stage.url)
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=connection_string(url)))
+
+    @app.task(name=DRIVE, queue="graph")
+    async def drive(tenant: str, case_id: str) -> None:
+        await stage.house.driver.drive(TenantId(tenant), CaseId(UUID(case_id)))
+
+    async with app.open_async():
+        await app.run_worker_async(
+            queues=["graph"], wait=False, install_signal_handlers=False, listen_notify=False
+        )
+    assert (await stage.house.state(case))["status"] == "needs_human"
+    jobs = await stage.sql("select status::text from jobs.procrastinate_jobs")
+    assert jobs == [{"status": "succeeded"}]
