@@ -13,7 +13,7 @@ from datetime import date
 from typing import assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
-from records.books import Books, Page
+from records.books import Books, BooksAway, Page
 from records.cases import Case, books_now
 from refunds.canonical import digest
 from refunds.evidence import Evidence, Grounded
@@ -107,7 +107,7 @@ class Gateway:
         started = self.ticks()
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                result = await self._run(context, request)
+                result = await self._run_when_there(context, request)
         except Exception as error:  # noqa: BLE001  (whatever a tool does, the run goes on to a person)
             log.warning("tool %s failed: %s", action, type(error).__name__)
             result = ToolResult(event)
@@ -123,6 +123,16 @@ class Gateway:
                 latency_ms=elapsed_ms,
             ),
         )
+
+    async def _run_when_there(self, context: ToolContext, request: ToolRequest) -> ToolResult:
+        """Run a tool, again where the books were away for a moment: a restart of them is nobody's hand-over."""
+        pause = 0.05
+        while True:
+            try:
+                return await self._run(context, request)
+            except BooksAway:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
 
     async def _run(self, context: ToolContext, request: ToolRequest) -> ToolResult:
         async with self.books.transaction(context.tenant, context.customer_id) as page:
