@@ -87,20 +87,22 @@ class CaseAgent:
             log.warning("the planner failed: %s", type(error).__name__)
             run.handoff = "model_unavailable"
             return Command(goto="propose", update={"run": name})
-        latency_ms = max(0, round((self.ticks() - started) * 1000))
-        target = self._grant(run, latency_ms)
+        run.planning_ms = self._since(started)
+        target = self._grant(run)
         return Command(goto=target, update={"run": name, "trace": [event.to_json() for event in run.trace]})
 
-    def _grant(
-        self, run: AgentRun, latency_ms: int
-    ) -> Literal["evidence", "order", "draft", "propose", "block"]:
+    def _since(self, started: float) -> int:
+        """Whole milliseconds."""
+        return max(0, round((self.ticks() - started) * 1000))
+
+    def _grant(self, run: AgentRun) -> Literal["evidence", "order", "draft", "propose", "block"]:
         """The node that a wish may run, after the allowlist and the validator of its edge."""
         request = read_wish(run.wish)
         step = len(run.trace) + 1
         if isinstance(request, Blocked):
             result = "blocked_action" if request.reason == "forbidden_action" else request.reason
             action = str(_plain(request.action))
-            run.trace.append(TraceEvent(step, action, _plain(request.args), result, 0, latency_ms))
+            run.trace.append(TraceEvent(step, action, _plain(request.args), result, 0, run.planning_ms))
             run.blocked = request.reason
             return "block"
         raw = run.wish.get("arguments") if isinstance(run.wish, Mapping) else None
@@ -112,13 +114,15 @@ class CaseAgent:
             if claims_draft and not REVIEW_REQUIRES_DRAFT.holds(run.progress):
                 broken = REVIEW_REQUIRES_DRAFT.name
         if broken is not None:
-            run.trace.append(TraceEvent(step, action_name(request), run.args, broken, 0, latency_ms))
+            run.trace.append(TraceEvent(step, action_name(request), run.args, broken, 0, run.planning_ms))
             run.blocked = "invalid_state_transition"
             return "block"
         if isinstance(request, RequestHumanApproval):
             checked: dict[str, object] = {"reason": request.reason}
             run.trace.append(
-                TraceEvent(step, "request_human_approval", run.args, request.reason, 0, latency_ms, checked)
+                TraceEvent(
+                    step, "request_human_approval", run.args, request.reason, 0, run.planning_ms, checked
+                )
             )
             run.handoff = request.reason
         return target
@@ -144,7 +148,8 @@ class CaseAgent:
         if not isinstance(request, GetPolicyEvidence | LookupOrder):
             return None
         result = await self._gateway(run, request)
-        run.trace.append(result.event)
+        latency_ms = result.event.latency_ms + run.planning_ms
+        run.trace.append(replace(result.event, latency_ms=latency_ms))
         if result.ends_run:
             run.handoff = "loop_detected"
         return run, result
@@ -178,7 +183,7 @@ class CaseAgent:
             args=run.args,
             result=result,
             tokens=0,
-            latency_ms=max(0, round((self.ticks() - started) * 1000)),
+            latency_ms=self._since(started) + run.planning_ms,
             checked_args={},
             result_sha256=digest(run.draft.text) if run.draft else "",
         )
@@ -232,9 +237,11 @@ class CaseAgent:
     async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
         """A new run of the thread's case; None where there is nothing to plan."""
         sight = await see(self.books, thread_of(config))
-        if sight is None or sight.standing.bypassed or sight.state.ended:
+        if sight is None or sight.state.ended:
             return None
         now = sight.standing
+        if now.bypassed or now.blocked:
+            return None
         if now.open_proposal and not (now.word == "revise" or now.lapsed):
             return None
         async with self.books.transaction(sight.case.tenant, sight.case.customer_id) as page:

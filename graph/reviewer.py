@@ -3,6 +3,7 @@
 from typing import Any
 
 from graph.sight import Sight
+from records.states import proposal_shown
 
 RESPONSE_SCHEMA: dict[str, Any] = {
     "title": "Answer",
@@ -76,17 +77,7 @@ def doorbell(sight: Sight) -> dict[str, Any]:
             "allow_edit": False,
         },
         "description": description,
-        "proposal": {
-            "id": str(proposal.proposal_id),
-            "digest": end.digest,
-            "kind": proposal.kind,
-            "reason": proposal.reason,
-            "amount_minor": proposal.amount.amount_minor,
-            "currency": proposal.amount.currency,
-            "order_id": proposal.order_id or None,
-            "citations": [citation.to_json() for citation in proposal.citations],
-            "expires_at": end.expires_at.isoformat(),
-        },
+        "proposal": proposal_shown(end),
     }
 
 

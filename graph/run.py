@@ -27,6 +27,9 @@ class AgentRun:
     order: OrderFacts | None = None
     draft: Draft | None = None
     wish: object = None
+    planning_ms: int = 0
+    """What the wish took to be wished; counted with the step that it becomes."""
+
     args: object = None
     handoff: str | None = None
     """Why the run goes to a person."""

@@ -5,7 +5,7 @@ from datetime import date
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Refused
+from records.books import Page, Refused, Row
 from refunds.evidence import Citation, citation_id
 from refunds.ids import TenantId
 
@@ -29,6 +29,16 @@ class StatedRule:
     citation: Citation
 
 
+def _citation(row: Row) -> Citation:
+    return Citation(
+        citation_id(row["document_id"], row["version"]),
+        row["document_id"],
+        row["version"],
+        row["clause"],
+        row["quote"],
+    )
+
+
 async def find_evidence(page: Page, question: str, region: str, on_date: date) -> list[Candidate]:
     """The best clauses that are approved and in force for the day and the region, the best first."""
     searchable = question.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")
@@ -37,13 +47,7 @@ async def find_evidence(page: Page, question: str, region: str, on_date: date) -
     )
     return [
         Candidate(
-            Citation(
-                citation_id(row["document_id"], row["version"]),
-                row["document_id"],
-                row["version"],
-                row["clause"],
-                row["quote"],
-            ),
+            _citation(row),
             row["coverage"],
         )
         for row in rows
@@ -56,13 +60,7 @@ async def rules_in_force(page: Page, region: str, on_date: date) -> list[StatedR
     return [
         StatedRule(
             row["rule"],
-            Citation(
-                citation_id(row["document_id"], row["version"]),
-                row["document_id"],
-                row["version"],
-                row["clause"],
-                row["quote"],
-            ),
+            _citation(row),
         )
         for row in rows
     ]

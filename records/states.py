@@ -2,7 +2,7 @@
 
 from records.books import Page
 from records.cases import Case, case_state
-from records.money import open_end
+from records.money import OpenEnd, open_end
 from records.traces import read_trace
 from refunds.trace import TraceEvent
 from refunds.words import CaseStatus, RefundResult
@@ -31,22 +31,28 @@ async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
         proposal = end.proposal
         state["draft"] = proposal.draft or None
         state["citations"] = list(dict.fromkeys(citation.citation_id for citation in proposal.citations))
-        state["proposal"] = {
-            "id": str(proposal.proposal_id),
-            "digest": end.digest,
-            "kind": proposal.kind,
-            "reason": proposal.reason,
-            "amount_minor": proposal.amount.amount_minor,
-            "currency": proposal.amount.currency,
-            "order_id": proposal.order_id or None,
-            "payment_id": proposal.payment_id or None,
-            "citations": [citation.to_json() for citation in proposal.citations],
-            "items": list(proposal.items),
-            "rule": proposal.rule or None,
-            "expires_at": end.expires_at.isoformat(),
-        }
+        state["proposal"] = proposal_shown(end)
         state["refund"] = refund_of(now.status, now.reason, end.ordered, state["proposal"])
     return state, trace
+
+
+def proposal_shown(end: OpenEnd) -> State:
+    """The open proposal as JSON, for the state and for a reviewer."""
+    proposal = end.proposal
+    return {
+        "id": str(proposal.proposal_id),
+        "digest": end.digest,
+        "kind": proposal.kind,
+        "reason": proposal.reason,
+        "amount_minor": proposal.amount.amount_minor,
+        "currency": proposal.amount.currency,
+        "order_id": proposal.order_id or None,
+        "payment_id": proposal.payment_id or None,
+        "citations": [citation.to_json() for citation in proposal.citations],
+        "items": list(proposal.items),
+        "rule": proposal.rule or None,
+        "expires_at": end.expires_at.isoformat(),
+    }
 
 
 def refund_of(status: CaseStatus, reason: str, ordered: bool, proposal: object) -> State | None:  # noqa: FBT001
