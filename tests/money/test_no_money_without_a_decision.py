@@ -12,6 +12,7 @@ from langgraph.types import Command
 from stage import Stage
 
 from desk.decisions import Conflict, Word
+from desk.flags import set_kill_switch
 from graph.checkpointer import strict_serializer
 from graph.settling import NoCase
 from records.cases import Case
@@ -377,3 +378,36 @@ async def test_a_copied_signature_under_a_new_id_or_word_is_not_paid(stage: Stag
     assert stage.refunds() == (1 if word == "approve" else 0)
     refunds = stage.house.twin.all_refunds()
     assert all(refund.decision_id != str(copied["decision_id"]) for refund in refunds)
+
+
+async def send_as_cashier(stage: Stage) -> str:
+    """The insert that the till's role can do for the only order of money; the reason it was refused, or ''."""
+    decision = (await stage.decision_ids())[0]
+    async with stage.house.executor.books.pool.connection() as connection:
+        try:
+            async with connection.transaction():
+                await connection.execute("select set_config('books.tenant', 'demo', true)")
+                await connection.execute(
+                    "insert into books.sends (tenant, decision_id, attempt, epoch, key) values ('demo', %s, 1, 1, 'k')",
+                    (decision,),
+                )
+        except psycopg.Error as error:
+            return str(error.diag.message_primary)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("what", "why"), [("nothing", ""), ("kill", "blocked:kill_switch"), ("time", "blocked:expired")]
+)
+@pytest.mark.parametrize("act", ["order", "send"])
+async def test_postgres_itself_refuses_an_order_or_a_send_that_is_switched_off_or_late(
+    stage: Stage, what: str, why: str, act: str
+) -> None:
+    """Whatever a program believes that it has checked."""
+    case = await stage.approved() if act == "order" else await stage.ordered()
+    if what == "kill":
+        operator = await stage.person("demo-operator")
+        await set_kill_switch(stage.house.desk_books, operator, on=True, reason="drill", tenant="demo")
+    if what == "time":
+        await stage.move_clock(hours=97)
+    assert await (order_as_graph(stage, case) if act == "order" else send_as_cashier(stage)) == why
