@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import Stage
 
-from desk.decisions import BadDecision, Conflict, Word
-from desk.people import NoAuthority, NotSignedIn, sign_in
+from desk.decisions import BadDecision, Conflict, Desk, Word
+from desk.people import NoAuthority, NotSignedIn, Person, sign_in
 from policies.authority import may_approve, rule_of, rules_for
+from records.books import Page
 from records.cases import Case
+from records.money import OpenEnd
 from refunds.ids import TenantId
 from refunds.money import Currency, Money
 
@@ -192,3 +194,38 @@ async def test_the_desks_own_role_cannot_write_a_decision_that_the_votes_do_not_
                 f" values ({', '.join(['%s'] * len(names))}, %s)",
                 [*(row[name] for name in names), row["person"]],
             )
+
+
+class Careless(Desk):
+    """A desk that checks nothing itself."""
+
+    async def _check(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
+        del page, person, case, end, word
+
+
+@pytest.mark.parametrize("why", ["specialist", "submitted", "raised", "member"])
+async def test_postgres_itself_holds_the_authority_when_a_desk_checks_nothing(stage: Stage, why: str) -> None:
+    desk = Careless(stage.house.desk_books, stage.house.desk.key)
+    who = await stage.person("demo-reviewer")
+    match why:
+        case "specialist":
+            case, _ = await stage.paused(**LAPTOP)
+        case "submitted":
+            raw = (await stage.submit()).ticket.model_copy(
+                update={"ticket_id": "mine", "intake": None, "bundle_version": None, "route": None}
+            )
+            case = await stage.house.intake.submit(raw, who)
+            await stage.run(case)
+        case "raised":
+            case, _ = await stage.paused()
+            await raised(stage, case, 5_000)
+            await raised(stage, case, 6_000)
+        case _:
+            case, _ = await stage.paused()
+            await stage.sql("delete from books.memberships where person = 'demo-reviewer'")
+    proposal: Any = (await stage.house.state(case))["proposal"]
+    votes = await stage.count("votes")
+    with pytest.raises(NoAuthority):
+        await desk.decide(who, case.tenant, case.case_id, proposal["digest"], Word("approve"))
+    assert await stage.count("votes") == votes
+    assert await stage.sql("select 1 as n from books.decisions where word = 'approve'") == []
