@@ -85,7 +85,8 @@ def state_lines(state: State) -> Iterator[str]:
     if isinstance(proposal, dict):
         amount = Money(proposal["amount_minor"], Currency(proposal["currency"]))
         money = f" {amount}" if proposal["kind"] == "refund" else ""
-        yield f"  proposes   {proposal['kind']}{money}, decide by {proposal['expires_at'][:16]}"
+        waits = f", decide by {proposal['expires_at'][:16]}" if state["status"] == "needs_human" else ""
+        yield f"  proposes   {proposal['kind']}{money}{waits}"
     citations = state["citations"]
     if isinstance(citations, list) and citations:
         yield f"  cites      {', '.join(citations)}"
