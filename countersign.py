@@ -423,7 +423,7 @@ async def db_migrate(as_json: Json = False) -> None:
     """Bring the schema up to this program's, with the roles and their passwords, and nothing else."""
     from evals.house import make_keys, migrate_books
 
-    applied = migrate_books(home(), home().admin_url())
+    applied = migrate_books(home(), home().admin_url(), set_passwords=True)
     make_keys(home())
     report({"applied": applied}, as_json, "\n".join(applied) or "nothing to do")
 

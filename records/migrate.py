@@ -82,7 +82,8 @@ def migrate(admin_url: str, passwords: RolePasswords | None = None, *, own_serve
                 elif not logs_in(url_as(admin_url, role, passwords[role])):
                     if not own_server:
                         raise MigrationRefused(
-                            f"the server has a role {role} with another password: put its password into roles.json"
+                            f"the server has a role {role} with another password: "
+                            "run countersign db migrate as the owner to give it this house's"
                         )
                     set_password(connection, role, passwords[role])
     return applied

@@ -16,6 +16,10 @@ async def check_books(url: str, *, test_database_allowed: bool = False) -> None:
     try:
         connection = await AsyncConnection.connect(connection_string(url), autocommit=True)
     except psycopg.Error as error:
+        if "password authentication failed" in str(error):
+            raise CannotWork(
+                "the database does not know this house's passwords: run countersign db migrate as its owner"
+            ) from None
         raise BooksAway(str(error).strip().splitlines()[-1]) from None
     async with connection:
         try:

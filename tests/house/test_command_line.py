@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from records.embedded import EmbeddedPostgres
+from records.embedded import EmbeddedPostgres, binaries, copied_out
 from records.home import Home, make_database, with_database
 
 ROOT = Path(__file__).parents[2]
@@ -305,6 +306,29 @@ def test_a_database_that_is_newer_or_a_test_database_is_refused(door: Door) -> N
         assert "newer than this program" in done.stderr
 
 
+def test_a_postgres_of_ones_own_serves_many_homes_and_keeps_its_databases(door: Door, tmp_path: Path) -> None:
+    """The demo drops what it made and nothing else; a second home with the owner's URL works at once."""
+    with tempfile.TemporaryDirectory(prefix="countersign-") as name:
+        Path(name).chmod(0o755)
+        server = EmbeddedPostgres(Path(name))
+        url = with_database(server.start(), "countersign_demo")
+        make_database(url)
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute("create table precious (n int)")
+        for home in ("one", "two"):
+            environment = {"DATABASE_URL": url, "COUNTERSIGN_HOME": str(tmp_path / home)}
+            assert door.states("demo", "--yes", **environment)[-1]["status"] == "refunded"
+        with psycopg.connect(url) as owner:
+            assert owner.execute("select count(*) from precious").fetchone() == (0,)
+            names = [row[0] for row in owner.execute("select datname from pg_database").fetchall()]
+            owner.execute("alter role desk password 'changed by hand'")
+        assert [name for name in names if name.startswith("countersign_demo_")] == []
+        done = door("demo", "--yes", DATABASE_URL=url, COUNTERSIGN_HOME=str(tmp_path / "one"))
+        assert done.returncode == 1
+        assert "countersign db migrate" in done.stderr
+        server.stop()
+
+
 def test_a_full_disk_loses_nothing(door: Door) -> None:
     """A database that can only be read says so in one line, and no case is half written."""
     url = Home(door.folder).admin_url()
@@ -322,7 +346,7 @@ def test_a_full_disk_loses_nothing(door: Door) -> None:
 
 
 def test_the_embedded_server_survives_its_parent_and_its_own_death(door: Door) -> None:
-    door.states("queue")
+    door.states("submit", "-", stdin=lines(TICKET | {"ticket_id": "kept"}))
     data = EmbeddedPostgres(door.folder).data
     pid = int((data / "postmaster.pid").read_text().split()[0])
     os.kill(pid, 0)
@@ -347,6 +371,7 @@ def test_two_commands_at_once_share_a_fresh_home() -> None:
         ]
         said = [process.communicate(timeout=120)[1] for process in both]
         EmbeddedPostgres(folder).stop()
+        shutil.rmtree(EmbeddedPostgres(folder).folder)
         assert [process.returncode for process in both] == [0, 0], said
 
 
@@ -381,3 +406,14 @@ def test_the_till_is_a_process_that_stops_when_told(door: Door) -> None:
     assert missing.returncode == 1
     assert "CASHIER_DATABASE_URL" in missing.stderr
     assert len(missing.stderr.strip().splitlines()) == 1
+
+
+def test_binaries_that_were_copied_out_of_a_closed_folder_run(tmp_path: Path) -> None:
+    """As root the server runs as another user, who may not enter every checkout."""
+    copied = copied_out(binaries(), tmp_path / "state")
+    for program in ("postgres", "initdb", "pg_ctl"):
+        done = subprocess.run(
+            [str(copied / "bin" / program), "--version"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert copied_out(binaries(), tmp_path / "state") == copied
