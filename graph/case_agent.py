@@ -45,6 +45,9 @@ from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
 from tools.gateway import Gateway, Ticks, ToolRequest, ToolResult, context_of
 
+UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
+"""Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
+
 log = logging.getLogger("countersign.graph")
 
 PROPOSALS_A_CASE = 6
@@ -201,12 +204,10 @@ class CaseAgent:
         try:
             await self._write(run, proposal)
         except Refused as refused:
-            if proposal.kind != "refund":
+            if proposal.kind == "handoff" or refused.reason not in UNFIT:
                 raise
-            run.handoff = "draft_failed_checks"
-            if refused.reason not in {"blocked:over_refund", "foreign_order", "proposal_mismatch"}:
-                raise
-            run.draft = None
+            # What the books will not have is a person's to sort out.
+            run.draft, run.handoff = None, "draft_failed_checks"
             await self._write(run, _proposal(run, self.manifest))
         finally:
             self.runs.end(state.get("run"))

@@ -410,3 +410,30 @@ async def test_an_approval_carries_no_amount(stage: Stage) -> None:
     case, _ = await stage.paused()
     with pytest.raises(BadDecision, match="amount"):
         await stage.say(case, Word("approve", revised_amount_minor=100))
+
+
+async def test_a_revision_of_what_was_refunded_meanwhile_is_handed_over(stage: Stage) -> None:
+    await two_items(stage)
+    case, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
+    other, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
+    await stage.say(other, Word("approve"))
+    await stage.finish()
+    await stage.say(case, Word("revise", revised_amount_minor=1_000))
+    await stage.finish()
+    state = await stage.house.state(case)
+    assert (state["status"], state["reason"]) == ("needs_human", "draft_failed_checks")
+    assert stage.refunds() == 1
+
+
+async def test_nothing_is_ordered_on_a_case_that_was_said_to_have_failed(stage: Stage) -> None:
+    case = await stage.approved()
+    await as_graph(
+        stage,
+        "insert into books.case_events (tenant, case_id, seq, status, reason, ended)"
+        f" values ('demo', '{case.case_id}', 1, 'refund_failed', 'blocked:over_refund', true)",
+    )
+    names = "tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency"
+    with pytest.raises(psycopg.Error, match="blocked:not_approved"):
+        await as_graph(
+            stage, f"insert into books.disbursements ({names}) select {names} from books.decisions"
+        )

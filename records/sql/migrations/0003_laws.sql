@@ -152,6 +152,16 @@ begin atomic
   );
 end;
 
+-- Whether a case has an end that nothing follows. A refund that failed and a case that was turned away may be
+-- taken up again; what is then proposed says so as the last event.
+create function is_over(of_tenant text, of_case uuid) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select coalesce((
+    select status in ('replied', 'rejected', 'expired', 'closed_by_human', 'refunded')
+    from case_events where tenant = of_tenant and case_id = of_case order by seq desc limit 1), false);
+end;
+
 create function check_proposal() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
@@ -176,8 +186,7 @@ begin
       new.graph_version::text, new.supersedes::text, new.edited_by::text, new.edited_upward) then
     perform refuse('proposal_mismatch', 'the body does not say what the columns say');
   end if;
-  if (select status from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1)
-     in ('replied', 'rejected', 'expired', 'closed_by_human', 'refunded') then
+  if is_over(new.tenant, new.case_id) then
     perform refuse('case_ended');
   end if;
   if new.expires_at <= clock() or new.expires_at > clock() + interval '31 days' then
@@ -271,9 +280,7 @@ begin
   if exists (select from proposals where tenant = of_tenant and supersedes = of_proposal) then
     perform refuse('stale_proposal');
   end if;
-  if open.expires_at <= clock() or exists (
-    select from case_events where tenant = open.tenant and case_id = open.case_id and ended
-  ) then
+  if open.expires_at <= clock() or is_over(open.tenant, open.case_id) then
     perform refuse('expired');
   end if;
   return open;
@@ -421,7 +428,8 @@ begin
     return new; -- the key refuses the second one; it is a duplicate and nothing worse
   end if;
   if exists (select from proposals where tenant = new.tenant and supersedes = new.proposal_id)
-     or exists (select from case_events where tenant = new.tenant and case_id = new.case_id and ended) then
+     or (select status from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1)
+        not in ('approved', 'refund_pending') then
     perform refuse('blocked:not_approved');
   end if;
   if kill_switch(new.tenant) then
