@@ -29,13 +29,14 @@ class Mortality:
         self.passed: Counter[str] = Counter()
         self.order: list[str] = []
         self.fatal: str | None = None
+        self.signal = signal.SIGKILL
 
     def reach(self, point: str) -> None:
         self.passed[point] += 1
         name = f"{point}#{self.passed[point]}"
         self.order.append(name)
         if name == self.fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.signal)
 
 
 MORTALITY = Mortality()

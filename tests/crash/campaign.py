@@ -5,9 +5,11 @@ what went wrong. It forks for every run, so it is a process of its own without t
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import random
+import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -39,6 +41,12 @@ ROUNDS = 14
 WRITES = (
     "insert_case", "insert_proposal", "insert_trace_event", "insert_vote", "insert_decision", "insert_disbursement",
     "insert_send", "insert_settlement", "insert_case_event", "defer_job",
+)  # fmt: skip
+
+
+STALLS = (
+    "before:insert_send#1", "committed:insert_send#1", "before:provider_refund#1", "after:provider_refund#1",
+    "before:insert_settlement#1", "before:insert_disbursement#1", "after:insert_disbursement#1",
 )  # fmt: skip
 
 
@@ -188,6 +196,29 @@ def forked(work: Callable[[], Coroutine[Any, Any, list[str]]]) -> list[str] | No
     return json.loads(text) if text else None
 
 
+def stalled(orders: Orders, run: Run) -> list[str]:
+    """A process is stopped at a point and loses its sessions; another finishes; then it wakes and goes on."""
+    child = os.fork()
+    if child == 0:
+        MORTALITY.signal = signal.SIGSTOP
+        with contextlib.suppress(Exception):
+            asyncio.run(story(orders, run))
+        os._exit(0)
+    _, status = os.waitpid(child, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        return ["it was not stopped"]
+    with psycopg.connect(orders.url, autocommit=True) as owner:
+        owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and usename in ('desk', 'graph', 'cashier')"
+        )
+    before = forked(lambda: recover(orders, run))
+    os.kill(child, signal.SIGCONT)
+    os.waitpid(child, 0)
+    after = forked(lambda: recover(orders, run))
+    return ["the recovery died"] if before is None or after is None else before + after
+
+
 def make_orders(orders: Orders) -> None:
     """An order with a payment for every run."""
     with psycopg.connect(orders.url, autocommit=True) as owner:
@@ -228,6 +259,12 @@ def main() -> None:
         {"run": 0, "wrong": item} for item in (["the recovery died"] if after is None else after)
     ]
     killed = 0
+    if told.get("stall"):
+        for number, point in enumerate(STALLS, start=1):
+            found = stalled(orders, Run(number, "none", point, "approve"))
+            wrong += [{"run": number, "at": point, "wrong": item} for item in found]
+        sys.stdout.write(json.dumps({"wrong": wrong, "stalled": len(STALLS)}) + "\n")
+        return
     for run in plan(orders, points):
         died = forked(lambda run=run: story(orders, run))  # type: ignore[misc]
         killed += died is None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CAMPAIGN
@@ -17,31 +18,38 @@ RUNS = 52
 """A batch; both modes and all batches make at least 200 runs, and over 2,000 in the campaign."""
 
 
-@pytest.mark.parametrize("durability", ["exit", "sync"])
-@pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_kill_anywhere_pays_once_and_loses_nothing(
-    cluster: Cluster, url: str, durability: str, batch: int
-) -> None:
+def campaign(cluster: Cluster, url: str, **told: object) -> dict[str, Any]:
+    """The report of a campaign in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
+        whole = {"home": str(cluster.home.folder), "url": url, "folder": folder, "runs": RUNS} | told
         done = subprocess.run(
             [sys.executable, str(Path(__file__).parent / "campaign.py")],
-            input=json.dumps(
-                {
-                    "home": str(cluster.home.folder),
-                    "url": url,
-                    "folder": folder,
-                    "durability": durability,
-                    "runs": RUNS,
-                    "seed": batch,
-                }
-            ),
+            input=json.dumps(whole),
             capture_output=True,
             text=True,
             check=False,
             env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         )
     assert done.returncode == 0, done.stderr[-2_000:]
-    report = json.loads(done.stdout.splitlines()[-1])
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+@pytest.mark.parametrize("durability", ["exit", "sync"])
+def test_a_process_that_is_stopped_and_wakes_after_another_has_finished_pays_nothing(
+    cluster: Cluster, url: str, durability: str
+) -> None:
+    """SIGSTOP, its database sessions ended, another process to the end, SIGCONT."""
+    report = campaign(cluster, url, durability=durability, seed=0, stall=True)
+    assert (report["wrong"], report["stalled"]) == ([], 7)
+
+
+@pytest.mark.parametrize("durability", ["exit", "sync"])
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_a_kill_anywhere_pays_once_and_loses_nothing(
+    cluster: Cluster, url: str, durability: str, batch: int
+) -> None:
+    report = campaign(cluster, url, durability=durability, seed=batch)
     assert report["wrong"] == []
     assert report["left"] == []
     assert len({point.split("#")[0] for point in report["points"]}) >= 20
