@@ -276,7 +276,9 @@ async def approve(
         else:
             if no_refund:
                 await decide(opened, who, found, Word("revise", revised_amount_minor=0, note=reason))
-                await opened.go_on(found)
+                offered = (await opened.go_on(found))["proposal"]
+                if not isinstance(offered, dict) or offered["kind"] != "reply":
+                    raise Failed("no reply without a refund came of it: look at the case again")
             await decide(opened, who, found, Word("approve", note=reason))
         state = await opened.go_on(found)
         show(state, as_json)

@@ -37,6 +37,14 @@ class BadDecision(ValueError):
     """The decision itself is wrong; the message names the field."""
 
 
+def check_note(text: str) -> None:
+    """BadDecision where a note is too long or holds what the books cannot."""
+    if len(text) > NOTE_LIMIT:
+        raise BadDecision(f"reason: at most {NOTE_LIMIT} characters")
+    if "\x00" in text or (not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8")):
+        raise BadDecision("reason: a NUL or half a pair of surrogates in it")
+
+
 def reject_code(text: str) -> RejectCode:
     """The reject code of a text; BadDecision lists the codes where it is none."""
     try:
@@ -112,8 +120,7 @@ class Desk:
             raise BadDecision("code: a reject has one and nothing else does")
         if word.revised_amount_minor is not None and word.word != "revise":
             raise BadDecision("amount: only a revision has one")
-        if word.note and len(word.note) > NOTE_LIMIT:
-            raise BadDecision(f"reason: at most {NOTE_LIMIT} characters")
+        check_note(word.note or "")
         if word.word == "revise":
             await self._check_revision(page, end, word)
         voice = voice_of(person.roles_in(case.tenant))

@@ -1,18 +1,19 @@
 """Run-time flags: the kill switch, set by an operator with a reason, in force with the commit."""
 
-from desk.decisions import BadDecision
+from desk.decisions import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from records.books import Books, Row
+from records.cases import standing_still
 from records.queue import ring
-from refunds.ids import CaseId, TenantId
+from refunds.ids import TenantId
 
 EVERYBODY = TenantId("*")
-PARKED_MOST = 500
 REASON_LIMIT = 500
 
 
 async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str, tenant: str) -> None:
     """Turn the kill switch on or off for a tenant or for everybody; lifting it rings what it parked."""
+    check_note(reason)
     if not 0 < len(reason.strip()) <= REASON_LIMIT:
         raise BadDecision(f"reason: from 1 to {REASON_LIMIT} characters")
     everyone = await books.tenants()
@@ -33,8 +34,8 @@ async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str
     if not on:
         for one in concerned:
             async with books.transaction(one) as page:
-                for row in await page.rows("standing_still", most=PARKED_MOST):
-                    await ring(page, one, CaseId(row["case_id"]))
+                async for case_id in standing_still(page):
+                    await ring(page, one, case_id)
 
 
 async def current_flags(books: Books, person: Person) -> list[Row]:

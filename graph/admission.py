@@ -49,7 +49,7 @@ class Admission:
         )
         if isinstance(verdict, BypassAgent) and not sight.standing.open_proposal:
             async with self.books.transaction(case.tenant) as page:
-                if sight.state.status != "bypassed":
+                if (sight.state.status, sight.state.reason) != ("bypassed", verdict.reason):
                     await write_event(page, case.case_id, "bypassed", verdict.reason, ended=False)
                 update = await shown(page, case, self.manifest)
             seen = await see(self.books, thread_id)

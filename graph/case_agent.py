@@ -275,14 +275,14 @@ def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "p
 
 
 def _revision(run: AgentRun) -> Revision | None:
-    """The amount that a person set last: in the word that sent it back, or in the proposal that lapsed."""
+    """The amount that a person set last: in the word that sent it back, or in a proposal before."""
     end = run.sight.end
     if end is None or end.decision is None:
         return None
     if end.decision.word == "revise" and end.decision.revised_amount_minor is not None:
         return Revision(end.decision.revised_amount_minor, end.decision.decided_by, end.proposal.amount)
-    if end.proposal.edited_by is not None:
-        return Revision(end.proposal.amount.amount_minor, end.proposal.edited_by, end.proposal.amount)
+    if end.set_by is not None:
+        return Revision(end.set_amount_minor, end.set_by, end.proposal.amount)
     return None
 
 

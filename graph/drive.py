@@ -10,16 +10,13 @@ from langgraph.types import Command
 from graph.refund_graph import Mind, RefundGraph
 from graph.sight import Sight, see, sight_of
 from records.books import Books
-from records.cases import case_by_id
+from records.cases import case_by_id, standing_still
 from refunds.ids import CaseId, TenantId
 
 log = logging.getLogger("countersign.graph")
 
 Durability = Literal["sync", "exit"]
 Driven = Literal["started", "resumed", "continued", "nothing", "elsewhere"]
-
-SWEEP_MOST = 500
-"""Cases of one tenant that one sweep takes on; the next sweep takes the rest."""
 
 THREAD_LOCK = 11
 
@@ -73,12 +70,12 @@ class Driver:
         moved = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as page:
-                rows = await page.rows("standing_still", most=SWEEP_MOST)
-            for row in rows:
+                still = [case_id async for case_id in standing_still(page)]
+            for case_id in still:
                 try:
-                    driven = await self.drive(tenant, CaseId(row["case_id"]))
+                    driven = await self.drive(tenant, case_id)
                 except Exception:
-                    log.exception("case %s did not move; the next sweep tries again", row["case_id"])
+                    log.exception("case %s did not move; the next sweep tries again", case_id)
                     continue
                 moved += driven in {"started", "resumed", "continued"}
         return moved

@@ -1,7 +1,8 @@
 """Cases in the books: a ticket that came in, its bound thread, where it stands."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast, get_args
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
 from refunds.ticket import Ticket
 from refunds.words import CaseStatus, IntakeVerdict, Intent, Route
+
+STILL_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,18 @@ async def write_event(page: Page, case_id: CaseId, status: CaseStatus, reason: s
     """Write an end or a stop; False where the case had ended. Refused where the facts say otherwise."""
     row = await page.row("insert_case_event", case_id=case_id, status=status, reason=reason, ended=ended)
     return row is not None
+
+
+async def standing_still(page: Page) -> AsyncIterator[CaseId]:
+    """Every case of the page's tenant for which the graph has something to do, the oldest first, page by page."""
+    after, after_id = datetime.min.replace(tzinfo=UTC), UUID(int=0)
+    while True:
+        rows = await page.rows("standing_still", after=after, after_id=after_id, most=STILL_PAGE)
+        for row in rows:
+            yield CaseId(row["case_id"])
+        if len(rows) < STILL_PAGE:
+            return
+        after, after_id = rows[-1]["place"], rows[-1]["case_id"]
 
 
 async def books_now(page: Page) -> datetime:

@@ -42,6 +42,10 @@ class OpenEnd:
     proposals: int
     """How many the case has had."""
 
+    set_amount_minor: int | None
+    """The amount that a person set last in this case, if one did, and who."""
+
+    set_by: PersonId | None
     decision: Decision | None
     past_paying: bool
     ordered: bool
@@ -86,6 +90,8 @@ async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:
         expires_at=row["expires_at"],
         past_deciding=row["past_deciding"],
         proposals=row["proposals"],
+        set_amount_minor=row["set_amount_minor"],
+        set_by=PersonId(row["set_by"]) if row["set_by"] else None,
         decision=decision,
         past_paying=row["past_paying"],
         ordered=row["ordered"],

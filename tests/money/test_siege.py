@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Stages
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from stage import Scripted, Stage, wish
 
 from cashier.executor import Executor
@@ -17,8 +18,9 @@ from desk.people import NoAuthority
 from desk.queue import find_case, waiting
 from evals.house import trusted_keys
 from graph.planner import PlannerView
+from graph.refund_graph import refund_graph
 from records.audit import verify
-from records.cases import Case
+from records.cases import Case, standing_still
 from refunds.ids import PaymentId, TenantId
 
 CAMERA = {
@@ -423,6 +425,78 @@ async def test_a_revision_of_what_was_refunded_meanwhile_is_handed_over(stage: S
     state = await stage.house.state(case)
     assert (state["status"], state["reason"]) == ("needs_human", "draft_failed_checks")
     assert stage.refunds() == 1
+
+
+@pytest.mark.parametrize("amount", [0, 5_000])
+async def test_a_revision_after_the_window_closed_reaches_a_person(stage: Stage, amount: int) -> None:
+    await stage.sql(
+        "update books.orders set delivered_at = books.clock() - interval '29 days' where order_id = 'D300'"
+    )
+    case, _ = await stage.paused()
+    await stage.move_clock(hours=48)
+    await stage.say(case, Word("revise", revised_amount_minor=amount))
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "needs_human"
+
+
+async def test_what_a_person_was_asked_about_settles_when_the_provider_shows_it(stage: Stage) -> None:
+    case = await stage.ordered()
+    stage.house.twin.misbehave("drop_after")
+    await stage.house.executor.settle_all()
+    await stage.move_clock(hours=21)
+    lagging = Lagging(stage.house.twin.file, stage.house.twin._charges)
+    await replace(stage.house.executor, processor=lagging).settle_all()
+    assert (await stage.sql("select outcome from books.settlement_state"))[0]["outcome"] == "needs_person"
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "refunded"
+    assert stage.refunds() == 1
+
+
+async def test_a_failed_refund_whose_send_was_lost_has_an_end(stage: Stage) -> None:
+    await stage.ordered()
+    stage.house.twin.misbehave("drop_after")
+    await stage.house.executor.settle_all()
+    await stage.forced("delete from books.sends")
+    stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "failed")
+    await stage.finish()
+    assert (await stage.sql("select outcome from books.settlement_state"))[0]["outcome"] == "failed"
+
+
+async def test_an_order_under_an_unknown_key_lapses_instead_of_waiting_for_ever(stage: Stage) -> None:
+    case = await stage.ordered()
+    await stage.move_clock(hours=97)
+    await replace(stage.house.executor, desk_keys=trusted_keys(stage.house.home, "anchor")).settle_all()
+    await stage.run(case)
+    assert (await stage.house.state(case))["reason"] == "approval_lapsed"
+
+
+async def test_a_case_that_was_switched_off_and_is_stale_now_says_so_once(stage: Stage) -> None:
+    operator = await stage.person("demo-operator")
+    await set_kill_switch(stage.house.desk_books, operator, on=True, reason="drill", tenant="demo")
+    case = await stage.submit()
+    await stage.run(case)
+    await set_kill_switch(stage.house.desk_books, operator, on=False, reason="over", tenant="demo")
+    newer = stage.house.manifest.model_copy(update={"intake_bundle": "intake_bundle_v3"})
+    mind = replace(stage.house.driver.mind, manifest=newer)
+    saver = stage.house.driver.graph.checkpointer
+    assert isinstance(saver, BaseCheckpointSaver)
+    driver = replace(stage.house.driver, mind=mind, graph=refund_graph(mind, saver))
+    assert [await driver.sweep() for _ in range(3)] == [1, 0, 0]
+    assert (await stage.house.state(case))["reason"] == "stale_intake_bundle"
+
+
+async def test_a_sweep_reaches_what_stands_behind_a_full_page(stage: Stage) -> None:
+    for number in range(501):
+        await stage.submit(ticket_id=f"still-{number}")
+    async with stage.house.desk_books.transaction(TenantId("demo")) as page:
+        assert len([case_id async for case_id in standing_still(page)]) == 501
+
+
+@pytest.mark.parametrize("note", ["a\x00b", "\ud800"])
+async def test_a_note_that_the_books_cannot_hold_is_named(stage: Stage, note: str) -> None:
+    case, _ = await stage.paused()
+    with pytest.raises(BadDecision, match="reason"):
+        await stage.say(case, Word("revise", note=note))
 
 
 async def test_nothing_is_ordered_on_a_case_that_was_said_to_have_failed(stage: Stage) -> None:

@@ -224,8 +224,10 @@ begin
      and (new.edited_by is distinct from word.decided_by or new.amount_minor <> word.revised_amount_minor) then
     perform refuse('proposal_mismatch', 'an edited amount is the one that was asked for and carries its editor');
   end if;
-  if before.edited_by is not null and (word.word <> 'revise' or word.revised_amount_minor is null)
-     and new.amount_minor > before.amount_minor then
+  if (word.word is distinct from 'revise' or word.revised_amount_minor is null) and new.amount_minor > (
+    select amount_minor from proposals
+    where tenant = new.tenant and case_id = new.case_id and edited_by is not null
+    order by proposed_at desc limit 1) then
     perform refuse('proposal_mismatch', 'a person set the amount; nobody but a person raises it');
   end if;
   if new.kind = 'refund' then
@@ -507,7 +509,8 @@ begin
   if new.seq <> coalesce(last.seq, 0) + 1 then
     perform refuse('already_settled');
   end if;
-  if (new.outcome = 'refused' and sent) or (new.outcome = 'failed' and not sent and last.outcome is null) then
+  if (new.outcome = 'refused' and sent) or (
+    new.outcome = 'failed' and not sent and last.outcome is null and new.provider_refund_id is null) then
     perform refuse('settlement_mismatch', 'refused means that nothing was sent, and failed that something was');
   end if;
   if not (

@@ -53,8 +53,14 @@ select
   d.decision_id, d.word, d.code, d.revised_amount_minor, d.instruction, d.decided_by, d.execute_by,
   coalesce(d.execute_by <= clock(), false) as past_paying,
   x.decision_id is not null as ordered,
-  s.outcome, s.detail, s.provider_refund_id, s.settled_at
+  s.outcome, s.detail, s.provider_refund_id, s.settled_at,
+  h.amount_minor as set_amount_minor, h.edited_by as set_by
 from proposals p
+left join lateral (
+  select n.amount_minor, n.edited_by from proposals n
+  where n.tenant = p.tenant and n.case_id = p.case_id and n.edited_by is not null
+  order by n.proposed_at desc limit 1
+) h on true
 left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
 left join disbursements x on x.tenant = p.tenant and x.decision_id = d.decision_id
 left join lateral (
@@ -66,7 +72,7 @@ where p.case_id = %(case_id)s
 
 -- standing_still --
 -- Cases for which the graph has something to do: never started, stopped on the way, decided, settled or expired.
-select c.case_id
+select c.case_id, c.received_at as place
 from cases c
 left join lateral (
   select p.* from proposals p where p.tenant = c.tenant and p.case_id = c.case_id
@@ -82,7 +88,7 @@ left join lateral (
   order by s.seq desc limit 1
 ) s on true
 where not exists (select from case_events n where n.tenant = c.tenant and n.case_id = c.case_id and n.ended)
-  and e.status <> 'blocked'
+  and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(after)s, %(after_id)s)
   and (
     (p.proposal_id is null and e.status = 'received')
     or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
@@ -90,7 +96,7 @@ where not exists (select from case_events n where n.tenant = c.tenant and n.case
     or (d.word is not null and x.decision_id is null and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant)))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
-order by c.received_at
+order by c.received_at, c.case_id
 limit %(most)s;
 
 -- list_cases --

@@ -76,7 +76,7 @@ left join lateral (
   select s.outcome from settlements s where s.tenant = d.tenant and s.decision_id = d.decision_id
   order by s.seq desc limit 1
 ) s on true
-where coalesce(s.outcome, 'pending') = 'pending'
+where coalesce(s.outcome, 'pending') in ('pending', 'needs_person')
   and (d.ordered_at, d.decision_id) > (%(after)s, %(after_id)s)
 order by d.ordered_at, d.decision_id
 limit %(most)s;
