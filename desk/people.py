@@ -14,7 +14,6 @@ _DECIDE: frozenset[Role] = frozenset({"reviewer", "specialist"})
 _SEE: frozenset[Role] = frozenset({"reviewer", "specialist", "operator", "auditor", "service"})
 _SUBMIT: frozenset[Role] = frozenset({"service", "reviewer", "specialist", "operator"})
 _OPERATE: frozenset[Role] = frozenset({"operator"})
-_AUDIT: frozenset[Role] = frozenset({"auditor", "operator"})
 
 
 class NotSignedIn(Exception):
@@ -57,9 +56,6 @@ class Person:
 
     def may_operate(self, tenant: TenantId) -> None:
         self._need(tenant, _OPERATE, "set flags")
-
-    def may_audit(self, tenant: TenantId) -> None:
-        self._need(tenant, _AUDIT, "read the audit")
 
     @property
     def tenants(self) -> list[TenantId]:

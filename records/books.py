@@ -18,9 +18,6 @@ from refunds.ids import CustomerId, TenantId
 
 Row = Mapping[str, Any]
 
-REFUSED = "CS001"
-SEALED = "CS002"
-
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 30
 """No statement of the house takes a second; one that takes thirty holds somebody's lock."""

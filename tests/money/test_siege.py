@@ -17,7 +17,6 @@ from desk.flags import set_kill_switch
 from desk.people import NoAuthority
 from desk.queue import find_case, waiting
 from evals.house import trusted_keys
-from graph.planner import PlannerView
 from graph.refund_graph import refund_graph
 from records.audit import verify
 from records.cases import Case, standing_still
@@ -344,61 +343,6 @@ async def test_a_key_that_the_till_does_not_have_waits_and_ends_nothing(stage: S
     assert await stage.count("settlements") == 0
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
-
-
-class Raising:
-    async def next_wish(self, view: PlannerView) -> object:
-        del view
-        raise RuntimeError("boom")
-
-
-ODD = [
-    wish("issue\x00refund"),
-    wish("issue\ud800"),
-    wish("lookup_order", order_id=10**5000),
-    wish("lookup_order", order_id=10**30),
-    wish("lookup_order", **{"\ud800": 1}),
-    wish("lookup_order", order_id=float("nan")),
-    wish("lookup_order", order_id={"a": [[[[[[[[1]]]]]]]]}),
-    {1: 2, "action": "draft_reply", "arguments": {}},
-    wish("request_human_approval", reason="bell \x07"),
-    wish("get_policy_evidence", question="\x00\ud800"),
-]
-
-
-@pytest.mark.parametrize("durability", ["exit", "sync"])
-@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-async def test_whatever_a_planner_says_ends_in_a_state_of_the_contract(
-    stages: Stages, odd: object, durability: Any
-) -> None:
-    async with stages(planner=Scripted(odd), durability=durability) as stage:
-        state = await stage.run(await stage.submit())
-        assert state["status"] in {"blocked", "needs_human"}
-        assert state["trace"]
-        await stage.finish()
-
-
-async def test_a_planner_that_fails_is_a_hand_over(stages: Stages) -> None:
-    async with stages(planner=Raising()) as stage:
-        state = await stage.run(await stage.submit())
-        assert (state["status"], state["reason"]) == ("needs_human", "model_unavailable")
-
-
-@pytest.mark.parametrize(
-    ("items", "reason"),
-    [
-        (
-            '[{"sku": "SKU-1", "name": "Tab\\tlet", "category": "tablet", "price_minor": 7900}]',
-            "draft_failed_checks",
-        ),
-        ('[{"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": -1}]', "tool_unavailable"),
-        ('[{"sku": "SKU-1"}]', "tool_unavailable"),
-    ],
-)
-async def test_an_order_that_cannot_be_read_is_a_hand_over(stage: Stage, items: str, reason: str) -> None:
-    await stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", items)
-    state = await stage.run(await stage.submit())
-    assert (state["status"], state["reason"]) == ("needs_human", reason)
 
 
 async def test_a_ticket_id_that_looks_like_a_case_id_is_found(stage: Stage) -> None:
