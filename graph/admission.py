@@ -16,7 +16,7 @@ from policies.signature import PublicKeys
 from policies.transitions import cross
 from records.books import Books
 from records.cases import books_now, case_by_ticket, open_case, write_event
-from refunds.ids import CaseId, PersonId, ThreadId
+from refunds.ids import CaseId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
 
 ON_THE_SERVER = PersonId("graph")
@@ -71,9 +71,9 @@ class Admission:
             ticket = Ticket.read(value)
         except BadTicket:
             return _turned_away("unsigned_intake")
-        if ticket.tenant not in await self.books.tenants():
+        tenant = TenantId(ticket.tenant)
+        if tenant not in await self.books.tenants():
             return _turned_away("wrong_tenant")
-        tenant = next(tenant for tenant in await self.books.tenants() if tenant == ticket.tenant)
         async with self.books.transaction(tenant) as page:
             check = verify(ticket, self.intake_keys, await books_now(page))
             replayed = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
