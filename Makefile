@@ -3,7 +3,7 @@ BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 
-.PHONY: help setup test check format campaign lock clean
+.PHONY: help setup serve test check format campaign lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -17,6 +17,9 @@ setup: .venv/ready ## .venv from the hashed lock; .venv/bin/countersign exists a
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+serve: setup ## the whole house: books, graph, desk and till; Ctrl-C stops all of it
+	@$(BIN)/countersign serve
 
 test: setup ## the tests that a change must pass
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -35,7 +38,7 @@ campaign: setup ## the fault campaign: 2,000 crashes and every long property, ab
 	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv
-	uv pip compile --quiet --python-version 3.11 --universal --group dev --generate-hashes \
+	uv pip compile --quiet --python-version 3.11 --universal --extra server --group dev --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
 
 clean: ## remove what setup and the tools made; var/ stays

@@ -236,14 +236,25 @@ def all_or_failed(submitted: int, tickets: "list[Ticket]") -> None:
 @command(app, "queue", "countersign queue --all")
 async def queue(
     every: Annotated[bool, typer.Option("--all", help="Also cases that wait for nobody.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Instead: jobs that died.")] = False,
+    replay: Annotated[int | None, typer.Option(help="Put this dead job back into its queue.")] = None,
     most: Most = 50,
     as_json: Json = False,
 ) -> None:
-    """What waits for a person, the longest waiting first."""
+    """What waits for a person, the longest waiting first; or, with --dead, the jobs that died."""
+    from desk.jobs import jobs_that_died, replay_job
     from desk.queue import waiting
-    from evals.printing import queue_table
+    from evals.printing import dead_table, queue_table
 
     async with house() as opened:
+        if dead or replay is not None:
+            operator = await person(opened, "demo-operator")
+            if replay is not None:
+                await replay_job(opened.desk_books, operator, replay)
+                report({"replayed": replay}, as_json, f"job {replay} is in its queue again")
+            else:
+                tell(await jobs_that_died(opened.desk_books, operator, most=most), as_json, dead_table)
+            return
         who = await person(opened, "demo-auditor")
         tell(await waiting(opened.desk_books, who, every=every, most=most), as_json, queue_table)
 
@@ -408,6 +419,43 @@ async def flags(as_json: Json = False) -> None:
     async with house() as opened:
         who = await person(opened, "demo-operator")
         tell(await current_flags(opened.desk_books, who), as_json, flags_table)
+
+
+@command(app, "serve", "countersign serve --desk-port 8081")
+async def serve_house(
+    graph_port: Annotated[int, typer.Option(min=1, max=65_535, help="The LangGraph server API.")] = 2024,
+    desk_port: Annotated[int, typer.Option(min=1, max=65_535, help="The desk.")] = 8080,
+    runner: Annotated[
+        str, typer.Option(envvar="RUNNER", help="server or workers: who drives the cases.")
+    ] = "server",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many, where workers drive.")] = 2,
+) -> None:
+    """The whole house: books, graph, desk and till, until Ctrl-C."""
+    from deploy.environment import Addresses
+    from deploy.serve import CannotServe, Plan, check_ports, only_house, serve
+    from evals.house import prepare
+    from records.embedded import EmbeddedPostgres
+
+    if runner not in {"server", "workers"}:
+        raise typer.BadParameter("--runner: server or workers")
+    at = home()
+    addresses = Addresses(graph_port, desk_port)
+    try:
+        check_ports(addresses)
+        url = at.admin_url()
+        with only_house(url):
+            await prepare(at, url)
+            plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers)
+            # The process manager takes the signals and this thread; nothing else runs on this loop.
+            status = serve(plan, os.environ, say)
+    except CannotServe as error:
+        raise Failed(str(error)) from None
+    if at.database_url is None:
+        EmbeddedPostgres(at.folder).stop()
+    if status:
+        raise Failed(
+            "a process of the house ended by itself, so all of it was stopped: its last lines say why"
+        )
 
 
 @command(db_app, "up", "countersign db up")

@@ -2,22 +2,25 @@
 
 import argparse
 import asyncio
-import json
 import logging
+import os
 import signal
 import sys
-import time
 from pathlib import Path
+from uuid import UUID
 
 from pydantic import ValidationError
 
 from cashier.executor import Executor
 from cashier.settings import CashierSettings
 from cashier.twin import Charges, Twin
-from policies.signature import BadKey, PublicKeys, public_keys
-from records.books import Books, BooksAway, Refused
+from policies.signature import BadKey, PublicKeys, parse_public_keys
+from records.books import Books, BooksAway
+from records.jobs import Routine, Worker
+from records.leash import held
+from records.queue import SETTLE
 from records.startup import CannotWork, check_books
-from refunds.ids import PaymentId, TenantId
+from refunds.ids import DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
 log = logging.getLogger("countersign.cashier")
@@ -26,10 +29,10 @@ log = logging.getLogger("countersign.cashier")
 def read_keys(file: Path) -> PublicKeys:
     """The desk's public keys; BadKey where the file holds none."""
     try:
-        keys = json.loads(file.read_text(encoding="utf-8"))["keys"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BadKey(f"{file}: no public keys of the desk: set CASHIER_DESK_KEYS") from None
-    return public_keys(keys)
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadKey(f"{file}: {error.strerror}: set CASHIER_DESK_KEYS, or run countersign db up") from None
+    return parse_public_keys(text, str(file))
 
 
 def charges_of(books: Books) -> Charges:
@@ -52,27 +55,32 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with Books.open(url, size=4) as books:
+    async with Books.open(url, size=8) as books:
         executor = Executor(
             books, Twin(settings.twin_file, charges_of(books)), keys, retry_seconds=settings.retry_seconds
         )
         if once:
             await executor.settle_all()
             return
-        log.info("the till is open, every %s s", settings.poll_seconds)
-        looked_for_failures = 0.0
-        while not stop.is_set():
-            late = time.monotonic() - looked_for_failures > settings.late_failure_seconds
-            try:
-                await executor.settle_all(late_failures=late)
-            except (BooksAway, Refused) as error:
-                log.warning("the books are away: %s", error)
-            else:
-                looked_for_failures = time.monotonic() if late else looked_for_failures
-            try:
-                await asyncio.wait_for(stop.wait(), settings.poll_seconds)
-            except TimeoutError:
-                continue
+
+        async def settle(tenant: str, decision_id: str) -> None:
+            await executor.settle(TenantId(tenant), DecisionId(UUID(decision_id)))
+
+        worker = Worker(
+            books=books,
+            url=url,
+            queue="cashier",
+            tasks={SETTLE: settle},
+            routines={
+                "pass": Routine(settings.poll_seconds, lambda: executor.settle_all(late_failures=False)),
+                "late_failures": Routine(settings.late_failure_seconds, executor.settle_all),
+            },
+            concurrency=2,
+        )
+        log.info("the till is open, every %s s and when it is rung", settings.poll_seconds)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(worker.work(stop))
+            group.create_task(held(os.environ, stop))
 
 
 def main() -> int:
@@ -85,6 +93,7 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="one pass and out")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
     try:
         asyncio.run(run(CashierSettings(), once=options.once))
     except ValidationError as error:

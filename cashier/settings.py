@@ -1,9 +1,9 @@
 """The settings of the till's process: environment prefix CASHIER_."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,6 +18,6 @@ class CashierSettings(BaseSettings):
 
     processor: Literal["twin"] = "twin"
     twin_file: Path
-    poll_seconds: float = 1.0
-    late_failure_seconds: float = 600.0
+    poll_seconds: Annotated[int, Field(ge=1, le=59)] = 2
+    late_failure_seconds: Annotated[int, Field(ge=60)] = 600
     retry_seconds: float = 2.0

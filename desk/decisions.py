@@ -12,10 +12,10 @@ from policies.signature import SigningKey
 from records.books import Books, Page, Refused
 from records.cases import Case, books_now, case_by_id
 from records.money import OpenEnd, cast_vote, complete, open_end
-from records.queue import ring
+from records.queue import ring, ring_desk
 from refunds.decision import Ballot, Decision, Vote
 from refunds.ids import CaseId, TenantId, decision_of
-from refunds.words import RejectCode, VoteWord
+from refunds.words import Asked, RejectCode, VoteWord
 
 TIME_TO_PAY = timedelta(hours=24)
 """After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
@@ -61,6 +61,8 @@ class Word:
     code: RejectCode | None = None
     revised_amount_minor: int | None = None
     note: str | None = None
+    asks: Asked | None = None
+    """With a revision: who is asked for more; the note is the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,12 @@ class Desk:
     key: SigningKey
 
     async def decide(
-        self, person: Person, tenant: TenantId, case_id: CaseId, digest: str, word: Word
+        self, person: Person, tenant: TenantId, case_id: CaseId, digest: str | None, word: Word
     ) -> Said:
         """Record a person's word on the proposal with this digest; the decision, once enough people agree.
 
-        Raises NoAuthority, Conflict, NothingToDecide and BadDecision; nothing is half written.
+        Without a digest the word counts only while the case has had one proposal: what was on the screen
+        is not known. Raises NoAuthority, Conflict, NothingToDecide and BadDecision; nothing is half written.
         """
         person.may_decide(tenant)
         try:
@@ -94,11 +97,11 @@ class Desk:
                 await page.rows("hold_case", tenant=tenant, case_id=case_id)
                 end = await self._open(page, case, digest)
                 await self._check(page, person, case, end, word)
-                return await self._record(page, person, case, end, word)
+                return await self.record(page, person, case, end, word)
         except Refused as refused:
-            raise _explained(refused) from None
+            raise explained(refused) from None
 
-    async def _open(self, page: Page, case: Case, digest: str) -> OpenEnd:
+    async def _open(self, page: Page, case: Case, digest: str | None) -> OpenEnd:
         """The open proposal with the digest on the screen."""
         end = await open_end(page, case.case_id)
         if end is None:
@@ -108,7 +111,9 @@ class Desk:
             raise Conflict(
                 f"{decided.decided_by} said {decided.word} at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC"
             )
-        if end.digest != digest:
+        if digest is None and end.proposals > 1:
+            raise Conflict(f"case {case.case_id} has had {end.proposals} proposals: decide it at the desk")
+        if digest is not None and end.digest != digest:
             raise Conflict("the proposal on the screen is no longer the open one: look again")
         if end.past_deciding:
             raise Conflict(f"the time to decide ended at {end.expires_at:%Y-%m-%d %H:%M} UTC")
@@ -120,11 +125,20 @@ class Desk:
             raise BadDecision("code: a reject has one and nothing else does")
         if word.revised_amount_minor is not None and word.word != "revise":
             raise BadDecision("amount: only a revision has one")
+        if word.asks is not None and (word.word != "revise" or not (word.note or "").strip()):
+            raise BadDecision("asks: a revision asks, and its note is the question")
+        if word.asks == "customer" and await page.row("reply_of", case_id=case.case_id, outcome="received"):
+            raise Conflict(f"the customer of case {case.case_id} was asked before: write to them yourself")
         check_note(word.note or "")
         if word.word == "revise":
             await self._check_revision(page, end, word)
         voice = voice_of(person.roles_in(case.tenant))
         if word.word == "approve":
+            ceiling = person.ceiling_minor
+            if ceiling is not None and end.proposal.amount.amount_minor > ceiling:
+                raise NoAuthority(
+                    f"{end.proposal.amount} is above the ceiling of this token: decide it at the desk"
+                )
             rule = await authority_of(page, case.tenant, end)
             if voice is None or rule is None:
                 raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
@@ -146,7 +160,7 @@ class Desk:
         if left is None or wanted > left:
             raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
 
-    async def _record(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> Said:
+    async def record(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> Said:
         voice = voice_of(person.roles_in(case.tenant))
         if voice is None:
             raise NoAuthority(f"{person.person} has no vote for {case.tenant}")
@@ -180,9 +194,12 @@ class Desk:
             code=word.code,
             revised_amount_minor=word.revised_amount_minor,
             instruction=word.note if word.word == "revise" else None,
+            asks=word.asks,
         )
         if decision is not None:
             await ring(page, case.tenant, case.case_id)
+            if word.asks == "customer":
+                await ring_desk(page, case.tenant, case.case_id)
             return Said(decision, 0)
         rule = await authority_of(page, case.tenant, end)
         votes = await page.rows("votes_of", proposal_id=proposal.proposal_id)
@@ -198,16 +215,16 @@ async def authority_of(page: Page, tenant: TenantId, end: OpenEnd) -> AuthorityR
     return AuthorityRule(tenant, end.proposal.amount, row["approvals"], row["specialists"])
 
 
-def _explained(refused: Refused) -> Exception:
+def explained(refused: Refused) -> Exception:
     """What Postgres refused, as the desk's own errors."""
     match refused.reason:
         case "no_authority":
             return NoAuthority(refused.detail)
-        case "already_decided" | "stale_proposal" | "expired":
+        case "already_decided" | "stale_proposal" | "expired" | "not_a_handover" | "proposal_open":
             return Conflict(str(refused))
         case "too_many_proposals":
             return BadDecision(str(refused))
-        case "unknown_proposal":
+        case "unknown_proposal" | "unknown_case":
             return NothingToDecide(str(refused))
         case _:
             return refused

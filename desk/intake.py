@@ -30,6 +30,11 @@ class Intake:
 
     async def submit(self, ticket: Ticket, person: Person) -> Case:
         """The case of a ticket: a new one, or the one it already is. TicketRefused for an altered repeat."""
+        case, _ = await self.submit_once(ticket, person)
+        return case
+
+    async def submit_once(self, ticket: Ticket, person: Person) -> tuple[Case, bool]:
+        """The same, and whether it is new."""
         tenant = TenantId(ticket.tenant)
         if tenant not in await self.books.tenants():
             raise TicketRefused(
@@ -39,7 +44,7 @@ class Intake:
         async with self.books.transaction(tenant) as page:
             known = await case_by_ticket(page, ticket.ticket_id)
             if known is not None:
-                return same_or_refused(known, ticket)
+                return same_or_refused(known, ticket), False
             now = await books_now(page)
             if is_raw(ticket) and self.key is not None:
                 ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
@@ -59,13 +64,13 @@ class Intake:
             )
             if opened:
                 await ring(page, tenant, CaseId(case_id))
-                return await self._there(page, ticket)
+                return await self._there(page, ticket), True
         # Somebody was faster by an instant, with the ticket or with the signature: now the books say which.
         async with self.books.transaction(tenant) as page:
             known = await case_by_ticket(page, ticket.ticket_id)
         if known is None:
-            return await self.submit(ticket, person)
-        return same_or_refused(known, ticket)
+            return await self.submit_once(ticket, person)
+        return same_or_refused(known, ticket), False
 
     async def _there(self, page: Page, ticket: Ticket) -> Case:
         case = await case_by_ticket(page, ticket.ticket_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from records.books import Books, Page
 from refunds.canonical import sha256
 from refunds.ids import PersonId, TenantId
-from refunds.words import Audience, Role
+from refunds.words import Audience, Role, Scope
 
 TOKEN_DAYS = 90
 
@@ -14,6 +14,20 @@ _DECIDE: frozenset[Role] = frozenset({"reviewer", "specialist"})
 _SEE: frozenset[Role] = frozenset({"reviewer", "specialist", "operator", "auditor", "service"})
 _SUBMIT: frozenset[Role] = frozenset({"service", "reviewer", "specialist", "operator"})
 _OPERATE: frozenset[Role] = frozenset({"operator"})
+
+
+_SCOPES: dict[Scope, frozenset[Role]] = {
+    "tickets:write": _SUBMIT,
+    "cases:read": _SEE,
+    "cases:decide": _DECIDE,
+    "messages:write": _SUBMIT,
+    "flags:write": _OPERATE,
+    "jobs:write": _OPERATE,
+}
+SERVER_SCOPES: frozenset[Scope] = frozenset({"tickets:write", "cases:read", "cases:decide"})
+
+SERVER_CEILING_MINOR = 200_000
+"""What a token of the server API approves at most: stock interfaces show less than the desk does."""
 
 
 class NotSignedIn(Exception):
@@ -34,6 +48,10 @@ class Person:
     person: PersonId
     name: str
     audience: Audience
+    scopes: frozenset[Scope]
+    ceiling_minor: int | None
+    """What a token of the server API approves at most."""
+
     roles: dict[TenantId, frozenset[Role]] = field(repr=False)
 
     def roles_in(self, tenant: TenantId) -> frozenset[Role]:
@@ -44,6 +62,11 @@ class Person:
             raise NoAuthority(
                 f"{self.person} may not {act} for {tenant}: needs {' or '.join(sorted(allowed))}"
             )
+
+    def may(self, scope: Scope) -> None:
+        """NoAuthority where the token is not for this."""
+        if scope not in self.scopes:
+            raise NoAuthority(f"the token of {self.person} is not for {scope}")
 
     def may_see(self, tenant: TenantId) -> None:
         self._need(tenant, _SEE, "see cases")
@@ -76,7 +99,14 @@ async def sign_in(books: Books, token: str, audience: Audience = "desk") -> Pers
         tenant = TenantId(row["tenant"])
         role: Role = row["role"]
         roles[tenant] = roles.get(tenant, frozenset()) | {role}
-    return Person(PersonId(rows[0]["person"]), rows[0]["name"], audience, roles)
+    return Person(
+        person=PersonId(rows[0]["person"]),
+        name=rows[0]["name"],
+        audience=audience,
+        scopes=frozenset(rows[0]["scopes"]),
+        ceiling_minor=rows[0]["ceiling_minor"],
+        roles=roles,
+    )
 
 
 def new_token() -> str:
@@ -85,19 +115,48 @@ def new_token() -> str:
 
 
 async def register(
-    page: Page, person: PersonId, name: str, roles: dict[TenantId, frozenset[Role]], token: str
+    page: Page,
+    person: PersonId,
+    name: str,
+    roles: dict[TenantId, frozenset[Role]],
+    token: str,
 ) -> None:
-    """Enter a person with roles and a token. The page is the owner's: no process may do this."""
+    """Enter a person with roles and a token for the desk. The page is the owner's: no process may do this."""
     await page.rows("insert_person", person=person, name=name)
     for tenant, held in roles.items():
         await page.rows("enter_tenant", tenant=tenant)
         for role in sorted(held):
             await page.rows("insert_membership", tenant=tenant, person=person, role=role)
+    await issue(page, person, token, scopes_of(frozenset(role for held in roles.values() for role in held)))
+
+
+async def issue_for_server(page: Page, person: PersonId, roles: frozenset[Role], token: str) -> None:
+    """Give a person a token for the server API: fewer scopes, and a ceiling. The page is the owner's."""
+    scopes = scopes_of(roles) & SERVER_SCOPES
+    await issue(page, person, token, scopes, audience="server", ceiling_minor=SERVER_CEILING_MINOR)
+
+
+async def issue(
+    page: Page,
+    person: PersonId,
+    token: str,
+    scopes: frozenset[Scope],
+    *,
+    audience: Audience = "desk",
+    ceiling_minor: int | None = None,
+) -> None:
+    """Give a person a token for an audience, with its scopes. The page is the owner's."""
     await page.rows(
         "insert_token",
         token_sha256=sha256(token),
         person=person,
-        audience="desk",
-        scopes=[],
+        audience=audience,
+        scopes=sorted(scopes),
+        ceiling_minor=ceiling_minor,
         days=TOKEN_DAYS,
     )
+
+
+def scopes_of(roles: frozenset[Role]) -> frozenset[Scope]:
+    """What a token of somebody with these roles is for."""
+    return frozenset(scope for scope, allowed in _SCOPES.items() if roles & allowed)

@@ -1,10 +1,16 @@
 """The queue and the ledger, as a person may see them."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from desk.people import Person
 from records.books import Books, Row
 from records.cases import Case, case_by_id, case_by_ticket
+from refunds.ids import TenantId
+from refunds.words import CaseStatus
+
+HANDOVER_HOURS = 24
+"""Until when somebody takes up a case that was turned away, blocked or failed."""
 
 
 class NoSuchCase(Exception):
@@ -47,19 +53,42 @@ def _is_uuid(name: str) -> bool:
     return True
 
 
-async def waiting(books: Books, person: Person, *, every: bool, most: int) -> list[Row]:
-    """What waits for a person, the longest waiting first; with `every`, all cases."""
-    return await _listed(books, person, "list_cases", every=every, most=most)
+async def waiting(
+    books: Books,
+    person: Person,
+    *,
+    every: bool,
+    most: int,
+    skip: int = 0,
+    status: CaseStatus | None = None,
+    tenant: TenantId | None = None,
+) -> list[Row]:
+    """What waits for a person, the longest waiting first; with `every`, all cases. `most` and `skip` are by tenant."""
+    if tenant is not None:
+        person.may_see(tenant)
+    return await _listed(
+        books,
+        person,
+        "list_cases",
+        [tenant] if tenant is not None else person.tenants,
+        every=every,
+        most=most,
+        skip=skip,
+        status=status,
+        handover_hours=HANDOVER_HOURS,
+    )
 
 
 async def ledger(books: Books, person: Person, *, most: int) -> list[Row]:
     """Every order of money with its sends and its last settlement."""
-    return await _listed(books, person, "ledger", most=most)
+    return await _listed(books, person, "ledger", person.tenants, most=most)
 
 
-async def _listed(books: Books, person: Person, query: str, **values: object) -> list[Row]:
+async def _listed(
+    books: Books, person: Person, query: str, tenants: Sequence[TenantId], **values: object
+) -> list[Row]:
     rows: list[Row] = []
-    for tenant in person.tenants:
+    for tenant in tenants:
         person.may_see(tenant)
         async with books.transaction(tenant) as page:
             rows += [dict(row) | {"tenant": tenant} for row in await page.rows(query, **values)]

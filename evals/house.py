@@ -13,8 +13,9 @@ from desk.intake import Intake
 from evals.shop import demo_tokens, open_shop
 from graph.checkpointer import checkpointer, install_checkpoints
 from graph.drive import Driver, Durability
+from graph.mind import Mind
 from graph.planner import DeterministicPlanner, Planner
-from graph.refund_graph import Mind, refund_graph
+from graph.refund_graph import refund_graph
 from graph.sight import shown
 from policies.manifest import Manifest, manifest
 from policies.signature import PublicKeys, SigningKey, new_key, public_keys, signing_key

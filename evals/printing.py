@@ -24,6 +24,7 @@ from policies.signature import BadKey
 from records.audit import BadAnchors
 from records.books import BooksAway, Refused, explained
 from records.home import BadHome
+from records.jobs import NoSuchJob
 from records.migrate import MigrationRefused
 from records.startup import CannotWork
 from records.states import State
@@ -48,6 +49,7 @@ _KNOWN = (
     MigrationRefused,
     NoAuthority,
     NoSuchCase,
+    NoSuchJob,
     NoSuchTenant,
     TwoCases,
     NotSignedIn,
@@ -129,6 +131,26 @@ def queue_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["reason"],
                 Money(row["amount_minor"], Currency(row["currency"])) if row["amount_minor"] else "",
                 row["expires_at"].strftime("%Y-%m-%d %H:%M") if row["expires_at"] else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def dead_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Dead jobs."""
+    if not rows:
+        return "no job is dead"
+    return table(
+        ("job", "queue", "task", "about", "attempts", "died at"),
+        (
+            (
+                row["id"],
+                row["queue"],
+                row["task"],
+                row["args"].get("case_id") or row["args"].get("decision_id") or "",
+                row["attempts"],
+                row["at"].strftime("%Y-%m-%d %H:%M:%S") if row["at"] else "",
             )
             for row in rows
         ),

@@ -1,10 +1,11 @@
 """The demo shop: a tenant with people, orders and a policy, so that the house can be tried at once."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from desk.people import new_token, register
+from desk.people import issue_for_server, new_token, register
 from policies.authority import rules_for
 from policies.clauses import check_rules
 from policies.documents import PolicyDocument, read_corpus
@@ -13,7 +14,7 @@ from records.books import Books, Page
 from records.cases import books_now
 from records.home import BadHome, Home, read_json, write_secret
 from records.library import import_document
-from records.orders import import_orders
+from records.orders import import_customers, import_orders
 from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
@@ -107,10 +108,14 @@ async def open_shop(owner: Books, tokens: dict[str, str], corpus: Path = DEMO_CO
         await enter_tenant(page, DEMO, "Demo shop")
         await import_orders(page, demo_orders(await books_now(page)))
         await import_corpus(page, DEMO, read_corpus(corpus))
+        await import_customers(
+            page, DEMO, {customer: f"{customer.lower()}@demo.example" for _, customer, *_ in _ORDERS}
+        )
         for person, role in PEOPLE.items():
             found = await page.row("person_there", person=person)
             if found is None:
                 await register(page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person])
+            await issue_for_server(page, PersonId(person), frozenset({role}), tokens[on_server(person)])
 
 
 class NoSuchTenant(Exception):
@@ -129,13 +134,23 @@ async def import_library(home: Home, tenant: str, folder: Path) -> tuple[int, in
             return len(documents), await import_corpus(page, TenantId(tenant), documents)
 
 
+def on_server(person: str) -> str:
+    """The name of a person's token for the server API."""
+    return f"{person}@server"
+
+
 def demo_tokens(home: Home) -> dict[str, str]:
-    """The tokens of the demo shop's people, made on first use."""
-    if not home.token_file.exists():
-        write_secret(home.token_file, json.dumps({person: new_token() for person in PEOPLE}, indent=1))
-    tokens = read_json(home.token_file)
-    if not isinstance(tokens, dict) or set(tokens) != set(PEOPLE):
-        raise BadHome(
-            f"{home.token_file}: not the demo shop's tokens: remove it and run countersign db reset"
-        )
-    return {person: str(token) for person, token in tokens.items()}
+    """The tokens of the demo shop's people, made on first use; those for the server API under `on_server`."""
+    desk = _tokens(home.token_file, PEOPLE)
+    server = _tokens(home.server_token_file, [on_server(person) for person in PEOPLE])
+    return desk | server
+
+
+def _tokens(file: Path, names: Iterable[str]) -> dict[str, str]:
+    wanted = list(names)
+    if not file.exists():
+        write_secret(file, json.dumps({name: new_token() for name in wanted}, indent=1))
+    tokens = read_json(file)
+    if not isinstance(tokens, dict) or set(tokens) != set(wanted):
+        raise BadHome(f"{file}: not the demo shop's tokens: remove it and run countersign db reset")
+    return {name: str(token) for name, token in tokens.items()}

@@ -20,7 +20,7 @@ from refunds.ids import CaseId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
 
 ON_THE_SERVER = PersonId("graph")
-"""Who submitted a case that was opened by a run on the server API."""
+"""Who submitted a case that was opened by a run without a person."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,25 @@ class Admission:
         thread_id = thread_of(config)
         sight = await see(self.books, thread_id)
         if sight is None:
-            refusal = await self._open(state.get("ticket"), thread_id)
+            refusal = await self._open(state.get("ticket"), thread_id, submitter(config))
             if refusal is not None:
                 return Command(goto="__end__", update=refusal)
             sight = await see(self.books, thread_id)
             if sight is None:
                 return Command(goto="__end__", update=_turned_away("duplicate_ticket"))
         case = sight.case
+        if sight.taken_over:
+            # No model and no tool runs for what a person wrote.
+            return Command(
+                goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
+            )
         verdict = admit(
             Arrival(case.bundle_version, case.route, case.verdict, kill_switch=sight.killed), self.manifest
         )
         if isinstance(verdict, BypassAgent) and not sight.standing.open_proposal:
             async with self.books.transaction(case.tenant) as page:
                 if (sight.state.status, sight.state.reason) != ("bypassed", verdict.reason):
-                    await write_event(page, case.case_id, "bypassed", verdict.reason, ended=False)
+                    await write_event(page, case, "bypassed", verdict.reason, ended=False)
                 update = await shown(page, case, self.manifest)
             seen = await see(self.books, thread_id)
             cross("admission", "close", (seen or sight).standing)
@@ -60,12 +65,14 @@ class Admission:
                 return Command(goto="__end__", update=await shown(page, case, self.manifest))
         if sight.standing.bypassed and sight.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as page:
-                await write_event(page, case.case_id, "received", "kill_switch_lifted", ended=False)
+                await write_event(page, case, "received", "kill_switch_lifted", ended=False)
         return Command(
             goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
         )
 
-    async def _open(self, value: object, thread_id: ThreadId) -> dict[str, Any] | None:
+    async def _open(
+        self, value: object, thread_id: ThreadId, submitted_by: PersonId
+    ) -> dict[str, Any] | None:
         """Open a case for a ticket that came with the run; what to answer where there can be none."""
         try:
             ticket = Ticket.read(value)
@@ -84,7 +91,7 @@ class Admission:
                 thread_id=thread_id,
                 verdict="replayed_intake" if check.verdict == "verified" and replayed else check.verdict,
                 jti=check.jti,
-                submitted_by=ON_THE_SERVER,
+                submitted_by=submitted_by,
                 release=self.manifest.agent_version,
                 graph_version=self.manifest.graph_version,
             )
@@ -92,6 +99,13 @@ class Admission:
                 return None
             other = await case_by_ticket(page, ticket.ticket_id)
         return {**_turned_away("duplicate_ticket"), "case_id": str(other.case_id) if other else None}
+
+
+def submitter(config: RunnableConfig) -> PersonId:
+    """Who brought the ticket: the person whom the server has authenticated, never one that a caller names."""
+    user = config["configurable"].get("langgraph_auth_user")
+    identity = user.get("identity") if user is not None and hasattr(user, "get") else None
+    return PersonId(identity) if isinstance(identity, str) and identity else ON_THE_SERVER
 
 
 def _turned_away(reason: str) -> dict[str, Any]:

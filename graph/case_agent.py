@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
-from graph.drafter import Draft, Revision, draft
+from graph.drafter import Draft, Revision, draft, drafted_by
 from graph.planner import Planner, PlannerView
 from graph.run import AgentRun, Runs
 from graph.sight import see, shown, thread_of
@@ -36,7 +36,9 @@ from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
 from records.books import Books, Refused
 from records.cases import write_event
 from records.library import rules_in_force
+from records.messages import answers_of
 from records.money import open_end, propose
+from records.takeovers import takeover_to_propose
 from records.traces import write_trace
 from refunds.canonical import digest
 from refunds.evidence import Grounded
@@ -49,6 +51,9 @@ UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
 """Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
 
 log = logging.getLogger("countersign.graph")
+
+PROPOSED_BY_PERSON = "proposed_by_person"
+"""Why a proposal waits that a person wrote and somebody else decides."""
 
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
@@ -79,7 +84,7 @@ class CaseAgent:
             return Command(goto="propose", update={"run": name})
         started = self.ticks()
         view = PlannerView(
-            run.sight.case.ticket.question,
+            run.asked,
             run.sight.case.intent,
             run.sight.case.order_id,
             [event.result for event in run.trace],
@@ -171,7 +176,7 @@ class CaseAgent:
             stated = await rules_in_force(page, run.context.region, run.context.as_of)
         result = "cited_draft"
         try:
-            run.draft = draft(case, run.order, run.evidence, stated, run.sight.now, _revision(run))
+            run.draft = draft(case, run.asked, run.order, run.evidence, stated, run.sight.now, _revision(run))
             if run.draft is None:
                 result = "no_approved_evidence"
             else:
@@ -231,7 +236,7 @@ class CaseAgent:
             case = run.sight.case
             async with self.books.transaction(case.tenant, case.customer_id) as page:
                 await write_trace(page, case.case_id, case.customer_id, run.trace)
-                await write_event(page, case.case_id, "blocked", run.blocked, ended=False)
+                await write_event(page, case, "blocked", run.blocked, ended=False)
         self.runs.end(state.get("run"))
         return await self._shown(config)
 
@@ -243,11 +248,16 @@ class CaseAgent:
         now = sight.standing
         if now.bypassed or now.blocked:
             return None
-        if now.open_proposal and not (now.word == "revise" or now.lapsed):
+        if now.open_proposal and not (now.word == "revise" or now.lapsed or sight.taken_over):
             return None
         async with self.books.transaction(sight.case.tenant, sight.case.customer_id) as page:
             context = await context_of(page, sight.case)
-        run = AgentRun(sight, context)
+            answers = await answers_of(page, sight.case.case_id)
+            written = await takeover_to_propose(page, sight.case.case_id)
+        run = AgentRun(sight, context, answers=answers)
+        if written is not None:
+            run.draft, run.handoff = drafted_by(written, sight.end), PROPOSED_BY_PERSON
+            return self.runs.start(run), run
         if sight.end is not None and sight.end.proposals >= PROPOSALS_A_CASE:
             run.handoff = "loop_detected"
         return self.runs.start(run), run
@@ -289,7 +299,7 @@ def _revision(run: AgentRun) -> Revision | None:
 def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:
     """What this run asks a person to countersign; a run without a draft hands the case over."""
     case, end = run.sight.case, run.sight.end
-    made = run.draft if run.draft and run.handoff == "draft_ready_for_review" else None
+    made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
     drafted = made or Draft("handoff", "", run.evidence.citations if run.evidence else ())
     reason = run.handoff or "planner_requested_handoff"
     if made and run.sight.standing.lapsed:

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from graph.settings import GraphSettings
 from records.books import CONNECT_SECONDS, STATEMENT_SECONDS
 
 SETUP_LOCK = 4_071_776_003
@@ -52,6 +53,14 @@ def install_checkpoints(admin_url: str) -> None:
 def _locked(connection: Connection[DictRow]) -> bool:
     row = connection.execute("select pg_try_advisory_lock(%s) as mine", (SETUP_LOCK,)).fetchone()
     return bool(row and row["mine"])
+
+
+@asynccontextmanager
+async def create_checkpointer() -> AsyncIterator[AsyncPostgresSaver]:
+    """The saver of a server that loads it by name, from the settings of its process."""
+    settings = GraphSettings()
+    async with checkpointer(settings.database_url.get_secret_value(), size=2 * settings.concurrency) as saver:
+        yield saver
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from policies.clauses import RULES, Claim, Deny, RuleInForce, judge
 from policies.clauses.claim import says_damaged
 from records.cases import Case
 from records.library import StatedRule
+from records.money import OpenEnd
+from records.takeovers import Takeover
 from refunds.evidence import Citation, Grounded
 from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
 from refunds.money import NOTHING, Money
@@ -43,6 +45,7 @@ class Revision:
 
 def draft(
     case: Case,
+    asked: str,
     order: OrderFacts,
     evidence: Grounded,
     stated: list[StatedRule],
@@ -60,7 +63,7 @@ def draft(
     claim = Claim(
         order=order,
         wanted=tuple(Sku(sku) for sku in case.ticket.items or ()),
-        says_damaged=says_damaged(case.ticket.question),
+        says_damaged=says_damaged(asked),
         now=now,
     )
     judgement = judge(claim, rules)
@@ -84,6 +87,21 @@ def draft(
     if revised.kind == "reply":
         return replace(revised, text=_answer(order, Grounded(cited)))
     return replace(revised, text=_offer(order, revised.amount, judgement.citation))
+
+
+def drafted_by(written: Takeover, end: OpenEnd | None) -> Draft:
+    """What a person wrote, as a draft that carries their name."""
+    before = end.proposal.amount.amount_minor if end else 0
+    return Draft(
+        kind="refund",
+        text=written.reply,
+        citations=(),
+        order_id=written.order_id,
+        payment_id=written.payment_id,
+        amount=written.amount,
+        edited_by=written.person,
+        edited_upward=written.amount.amount_minor > before,
+    )
 
 
 def _revised(proposed: Draft, revision: Revision | None) -> Draft:
@@ -138,7 +156,6 @@ def _offer(order: OrderFacts, amount: Money, citation: Citation) -> str:
     return _letter(
         _delivery(order),
         f"Under our policy {_source(citation)}, {amount} goes back to your original payment method.",
-        "A person has to approve the refund before any money is returned.",
     )
 
 

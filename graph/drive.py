@@ -7,7 +7,8 @@ from typing import Literal
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
-from graph.refund_graph import Mind, RefundGraph
+from graph.mind import Mind
+from graph.refund_graph import RefundGraph
 from graph.sight import Sight, see, sight_of
 from records.books import Books
 from records.cases import case_by_id, standing_still

@@ -7,9 +7,7 @@
 The names of nodes are for ever: a thread that is paused at one resumes at it.
 """
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -20,27 +18,19 @@ from langgraph.graph.state import CompiledStateGraph
 
 from graph.admission import Admission
 from graph.case_agent import CaseAgent, case_agent
-from graph.planner import DeterministicPlanner, Planner
+from graph.mind import Mind, the_mind
 from graph.settling import Settling
 from graph.sight import see, thread_of
 from graph.state import CaseState, Input, Output
-from policies.manifest import Manifest
-from policies.signature import PublicKeys
 from policies.transitions import cross
-from records.books import Books
 
 RefundGraph = CompiledStateGraph[CaseState, None, Input, Output]
 
 
-@dataclass(frozen=True)
-class Mind:
-    """What the graph works with."""
-
-    books: Books
-    manifest: Manifest
-    intake_keys: PublicKeys
-    planner: Planner = field(default_factory=DeterministicPlanner)
-    ticks: Callable[[], float] = time.monotonic
+@cache
+def refund_agent() -> RefundGraph:
+    """The graph as a server mounts it: one a process, compiled without a checkpointer, which the server brings."""
+    return refund_graph(the_mind())
 
 
 def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = None) -> RefundGraph:

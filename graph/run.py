@@ -9,6 +9,7 @@ from graph.sight import Sight
 from policies.transitions import Progress
 from refunds.evidence import Grounded
 from refunds.order import OrderFacts
+from refunds.ticket import QUESTION_LIMIT
 from refunds.trace import TraceEvent
 from tools.gateway import ToolContext
 
@@ -22,6 +23,9 @@ class AgentRun:
 
     sight: Sight
     context: ToolContext
+    answers: tuple[str, ...] = ()
+    """What the customer wrote after the ticket."""
+
     trace: list[TraceEvent] = field(default_factory=list)
     evidence: Grounded | None = None
     order: OrderFacts | None = None
@@ -35,6 +39,12 @@ class AgentRun:
     """Why the run goes to a person."""
 
     blocked: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """The customer's words: the question and the answers since; the newest stay where it is too long."""
+        words = "\n\n".join((self.sight.case.ticket.question, *self.answers))
+        return words if len(words) <= QUESTION_LIMIT else words[-QUESTION_LIMIT:]
 
     @property
     def progress(self) -> Progress:

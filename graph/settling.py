@@ -43,7 +43,10 @@ class Settling:
     async def approval(self, state: CaseState, config: RunnableConfig) -> Command[AfterApproval]:
         del state
         sight = await self._look(config)
-        if _waits_for_decision(sight.standing):
+        if sight.standing.waiting:
+            interrupt({"waiting_for": sight.end.decision.asks if sight.end and sight.end.decision else None})
+            sight = await self._look(config)
+        elif _waits_for_decision(sight.standing):
             interrupt(doorbell(sight), response_schema=RESPONSE_SCHEMA)
             sight = await self._look(config)
         target = _after_approval(sight.standing)
@@ -98,7 +101,7 @@ class Settling:
         status, reason = _the_end(sight)
         if not sight.state.ended and status in ENDS:
             async with self.books.transaction(sight.case.tenant) as page:
-                await write_event(page, sight.case.case_id, status, reason, ended=True)
+                await write_event(page, sight.case, status, reason, ended=True)
         return await self._shown(await self._look(config))
 
     async def _look(self, config: RunnableConfig) -> Sight:
@@ -110,7 +113,7 @@ class Settling:
     async def _note(self, sight: Sight, status: CaseStatus, reason: str) -> None:
         if (sight.state.status, sight.state.reason) != (status, reason):
             async with self.books.transaction(sight.case.tenant) as page:
-                await write_event(page, sight.case.case_id, status, reason, ended=False)
+                await write_event(page, sight.case, status, reason, ended=False)
 
     async def _shown(self, sight: Sight) -> dict[str, Any]:
         async with self.books.transaction(sight.case.tenant) as page:
@@ -124,6 +127,8 @@ def _waits_for_decision(now: Standing) -> bool:
 def _after_approval(now: Standing) -> AfterApproval:
     if now.bypassed or now.blocked:
         return "close"
+    if now.waiting:
+        return "approval"
     if not now.open_proposal or now.lapsed or now.word == "revise":
         return "case_agent"
     if now.expired or now.word == "reject":

@@ -47,6 +47,7 @@ class Sight:
             open_proposal=True,
             kind=self.end.proposal.kind,
             word=decision.word if decision else None,
+            waiting=self.end.waits_for_answer,
             expired=decision is None and self.end.past_deciding,
             lapsed=approved and self.end.past_paying and (unsent_and_late or not self.end.ordered),
             ordered=self.end.ordered,
@@ -54,11 +55,18 @@ class Sight:
         )
 
     @property
+    def taken_over(self) -> bool:
+        """A person wants something proposed that the agent did not."""
+        return (self.state.status, self.state.reason) == ("received", "taken_over")
+
+    @property
     def due(self) -> bool:
         """Whether the graph has something to do; a person or the provider is waited for otherwise."""
         now = self.standing
-        if self.state.ended or now.blocked:
+        if self.state.ended or now.blocked or now.waiting:
             return False
+        if self.taken_over:
+            return True
         if now.bypassed:
             return self.state.reason == "kill_switch" and not self.killed
         if not now.open_proposal:

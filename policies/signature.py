@@ -1,5 +1,6 @@
 """Signatures: Ed25519 over canonical JSON, as a compact JWS. Keys are found by `kid` and belong to tenants."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -91,6 +92,26 @@ def public_keys(jwks: Iterable[Mapping[str, object]]) -> PublicKeys:
             raise BadKey(f"{jwk.get('kid')}: tenants is a list")
         keys[str(jwk.get("kid"))] = (_okp(jwk), frozenset(str(tenant) for tenant in tenants))
     return PublicKeys(keys)
+
+
+def parse_signing_key(text: str, source: str) -> SigningKey:
+    """The private key in a key file's text; BadKey names the file."""
+    try:
+        return signing_key(json.loads(text))
+    except (ValueError, AttributeError, TypeError):
+        raise BadKey(
+            f"{source}: no private key in it: restore it, or remove it and run countersign db up"
+        ) from None
+
+
+def parse_public_keys(text: str, source: str) -> PublicKeys:
+    """The public keys in a key file's text; BadKey names the file."""
+    try:
+        return public_keys(json.loads(text)["keys"])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise BadKey(
+            f"{source}: no public keys in it: restore it, or remove it and run countersign db up"
+        ) from None
 
 
 def _okp(jwk: Mapping[str, object]) -> OKPKey:

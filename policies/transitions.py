@@ -29,6 +29,9 @@ class Standing:
 
     kind: ProposalKind | None = None
     word: VoteWord | None = None
+    waiting: bool = False
+    """A person asked for more, and the answer is not there."""
+
     expired: bool = False
     """Undecided past its time."""
 
@@ -81,11 +84,12 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
     ("case_agent", "approval"): Validator("approval_requires_proposal", lambda now: now.open_proposal),
     ("case_agent", "close"): Validator("close_requires_block", lambda now: now.blocked or now.bypassed),
     ("approval", "approval"): Validator(
-        "pause_requires_undecided", lambda now: now.open_proposal and now.word is None and not now.expired
+        "pause_requires_undecided",
+        lambda now: now.open_proposal and ((now.word is None and not now.expired) or now.waiting),
     ),
     ("approval", "case_agent"): Validator(
         "rework_requires_revision_or_lapse",
-        lambda now: now.word == "revise" or now.lapsed or not now.open_proposal,
+        lambda now: (now.word == "revise" and not now.waiting) or now.lapsed or not now.open_proposal,
     ),
     ("approval", "refund"): Validator(
         "refund_requires_approval",

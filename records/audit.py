@@ -42,6 +42,8 @@ WRITERS = {
     "messages": {"desk"},
     "replies": {"desk"},
     "claims": {"desk"},
+    "takeovers": {"desk"},
+    "deliveries": {"desk"},
     "flags": {"desk"},
 }
 """Which role writes what; a row by anybody else was not written by the house."""

@@ -92,16 +92,17 @@ class Books:
 
     page: type[Page] = Page
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], conninfo: str) -> None:
         self.pool = pool
+        self._conninfo = conninfo
         self._lock_seats = asyncio.Semaphore(max(1, pool.max_size // 2))
 
     @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str, *, size: int = 8) -> AsyncIterator[Self]:
-        """The books at a database URL; BooksAway where nobody answers."""
+    def at(cls, url: str, *, size: int = 8) -> Self:
+        """The books at a database URL, still closed."""
+        conninfo = connection_string(url)
         pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-            connection_string(url),
+            conninfo,
             kwargs={"row_factory": dict_row, "autocommit": True},
             connection_class=AsyncConnection[DictRow],
             min_size=1,
@@ -110,15 +111,27 @@ class Books:
             timeout=CONNECT_SECONDS,
             check=AsyncConnectionPool.check_connection,
         )
+        return cls(pool, conninfo)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """The same, open; BooksAway where nobody answers."""
         try:
-            await pool.open(wait=True, timeout=CONNECT_SECONDS)
+            await self.pool.open(wait=True, timeout=CONNECT_SECONDS)
         except PoolTimeout:
-            await pool.close()
-            raise BooksAway(await why_away(url)) from None
+            await self.pool.close()
+            raise BooksAway(await why_away(self._conninfo)) from None
         try:
-            yield cls(pool)
+            yield self
         finally:
-            await pool.close()
+            await self.pool.close()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, size: int = 8) -> AsyncIterator[Self]:
+        """The books at a database URL, open for as long as the block takes."""
+        async with cls.at(url, size=size).opened() as books:
+            yield books
 
     @asynccontextmanager
     async def transaction(

@@ -7,6 +7,7 @@ from typing import cast, get_args
 from uuid import UUID
 
 from records.books import Page, Row
+from records.queue import ring_desk
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
 from refunds.ticket import Ticket
@@ -129,9 +130,11 @@ async def case_state(page: Page, case_id: CaseId) -> CaseState:
     return CaseState(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
 
 
-async def write_event(page: Page, case_id: CaseId, status: CaseStatus, reason: str, *, ended: bool) -> bool:
+async def write_event(page: Page, case: Case, status: CaseStatus, reason: str, *, ended: bool) -> bool:
     """Write an end or a stop; False where the case had ended. Refused where the facts say otherwise."""
-    row = await page.row("insert_case_event", case_id=case_id, status=status, reason=reason, ended=ended)
+    row = await page.row("insert_case_event", case_id=case.case_id, status=status, reason=reason, ended=ended)
+    if row is not None and (ended or status in {"bypassed", "blocked"}):
+        await ring_desk(page, case.tenant, case.case_id)
     return row is not None
 
 

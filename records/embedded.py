@@ -108,8 +108,21 @@ class EmbeddedPostgres:
             self._drop_dead_lock()
             if not (self.data / "PG_VERSION").exists():
                 self._initialise()
-            self._launch(_free_port())
+            self._launch(self._port())
         return self.url()
+
+    def _port(self) -> int:
+        """The port of the last time, so that those who know it find the books again; another where it is taken."""
+        chosen = self.home / "postgres.port"
+        try:
+            port = int(chosen.read_text(encoding="utf-8"))
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except (OSError, ValueError):
+            port = _free_port()
+            chosen.write_text(f"{port}\n", encoding="utf-8")
+        return port
 
     def stop(self) -> None:
         """Stop the server after its transactions; nothing to do where none runs."""
@@ -141,14 +154,15 @@ class EmbeddedPostgres:
             yield
 
     def _drop_dead_lock(self) -> None:
-        """Remove the lock file of a postmaster that died but was never reaped."""
+        """Remove the lock file of a postmaster that died unreaped, or whose number is another program's now."""
         pid_file = self.data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split()[0])
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            stat = Path(f"/proc/{pid}/stat").read_text()
         except (OSError, IndexError, ValueError):
             return
-        if state == "Z":
+        name, _, rest = stat.partition("(")[2].rpartition(")")
+        if name != "postgres" or rest.split()[0] == "Z":
             pid_file.unlink(missing_ok=True)
 
     def _initialise(self) -> None:

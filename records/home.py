@@ -106,6 +106,16 @@ class Home:
         """The tokens of the demo shop's people."""
         return self.folder / "demo-tokens.json"
 
+    @property
+    def server_token_file(self) -> Path:
+        """The same for the server API."""
+        return self.folder / "demo-server-tokens.json"
+
+    @property
+    def outbox(self) -> Path:
+        """Where replies go while no mail server is named."""
+        return self.folder / "outbox"
+
 
 def check_url(url: str) -> None:
     """BadHome where a database URL cannot be one; never says what is in it, because a password may be."""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import LiteralString
 
@@ -104,6 +105,7 @@ def refuse_what_does_not_agree(known: list[Migration], done: dict[int, tuple[str
             )
 
 
+@cache
 def schema_version() -> int:
     """The number of the newest file."""
     return max(migration.number for migration in migrations())
@@ -113,15 +115,15 @@ def install_jobs(connection: Connection) -> None:
     """The job queue's own schema, once, and the grants of those who ring and who listen."""
     with connection.transaction():
         found = connection.execute("select to_regclass('jobs.procrastinate_jobs')").fetchone()
+        connection.execute("set local role books_owner")
         if found is None or found[0] is None:
             connection.execute("set local search_path = jobs")
-            connection.execute("set local role books_owner")
             connection.execute(SchemaManager.get_schema())
-            connection.execute(
-                "grant usage on schema jobs to desk, graph, cashier;"
-                "grant select, insert, update, delete on all tables in schema jobs to desk, graph, cashier;"
-                "grant usage on all sequences in schema jobs to desk, graph, cashier"
-            )
+        connection.execute(
+            "grant usage on schema jobs to desk, graph, cashier, anchorer;"
+            "grant select, insert, update, delete on all tables in schema jobs to desk, graph, cashier, anchorer;"
+            "grant usage on all sequences in schema jobs to desk, graph, cashier, anchorer"
+        )
 
 
 def logs_in(url: str) -> bool:

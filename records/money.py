@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from records.books import Books, Page, Refused, Row
+from records.queue import ring_desk, ring_till
 from refunds.decision import Decision, Vote
 from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
 from refunds.money import Currency, Money
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
-from refunds.words import RefundResult, RejectCode, SettlementOutcome, VoteWord
+from refunds.words import Asked, RefundResult, RejectCode, SettlementOutcome, VoteWord
 
 _BLOCKED: dict[str, RefundResult] = {
     "blocked:kill_switch": "blocked:kill_switch",
@@ -47,6 +48,9 @@ class OpenEnd:
 
     set_by: PersonId | None
     decision: Decision | None
+    waits_for_answer: bool
+    """Somebody was asked for more and has not answered."""
+
     past_paying: bool
     ordered: bool
     settled: Settled | None
@@ -71,6 +75,7 @@ def decision_of_row(row: Row) -> Decision:
         code=row["code"],
         revised_amount_minor=row["revised_amount_minor"],
         instruction=row["instruction"],
+        asks=row["asks"],
         decided_by=PersonId(row["decided_by"]),
     )
 
@@ -93,6 +98,7 @@ async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:
         set_amount_minor=row["set_amount_minor"],
         set_by=PersonId(row["set_by"]) if row["set_by"] else None,
         decision=decision,
+        waits_for_answer=bool(row["waits_for_answer"]),
         past_paying=row["past_paying"],
         ordered=row["ordered"],
         settled=Settled(row["outcome"], row["detail"], row["provider_refund_id"], row["settled_at"])
@@ -124,6 +130,8 @@ async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) 
         edited_upward=proposal.edited_upward,
         time_to_decide_hours=time_to_decide_hours,
     )
+    if row is not None and proposal.kind == "handoff":
+        await ring_desk(page, proposal.tenant, proposal.case_id)
     return row is not None
 
 
@@ -165,6 +173,7 @@ async def complete(
     code: RejectCode | None = None,
     revised_amount_minor: int | None = None,
     instruction: str | None = None,
+    asks: Asked | None = None,
 ) -> Decision | None:
     """The decision that this person's vote completes; None where more people must agree."""
     if word == "approve":
@@ -178,6 +187,7 @@ async def complete(
         code=code,
         revised_amount_minor=revised_amount_minor,
         instruction=instruction,
+        asks=asks,
     )
     row = await page.row("decision_of", proposal_id=proposal_id)
     return decision_of_row(row) if row else None
@@ -203,6 +213,8 @@ async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId
                 amount_minor=refund.amount.amount_minor,
                 currency=refund.amount.currency,
             )
+            if row is not None:
+                await ring_till(page, refund.tenant, refund.decision_id, refund.payment_id)
     except Refused as refused:
         if refused.reason in _BLOCKED:
             return _BLOCKED[refused.reason]

@@ -1,6 +1,6 @@
 """Orders in the books, as the customer of a case may see them; and the importer's way in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from psycopg.types.json import Jsonb
 
@@ -79,3 +79,9 @@ async def import_orders(page: Page, orders: Iterable[OrderFacts]) -> None:
                 currency=payment.paid.currency,
                 refunded_before_minor=payment.refunded.amount_minor,
             )
+
+
+async def import_customers(page: Page, tenant: TenantId, emails: Mapping[str, str | None]) -> None:
+    """Write where customers' replies go; what is there already stays as it is."""
+    for customer_id, email in emails.items():
+        await page.rows("insert_customer", tenant=tenant, customer_id=customer_id, email=email)

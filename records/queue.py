@@ -1,18 +1,52 @@
-"""The doorbell: a job in the same transaction as the row that needs it."""
+"""Doorbells: a job in the same transaction as the row that needs it. A job names ids and grants nothing."""
+
+from collections.abc import Iterable
 
 from records.books import Page
 from refunds.canonical import canonical
-from refunds.ids import CaseId, TenantId
+from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
 
 DRIVE = "drive_case"
-"""The task of the runner that takes a case on."""
+"""The runner takes a case on."""
+
+SETTLE = "settle"
+"""The till looks at an order of money."""
+
+ANSWER = "answer_customer"
+"""The desk writes the reply that a case calls for, and sends what has not gone out."""
 
 
 async def ring(page: Page, tenant: TenantId, case_id: CaseId) -> None:
     """Ask the runner to look at a case; taken back with the transaction if it does not commit."""
-    await page.rows(
-        "defer_job",
-        task=DRIVE,
-        lock=f"case:{case_id}",
-        args=canonical({"tenant": tenant, "case_id": str(case_id)}),
+    await _defer(page, "graph", DRIVE, case_lock(case_id), tenant=tenant, case_id=str(case_id))
+
+
+async def ring_till(page: Page, tenant: TenantId, decision_id: DecisionId, payment_id: PaymentId) -> None:
+    """Ask the till to pay what was just ordered."""
+    await _defer(
+        page, "cashier", SETTLE, f"payment:{tenant}:{payment_id}", tenant=tenant, decision_id=str(decision_id)
     )
+
+
+async def ring_desk(page: Page, tenant: TenantId, case_id: CaseId) -> None:
+    """Ask the desk to answer the customer of a case."""
+    await _defer(page, "desk", ANSWER, f"reply:{case_id}", tenant=tenant, case_id=str(case_id))
+
+
+async def ring_idle(page: Page, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
+    """Ring those of these cases that no job is about; how many."""
+    wanted = {case_lock(case_id): case_id for case_id in case_ids}
+    busy = {row["lock"] for row in await page.rows("locks_at_work", locks=list(wanted))}
+    idle = [case_id for lock, case_id in wanted.items() if lock not in busy]
+    for case_id in idle:
+        await ring(page, tenant, case_id)
+    return len(idle)
+
+
+def case_lock(case_id: CaseId) -> str:
+    """The lock under which the jobs of a case follow one another."""
+    return f"case:{case_id}"
+
+
+async def _defer(page: Page, queue: str, task: str, lock: str, **args: str) -> None:
+    await page.rows("defer_job", queue=queue, task=task, lock=lock, args=canonical(args))

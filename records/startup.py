@@ -1,14 +1,34 @@
 """What a process makes sure of before it works on the books."""
 
+import importlib.util
+from pathlib import Path
+from typing import Any
+
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
 
 from records.books import BooksAway, connection_string, explained
 from records.migrate import schema_version
 
+OURS = ("refunds", "policies", "records", "tools", "graph", "desk", "cashier", "evals")
+"""Our top-level names. They are plain words, so another package could stand in their place."""
+
 
 class CannotWork(Exception):
     """These books are not for this process; the message says why and what to do."""
+
+
+def check_names() -> None:
+    """CannotWork where a top-level name of ours is somebody else's package."""
+    home = Path(__file__).parents[1]
+    for name in OURS:
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin is None or Path(found.origin).parents[1] != home:
+            where = found.origin if found else "nowhere"
+            raise CannotWork(
+                f"the package {name} is found at {where}: uninstall what stands before {home / name}"
+            )
 
 
 async def check_books(url: str, *, test_database_allowed: bool = False) -> None:
@@ -22,16 +42,22 @@ async def check_books(url: str, *, test_database_allowed: bool = False) -> None:
             ) from None
         raise BooksAway(str(error).strip().splitlines()[-1]) from None
     async with connection:
-        try:
-            cursor = await connection.execute(
-                "select coalesce(max(number), 0) as newest, to_regclass('books.test_clock') is not null as movable"
-                " from public.countersign_migrations"
-            )
-            row = await cursor.fetchone()
-        except psycopg.errors.UndefinedTable:
-            row = (0, False)
-        except psycopg.Error as error:
-            raise explained(error) from error
+        await check_connection(connection, test_database_allowed=test_database_allowed)
+
+
+async def check_connection(connection: AsyncConnection[Any], *, test_database_allowed: bool = True) -> None:
+    """The same on a connection that is open."""
+    try:
+        cursor = connection.cursor(row_factory=tuple_row)
+        await cursor.execute(
+            "select coalesce(max(number), 0) as newest, to_regclass('books.test_clock') is not null as movable"
+            " from public.countersign_migrations"
+        )
+        row = await cursor.fetchone()
+    except psycopg.errors.UndefinedTable:
+        row = (0, False)
+    except psycopg.Error as error:
+        raise explained(error) from error
     newest, movable = row or (0, False)
     if newest > schema_version():
         raise CannotWork(

@@ -15,7 +15,7 @@ from refunds.ids import (
     ThreadId,
 )
 from refunds.money import Money
-from refunds.words import Authority, ProposalKind, VoteWord
+from refunds.words import Asked, Authority, ProposalKind, VoteWord
 
 BALLOT_VERSION = 1
 
@@ -105,5 +105,8 @@ class Decision:
     """On a revise: the amount that the person asks for; zero means the reply without the refund."""
 
     instruction: str | None
+    asks: Asked | None
+    """On a revise: who was asked for more; the case waits for the answer."""
+
     decided_by: PersonId
     """Who cast the completing vote."""

@@ -74,6 +74,13 @@ Authority = Literal["reviewer", "specialist"]
 Role = Literal["reviewer", "specialist", "operator", "auditor", "service"]
 Audience = Literal["desk", "server"]
 
+# What a token may be used for; a person's roles are asked as well.
+Scope = Literal["tickets:write", "cases:read", "cases:decide", "messages:write", "flags:write", "jobs:write"]
+
+# What a person does with a case that nobody proposes for, and whom a person asks for more.
+TakeoverAct = Literal["reply", "propose", "close"]
+Asked = Literal["customer", "colleague"]
+
 RejectCode = Literal[
     "not_eligible",
     "outside_window",
@@ -116,5 +123,7 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "settlement_outcome": get_args(SettlementOutcome),
     "document_status": get_args(DocumentStatus),
     "order_status": get_args(OrderStatus),
+    "takeover_act": get_args(TakeoverAct),
+    "asked": get_args(Asked),
 }
 """Name of each Postgres enum of the schema `books`, with its labels in order."""

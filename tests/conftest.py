@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from running import RunningHouse
 from stage import Cluster, Stage, open_stage, prepare_template
 
 from graph.drive import Durability
@@ -41,6 +42,21 @@ def _cluster() -> Iterator[Cluster]:
     yield Cluster(home, admin)
     postgres.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", name="running")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
+    """A house that really runs, shared by the tests of a process; each works on cases of its own."""
+    folder = tmp_path_factory.mktemp("house")
+    for parent in (folder, *folder.parents[:3]):
+        parent.chmod(0o755)
+    house = RunningHouse(folder)
+    try:
+        house.start()
+        house.many_orders(400)
+        yield house
+    finally:
+        house.close()
 
 
 @pytest.fixture(name="url")

@@ -50,7 +50,10 @@ select status, reason, at, ended from case_state where case_id = %(case_id)s;
 select
   p.body, p.digest, p.kind, p.expires_at, p.expires_at <= clock() as past_deciding,
   (select count(*) from proposals n where n.case_id = p.case_id) as proposals,
-  d.decision_id, d.word, d.code, d.revised_amount_minor, d.instruction, d.decided_by, d.execute_by,
+  d.decision_id, d.word, d.code, d.revised_amount_minor, d.instruction, d.decided_by, d.execute_by, d.asks,
+  d.asks is not null and not exists (
+    select from messages m where m.tenant = d.tenant and m.case_id = d.case_id and m.author = d.asks::text
+      and m.at > d.decided_at) as waits_for_answer,
   coalesce(d.execute_by <= clock(), false) as past_paying,
   x.decision_id is not null as ordered,
   s.outcome, s.detail, s.provider_refund_id, s.settled_at,
@@ -79,7 +82,7 @@ left join lateral (
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 ) p on true
 left join lateral (
-  select status, reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+  select status, reason, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
 left join decisions d on d.tenant = c.tenant and d.proposal_id = p.proposal_id
 left join disbursements x on x.tenant = c.tenant and x.decision_id = d.decision_id
@@ -87,28 +90,91 @@ left join lateral (
   select s.outcome from settlements s where s.tenant = c.tenant and s.decision_id = d.decision_id
   order by s.seq desc limit 1
 ) s on true
-where not exists (select from case_events n where n.tenant = c.tenant and n.case_id = c.case_id and n.ended)
-  and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(after)s, %(after_id)s)
+where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(after)s, %(after_id)s)
   and (
-    (p.proposal_id is null and e.status = 'received')
+    (e.status = 'received' and (p.proposal_id is null or e.reason = 'taken_over'))
     or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
     or (d.word is null and p.expires_at <= clock())
-    or (d.word is not null and x.decision_id is null and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant)))
+    or (d.word is not null and x.decision_id is null and not (
+      d.asks is not null and not exists (
+        select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text
+          and m.at > d.decided_at))
+      and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant)))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
 order by c.received_at, c.case_id
 limit %(most)s;
 
 -- list_cases --
--- The queue: what waits for a person first, then the newest.
+-- The queue: what waits for a person first, then the newest; who has claimed it, since when, and until when it is due.
 select
   c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
-  p.kind, p.amount_minor, p.currency, p.expires_at
+  p.kind, p.amount_minor, p.currency, p.expires_at, l.person as owner,
+  coalesce(p.expires_at, s.at + make_interval(hours => %(handover_hours)s)) as due_at
 from cases c
 join case_state s on s.tenant = c.tenant and s.case_id = c.case_id
 left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
   and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
-where %(every)s or s.status in ('needs_human', 'bypassed', 'blocked', 'refund_failed')
-  or (s.status = 'refund_pending' and s.reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired'))
+left join lateral (
+  select person from claims k where k.tenant = c.tenant and k.case_id = c.case_id and k.ends_at > clock()
+  order by k.seq desc limit 1
+) l on true
+where (%(every)s or s.status in ('needs_human', 'bypassed', 'blocked', 'refund_failed')
+  or (s.status = 'refund_pending' and s.reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired')))
+  and (%(status)s::case_status is null or s.status = %(status)s::case_status)
 order by (s.status = 'needs_human') desc, c.received_at
+limit %(most)s offset %(skip)s;
+
+-- newest_waiting --
+-- The cases that wait for a person's word, the newest first.
+select c.case_id
+from cases c
+join lateral (
+  select status from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+) e on e.status = 'needs_human'
+order by c.received_at desc
 limit %(most)s;
+
+-- insert_takeover --
+insert into takeovers (
+  tenant, takeover_id, case_id, person, act, reply, payment_id, order_id, amount_minor, currency, note
+) values (
+  tenant(), gen_random_uuid(), %(case_id)s, %(person)s, %(act)s, %(reply)s, %(payment_id)s, %(order_id)s,
+  %(amount_minor)s, %(currency)s, %(note)s
+)
+returning takeover_id;
+
+-- takeover_to_propose --
+-- What a person wants proposed and nothing has been proposed for since.
+select t.person, t.reply, t.payment_id, t.order_id, t.amount_minor, t.currency
+from takeovers t
+where t.case_id = %(case_id)s and t.act = 'propose'
+  and not exists (select from proposals p where p.tenant = t.tenant and p.case_id = t.case_id and p.proposed_at > t.at)
+order by t.at desc limit 1;
+
+-- takeovers_of --
+select person, act, reply, amount_minor, currency, note, at from takeovers where case_id = %(case_id)s order by at;
+
+-- insert_message --
+-- What a customer or a colleague says of a case; no row where this message is there already.
+insert into messages (tenant, message_id, case_id, author, body, body_sha256)
+values (tenant(), %(message_id)s, %(case_id)s, %(author)s, %(body)s, %(body_sha256)s)
+on conflict do nothing
+returning message_id;
+
+-- messages_of --
+select message_id, author, body, at from messages where case_id = %(case_id)s order by at, message_id;
+
+-- insert_claim --
+insert into claims (tenant, case_id, seq, person, ends_at)
+select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(person)s, clock() + make_interval(mins => %(minutes)s)
+from claims where case_id = %(case_id)s
+returning ends_at;
+
+-- claim_of --
+-- Who has claimed a case now.
+select person, claimed_at, ends_at from claims where case_id = %(case_id)s and ends_at > clock() order by seq desc limit 1;
+
+-- events_of --
+-- The timeline of a case.
+select status, reason, at from case_events where case_id = %(case_id)s order by seq;

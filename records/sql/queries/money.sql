@@ -40,11 +40,11 @@ select * from votes where proposal_id = %(proposal_id)s order by decided_at, per
 -- The word on a proposal, with the limit that its votes agree on.
 insert into decisions (
   tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency,
-  code, revised_amount_minor, instruction, decided_by, decided_at, execute_by
+  code, revised_amount_minor, instruction, asks, decided_by, decided_at, execute_by
 )
 select
   v.tenant, v.decision_id, v.proposal_id, v.case_id, v.thread_id, v.word, v.digest, v.kind, v.payment_id, v.order_id,
-  v.amount_minor, v.currency, %(code)s, %(revised_amount_minor)s, %(instruction)s, v.person, v.decided_at,
+  v.amount_minor, v.currency, %(code)s, %(revised_amount_minor)s, %(instruction)s, %(asks)s, v.person, v.decided_at,
   (select min(o.execute_by) from votes o where o.tenant = v.tenant and o.proposal_id = v.proposal_id and o.word = v.word)
 from votes v
 where v.proposal_id = %(proposal_id)s and v.person = %(person)s

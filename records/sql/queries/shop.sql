@@ -21,12 +21,13 @@ insert into people (person, name) values (%(person)s, %(name)s) on conflict do n
 insert into memberships (tenant, person, role) values (%(tenant)s, %(person)s, %(role)s) on conflict do nothing;
 
 -- insert_token --
-insert into tokens (token_sha256, person, audience, scopes, expires_at)
-values (%(token_sha256)s, %(person)s, %(audience)s, %(scopes)s, clock() + make_interval(days => %(days)s));
+insert into tokens (token_sha256, person, audience, scopes, ceiling_minor, expires_at)
+values (%(token_sha256)s, %(person)s, %(audience)s, %(scopes)s, %(ceiling_minor)s, clock() + make_interval(days => %(days)s))
+on conflict do nothing;
 
 -- person_of_token --
 -- The person that a token speaks for, with every role they have; none where it has ended or they have left.
-select t.person, p.name, t.audience, t.scopes, m.tenant, m.role
+select t.person, p.name, t.audience, t.scopes, t.ceiling_minor, m.tenant, m.role
 from tokens t
 join people p on p.person = t.person and p.active
 join memberships m on m.person = t.person
@@ -45,6 +46,9 @@ insert into orders (tenant, order_id, customer_id, region, status, ordered_at, d
 values (%(tenant)s, %(order_id)s, %(customer_id)s, %(region)s, %(status)s, %(ordered_at)s, %(delivered_at)s,
   %(currency)s, %(items)s)
 on conflict do nothing;
+
+-- insert_customer --
+insert into customers (tenant, customer_id, email) values (%(tenant)s, %(customer_id)s, %(email)s) on conflict do nothing;
 
 -- insert_payment --
 insert into payments (tenant, payment_id, order_id, method, amount_minor, currency, refunded_before_minor)

@@ -33,12 +33,6 @@ select chain, seq, subject, subject_key, row_sha256, actor,
   to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, previous, hash
 from audit_events order by chain, seq;
 
--- defer_job --
--- Ring: a job in the same transaction as the row that needs it. No queueing lock: it would abort this transaction.
-select procrastinate_defer_jobs_v1(array[
-  row('graph', %(task)s, 0, %(lock)s, null, %(args)s::jsonb, null)::procrastinate_job_to_defer_v1
-]) as ids;
-
 -- moved_heads --
 -- The last event of every chain that moved since a moment.
 select distinct on (tenant, chain) tenant, chain, seq, hash
@@ -63,6 +57,8 @@ with said (subject, subject_key, said) as (
   union all select 'settlements', decision_id || '/' || seq, to_jsonb(t) from settlements t
   union all select 'messages', message_id::text, to_jsonb(t) from messages t
   union all select 'replies', case_id || '/' || outcome, to_jsonb(t) from replies t
+  union all select 'takeovers', takeover_id::text, to_jsonb(t) from takeovers t
+  union all select 'deliveries', case_id || '/' || outcome || '/' || attempt, to_jsonb(t) from deliveries t
   union all select 'claims', case_id || '/' || seq, to_jsonb(t) from claims t
   union all select 'flags', name || '/' || seq, to_jsonb(t) from flags t where t.tenant = tenant()
 )

@@ -1,0 +1,94 @@
+"""What each process is told: its own door to the books, the keys it needs, and nothing of the others'."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from graph.settings import RunnerKind
+from records.home import Home
+from records.leash import VARIABLE
+
+ROOT = Path(__file__).parents[1]
+
+PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE")
+OWN = {
+    "graph": ("GRAPH_",),
+    "worker": ("GRAPH_",),
+    "desk": ("DESK_",),
+    "cashier": ("CASHIER_",),
+    "anchorer": (),
+}
+"""Which settings of the surroundings reach which process."""
+
+QUIET = {
+    "LANGGRAPH_STRICT_MSGPACK": "true",
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGGRAPH_NO_VERSION_CHECK": "true",
+    "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+    "LOG_LEVEL": "WARNING",
+    "LOG_COLOR": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the house is reached."""
+
+    graph_port: int = 2024
+    desk_port: int = 8080
+
+    @property
+    def graph(self) -> str:
+        return f"http://127.0.0.1:{self.graph_port}"
+
+    @property
+    def desk(self) -> str:
+        return f"http://127.0.0.1:{self.desk_port}"
+
+
+def environments(
+    home: Home, admin_url: str, addresses: Addresses, runner: RunnerKind, surroundings: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """The environment of each process of the Procfile, by name."""
+    base = {name: surroundings[name] for name in PASSED_ON if name in surroundings} | QUIET
+    base["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings.get('PATH', '')}"
+    base[VARIABLE] = str(os.getpid())
+    mind = {
+        "GRAPH_DATABASE_URL": home.role_url("graph", admin_url),
+        "GRAPH_INTAKE_KEYS": str(home.public_keys_file("intake")),
+        "GRAPH_DESK_URL": addresses.desk,
+        "GRAPH_PORT": str(addresses.graph_port),
+        "GRAPH_CONFIG": str(ROOT / "langgraph.json"),
+        "RUNNER": runner,
+    }
+    told = {
+        "graph": mind,
+        "worker": mind,
+        "desk": {
+            "DESK_DATABASE_URL": home.role_url("desk", admin_url),
+            "DESK_PORT": str(addresses.desk_port),
+            "DESK_KEY_FILE": str(home.private_key_file("desk")),
+            "DESK_INTAKE_KEY_FILE": str(home.private_key_file("intake")),
+            "DESK_INTAKE_KEYS": str(home.public_keys_file("intake")),
+            "DESK_OUTBOX_FOLDER": str(home.outbox),
+        },
+        "cashier": {
+            "CASHIER_DATABASE_URL": home.role_url("cashier", admin_url),
+            "CASHIER_DESK_KEYS": str(home.public_keys_file("desk")),
+            "CASHIER_TWIN_FILE": str(home.twin_file),
+        },
+        "anchorer": {
+            "ANCHORER_DATABASE_URL": home.role_url("anchorer", admin_url),
+            "ANCHORER_KEY_FILE": str(home.private_key_file("anchor")),
+            "ANCHORER_COPY": str(home.anchors_file),
+        },
+    }
+    chosen = {
+        process: {name: value for name, value in surroundings.items() if name.startswith(prefixes)}
+        for process, prefixes in OWN.items()
+    }
+    return {process: base | chosen[process] | told[process] for process in told}

@@ -1,0 +1,179 @@
+"""Serve: bring the house up in order, say when it works, keep the books running, and stop all of it cleanly."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import honcho.manager
+import httpx
+import psycopg
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+
+from deploy.environment import ROOT, Addresses, environments
+from evals.shop import PEOPLE, demo_tokens, on_server
+from graph.settings import RunnerKind
+from records.books import CONNECT_SECONDS, BooksAway
+from records.embedded import EmbeddedPostgres
+from records.home import Home
+
+HOUSE_LOCK = 4_071_776_004
+READY_SECONDS = 90.0
+LOOK_SECONDS = 0.25
+STOP_SECONDS = 25
+"""From being told to stop to being stopped by force: longer than anything that a process may have in hand."""
+
+
+class CannotServe(Exception):
+    """The house cannot come up; the message says why and how to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to run."""
+
+    home: Home
+    admin_url: str
+    addresses: Addresses
+    runner: RunnerKind = "server"
+    workers: int = 2
+
+
+@contextmanager
+def only_house(admin_url: str) -> Iterator[None]:
+    """Be the only house on a database; the lock ends with this process, however it ends. Raises CannotServe."""
+    try:
+        connection = psycopg.connect(admin_url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    except psycopg.OperationalError as error:
+        raise BooksAway(str(error).strip().splitlines()[-1]) from None
+    with connection:
+        row = connection.execute("select pg_try_advisory_lock(%s)", (HOUSE_LOCK,)).fetchone()
+        if row != (True,):
+            raise CannotServe(
+                "another house works on this database: stop it,"
+                " or set COUNTERSIGN_HOME or DATABASE_URL to one of your own"
+            )
+        yield
+
+
+def check_ports(addresses: Addresses) -> None:
+    """CannotServe where somebody listens already."""
+    for port, option in ((addresses.graph_port, "--graph-port"), (addresses.desk_port, "--desk-port")):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise CannotServe(
+                    f"port {port} is in use: stop what listens there, or choose another with {option}"
+                ) from None
+
+
+def processes(procfile: str, runner: RunnerKind, workers: int) -> dict[str, str]:
+    """The commands of the Procfile by the name of each process; workers only where they are the runner."""
+    listed: Mapping[str, str] = parse_procfile(procfile).processes
+    found = {name: command for name, command in listed.items() if name != "worker"}
+    if runner == "workers":
+        found |= {f"worker-{number}": listed["worker"] for number in range(1, workers + 1)}
+    return found
+
+
+def serve(plan: Plan, surroundings: Mapping[str, str], say: Callable[[str], None]) -> int:
+    """Run until told to stop; 0 after a clean stop, 1 where a process ended by itself."""
+    honcho.manager.KILL_WAIT = STOP_SECONDS
+    told = environments(plan.home, plan.admin_url, plan.addresses, plan.runner, surroundings)
+    manager = Manager()
+    workplace = plan.home.folder / "graph"
+    workplace.mkdir(parents=True, exist_ok=True)
+    listed = processes((ROOT / "Procfile").read_text(encoding="utf-8"), plan.runner, plan.workers)
+    for name, command in listed.items():
+        cwd = workplace if name == "graph" else ROOT
+        manager.add_process(name, command, env=told[name.partition("-")[0]], cwd=str(cwd))
+    over = threading.Event()
+    watchers = [
+        threading.Thread(target=_announce, args=(plan, manager, say, over), daemon=True),
+        threading.Thread(target=_keep_books, args=(plan.home, over), daemon=True),
+    ]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        manager.loop()
+    finally:
+        over.set()
+        for watcher in watchers:
+            watcher.join(timeout=10)
+    signalled = manager.returncode in {130, 143}
+    return 0 if signalled else 1
+
+
+def _announce(plan: Plan, manager: Manager, say: Callable[[str], None], over: threading.Event) -> None:
+    """Wait until the house answers a real request, and say so once; stop it where it does not in time."""
+    waited = 0.0
+    why = "nothing answers yet"
+    while not over.wait(LOOK_SECONDS):
+        why = not_ready(plan)
+        if not why:
+            say(welcome(plan))
+            return
+        waited += LOOK_SECONDS
+        if waited > READY_SECONDS:
+            say(f"countersign: the house did not come up in {READY_SECONDS:.0f} s: {why}")
+            manager.terminate()
+            return
+
+
+def not_ready(plan: Plan) -> str:
+    """What does not work yet; empty where a person can sign in everywhere and every process was heard from."""
+    token = demo_tokens(plan.home)[on_server("demo-auditor")]
+    try:
+        desk = httpx.get(f"{plan.addresses.desk}/readyz", timeout=5.0, trust_env=False)
+        if desk.status_code != 200:
+            parts = desk.json().get("parts", {})
+            return (
+                ", ".join(f"{part}: {said}" for part, said in parts.items() if said != "ok")
+                or "the desk is not ready"
+            )
+        graph = httpx.post(
+            f"{plan.addresses.graph}/threads/search",
+            json={"limit": 1},
+            headers={"authorization": f"Bearer {token}"},
+            timeout=5.0,
+            trust_env=False,
+        )
+    except (httpx.HTTPError, ValueError) as error:
+        return f"{type(error).__name__}"
+    return "" if graph.status_code == 200 else f"graph: {graph.status_code}"
+
+
+def welcome(plan: Plan) -> str:
+    """The addresses and the sign-ins."""
+    tokens = demo_tokens(plan.home)
+    books = plan.admin_url.rpartition("@")[2]
+    lines = [
+        "",
+        "The house is open.",
+        f"  desk    {plan.addresses.desk}   (API; OpenAPI at /api/openapi.json)",
+        f"  graph   {plan.addresses.graph}   (LangGraph server API, graph id refund_agent; runner: {plan.runner})",
+        f"  books   postgresql://{books}",
+        "",
+        "Sign-ins of the demo shop: Authorization: Bearer <token>",
+    ]
+    for person, role in PEOPLE.items():
+        lines.append(f"  {person:<18} {role:<10} desk {tokens[person]}   graph {tokens[on_server(person)]}")
+    lines += ["", "Ctrl-C stops all of it."]
+    return "\n".join(lines)
+
+
+def _keep_books(home: Home, over: threading.Event) -> None:
+    """Start the embedded Postgres again where it has died, on its own port."""
+    if home.database_url is not None:
+        return
+    postgres = EmbeddedPostgres(home.folder)
+    while not over.wait(1.0):
+        if not postgres.answers() and not over.is_set():
+            try:
+                postgres.start()
+            except BooksAway:
+                continue

@@ -1,0 +1,31 @@
+"""Claims: a lease on a case that ends by itself, so that two people do not do the same work."""
+
+from datetime import datetime
+
+from desk.decisions import Conflict, NothingToDecide
+from desk.people import Person
+from records.books import Books
+from records.cases import case_by_id
+from refunds.ids import CaseId, TenantId
+
+LEASE_MINUTES = 15
+
+
+async def claim(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> datetime:
+    """Take a case for a quarter of an hour, or go on with it; until when. Conflict names who has it."""
+    person.may_decide(tenant)
+    async with books.transaction(tenant) as page:
+        if await case_by_id(page, case_id) is None:
+            raise NothingToDecide(f"no case {case_id} for {tenant}")
+        await page.rows("hold_case", tenant=tenant, case_id=case_id)
+        held = await page.row("claim_of", case_id=case_id)
+        if held is not None and held["person"] != person.person:
+            raise Conflict(
+                f"{held['person']} has claimed it since {held['claimed_at']:%H:%M:%S} UTC,"
+                f" until {held['ends_at']:%H:%M:%S}"
+            )
+        row = await page.row("insert_claim", case_id=case_id, person=person.person, minutes=LEASE_MINUTES)
+    if row is None:
+        raise NothingToDecide(f"no case {case_id} for {tenant}")
+    ends_at: datetime = row["ends_at"]
+    return ends_at

@@ -1,0 +1,122 @@
+"""Health: does the process answer, can the house work, and in numbers."""
+
+import asyncio
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from desk.door import room_of
+from desk.room import Room
+from desk.shapes import Done, Ready
+from records.books import BooksAway
+from records.startup import CannotWork, check_connection
+
+router = APIRouter(tags=["health"])
+
+HEARD_SECONDS: Mapping[str, float] = {"graph": 15.0, "cashier": 15.0, "anchorer": 15.0}
+"""A process that was not heard from for longer is not there."""
+
+READY_SECONDS = 5.0
+
+
+class Meters:
+    """The numbers of this process, and those that the books give when they are asked for."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._answers = Counter("desk_answers", "Requests answered.", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "desk_answer_seconds", "Time to answer a request.", ("method", "route"), registry=self.registry
+        )
+        self._cases = Gauge("countersign_cases", "Cases by status.", ("status",), registry=self.registry)
+        self._jobs = Gauge(
+            "countersign_jobs", "Jobs by queue and status.", ("queue", "status"), registry=self.registry
+        )
+        self._heard = Gauge(
+            "countersign_heard_seconds",
+            "Seconds since a process was heard from.",
+            ("process",),
+            registry=self.registry,
+        )
+        self._unsent = Gauge(
+            "countersign_unsent_replies", "Replies that have not gone out.", registry=self.registry
+        )
+        self._anchored = Gauge(
+            "countersign_anchored_seconds", "Seconds since the audit was signed.", registry=self.registry
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._answers.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    async def text(self, room: Room) -> bytes:
+        """The exposition; over all tenants, naming none."""
+        cases: dict[str, int] = {}
+        unsent = 0
+        for tenant in await room.books.tenants():
+            async with room.books.transaction(tenant) as page:
+                for row in await page.rows("cases_by_status"):
+                    cases[row["status"]] = cases.get(row["status"], 0) + row["cases"]
+                waiting = await page.row("unsent_replies")
+                unsent += waiting["replies"] if waiting else 0
+        async with room.books.transaction() as page:
+            jobs = await page.rows("jobs_by_status")
+            heard = await page.rows("heard_from")
+            anchored = await page.row("last_anchored")
+        self._cases.clear()
+        for status, count in cases.items():
+            self._cases.labels(status).set(count)
+        self._jobs.clear()
+        for row in jobs:
+            self._jobs.labels(row["queue"], row["status"]).set(row["jobs"])
+        for row in heard:
+            self._heard.labels(row["process"]).set(row["seconds_ago"])
+        self._unsent.set(unsent)
+        if anchored is not None and anchored["seconds_ago"] is not None:
+            self._anchored.set(anchored["seconds_ago"])
+        return generate_latest(self.registry)
+
+
+@router.get("/healthz")
+async def healthz() -> Done:
+    """The process answers."""
+    return Done()
+
+
+@router.get("/readyz", responses={503: {"model": Ready}})
+async def readyz(request: Request, response: Response) -> Ready:
+    """Whether the house can work: the database, its schema, and each process heard from."""
+    parts = await _parts(room_of(request))
+    ready = all(said == "ok" for said in parts.values())
+    response.status_code = 200 if ready else 503
+    return Ready(ready=ready, parts=parts)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> PlainTextResponse:
+    """The numbers of the house, for Prometheus."""
+    meters: Meters = request.app.state.meters
+    text = await meters.text(room_of(request))
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+
+async def _parts(room: Room) -> dict[str, str]:
+    parts = {"database": "ok", "schema": "ok"}
+    try:
+        async with asyncio.timeout(READY_SECONDS), room.books.transaction() as page:
+            try:
+                await check_connection(page.connection)
+            except CannotWork as error:
+                parts["schema"] = str(error)
+                return parts
+            heard = {row["process"]: row["seconds_ago"] for row in await page.rows("heard_from")}
+    except (BooksAway, TimeoutError) as error:
+        return {"database": str(error) or "no answer in time"}
+    for process, within in HEARD_SECONDS.items():
+        ago = heard.get(process)
+        parts[process] = "ok" if ago is not None and ago <= within else "not heard from"
+    return parts

@@ -1,0 +1,90 @@
+"""Letters: what a customer is told, by the outcome that the books hold. Never more than that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from records.cases import CaseState
+from records.money import OpenEnd
+from refunds.words import CaseStatus, RejectCode
+
+_REJECTED: Mapping[RejectCode, str] = {
+    "not_eligible": "Our policy does not provide for a refund in this case.",
+    "outside_window": "The time in which our policy allows a return has passed.",
+    "wrong_order": "What you wrote does not fit the order that you named. Please tell us which order you mean.",
+    "insufficient_evidence": "We need to know more. Please tell us what happened, with a photo if you can.",
+    "suspected_abuse": "We could not confirm your request.",
+    "already_refunded": "This has been refunded before.",
+    "wording": "A colleague will answer you in person.",
+    "other": "We cannot offer a refund here. A colleague will gladly explain if you answer this message.",
+}
+_SILENT = frozenset({"kill_switch", "duplicate_ticket"})
+"""Turned away for now, or because another case is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A text for an outcome."""
+
+    outcome: CaseStatus
+    body: str
+
+
+def letter(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> Letter | None:
+    """The letter that a case calls for where it stands; None where the customer is told nothing."""
+    if now.status == "needs_human" and now.reason == "asked_customer":
+        asked = end.decision.instruction if end and end.decision else None
+        return Letter("received", _letter(asked, "Please answer this message.")) if asked else None
+    body = _body(now, end, reply_by_person)
+    return Letter(now.status, body) if body else None
+
+
+def _body(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> str | None:
+    match now.status:
+        case "bypassed" if now.reason in _SILENT:
+            return None
+        case "bypassed" | "blocked":
+            return _HANDED_OVER
+        case "needs_human" if end is not None and end.proposal.kind == "handoff" and end.decision is None:
+            return _HANDED_OVER
+        case "replied" if reply_by_person is not None:
+            return reply_by_person
+        case "replied":
+            return end.proposal.draft if end else None
+        case "refunded" if end is not None and end.settled is not None:
+            return "\n\n".join((end.proposal.draft, _made(end)))
+        case "refund_failed" if now.ended:
+            return _FAILED
+        case "rejected":
+            code = end.decision.code if end and end.decision else None
+            return _letter(next((text for key, text in _REJECTED.items() if key == code), _REJECTED["other"]))
+        case "expired":
+            return _EXPIRED
+        case "closed_by_human":
+            return reply_by_person
+        case _:
+            return None
+
+
+def _made(end: OpenEnd) -> str:
+    settled = end.settled
+    assert settled is not None  # noqa: S101  (the caller has looked)
+    return (
+        f"We returned {end.proposal.amount} to your original payment method on"
+        f" {settled.at.date().isoformat()} (reference {settled.provider_refund_id})."
+        " Your bank may take some days to show it."
+    )
+
+
+def _letter(*paragraphs: str) -> str:
+    return "\n\n".join(("Hello,", *paragraphs, "Your support team"))
+
+
+_HANDED_OVER = _letter("Thank you for your message. A colleague has taken it and will answer you in person.")
+_FAILED = _letter(
+    "We approved a refund for your order, but it could not be made. Nothing has been returned yet.",
+    "A colleague is looking after it; you need not do anything.",
+)
+_EXPIRED = _letter(
+    "We are sorry: we did not decide on your request in time, and nothing was refunded.",
+    "Please write to us again and we take it up at once.",
+)

@@ -1,0 +1,77 @@
+"""Routes about the house: who I am, the ledger, flags, dead jobs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from desk.door import room_of, signed_in
+from desk.flags import current_flags, set_kill_switch
+from desk.jobs import jobs_that_died, replay_job
+from desk.people import Person
+from desk.queue import ledger
+from desk.room import Room
+from desk.shapes import DeadJob, DeadJobs, Done, Failure, FlagBody, Flags, Ledger, Me
+
+router = APIRouter(
+    prefix="/api",
+    tags=["operations"],
+    responses={status: {"model": Failure} for status in (401, 403, 404, 413, 422, 503)},
+)
+Opened = Annotated[Room, Depends(room_of)]
+Reader = Annotated[Person, Depends(signed_in("cases:read"))]
+Operator = Annotated[Person, Depends(signed_in("jobs:write"))]
+Most = Annotated[int, Query(ge=1, le=1_000)]
+
+
+def me_of(person: Person) -> Me:
+    """Who is signed in."""
+    return Me(
+        person=person.person,
+        name=person.name,
+        audience=person.audience,
+        scopes=sorted(person.scopes),
+        roles={tenant: sorted(roles) for tenant, roles in person.roles.items()},
+        ceiling_minor=person.ceiling_minor,
+    )
+
+
+@router.get("/me")
+async def me(person: Reader) -> Me:
+    """Who this token speaks for, in which tenants, with which roles."""
+    return me_of(person)
+
+
+@router.get("/ledger")
+async def show_ledger(room: Opened, person: Reader, most: Most = 200) -> Ledger:
+    """Every order of money, what was sent and how it was settled."""
+    rows = await ledger(room.books, person, most=most)
+    return Ledger(orders=[dict(row) for row in rows])
+
+
+@router.get("/flags")
+async def show_flags(room: Opened, person: Reader) -> Flags:
+    """The run-time flags in force, who set them and why."""
+    return Flags(flags=[dict(row) for row in await current_flags(room.books, person)])
+
+
+@router.post("/flags/kill_switch")
+async def turn_kill_switch(
+    body: FlagBody, room: Opened, person: Annotated[Person, Depends(signed_in("flags:write"))]
+) -> Done:
+    """The kill switch; lifting it rings what it parked."""
+    await set_kill_switch(room.books, person, on=body.on, reason=body.reason, tenant=body.tenant)
+    return Done()
+
+
+@router.get("/jobs/dead")
+async def show_dead_jobs(room: Opened, person: Operator, most: Most = 100) -> DeadJobs:
+    """Jobs that died, the newest first; those of tenants that the person operates."""
+    rows = await jobs_that_died(room.books, person, most=most)
+    return DeadJobs(jobs=[DeadJob.model_validate(dict(row)) for row in rows])
+
+
+@router.post("/jobs/{job}/replay")
+async def replay(job: int, room: Opened, person: Operator) -> Done:
+    """Put a dead job back into its queue."""
+    await replay_job(room.books, person, job)
+    return Done()

@@ -1,0 +1,88 @@
+"""The outbox: write the reply that a case calls for, once, and send what has not gone out."""
+
+import logging
+from dataclasses import dataclass
+
+from desk.channels import Channel, NotSent
+from desk.letters import letter
+from records.books import Books, Page
+from records.cases import Case, case_by_id, case_state
+from records.money import open_end
+from records.queue import ring_desk
+from records.replies import Reply, note_delivery, recipient_of, replies_of, write_reply
+from records.takeovers import takeovers_of
+from refunds.canonical import sha256
+from refunds.ids import CaseId, TenantId
+
+log = logging.getLogger("countersign.desk")
+
+TRIES = 10
+"""After so many a reply waits for a person to replay it; the pauses between them double from half a minute."""
+
+MOST = 500
+
+
+class ReplyNotSent(Exception):
+    """A reply did not go out; it is tried again, and stands among the dead jobs until then."""
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """Replies in the books and the channel they leave by."""
+
+    books: Books
+    channel: Channel
+    domain: str
+
+    async def answer(self, tenant: TenantId, case_id: CaseId) -> None:
+        """Write what the case calls for now and send everything of it that has not gone out. Raises ReplyNotSent."""
+        async with self.books.transaction(tenant) as page:
+            case = await case_by_id(page, case_id)
+            if case is None:
+                return
+            recipient = await recipient_of(page, case.customer_id)
+            await self._write(page, case, recipient)
+            unsent = [reply for reply in await replies_of(page, case_id) if reply.delivered_at is None]
+        failures = [failure for reply in unsent if (failure := await self._send(case, reply, recipient))]
+        if failures:
+            raise ReplyNotSent(f"case {case_id}: {'; '.join(failures)}")
+
+    async def sweep(self) -> int:
+        """Ring what calls for a reply and has none, and what is to be tried again; how many."""
+        rung = 0
+        for tenant in await self.books.tenants():
+            async with self.books.transaction(tenant) as page:
+                for row in await page.rows("replies_due", tries=TRIES, most=MOST):
+                    await ring_desk(page, tenant, CaseId(row["case_id"]))
+                    rung += 1
+        return rung
+
+    async def _write(self, page: Page, case: Case, recipient: str) -> None:
+        now = await case_state(page, case.case_id)
+        end = await open_end(page, case.case_id)
+        by_person = [row["reply"] for row in await takeovers_of(page, case.case_id) if row["act"] == "reply"]
+        due = letter(now, end, by_person[-1] if by_person else None)
+        if due is not None:
+            name = f"{case.case_id}.{due.outcome}@{self.domain}"
+            await write_reply(page, case.case_id, due.outcome, name, recipient, due.body)
+
+    async def _send(self, case: Case, reply: Reply, recipient: str) -> str | None:
+        """Send one reply; why not, where it did not go."""
+        failure = None
+        if sha256(recipient) != reply.recipient_sha256:
+            failure = "the address of the customer is another one since the reply was written"
+        else:
+            try:
+                await self.channel.send(reply.message_id, recipient, reply.body)
+            except NotSent as error:
+                failure = str(error)
+        async with self.books.transaction(case.tenant) as page:
+            await note_delivery(
+                page,
+                case.case_id,
+                reply.outcome,
+                self.channel.name,
+                delivered=failure is None,
+                detail=failure or "",
+            )
+        return failure

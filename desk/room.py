@@ -1,0 +1,80 @@
+"""The room: what the desk's routes work with."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from desk.channels import Channel, FileChannel, SmtpChannel
+from desk.decisions import Desk
+from desk.intake import Intake
+from desk.outbox import Outbox
+from desk.settings import DeskSettings
+from policies.manifest import Manifest, manifest
+from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
+from records.books import Books
+from records.startup import check_books
+
+
+@dataclass(frozen=True)
+class Room:
+    """The desk at work, with its channel and the manifest."""
+
+    books: Books
+    desk: Desk
+    intake: Intake
+    outbox: Outbox
+    manifest: Manifest
+    public_url: str
+
+
+def channel_of(settings: DeskSettings) -> Channel:
+    """The channel that the settings name."""
+    if settings.channel == "file":
+        return FileChannel(settings.outbox_folder, settings.mail_from)
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    return SmtpChannel(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        username=settings.smtp_username,
+        password=password,
+        starttls=settings.smtp_starttls,
+    )
+
+
+@asynccontextmanager
+async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[Room]:
+    """The room on its books. Raises BadKey, BooksAway, CannotWork."""
+    url = settings.database_url.get_secret_value()
+    key = private_key(settings.key_file)
+    intake_key = private_key(settings.intake_key_file) if settings.intake_key_file else None
+    intake_keys = trusted_keys(settings.intake_keys)
+    pinned = manifest()
+    await check_books(url)
+    async with Books.open(url, size=size) as books:
+        yield Room(
+            books=books,
+            desk=Desk(books, key),
+            intake=Intake(books, pinned, intake_keys, intake_key),
+            outbox=Outbox(books, channel_of(settings), settings.mail_from.rpartition("@")[2]),
+            manifest=pinned,
+            public_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        )
+
+
+def private_key(file: Path) -> SigningKey:
+    """The key in a file; BadKey names it where it is missing or none."""
+    return parse_signing_key(_text(file), str(file))
+
+
+def trusted_keys(file: Path) -> PublicKeys:
+    """The public keys in a file; BadKey names it where it is missing or holds none."""
+    return parse_public_keys(_text(file), str(file))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadKey(f"{file}: {error.strerror}: run countersign db up") from None

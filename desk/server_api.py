@@ -1,0 +1,55 @@
+"""The one HTTP call: what the graph's server asks the desk, with the caller's own credential.
+
+Tokens of the server API have an audience of their own: they open these routes and no other.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from desk.decisions import NothingToDecide, Word
+from desk.door import room_of, signed_in
+from desk.operations_api import me_of
+from desk.people import Person
+from desk.room import Room
+from desk.shapes import Decided, Failure, Me, ServerAnswer
+
+router = APIRouter(
+    prefix="/api/server",
+    tags=["server"],
+    responses={status: {"model": Failure} for status in (401, 403, 409, 413, 422, 503)},
+)
+Opened = Annotated[Room, Depends(room_of)]
+
+
+@router.get("/me")
+async def server_me(person: Annotated[Person, Depends(signed_in("cases:read", "server"))]) -> Me:
+    """Who a token of the server API speaks for."""
+    return me_of(person)
+
+
+@router.post("/cases/{case_id}/decisions")
+async def answer(
+    case_id: UUID,
+    body: ServerAnswer,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("cases:decide", "server"))],
+) -> Decided:
+    """An answer on the server API becomes its person's decision here, or is refused and nothing moves.
+
+    Without a digest it counts only while the case has had exactly one proposal.
+    """
+    for tenant in person.tenants:
+        async with room.books.transaction(tenant) as page:
+            row = await page.row("case_by_id", case_id=case_id)
+        if row is not None and str(row["thread_id"]) == body.thread_id:
+            word = Word(body.word, body.code, note=body.note)
+            said = await room.desk.decide(person, tenant, row["case_id"], body.digest, word)
+            return Decided(
+                case_id=row["case_id"],
+                word=body.word,
+                decision_id=said.decision.decision_id if said.decision else None,
+                more_people=said.more_people,
+            )
+    raise NothingToDecide(f"no case {case_id} on that thread that {person.person} may see")

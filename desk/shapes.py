@@ -1,0 +1,236 @@
+"""The shapes of the desk's API: what comes in is strict, what goes out is what the books hold."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from refunds.words import Asked, Audience, CaseStatus, RejectCode, Role, Scope, TakeoverAct, VoteWord
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Minor = Annotated[int, Field(ge=0, le=1_000_000_000_000, description="minor units of the currency")]
+
+
+class Strict(BaseModel):
+    """A body: unknown keys and wrong types are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DecisionBody(Strict):
+    """A person's word on what was on their screen."""
+
+    word: VoteWord
+    digest: Sha256
+    code: RejectCode | None = None
+    amount_minor: Minor | None = Field(
+        default=None, description="on a revise; 0 is the reply without the refund"
+    )
+    asks: Asked | None = Field(
+        default=None, description="on a revise: who is asked; the note is the question"
+    )
+    note: str | None = Field(default=None, max_length=2_000)
+
+
+class ServerAnswer(Strict):
+    """An answer that came in on the graph's server API."""
+
+    thread_id: str
+    word: VoteWord
+    digest: Sha256 | None = None
+    code: RejectCode | None = None
+    note: str | None = Field(default=None, max_length=2_000)
+
+
+class TakeoverBody(Strict):
+    """What a person does with a hand-over."""
+
+    act: TakeoverAct
+    reply: str = Field(default="", max_length=8_000)
+    amount_minor: Minor | None = None
+    note: str = Field(default="", max_length=2_000)
+
+
+class MessageBody(Strict):
+    """What a customer or a colleague adds; the same `message_id` again changes nothing."""
+
+    text: str = Field(max_length=8_000)
+    author: Asked = "customer"
+    message_id: str | None = Field(default=None, pattern=r"^[0-9a-fA-F-]{32,36}$")
+
+
+class FlagBody(Strict):
+    """The kill switch."""
+
+    on: bool
+    reason: str = Field(min_length=1, max_length=500)
+    tenant: str = "*"
+
+
+class Failure(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+    case: str | None = Field(default=None, description="the case's page, where the answer is about one")
+
+
+class Me(BaseModel):
+    """Who a token speaks for."""
+
+    person: str
+    name: str
+    audience: Audience
+    scopes: list[Scope]
+    roles: dict[str, list[Role]]
+    ceiling_minor: int | None
+
+
+class Submitted(BaseModel):
+    """The case of a ticket."""
+
+    case_id: UUID
+    ticket_id: str
+    tenant: str
+
+
+class QueueRow(BaseModel):
+    """A case in the queue."""
+
+    tenant: str
+    case_id: UUID
+    ticket_id: str
+    customer_id: str
+    order_id: str | None
+    intent: str
+    received_at: datetime
+    status: CaseStatus
+    reason: str
+    at: datetime
+    ended: bool
+    kind: str | None
+    amount_minor: int | None
+    currency: str | None
+    expires_at: datetime | None
+    owner: str | None
+    due_at: datetime
+
+
+class Queue(BaseModel):
+    """A page of the queue."""
+
+    cases: list[QueueRow]
+
+
+class Event(BaseModel):
+    """A point in the timeline of a case."""
+
+    status: CaseStatus
+    reason: str
+    at: datetime
+
+
+class Message(BaseModel):
+    """What was added to a case."""
+
+    message_id: UUID
+    author: Asked
+    body: str
+    at: datetime
+
+
+class SentReply(BaseModel):
+    """What the customer was told."""
+
+    outcome: CaseStatus
+    message_id: str
+    body: str
+    written_at: datetime
+    attempts: int
+    delivered_at: datetime | None
+
+
+class CaseView(BaseModel):
+    """A case as the books hold it: the state of the contract and what lies around it."""
+
+    tenant: str
+    case_id: UUID
+    thread_id: UUID
+    ticket_id: str
+    customer_id: str
+    order_id: str | None
+    question: str
+    submitted_by: str
+    received_at: datetime
+    owner: str | None
+    state: dict[str, Any]
+    timeline: list[Event]
+    messages: list[Message]
+    replies: list[SentReply]
+
+
+class Decided(BaseModel):
+    """What came of a word; no decision yet means that more people must agree."""
+
+    case_id: UUID
+    word: VoteWord
+    decision_id: UUID | None
+    more_people: int
+
+
+class Claimed(BaseModel):
+    """A lease on a case."""
+
+    case_id: UUID
+    person: str
+    ends_at: datetime
+
+
+class Written(BaseModel):
+    """Whether a message was new."""
+
+    case_id: UUID
+    message_id: UUID
+    new: bool
+
+
+class Done(BaseModel):
+    """It was done."""
+
+    done: bool = True
+
+
+class DeadJob(BaseModel):
+    """A job that died."""
+
+    id: int
+    queue: str
+    task: str
+    args: dict[str, Any]
+    attempts: int
+    at: datetime | None
+
+
+class DeadJobs(BaseModel):
+    """Jobs that died, the newest first."""
+
+    jobs: list[DeadJob]
+
+
+class Ledger(BaseModel):
+    """Orders of money with their sends and settlements."""
+
+    orders: list[dict[str, Any]]
+
+
+class Flags(BaseModel):
+    """The flags in force."""
+
+    flags: list[dict[str, Any]]
+
+
+class Ready(BaseModel):
+    """Whether the house works, part by part."""
+
+    ready: bool
+    parts: dict[str, str]

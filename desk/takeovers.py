@@ -1,0 +1,91 @@
+"""Hand-overs: a person replies, proposes a refund of their own that somebody else decides, or closes the case."""
+
+from dataclasses import dataclass
+
+from desk.decisions import BadDecision, Desk, NothingToDecide, Word, check_note, explained
+from desk.people import Person
+from records.books import Page, Refused
+from records.cases import Case, case_by_id, case_state
+from records.money import open_end
+from records.orders import order_facts
+from records.queue import ring, ring_desk
+from records.takeovers import Takeover, take_over
+from refunds.ids import CaseId, TenantId
+from refunds.money import Money
+from refunds.words import TakeoverAct
+
+REPLY_LIMIT = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants to do with a case."""
+
+    act: TakeoverAct
+    reply: str = ""
+    amount_minor: int | None = None
+    note: str = ""
+
+
+async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: CaseId, wish: Wish) -> None:
+    """Do it, in one transaction. Raises NoAuthority, Conflict, NothingToDecide and BadDecision."""
+    person.may_decide(tenant)
+    check_note(wish.note)
+    check_reply(wish)
+    try:
+        async with desk.books.transaction(tenant) as page:
+            case = await case_by_id(page, case_id)
+            if case is None:
+                raise NothingToDecide(f"no case {case_id} for {tenant}")
+            await page.rows("hold_case", tenant=tenant, case_id=case_id)
+            takeover = Takeover(person.person, wish.act, wish.reply, note=wish.note)
+            if wish.act == "propose":
+                takeover = await _refund(page, case, person, wish)
+            await take_over(page, case_id, takeover)
+            now = await case_state(page, case_id)
+            end = await open_end(page, case_id)
+            if now.status == "needs_human" and end is not None:
+                word = Word("revise" if wish.act == "propose" else "approve", note=wish.note or None)
+                await desk.record(page, person, case, end, word)
+            await ring(page, tenant, case_id)
+            await ring_desk(page, tenant, case_id)
+    except Refused as refused:
+        raise explained(refused) from None
+
+
+def check_reply(wish: Wish) -> None:
+    """BadDecision where the wish lacks what it takes."""
+    if wish.act in {"reply", "propose"} and not wish.reply.strip():
+        raise BadDecision("reply: empty")
+    if len(wish.reply) > REPLY_LIMIT:
+        raise BadDecision(f"reply: at most {REPLY_LIMIT} characters")
+    if "\x00" in wish.reply or wish.reply != wish.reply.encode("utf-8", "replace").decode("utf-8"):
+        raise BadDecision("reply: a NUL or half a pair of surrogates in it")
+    if (wish.act == "propose") != (wish.amount_minor is not None):
+        raise BadDecision("amount_minor: a proposal has one and nothing else does")
+    if wish.act == "close" and not wish.note.strip():
+        raise BadDecision("note: say why the case is closed")
+
+
+async def _refund(page: Page, case: Case, person: Person, wish: Wish) -> Takeover:
+    """The refund that a person wants proposed: to the payment of the case's own order, within what is left of it."""
+    order = await order_facts(page, case.order_id) if case.order_id else None
+    if order is None or order.customer_id != case.customer_id or not order.payments:
+        raise BadDecision(
+            "amount_minor: this case names no order of its customer, so nothing can be paid back"
+        )
+    payment = max(order.payments, key=lambda paid: paid.left.amount_minor)
+    amount = Money(wish.amount_minor or 0, payment.paid.currency)
+    if not 0 < amount.amount_minor <= payment.left.amount_minor:
+        raise BadDecision(
+            f"amount_minor: from 1 to the {payment.left.amount_minor} that is left of the payment"
+        )
+    return Takeover(
+        person=person.person,
+        act="propose",
+        reply=wish.reply,
+        order_id=order.order_id,
+        payment_id=payment.payment_id,
+        amount=amount,
+        note=wish.note,
+    )

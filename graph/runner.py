@@ -1,0 +1,72 @@
+"""The runner: takes the doorbells from the queue and drives cases, in the server or in workers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from graph.drive import Driver
+from records.cases import case_by_id, standing_still
+from records.jobs import Routine, Worker
+from records.queue import DRIVE, ring_idle
+from refunds.ids import CaseId, TenantId, ThreadId
+
+SWEEP_SECONDS = 10
+RING_AT_ONCE = 500
+
+
+class Rows(Protocol):
+    """Whoever keeps copies of where threads stand."""
+
+    async def quiet(self, thread_id: ThreadId) -> None:
+        """Wait until nothing else runs on a thread."""
+
+    async def refresh(self, tenant: TenantId, case_id: CaseId) -> bool:
+        """Look again at a case."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The queue's consumer; where rows are kept, they are true again after each drive."""
+
+    driver: Driver
+    url: str
+    concurrency: int
+    rows: Rows | None = None
+
+    def worker(self) -> Worker:
+        """The process at work."""
+        return Worker(
+            books=self.driver.books,
+            url=self.url,
+            queue="graph",
+            tasks={DRIVE: self.drive},
+            routines={"sweep": Routine(SWEEP_SECONDS, self.sweep)},
+            concurrency=self.concurrency,
+        )
+
+    async def drive(self, tenant: str, case_id: str) -> None:
+        """Move a case as far as it goes now."""
+        of, name = TenantId(tenant), CaseId(UUID(case_id))
+        if self.rows is None:
+            await self.driver.drive(of, name)
+            return
+        async with self.driver.books.transaction(of) as page:
+            case = await case_by_id(page, name)
+        if case is None:
+            return
+        await self.rows.quiet(case.thread_id)
+        try:
+            await self.driver.drive(of, name)
+        finally:
+            await self.rows.refresh(of, name)
+
+    async def sweep(self) -> int:
+        """Ring every case that stands still and that no job is about; how many. The sweep is the retry."""
+        rung = 0
+        for tenant in await self.driver.books.tenants():
+            async with self.driver.books.transaction(tenant) as page:
+                still = [case_id async for case_id in standing_still(page)]
+            for first in range(0, len(still), RING_AT_ONCE):
+                async with self.driver.books.transaction(tenant) as page:
+                    rung += await ring_idle(page, tenant, still[first : first + RING_AT_ONCE])
+        return rung

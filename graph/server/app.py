@@ -1,0 +1,58 @@
+"""What the server runs beside its own routes: the door in front, and the runner in its lifespan."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from graph.mind import the_mind, the_settings
+from graph.refund_graph import refund_agent
+from graph.runner import Runner
+from graph.server.door import Door
+from graph.server.rooms import open_rooms, the_rooms
+from records.books import named_queries
+from records.leash import held
+from records.migrate import schema_version
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Open the rooms, bring the newest rows back, and drive cases where this deployment's runner is the server."""
+    del app
+    await asyncio.to_thread(_read_files)
+    settings = the_settings()
+    stop = asyncio.Event()
+    async with open_rooms(settings, the_mind()) as rooms, asyncio.TaskGroup() as group:
+        await rooms.rows.restore()
+        group.create_task(held(os.environ, stop))
+        if settings.runner == "server":
+            url = settings.database_url.get_secret_value()
+            runner = Runner(rooms.driver, url, settings.concurrency, rooms.rows)
+            group.create_task(runner.worker().work(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+def _read_files() -> None:
+    """Whatever is read from disk is read now: the server lets nothing block its loop later."""
+    named_queries()
+    schema_version()
+    refund_agent()
+
+
+def _read_only() -> bool:
+    return the_settings().runner != "server"
+
+
+async def _is_head(thread_id: str, checkpoint_id: str) -> bool:
+    config = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+    found = await the_rooms().saver.aget_tuple({"configurable": config["configurable"]})
+    return found is not None and found.config["configurable"]["checkpoint_id"] == checkpoint_id
+
+
+app = Starlette(lifespan=lifespan, middleware=[Middleware(Door, read_only=_read_only, is_head=_is_head)])

@@ -1,0 +1,205 @@
+"""Who may do what on the server API: a token of its own audience, one tenant's threads, a first run, an answer.
+
+An answer is not written here. The hook asks the desk with the caller's own credential, and only its yes starts the run.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from langgraph_sdk import Auth
+from starlette.exceptions import HTTPException
+
+from graph.server.answers import UnreadableAnswer, read_answer
+from graph.server.desk_call import Caller, DeskSaysNo
+from graph.server.door import CREDENTIAL
+from graph.server.rooms import the_rooms
+from graph.server.thread_rows import GRAPH_ID
+from records.cases import thread_case
+from refunds.ids import CaseId, TenantId, ThreadId
+
+auth = Auth()
+
+Context = Auth.types.AuthContext
+
+
+def _refuse(status: int, detail: str) -> HTTPException:
+    return HTTPException(status, detail)
+
+
+@auth.authenticate
+async def authenticate(headers: dict[bytes, bytes]) -> Auth.types.MinimalUserDict:
+    """The person of the caller's token; nothing that the caller says of themselves counts."""
+    del headers  # the door has read the token
+    token = CREDENTIAL.get("")
+    if not token:
+        raise Auth.exceptions.HTTPException(status_code=401, detail="no token of the server API")
+    try:
+        caller = await the_rooms().desk.who(token)
+    except DeskSaysNo as no:
+        if no.status in {401, 403}:
+            raise Auth.exceptions.HTTPException(status_code=401, detail=no.detail) from None
+        raise _refuse(no.status, no.detail) from None
+    return {
+        "identity": caller.person,
+        "display_name": caller.person,
+        "is_authenticated": True,
+        "permissions": sorted(caller.scopes),
+    }
+
+
+async def _caller() -> Caller:
+    try:
+        return await the_rooms().desk.who(CREDENTIAL.get(""))
+    except DeskSaysNo as no:
+        raise _refuse(no.status, no.detail) from None
+
+
+def _filter(caller: Caller) -> dict[str, Any]:
+    """Threads of the caller's tenants."""
+    tenants = sorted(caller.tenants)
+    if not tenants:
+        raise _refuse(403, "no tenant")
+    if len(tenants) == 1:
+        return {"tenant": tenants[0]}
+    return {"$or": [{"tenant": tenant} for tenant in tenants]}
+
+
+async def _bound(thread_id: UUID) -> tuple[TenantId, CaseId] | None:
+    async with the_rooms().books.transaction() as page:
+        return await thread_case(page, thread_id)
+
+
+@auth.on
+async def deny(ctx: Context, value: Any) -> bool:  # noqa: ANN401
+    """What has no rule of its own is refused."""
+    del ctx, value
+    return False
+
+
+@auth.on.assistants.read
+async def read_assistant(ctx: Context, value: Any) -> bool:  # noqa: ANN401
+    """The graph is no secret among those who may sign in."""
+    del ctx, value
+    return True
+
+
+@auth.on.assistants.search
+async def search_assistants(ctx: Context, value: Any) -> bool:  # noqa: ANN401
+    """The same."""
+    del ctx, value
+    return True
+
+
+@auth.on.threads.search
+async def search_threads(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Threads of the caller's tenants and of nobody else."""
+    del ctx, value
+    return _filter(await _caller())
+
+
+@auth.on.threads.read
+async def read_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A thread of the caller's tenants; one that this process has no row of is brought back from the books."""
+    del ctx
+    caller = await _caller()
+    thread_id = value.get("thread_id")
+    bound = await _bound(UUID(str(thread_id))) if thread_id else None
+    if bound is not None:
+        if bound[0] not in caller.tenants:
+            raise _refuse(404, f"Thread with ID {thread_id} not found")
+        await the_rooms().rows.bring_back(*bound, ThreadId(UUID(str(thread_id))))
+    return _filter(caller)
+
+
+@auth.on.threads.create
+async def create_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A thread of one of the caller's tenants; one that a case of another tenant is bound to is nobody's to create."""
+    del ctx
+    caller = await _caller()
+    metadata = value["metadata"]
+    wanted = metadata.get("tenant")
+    allowed = sorted(caller.submits)
+    tenant = TenantId(wanted) if wanted else (allowed[0] if len(allowed) == 1 else None)
+    bound = await _bound(UUID(str(value["thread_id"])))
+    if bound is not None:
+        tenant = bound[0]
+    if tenant is None:
+        raise _refuse(403, "metadata.tenant: say which of your tenants")
+    if tenant not in caller.submits or "tickets:write" not in caller.scopes:
+        raise _refuse(403, f"{caller.person} submits no tickets for {tenant}")
+    metadata.clear()
+    metadata.update({"tenant": tenant, "graph_id": GRAPH_ID, "created_by": caller.person})
+    return _filter(caller)
+
+
+@auth.on.threads.create_run
+async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """One first run with a ticket on a thread that has none, or an answer at a pause."""
+    del ctx
+    caller = await _caller()
+    asked = value["kwargs"]
+    thread_id = value.get("thread_id")
+    if thread_id is None or asked.get("temporary") or asked["config"]["configurable"].get("checkpoint_id"):
+        raise _refuse(403, "not allowed here: a run without a thread, or from a checkpoint")
+    bound = await _bound(UUID(str(thread_id)))
+    command = asked.get("command") or {}
+    if command:
+        if set(command) - {"resume"} or asked.get("input") is not None:
+            raise _refuse(403, "not allowed here: more than a resume")
+        await _answer(caller, ThreadId(UUID(str(thread_id))), bound, command.get("resume"))
+    else:
+        await _first_run(caller, bound, asked.get("input"))
+    asked["durability"] = "sync"
+    return _filter(caller)
+
+
+async def _first_run(caller: Caller, bound: tuple[TenantId, CaseId] | None, given: Any) -> None:  # noqa: ANN401
+    if bound is not None:
+        raise _refuse(403, "not allowed here: a second input; this thread has its case")
+    ticket = given.get("ticket") if isinstance(given, dict) else None
+    tenant = ticket.get("tenant") if isinstance(ticket, dict) else None
+    if tenant not in caller.submits or "tickets:write" not in caller.scopes:
+        raise _refuse(403, f"input.ticket.tenant: {caller.person} submits no tickets for it")
+
+
+async def _answer(
+    caller: Caller,
+    thread_id: ThreadId,
+    bound: tuple[TenantId, CaseId] | None,
+    resume: Any,  # noqa: ANN401
+) -> None:
+    """Make the answer a decision at the desk; HTTPException where it says no, and the thread stays as it was."""
+    if bound is None or bound[0] not in caller.tenants:
+        raise _refuse(404, f"Thread with ID {thread_id} not found")
+    tenant, case_id = bound
+    try:
+        answer = read_answer(_only(resume))
+    except UnreadableAnswer as error:
+        raise _refuse(422, str(error)) from None
+    rooms = the_rooms()
+    if isinstance(answer, str):
+        async with rooms.books.transaction(tenant) as page:
+            row = await page.row("decision_by_id", decision_id=_uuid(answer))
+        if row is None or row["case_id"] != case_id or "cases:decide" not in caller.scopes:
+            raise _refuse(403, "decision_id: no decision of this case")
+        return
+    try:
+        await rooms.desk.decide(CREDENTIAL.get(""), case_id, thread_id, answer)
+    except DeskSaysNo as no:
+        raise _refuse(no.status, no.detail) from None
+
+
+def _only(resume: Any) -> Any:  # noqa: ANN401
+    """The answer, also where it is given by the id of the pause."""
+    if isinstance(resume, dict) and len(resume) == 1:
+        name, inner = next(iter(resume.items()))
+        if name not in {"decisions", "decision_id"}:
+            return inner
+    return resume
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _refuse(422, "decision_id: not a UUID") from None

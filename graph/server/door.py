@@ -1,0 +1,337 @@
+"""The door: every route of the server has a verdict, and what has none is refused.
+
+A body that starts a run is read here and made anew from what is allowed in it, so that no key of it reaches the
+server that is not listed.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, cast
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graph.server.thread_rows import ASSISTANT_ID, GRAPH_ID
+
+Verdict = Literal["open", "read", "thread", "run", "refused"]
+
+VERDICTS: dict[tuple[str, str], Verdict] = {
+    ("GET", "/"): "refused",
+    ("GET", "/ok"): "open",
+    ("GET", "/info"): "open",
+    ("GET", "/metrics"): "refused",
+    ("GET", "/docs"): "refused",
+    ("GET", "/openapi.json"): "refused",
+    ("GET", "/internal/debug/thread/{thread_id}"): "refused",
+    ("POST", "/internal/truncate"): "refused",
+    ("POST", "/assistants"): "refused",
+    ("POST", "/assistants/search"): "read",
+    ("POST", "/assistants/count"): "read",
+    ("GET", "/assistants/{assistant_id}"): "read",
+    ("PATCH", "/assistants/{assistant_id}"): "refused",
+    ("DELETE", "/assistants/{assistant_id}"): "refused",
+    ("POST", "/assistants/{assistant_id}/latest"): "refused",
+    ("POST", "/assistants/{assistant_id}/versions"): "read",
+    ("GET", "/assistants/{assistant_id}/graph"): "read",
+    ("GET", "/assistants/{assistant_id}/schemas"): "read",
+    ("GET", "/assistants/{assistant_id}/subgraphs"): "read",
+    ("GET", "/assistants/{assistant_id}/subgraphs/{namespace}"): "read",
+    ("POST", "/runs"): "refused",
+    ("POST", "/runs/stream"): "refused",
+    ("POST", "/runs/wait"): "refused",
+    ("POST", "/runs/batch"): "refused",
+    ("POST", "/runs/cancel"): "refused",
+    ("POST", "/runs/crons"): "refused",
+    ("POST", "/runs/crons/search"): "refused",
+    ("POST", "/runs/crons/count"): "refused",
+    ("GET", "/runs/crons/{cron_id}"): "refused",
+    ("PATCH", "/runs/crons/{cron_id}"): "refused",
+    ("DELETE", "/runs/crons/{cron_id}"): "refused",
+    ("POST", "/threads"): "thread",
+    ("POST", "/threads/search"): "read",
+    ("POST", "/threads/count"): "read",
+    ("POST", "/threads/prune"): "refused",
+    ("GET", "/threads/{thread_id}"): "read",
+    ("PATCH", "/threads/{thread_id}"): "refused",
+    ("DELETE", "/threads/{thread_id}"): "refused",
+    ("GET", "/threads/{thread_id}/state"): "read",
+    ("POST", "/threads/{thread_id}/state"): "refused",
+    ("GET", "/threads/{thread_id}/state/{checkpoint_id}"): "read",
+    ("POST", "/threads/{thread_id}/state/checkpoint"): "read",
+    ("GET", "/threads/{thread_id}/storage"): "refused",
+    ("GET", "/threads/{thread_id}/history"): "read",
+    ("POST", "/threads/{thread_id}/history"): "read",
+    ("POST", "/threads/{thread_id}/copy"): "refused",
+    ("GET", "/threads/{thread_id}/stream"): "read",
+    ("POST", "/threads/{thread_id}/commands"): "refused",
+    ("POST", "/threads/{thread_id}/stream/events"): "refused",
+    ("POST", "/threads/{thread_id}/runs"): "run",
+    ("POST", "/threads/{thread_id}/runs/stream"): "run",
+    ("POST", "/threads/{thread_id}/runs/wait"): "run",
+    ("POST", "/threads/{thread_id}/runs/crons"): "refused",
+    ("GET", "/threads/{thread_id}/runs"): "read",
+    ("GET", "/threads/{thread_id}/runs/{run_id}"): "read",
+    ("GET", "/threads/{thread_id}/runs/{run_id}/join"): "read",
+    ("GET", "/threads/{thread_id}/runs/{run_id}/stream"): "read",
+    ("POST", "/threads/{thread_id}/runs/{run_id}/cancel"): "refused",
+    ("DELETE", "/threads/{thread_id}/runs/{run_id}"): "refused",
+}
+"""What may be asked of the server. A law compares this with the server's own route table."""
+
+BODY_LIMIT_BYTES = 262_144
+RECURSION_LIMIT = 100
+
+CREDENTIAL: ContextVar[str] = ContextVar("countersign_credential")
+"""The caller's own token, for the one HTTP call; it is kept nowhere else."""
+
+IsHead = Callable[[str, str], Awaitable[bool]]
+"""Whether a checkpoint is the last one of a thread."""
+
+_STREAM_MODES = frozenset(
+    {"values", "updates", "messages", "messages-tuple", "events", "debug", "custom", "tasks", "checkpoints"}
+)
+_EMPTY: tuple[object, ...] = (None, [], {}, "", 0, False)
+
+
+class NotAllowed(Exception):
+    """The door's refusal; the message names what is not allowed."""
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str], Verdict]]:
+    found = [
+        (method, template.count("{"), re.compile("^" + re.sub(r"\{\w+\}", "[^/]+", template) + "$"), verdict)
+        for (method, template), verdict in VERDICTS.items()
+    ]
+    return [
+        (method, pattern, verdict) for method, _, pattern, verdict in sorted(found, key=lambda row: row[1])
+    ]
+
+
+def verdict_of(method: str, path: str) -> Verdict:
+    """What is said of a request; refused where nothing is."""
+    for listed, pattern, verdict in _patterns():
+        if listed == method and pattern.match(path):
+            return verdict
+    return "refused"
+
+
+@dataclass
+class Door:
+    """The outermost layer of the server."""
+
+    app: ASGIApp
+    read_only: Callable[[], bool]
+    is_head: IsHead
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or str(scope.get("root_path", "")).startswith("/noauth"):
+            await self.app(
+                scope, receive, send
+            )  # the server's own loopback, which no request can claim to be
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = Headers(scope=scope)
+        method, path = str(scope["method"]), str(scope["path"])
+        try:
+            if method == "OPTIONS" and "access-control-request-method" in headers:
+                if "access-control-request-private-network" in headers:
+                    raise NotAllowed("private network access from a page")
+                await self.app(scope, receive, send)
+                return
+            verdict = verdict_of(method, path)
+            if verdict == "refused" or (verdict in {"thread", "run"} and self.read_only()):
+                raise NotAllowed(f"{method} {path}")
+            if truthy(QueryParams(scope["query_string"]).get("cancel_on_disconnect")):
+                raise NotAllowed("cancel_on_disconnect")
+            if verdict != "open":
+                CREDENTIAL.set(credential(headers))
+            if verdict in {"thread", "run"}:
+                receive = await self._read(verdict, path, receive)
+                scope = {**scope, "headers": _without_length(scope["headers"])}
+        except NotAllowed as refusal:
+            await JSONResponse({"detail": f"not allowed here: {refusal}"}, 403)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _read(self, verdict: Verdict, path: str, receive: Receive) -> Receive:
+        """Read a body, check it, and hand on what is allowed of it."""
+        raw = await _body(receive)
+        try:
+            body = json.loads(raw or b"{}")
+        except (ValueError, RecursionError):
+            raise NotAllowed("a body that is not JSON") from None
+        if not isinstance(body, dict):
+            raise NotAllowed("a body that is not an object")
+        if verdict == "run":
+            thread_id = path.split("/")[2]
+            await self._only_the_head(thread_id, body)
+            clean = run_body(body, thread_id)
+        else:
+            clean = thread_body(body)
+        text = json.dumps(clean).encode()
+        sent = False
+
+        async def replay() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": text, "more_body": False}
+
+        return replay
+
+    async def _only_the_head(self, thread_id: str, body: dict[str, Any]) -> None:
+        """Some interfaces say from which checkpoint they go on: only the last one counts, and it need not be said."""
+        checkpoint = body.pop("checkpoint", None)
+        named = {body.pop("checkpoint_id", None)}
+        if isinstance(checkpoint, Mapping):
+            if checkpoint.get("checkpoint_ns") or checkpoint.get("checkpoint_map"):
+                raise NotAllowed("checkpoint of a subgraph")
+            named.add(checkpoint.get("checkpoint_id"))
+        elif checkpoint is not None:
+            raise NotAllowed("checkpoint")
+        for checkpoint_id in named - {None}:
+            if not isinstance(checkpoint_id, str) or not await self.is_head(thread_id, checkpoint_id):
+                raise NotAllowed("a run from a checkpoint that is not the last one")
+
+
+def run_body(body: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
+    """A run as the house allows it: a first input or a resume, and nothing beside it. NotAllowed names the rest."""
+    clean: dict[str, Any] = {
+        "assistant_id": GRAPH_ID,
+        "multitask_strategy": "enqueue",
+        "if_not_exists": "reject",
+        "on_disconnect": "continue",
+        "durability": "sync",
+    }
+    for key, value in body.items():
+        match key:
+            case "assistant_id" if value in {GRAPH_ID, ASSISTANT_ID}:
+                pass
+            case "input" | "command" | "stream_mode" | "multitask_strategy" | "config":
+                clean |= _checked(key, value, thread_id)
+            case "stream_subgraphs" | "stream_resumable" if isinstance(value, bool) or value is None:
+                clean[key] = bool(value)
+            case "if_not_exists" if value in {None, "reject"}:
+                pass
+            case "on_completion" if value in {None, "keep", "complete"}:
+                pass
+            case "durability" | "checkpoint_during" | "on_disconnect" | "metadata":
+                pass  # the house's own settings hold, whatever is said
+            case _ if value in _EMPTY:
+                pass
+            case _:
+                raise NotAllowed(key)
+    if ("input" in clean) == ("command" in clean):
+        raise NotAllowed("a run is a first input or a resume: one of the two")
+    return clean
+
+
+def _checked(key: str, value: object, thread_id: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    match key:
+        case "input":
+            if not isinstance(value, Mapping):
+                raise NotAllowed("input: an object with a ticket")
+            return {"input": {"ticket": value.get("ticket")}}
+        case "command":
+            said = (
+                {name: inner for name, inner in value.items() if inner is not None}
+                if isinstance(value, dict)
+                else {}
+            )
+            if set(said) != {"resume"}:
+                raise NotAllowed(f"command: {', '.join(sorted(set(said) - {'resume'})) or 'without resume'}")
+            return {"command": said}
+        case "stream_mode":
+            modes = value if isinstance(value, list) else [value]
+            if not all(mode in _STREAM_MODES for mode in modes):
+                raise NotAllowed("stream_mode")
+            return {"stream_mode": modes}
+        case "multitask_strategy":
+            if value not in {"reject", "enqueue"}:
+                raise NotAllowed(f"multitask_strategy: {value}")
+            return {"multitask_strategy": value}
+        case _:
+            return _config(value, thread_id)
+
+
+def _config(value: object, thread_id: str) -> dict[str, Any]:
+    """A config may say what changes nothing; an identity, a checkpoint or a key of the runtime's own is refused."""
+    if not isinstance(value, Mapping):
+        raise NotAllowed("config")
+    for key, inner in value.items():
+        match key:
+            case "configurable" if isinstance(inner, Mapping):
+                for name, said in inner.items():
+                    if not (name == "thread_id" and said == thread_id) and said is not None:
+                        raise NotAllowed(f"config.configurable.{name}")
+            case "recursion_limit" if isinstance(inner, int) and 0 < inner <= RECURSION_LIMIT:
+                pass
+            case "tags" | "metadata":
+                pass
+            case _ if inner in _EMPTY:
+                pass
+            case _:
+                raise NotAllowed(f"config.{key}")
+    return {}
+
+
+def thread_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A new thread as the house allows it."""
+    clean: dict[str, Any] = {}
+    for key, value in body.items():
+        match key:
+            case "thread_id" if isinstance(value, str):
+                clean["thread_id"] = value
+            case "if_exists" if value in {"raise", "do_nothing"}:
+                clean["if_exists"] = value
+            case "metadata" if isinstance(value, Mapping):
+                tenant = value.get("tenant")
+                clean["metadata"] = {"tenant": tenant} if isinstance(tenant, str) else {}
+            case _ if value in _EMPTY:
+                pass
+            case _:
+                raise NotAllowed(key)
+    return {"metadata": {}, **clean}
+
+
+def credential(headers: Headers) -> str:
+    """The caller's token, as SDKs and interfaces send it; empty where there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get("x-api-key", "").strip()
+
+
+def truthy(value: str | None) -> bool:
+    """Whether a query parameter asks for something."""
+    return (value or "").lower() not in {"", "0", "false", "no"}
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    read = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise NotAllowed("a request that was given up")
+        chunks.append(cast("bytes", message.get("body", b"")))
+        read += len(chunks[-1])
+        if read > BODY_LIMIT_BYTES:
+            raise NotAllowed(f"a body above {BODY_LIMIT_BYTES} bytes")
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def _without_length(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name not in {b"content-length", b"transfer-encoding"}]

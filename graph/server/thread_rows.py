@@ -1,0 +1,147 @@
+"""The server's thread rows: what stock interfaces search. They live in the memory of one process and are a copy of
+what the books and the checkpoints say; a restart makes them anew.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from langchain_core.runnables import RunnableConfig
+from langgraph_api.graph import NAMESPACE_GRAPH
+from langgraph_api.state import state_snapshot_to_thread_state
+from langgraph_runtime.database import connect
+from langgraph_runtime.ops import Threads
+
+from graph.drive import Driver
+from graph.sight import Sight, sight_of
+from records.cases import case_by_id
+from refunds.ids import CaseId, TenantId, ThreadId
+
+GRAPH_ID = "refund_agent"
+ASSISTANT_ID = str(uuid5(NAMESPACE_GRAPH, GRAPH_ID))
+
+ROWS_KEPT = 2_000
+"""Rows at most; those that wait for nobody leave first. One that is gone comes back when it is asked for by its id."""
+
+RUNS_KEPT = 500
+RESTORED = 200
+
+QUIET_SECONDS = 10.0
+UNDER_WAY = frozenset({"pending", "running"})
+
+
+@dataclass(frozen=True)
+class ThreadRows:
+    """The rows of the server in this process."""
+
+    driver: Driver
+
+    async def restore(self) -> int:
+        """Bring back the newest cases that wait for a person; how many. The others come when they are rung."""
+        restored = 0
+        for tenant in await self.driver.books.tenants():
+            async with self.driver.books.transaction(tenant) as page:
+                rows = await page.rows("newest_waiting", most=RESTORED)
+            for row in reversed(rows):
+                restored += await self.refresh(tenant, CaseId(row["case_id"]))
+        return restored
+
+    async def bring_back(self, tenant: TenantId, case_id: CaseId, thread_id: ThreadId) -> None:
+        """Make a row for a thread that has none here."""
+        async with connect() as connection:
+            there = _row(connection.store, thread_id)
+        if there is None:
+            await self.refresh(tenant, case_id)
+
+    async def refresh(self, tenant: TenantId, case_id: CaseId) -> bool:
+        """Make the row of a case say what is so."""
+        async with self.driver.books.transaction(tenant) as page:
+            case = await case_by_id(page, case_id)
+            if case is None:
+                return False
+            sight = await sight_of(page, case)
+        config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
+        snapshot = await self.driver.graph.aget_state(config)
+        async with connect() as connection:
+            row = _row(connection.store, case.thread_id)
+            if row is None:
+                row = _new_row(case.thread_id, case.received_at)
+                connection.store["threads"].append(row)
+            row["metadata"] = {**row["metadata"], **_about(sight)}
+            if snapshot.values:
+                await Threads.set_status(connection, case.thread_id, _payload(snapshot), None)
+            _trim(connection.store)
+        return True
+
+    async def quiet(self, thread_id: ThreadId) -> None:
+        """Wait, for a bounded time, until the server itself runs nothing on a thread."""
+        deadline = asyncio.get_running_loop().time() + QUIET_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            async with connect() as connection:
+                if not any(
+                    run["thread_id"] == thread_id and run["status"] in UNDER_WAY
+                    for run in connection.store["runs"]
+                ):
+                    return
+            await asyncio.sleep(0.05)
+
+
+def _about(sight: Sight) -> dict[str, Any]:
+    """What stock interfaces can filter by."""
+    proposal = sight.end.proposal if sight.end else None
+    return {
+        "graph_id": GRAPH_ID,
+        "assistant_id": ASSISTANT_ID,
+        "tenant": sight.case.tenant,
+        "case_id": str(sight.case.case_id),
+        "ticket_id": sight.case.ticket_id,
+        "status": sight.state.status,
+        "reason": sight.state.reason,
+        "kind": proposal.kind if proposal else None,
+        "amount_minor": proposal.amount.amount_minor if proposal else None,
+        "currency": proposal.amount.currency if proposal else None,
+        "expires_at": sight.end.expires_at.isoformat() if sight.end else None,
+    }
+
+
+def _payload(snapshot: Any) -> Any:  # noqa: ANN401  (LangGraph's own shapes)
+    return state_snapshot_to_thread_state(snapshot)
+
+
+def _row(store: Any, thread_id: UUID) -> dict[str, Any] | None:  # noqa: ANN401
+    found: dict[str, Any] | None = next(
+        (row for row in store["threads"] if row["thread_id"] == thread_id), None
+    )
+    return found
+
+
+def _new_row(thread_id: UUID, created_at: datetime) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "thread_id": thread_id,
+        "created_at": created_at,
+        "updated_at": now,
+        "state_updated_at": now,
+        "metadata": {},
+        "status": "idle",
+        "config": {},
+        "values": None,
+        "interrupts": {},
+    }
+
+
+def _trim(store: Any) -> None:  # noqa: ANN401
+    """Memory stays flat: rows that wait for nobody, and runs that have ended, leave."""
+    surplus = len(store["threads"]) - ROWS_KEPT
+    if surplus > 0:
+        idle = [row for row in store["threads"] if row["status"] == "idle"][:surplus]
+        gone = {row["thread_id"] for row in idle} or {
+            row["thread_id"] for row in store["threads"][:surplus] if row["status"] != "busy"
+        }
+        store["threads"][:] = [row for row in store["threads"] if row["thread_id"] not in gone]
+    ended = [run for run in store["runs"] if run["status"] not in UNDER_WAY]
+    if len(ended) > RUNS_KEPT:
+        old = {run["run_id"] for run in ended[: len(ended) - RUNS_KEPT]}
+        store["runs"][:] = [run for run in store["runs"] if run["run_id"] not in old]

@@ -1,0 +1,31 @@
+"""Messages: what a customer or a colleague adds to a case. Their text is data, whatever it says."""
+
+from uuid import UUID
+
+from records.books import Page, Row
+from refunds.canonical import sha256
+from refunds.ids import CaseId
+from refunds.words import Asked
+
+
+async def write_message(page: Page, case_id: CaseId, message_id: UUID, author: Asked, body: str) -> bool:
+    """Write a message down; False where it is there already."""
+    row = await page.row(
+        "insert_message",
+        message_id=message_id,
+        case_id=case_id,
+        author=author,
+        body=body,
+        body_sha256=sha256(body),
+    )
+    return row is not None
+
+
+async def messages_of(page: Page, case_id: CaseId) -> list[Row]:
+    """Every message of a case, in order."""
+    return await page.rows("messages_of", case_id=case_id)
+
+
+async def answers_of(page: Page, case_id: CaseId) -> tuple[str, ...]:
+    """What the customer wrote after the ticket, in order."""
+    return tuple(row["body"] for row in await messages_of(page, case_id) if row["author"] == "customer")

@@ -1,0 +1,74 @@
+"""Replies in the books: the outbox. A reply is written once an outcome and delivered at least once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from records.books import Page
+from refunds.canonical import sha256
+from refunds.ids import CaseId, CustomerId
+from refunds.words import CaseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a customer is told of an outcome; `message_id` stays the same however often it is sent."""
+
+    outcome: CaseStatus
+    message_id: str
+    recipient_sha256: str
+    body: str
+    written_at: datetime
+    attempts: int
+    delivered_at: datetime | None
+
+
+async def write_reply(
+    page: Page, case_id: CaseId, outcome: CaseStatus, message_id: str, recipient: str, body: str
+) -> bool:
+    """Write a reply; False where this outcome has one."""
+    row = await page.row(
+        "insert_reply",
+        case_id=case_id,
+        outcome=outcome,
+        message_id=message_id,
+        recipient_sha256=sha256(recipient),
+        body=body,
+        body_sha256=sha256(body),
+    )
+    return row is not None
+
+
+async def replies_of(page: Page, case_id: CaseId) -> list[Reply]:
+    """The replies of a case, in order."""
+    return [
+        Reply(
+            outcome=row["outcome"],
+            message_id=row["message_id"],
+            recipient_sha256=row["recipient_sha256"],
+            body=row["body"],
+            written_at=row["written_at"],
+            attempts=row["attempts"],
+            delivered_at=row["delivered_at"],
+        )
+        for row in await page.rows("replies_of", case_id=case_id)
+    ]
+
+
+async def note_delivery(
+    page: Page, case_id: CaseId, outcome: CaseStatus, channel: str, *, delivered: bool, detail: str = ""
+) -> None:
+    """Write down a try to send."""
+    await page.rows(
+        "insert_delivery",
+        case_id=case_id,
+        outcome=outcome,
+        channel=channel,
+        delivered=delivered,
+        detail=detail[:500],
+    )
+
+
+async def recipient_of(page: Page, customer_id: CustomerId) -> str:
+    """Where a customer's replies go: their address in the books, or their id where there is none."""
+    row = await page.row("email_of_customer", customer_id=customer_id)
+    return str(row["email"]) if row and row["email"] else customer_id

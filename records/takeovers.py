@@ -1,0 +1,57 @@
+"""Takeovers: what a person does with a case that nobody proposes for."""
+
+from dataclasses import dataclass
+
+from records.books import Page, Row
+from refunds.ids import NO_ORDER, NO_PAYMENT, CaseId, OrderId, PaymentId, PersonId
+from refunds.money import NOTHING, Currency, Money
+from refunds.words import TakeoverAct
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """A person's own reply, proposal of a refund, or closing of a case."""
+
+    person: PersonId
+    act: TakeoverAct
+    reply: str = ""
+    order_id: OrderId = NO_ORDER
+    payment_id: PaymentId = NO_PAYMENT
+    amount: Money = NOTHING
+    note: str = ""
+
+
+async def take_over(page: Page, case_id: CaseId, takeover: Takeover) -> None:
+    """Write it down; Refused where the case is not a hand-over."""
+    await page.rows(
+        "insert_takeover",
+        case_id=case_id,
+        person=takeover.person,
+        act=takeover.act,
+        reply=takeover.reply,
+        payment_id=takeover.payment_id,
+        order_id=takeover.order_id,
+        amount_minor=takeover.amount.amount_minor,
+        currency=takeover.amount.currency,
+        note=takeover.note,
+    )
+
+
+async def takeover_to_propose(page: Page, case_id: CaseId) -> Takeover | None:
+    """What a person wants proposed and nothing was proposed for since."""
+    row = await page.row("takeover_to_propose", case_id=case_id)
+    if row is None:
+        return None
+    return Takeover(
+        person=PersonId(row["person"]),
+        act="propose",
+        reply=row["reply"],
+        order_id=OrderId(row["order_id"]),
+        payment_id=PaymentId(row["payment_id"]),
+        amount=Money(row["amount_minor"], Currency(row["currency"])),
+    )
+
+
+async def takeovers_of(page: Page, case_id: CaseId) -> list[Row]:
+    """Every takeover of a case, in order."""
+    return await page.rows("takeovers_of", case_id=case_id)

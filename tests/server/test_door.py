@@ -1,0 +1,228 @@
+"""The door is an allowlist: every route has a verdict, and every refusal of the contract is one over real HTTP."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import RunningHouse
+
+from graph.server.door import VERDICTS, verdict_of
+
+ROOT = Path(__file__).parents[2]
+
+LIST_ROUTES = """
+import json, os, sys
+config = json.loads(open(sys.argv[1]).read())
+os.environ |= {
+    "MIGRATIONS_PATH": "__inmem", "DATABASE_URI": ":memory:", "REDIS_URI": "fake", "LANGGRAPH_RUNTIME_EDITION": "inmem",
+    "LANGSMITH_LANGGRAPH_API_VARIANT": "local_dev", "LANGGRAPH_AUTH": json.dumps(config["auth"]),
+    "LANGGRAPH_HTTP": json.dumps(config["http"]), "LANGSERVE_GRAPHS": json.dumps(config["graphs"]),
+    "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true", **config["env"],
+}
+from langgraph_api.server import app
+found = []
+def walk(routes, prefix=""):
+    for route in routes:
+        path = prefix + getattr(route, "path", "")
+        if getattr(route, "routes", None) is not None:
+            walk(route.routes, path)
+        else:
+            found.extend((method, path) for method in sorted(getattr(route, "methods", None) or {"WEBSOCKET"}) if method != "HEAD")
+walk(app.routes)
+print(json.dumps(found))
+"""
+
+
+def routes(config: dict[str, Any], folder: Path) -> set[tuple[str, str]]:
+    """The server's own route table under a configuration."""
+    file = folder / "langgraph.json"
+    file.write_text(json.dumps(config))
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_ROUTES, str(file)], cwd=folder, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return {(method, path) for method, path in json.loads(done.stdout.splitlines()[-1])}
+
+
+def config() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "langgraph.json").read_text())
+    return loaded
+
+
+def test_every_route_of_the_server_has_a_verdict(tmp_path: Path) -> None:
+    """Broken? The server has a route that nobody has judged: give it a verdict in graph/server/door.py."""
+    assert routes(config(), tmp_path) - set(VERDICTS) == set()
+
+
+def test_what_is_switched_off_is_refused_also_when_it_is_switched_on(tmp_path: Path) -> None:
+    """Store, MCP, A2A, UI, crons and the second streaming protocol, whatever a configuration says of them."""
+    open_config = config()
+    open_config["http"] = {"app": open_config["http"]["app"], "enable_custom_route_auth": True}
+    for method, path in routes(open_config, tmp_path):
+        if (method, path) not in VERDICTS:
+            concrete = path.replace("{path:path}", "x").replace("{", "").replace("}", "")
+            assert verdict_of(method, concrete) == "refused", (method, path)
+
+
+def test_a_path_that_nobody_listed_is_refused() -> None:
+    for method, path in [
+        ("GET", "/ui/secret"), ("GET", "/ui"), ("POST", "/mcp"), ("PUT", "/store/items"), ("HEAD", "/threads/x"),
+        ("GET", "/threads/x/../../internal/truncate"), ("POST", "/threads/search/"), ("DELETE", "/threads"),
+        ("GET", "//ok"), ("POST", "/internal/truncate"), ("TRACE", "/ok"),
+    ]:  # fmt: skip
+        assert verdict_of(method, path) == "refused", (method, path)
+
+
+@pytest.fixture(name="thread", scope="module")
+def _thread(running: RunningHouse) -> str:
+    """A case at its pause, with its thread."""
+    return str(running.paused(order_id="X300")["case_id"])
+
+
+CLOSED: list[tuple[str, str, Any]] = [
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "input": {"ticket": {}}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "input": None}),
+    ("POST", "/threads/{t}/runs/wait", {"assistant_id": "refund_agent", "command": {"goto": "refund"}}),
+    ("POST", "/threads/{t}/runs/wait", {"assistant_id": "refund_agent", "command": {"update": {"amount": 1}, "resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "input": {"ticket": {}}}),
+    ("POST", "/threads/{t}/state", {"values": {"status": "refunded"}, "as_node": "approval"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "checkpoint_id": str(uuid.uuid4())}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "checkpoint": {"checkpoint_id": str(uuid.uuid4())}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "config": {"configurable": {"checkpoint_id": str(uuid.uuid4())}}}),
+    ("POST", "/runs", {"assistant_id": "refund_agent", "input": {"ticket": {}}}),
+    ("POST", "/runs/wait", {"assistant_id": "refund_agent", "input": {"ticket": {}}}),
+    ("POST", "/runs/stream", {"assistant_id": "refund_agent", "input": {"ticket": {}}}),
+    ("POST", "/runs/batch", [{"assistant_id": "refund_agent", "input": {"ticket": {}}}]),
+    ("POST", "/runs/cancel", {"status": "all"}),
+    ("POST", "/threads/{t}/copy", None),
+    ("DELETE", "/threads/{t}", None),
+    ("POST", "/threads/prune", {"thread_ids": ["{t}"]}),
+    ("PATCH", "/threads/{t}", {"metadata": {"tenant": "other"}}),
+    ("POST", "/runs/crons", {"assistant_id": "refund_agent", "schedule": "* * * * *"}),
+    ("POST", "/threads/{t}/runs/crons", {"assistant_id": "refund_agent", "schedule": "* * * * *"}),
+    ("POST", "/runs/crons/search", {}),
+    ("POST", "/assistants", {"graph_id": "refund_agent"}),
+    ("PATCH", "/assistants/refund_agent", {"config": {}}),
+    ("DELETE", "/assistants/refund_agent", None),
+    ("POST", "/assistants/refund_agent/latest", {"version": 1}),
+    ("PUT", "/store/items", {"namespace": ["a"], "key": "b", "value": {}}),
+    ("GET", "/store/items?key=b", None),
+    ("POST", "/store/items/search", {"namespace_prefix": []}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "webhook": "http://127.0.0.1:1/"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "interrupt_before": ["refund"]}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "interrupt_after": "*"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "after_seconds": 5}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "multitask_strategy": "rollback"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "multitask_strategy": "interrupt"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "if_not_exists": "create"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "on_completion": "delete"}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "another", "command": {"resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "config": {"configurable": {"langgraph_auth_user": {"identity": "demo-reviewer"}}}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "config": {"configurable": {"langgraph_auth_user_id": "demo-reviewer"}}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "context": {"langgraph_auth_user": "demo-reviewer"}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "something_new": True}),
+    ("POST", "/threads", {"supersteps": [{"updates": []}]}),
+    ("POST", "/threads", {"ttl": {"ttl": 1}}),
+    ("GET", "/threads/{t}/runs/{t}/join?cancel_on_disconnect=true", None),
+    ("POST", "/threads/{t}/runs/{t}/cancel", None),
+    ("DELETE", "/threads/{t}/runs/{t}", None),
+    ("POST", "/threads/{t}/commands", {"method": "run.start"}),
+    ("POST", "/threads/{t}/stream/events", {}),
+    ("GET", "/ui/secret", None),
+    ("POST", "/ui/refund_agent", {}),
+    ("POST", "/mcp/", {}),
+    ("POST", "/a2a/refund_agent", {}),
+    ("GET", "/.well-known/agent-card.json", None),
+    ("GET", "/internal/debug/thread/{t}", None),
+    ("POST", "/internal/truncate", {"threads": True}),
+    ("GET", "/metrics", None),
+    ("GET", "/docs", None),
+    ("GET", "/openapi.json", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), CLOSED, ids=[f"{n}-{row[0]}-{row[1]}" for n, row in enumerate(CLOSED)]
+)
+def test_it_is_refused_and_the_case_is_untouched(
+    running: RunningHouse, thread: str, method: str, path: str, body: Any
+) -> None:
+    before = running.case(thread)
+    with running.graph("demo-specialist") as client:
+        answer = client.request(method, path.replace("{t}", thread), json=body)
+    assert answer.status_code == 403, answer.text
+    assert running.case(thread) == before
+
+
+def test_no_credential_is_no_person(running: RunningHouse, thread: str) -> None:
+    forged: list[dict[str, str]] = [
+        {},
+        {"x-auth-scheme": "langsmith"},
+        {"x-auth-scheme": "langsmith", "x-api-key": "lsv2_anything"},
+        {"authorization": "Bearer cs_nobody"},
+        {"authorization": f"Bearer {running.tokens()['demo-reviewer']}"},
+        {"x-user": "demo-reviewer", "langgraph_auth_user": "demo-reviewer"},
+    ]
+    for headers in forged:
+        with running.graph(None, **headers) as client:
+            for method, path, body in [
+                ("POST", "/threads/search", {}),
+                ("GET", f"/threads/{thread}", None),
+                ("POST", "/threads", {}),
+                (
+                    "POST",
+                    f"/threads/{thread}/runs",
+                    {
+                        "assistant_id": "refund_agent",
+                        "command": {"resume": {"decisions": [{"type": "approve"}]}},
+                    },
+                ),
+            ]:
+                assert client.request(method, path, json=body).status_code == 401, (headers, path)
+    assert running.status(thread) == "needs_human"
+
+
+def test_a_token_of_the_server_api_opens_nothing_at_the_desk(running: RunningHouse) -> None:
+    with running.desk("demo-reviewer@server") as desk:
+        for path in ("/api/me", "/api/cases", "/api/ledger"):
+            assert desk.get(path).status_code == 401
+        assert desk.get("/api/server/me").status_code == 200
+
+
+def test_a_page_of_another_origin_gets_no_leave(running: RunningHouse) -> None:
+    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    with running.graph(None, **asked) as client:
+        answer = client.options("/threads/search")
+        assert "access-control-allow-origin" not in answer.headers
+        private = client.options(
+            "/threads/search", headers={"access-control-request-private-network": "true"}
+        )
+        assert private.status_code == 403
+
+
+def test_the_server_may_be_asked_whether_it_lives(running: RunningHouse) -> None:
+    with running.graph(None) as client:
+        assert (
+            client.get("/ok").json() == {"ok": True, "services": {}} or client.get("/ok").status_code == 200
+        )
+        assert client.get("/info").status_code == 200
+
+
+def test_a_run_from_the_last_checkpoint_is_a_run(running: RunningHouse) -> None:
+    """Some interfaces name the checkpoint that they show; that one is not old."""
+    case = running.paused(order_id="X301")
+    reviewer = running.sdk()
+    head = reviewer.threads.get_state(case["case_id"])["checkpoint"]
+    reviewer.runs.wait(
+        case["case_id"],
+        "refund_agent",
+        command={"resume": {"decisions": [{"type": "approve"}]}},
+        checkpoint=head,
+    )
+    assert running.reaches(case["case_id"], "refunded")
