@@ -93,6 +93,7 @@ def command(
 def say(line: str) -> None:
     """One line to standard output."""
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def tell(rows: "Sequence[Row]", as_json: bool, table: "Callable[[Sequence[Row]], str]") -> None:
@@ -433,7 +434,7 @@ async def serve_house(
     """The whole house: books, graph, desk and till, until Ctrl-C."""
     from deploy.environment import Addresses
     from deploy.serve import CannotServe, Plan, check_ports, only_house, serve
-    from evals.house import prepare
+    from evals.house import check_keys, prepare
     from records.embedded import EmbeddedPostgres
 
     if runner not in {"server", "workers"}:
@@ -445,6 +446,7 @@ async def serve_house(
         url = at.admin_url()
         with only_house(url):
             await prepare(at, url)
+            check_keys(at)
             plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers)
             # The process manager takes the signals and this thread; nothing else runs on this loop.
             status = serve(plan, os.environ, say)

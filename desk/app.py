@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from desk.cases_api import router as cases
@@ -59,8 +60,8 @@ def create_app(room: Room) -> FastAPI:
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, _refusal(status))
     app.add_exception_handler(RequestValidationError, _bad_request)
-    app.middleware("http")(_measured)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Measured, meters=app.state.meters)
     return app
 
 
@@ -88,17 +89,34 @@ async def _bad_request(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": f"{field}: {str(first['msg']).lower()}"}, 422)
 
 
-async def _measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    started = time.monotonic()
-    response = await call_next(request)
-    route = request.scope.get("route")
-    meters: Meters = request.app.state.meters
-    meters.answered(
-        request.method, getattr(route, "path", "none"), response.status_code, time.monotonic() - started
-    )
-    response.headers["cache-control"] = "no-store"
-    response.headers["x-content-type-options"] = "nosniff"
-    return response
+class Measured:
+    """Counts answers and the time they took, and says what no answer of the desk may be used for."""
+
+    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+        self.app = app
+        self.meters = meters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.monotonic()
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["cache-control"] = "no-store"
+                headers["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self.meters.answered(scope["method"], route, status, time.monotonic() - started)
 
 
 class TooLarge(Exception):

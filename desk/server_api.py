@@ -6,9 +6,9 @@ Tokens of the server API have an audience of their own: they open these routes a
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
-from desk.decisions import NothingToDecide, Word
+from desk.decisions import Conflict, NothingToDecide, Word
 from desk.door import room_of, signed_in
 from desk.operations_api import me_of
 from desk.people import Person
@@ -32,6 +32,7 @@ async def server_me(person: Annotated[Person, Depends(signed_in("cases:read", "s
 @router.post("/cases/{case_id}/decisions")
 async def answer(
     case_id: UUID,
+    request: Request,
     body: ServerAnswer,
     room: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide", "server"))],
@@ -44,6 +45,8 @@ async def answer(
         async with room.books.transaction(tenant) as page:
             row = await page.row("case_by_id", case_id=case_id)
         if row is not None and str(row["thread_id"]) == body.thread_id:
+            if await request.is_disconnected():
+                raise Conflict("the caller has given up and was told that nothing was written")
             word = Word(body.word, body.code, note=body.note)
             said = await room.desk.decide(person, tenant, row["case_id"], body.digest, word)
             return Decided(

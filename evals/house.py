@@ -18,7 +18,7 @@ from graph.planner import DeterministicPlanner, Planner
 from graph.refund_graph import refund_graph
 from graph.sight import shown
 from policies.manifest import Manifest, manifest
-from policies.signature import PublicKeys, SigningKey, new_key, public_keys, signing_key
+from policies.signature import PublicKeys, SigningKey, new_key, parse_public_keys, parse_signing_key
 from records.audit import Anchor, anchor
 from records.books import Books
 from records.cases import Case, case_by_id
@@ -37,28 +37,40 @@ KEYS = ("intake", "desk", "anchor")
 def make_keys(home: Home) -> None:
     """A key pair for each signer of the house, where there is none yet."""
     for name in KEYS:
-        if not home.private_key_file(name).exists():
+        private, public_file = home.private_key_file(name), home.public_keys_file(name)
+        if public_file.exists() and not private.exists():
+            raise BadHome(
+                f"{private} is missing and its public half is there:"
+                f" restore it, or remove {public_file.name} too for a new pair"
+            )
+        if not private.exists():
             write_secret(home.private_key_file(name), canonical(new_key(f"{name}-1").private()))
         if not home.public_keys_file(name).exists():
             public = private_key(home, name).public()
             write_secret(home.public_keys_file(name), canonical({"keys": [public]}))
 
 
+def check_keys(home: Home) -> None:
+    """BadHome or BadKey where a signer's keys are missing, broken or not of one another."""
+    for name in KEYS:
+        signed = private_key(home, name).sign(name)
+        if trusted_keys(home, name).read(signed) is None:
+            raise BadHome(
+                f"{home.private_key_file(name)} is not the other half of {home.public_keys_file(name).name}:"
+                " restore the one that belongs to it"
+            )
+
+
 def private_key(home: Home, name: str) -> SigningKey:
-    """A signer's private key; BadHome where the home does not hold it."""
-    jwk = read_json(home.private_key_file(name))
-    if not isinstance(jwk, dict):
-        raise BadHome(f"{home.private_key_file(name)}: not a key")
-    return signing_key(jwk)
+    """A signer's private key; BadHome or BadKey names the file where it is missing or none."""
+    file = home.private_key_file(name)
+    return parse_signing_key(canonical(read_json(file)), str(file))
 
 
 def trusted_keys(home: Home, name: str) -> PublicKeys:
-    """A signer's public keys; BadHome where the home does not hold them."""
-    found = read_json(home.public_keys_file(name))
-    keys = found.get("keys") if isinstance(found, dict) else None
-    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-        raise BadHome(f"{home.public_keys_file(name)}: not a set of keys")
-    return public_keys(keys)
+    """A signer's public keys; BadHome or BadKey names the file where it is missing or holds none."""
+    file = home.public_keys_file(name)
+    return parse_public_keys(canonical(read_json(file)), str(file))
 
 
 def migrate_books(home: Home, admin_url: str, *, set_passwords: bool = False) -> list[str]:

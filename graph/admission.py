@@ -16,6 +16,7 @@ from policies.signature import PublicKeys
 from policies.transitions import cross
 from records.books import Books
 from records.cases import books_now, case_by_ticket, open_case, write_event
+from records.queue import ring
 from refunds.ids import CaseId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
 
@@ -84,10 +85,11 @@ class Admission:
         async with self.books.transaction(tenant) as page:
             check = verify(ticket, self.intake_keys, await books_now(page))
             replayed = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
+            case_id = CaseId(uuid4())
             opened = await open_case(
                 page,
                 ticket,
-                case_id=CaseId(uuid4()),
+                case_id=case_id,
                 thread_id=thread_id,
                 verdict="replayed_intake" if check.verdict == "verified" and replayed else check.verdict,
                 jti=check.jti,
@@ -96,6 +98,8 @@ class Admission:
                 graph_version=self.manifest.graph_version,
             )
             if opened:
+                # The server's own run goes on with it; the job that waits for its end makes its row true.
+                await ring(page, tenant, case_id)
                 return None
             other = await case_by_ticket(page, ticket.ticket_id)
         return {**_turned_away("duplicate_ticket"), "case_id": str(other.case_id) if other else None}

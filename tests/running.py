@@ -60,6 +60,7 @@ class RunningHouse:
     graph_port: int = field(default_factory=free_port)
     desk_port: int = field(default_factory=free_port)
     supervisor: subprocess.Popen[bytes] | None = None
+    clients: dict[str, SyncLangGraphClient] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -136,6 +137,8 @@ class RunningHouse:
 
     def close(self) -> None:
         """Whatever is left is ended."""
+        for client in self.clients.values():
+            client.close()
         with suppress(subprocess.TimeoutExpired, AssertionError):
             self.stop()
         if not self.over():
@@ -161,8 +164,11 @@ class RunningHouse:
         return httpx.Client(base_url=self.graph_url, headers=headers, timeout=60.0)
 
     def sdk(self, person: str = "demo-reviewer") -> SyncLangGraphClient:
-        token = self.tokens()[f"{person}@server"]
-        return get_sync_client(url=self.graph_url, headers={"authorization": f"Bearer {token}"})
+        if person not in self.clients:
+            token = self.tokens()[f"{person}@server"]
+            headers = {"authorization": f"Bearer {token}"}
+            self.clients[person] = get_sync_client(url=self.graph_url, headers=headers)
+        return self.clients[person]
 
     def admin_url(self) -> str:
         return EmbeddedPostgres(self.folder).url(DATABASE)

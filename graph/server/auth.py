@@ -11,9 +11,8 @@ from starlette.exceptions import HTTPException
 
 from graph.server.answers import UnreadableAnswer, read_answer
 from graph.server.desk_call import Caller, DeskSaysNo
-from graph.server.door import CREDENTIAL
+from graph.server.door import CREDENTIAL, GRAPH_ID
 from graph.server.rooms import the_rooms
-from graph.server.thread_rows import GRAPH_ID
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
 

@@ -11,12 +11,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
+from uuid import UUID, uuid5
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graph.server.thread_rows import ASSISTANT_ID, GRAPH_ID
+GRAPH_ID = "refund_agent"
+ASSISTANT_ID = str(uuid5(UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8"), GRAPH_ID))
+"""The assistant that the server makes of a graph by itself, in the server's own namespace of names."""
 
 Verdict = Literal["open", "read", "thread", "run", "refused"]
 
@@ -68,6 +71,10 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ("POST", "/threads/{thread_id}/history"): "read",
     ("POST", "/threads/{thread_id}/copy"): "refused",
     ("GET", "/threads/{thread_id}/stream"): "read",
+    ("GET", "/deploy"): "refused",
+    ("POST", "/deploy"): "refused",
+    ("GET", "/deploy/{operation_id}/stream"): "refused",
+    ("WEBSOCKET", "/threads/{thread_id}/stream/events"): "refused",
     ("POST", "/threads/{thread_id}/commands"): "refused",
     ("POST", "/threads/{thread_id}/stream/events"): "refused",
     ("POST", "/threads/{thread_id}/runs"): "run",

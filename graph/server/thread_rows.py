@@ -6,21 +6,18 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
-from langgraph_api.graph import NAMESPACE_GRAPH
 from langgraph_api.state import state_snapshot_to_thread_state
 from langgraph_runtime.database import connect
 from langgraph_runtime.ops import Threads
 
 from graph.drive import Driver
+from graph.server.door import ASSISTANT_ID, GRAPH_ID
 from graph.sight import Sight, sight_of
 from records.cases import case_by_id
 from refunds.ids import CaseId, TenantId, ThreadId
-
-GRAPH_ID = "refund_agent"
-ASSISTANT_ID = str(uuid5(NAMESPACE_GRAPH, GRAPH_ID))
 
 ROWS_KEPT = 2_000
 """Rows at most; those that wait for nobody leave first. One that is gone comes back when it is asked for by its id."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk.errors import APIStatusError
 from running import RunningHouse, until
 
 APPROVE = {"decisions": [{"type": "approve"}]}
@@ -33,7 +32,10 @@ def test_a_client_takes_a_ticket_from_nothing_to_its_refund(running: RunningHous
     assert isinstance(state, dict)
     assert (state["status"], state["reason"]) == ("needs_human", "draft_ready_for_review")
     assert "approval" not in state
-    [waiting] = reviewer.threads.search(metadata={"case_id": state["case_id"]}, status="interrupted")
+    [waiting] = until(
+        lambda: reviewer.threads.search(metadata={"case_id": state["case_id"]}, status="interrupted"),
+        "in its row",
+    )
     [[pause]] = waiting["interrupts"].values()
     assert {
         "action_requests",
@@ -148,7 +150,7 @@ def test_what_one_submitted_one_does_not_approve(running: RunningHouse) -> None:
         thread["thread_id"], "refund_agent", input={"ticket": signed_ticket(running, order_id="X44")}
     )
     assert isinstance(state, dict)
-    with pytest.raises(APIStatusError) as refused:
+    with pytest.raises(httpx.HTTPStatusError) as refused:
         reviewer.runs.wait(thread["thread_id"], "refund_agent", command={"resume": APPROVE})
     assert refused.value.response.status_code == 403
     assert running.status(state["case_id"]) == "needs_human"

@@ -1,0 +1,196 @@
+"""One command brings the house up and takes it down; what is in its way is one line that says how to go on."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from running import PATIENCE, RunningHouse, free_port, until
+
+from records.embedded import EmbeddedPostgres
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> RunningHouse:
+    tmp_path.chmod(0o755)
+    return RunningHouse(tmp_path / "h")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_opens_and_stops_cleanly_and_nothing_is_left(house: RunningHouse, how: signal.Signals) -> None:
+    try:
+        house.start()
+        said = house.said()
+        for address in (house.graph_url, house.desk_url, "postgresql://127.0.0.1:"):
+            assert address in said
+        assert said.count("The house is open.") == 1
+        for person, token in house.tokens().items():
+            assert said.count(token) == 1, person
+        case = house.paused()
+        house.decide(case)
+        pids = {**house.pids(), "postgres": house.postmaster()}
+        assert set(pids) == {"graph", "desk", "cashier", "anchorer", "postgres"}
+        assert house.stop(how) == 0
+        assert [name for name, pid in pids.items() if alive(pid)] == []
+        house.start()
+        house.reaches(case["case_id"], "refunded")
+        assert len(house.refunds()) == 1
+    finally:
+        house.close()
+
+
+def test_no_process_knows_what_another_one_needs(running: RunningHouse) -> None:
+    roles = {"graph": "graph", "desk": "desk", "cashier": "cashier", "anchorer": "anchorer"}
+    passwords = json.loads((running.folder / "roles.json").read_text())
+    owner = (running.folder / "postgres.password").read_text().strip()
+    for name, pid in running.pids().items():
+        environment = Path(f"/proc/{pid}/environ").read_text()
+        assert owner not in environment
+        assert passwords[roles[name]] in environment
+        for other, password in passwords.items():
+            assert other == roles[name] or password not in environment, (name, other)
+        if name != "desk":
+            assert "desk.private" not in environment
+
+
+def remote_ends(pids: set[int]) -> set[str]:
+    """The addresses that the sockets of these processes are connected to."""
+    inodes = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = str(entry.readlink())
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "udp", "tcp6", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            cells = line.split()
+            if cells[9] in inodes:
+                found.add(cells[2].split(":")[0])
+    return found
+
+
+def test_no_process_is_connected_to_another_machine(running: RunningHouse) -> None:
+    """0100007F is 127.0.0.1 and 00000000 is nobody."""
+    assert remote_ends(set(running.pids().values())) <= {"0100007F", "00000000", "0" * 32}
+
+
+def refused(house: RunningHouse) -> str:
+    """What a start that cannot be says: one line, at once, and nothing is left running."""
+    done = subprocess.run(
+        house.command(),
+        env=house.surroundings(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("which", ["--graph-port", "--desk-port"])
+def test_a_port_in_use_is_one_line(house: RunningHouse, which: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        house.graph_port, house.desk_port = (
+            (port, free_port()) if which == "--graph-port" else (free_port(), port)
+        )
+        said = refused(house)
+    assert f"port {port} is in use" in said
+    assert which in said
+
+
+def test_a_second_house_on_the_same_books_is_one_line(running: RunningHouse) -> None:
+    second = RunningHouse(running.folder)
+    assert "another house works on this database" in refused(second)
+    assert not running.over()
+
+
+@pytest.mark.parametrize("name", ["desk.private", "intake.public", "anchor.private"])
+def test_a_key_that_is_broken_is_one_line(house: RunningHouse, name: str) -> None:
+    try:
+        house.start()
+        house.stop()
+        (house.folder / "keys" / f"{name}.json").write_text("{}")
+        said = refused(house)
+        assert name in said
+        assert "countersign db up" in said
+    finally:
+        house.close()
+
+
+def test_a_stale_lock_of_the_books_is_no_obstacle(house: RunningHouse) -> None:
+    """The lock file names a process that is somebody else's now."""
+    try:
+        house.start()
+        case = house.paused()
+        house.kill_all()
+        lock = EmbeddedPostgres(house.folder).data / "postmaster.pid"
+        until(lock.exists, "there")
+        lines = lock.read_text().splitlines()
+        lock.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+        house.start()
+        assert house.status(case["case_id"]) == "needs_human"
+    finally:
+        house.close()
+
+
+def test_what_its_supervisor_leaves_behind_ends_by_itself(house: RunningHouse) -> None:
+    """The supervisor is killed alone: its processes notice, and the next start finds its ports free."""
+    try:
+        house.start()
+        pids = house.pids()
+        assert house.supervisor is not None
+        os.killpg(house.supervisor.pid, signal.SIGKILL)
+        house.supervisor.wait(timeout=PATIENCE)
+        until(lambda: not [name for name, pid in pids.items() if alive(pid)], "ended")
+        house.start()
+    finally:
+        house.close()
+
+
+def test_the_desk_says_what_is_not_ready(house: RunningHouse) -> None:
+    try:
+        house.start()
+        os.kill(house.pids()["cashier"], signal.SIGSTOP)
+        with house.desk() as desk:
+            until(lambda: desk.get("/readyz").status_code == 503, "not ready")
+            assert desk.get("/readyz").json()["parts"]["cashier"] == "not heard from"
+            assert desk.get("/healthz").status_code == 200
+            os.kill(house.pids()["cashier"], signal.SIGCONT)
+            until(lambda: desk.get("/readyz").status_code == 200, "ready again")
+    finally:
+        house.close()
+
+
+def test_the_numbers_are_there_and_name_nobody(running: RunningHouse) -> None:
+    running.paused(order_id="X220")
+    with running.desk() as desk:
+        text = desk.get("/metrics", headers={"authorization": ""}).text
+    for name in (
+        "countersign_cases",
+        "countersign_jobs",
+        "countersign_heard_seconds",
+        "desk_answer_seconds",
+        "countersign_unsent_replies",
+    ):
+        assert name in text
+    for word in ("demo", "C100", "X220", "tablet"):
+        assert word not in text
