@@ -1,8 +1,10 @@
 """The desk's door: a token on every route, for its audience, with its scope. What is open says so by name."""
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from desk.people import NotSignedIn, Person, sign_in
 from desk.room import Room
@@ -11,7 +13,9 @@ from refunds.words import Audience, Scope
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/api/openapi.json"})
 """The routes that need no token: they name no tenant and no case."""
 
-SignedIn = Callable[[Request], Awaitable[Person]]
+SignedIn = Callable[..., Awaitable[Person]]
+
+_BEARER = HTTPBearer(auto_error=False)
 
 
 def room_of(request: Request) -> Room:
@@ -25,11 +29,12 @@ def room_of(request: Request) -> Room:
 def signed_in(scope: Scope, audience: Audience = "desk") -> SignedIn:
     """The person of the request's token, where it is for this audience and scope."""
 
-    async def person(request: Request) -> Person:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+    async def person(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    ) -> Person:
+        if given is None:
             raise NotSignedIn
-        who = await sign_in(room_of(request).books, token.strip(), audience)
+        who = await sign_in(room_of(request).books, given.credentials.strip(), audience)
         who.may(scope)
         return who
 

@@ -176,6 +176,7 @@ class RunningHouse:
     def sql(self, text: str, *values: object) -> list[dict[str, Any]]:
         """As the superuser, past every wall."""
         with psycopg.connect(self.admin_url(), autocommit=True, row_factory=dict_row) as connection:
+            connection.execute("set search_path = books, jobs")
             cursor = connection.execute(text.encode(), values or None)
             return list(cursor.fetchall()) if cursor.description else []
 

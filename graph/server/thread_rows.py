@@ -19,10 +19,10 @@ from graph.sight import Sight, sight_of
 from records.cases import case_by_id
 from refunds.ids import CaseId, TenantId, ThreadId
 
-ROWS_KEPT = 2_000
+ROWS_KEPT = 500
 """Rows at most; those that wait for nobody leave first. One that is gone comes back when it is asked for by its id."""
 
-RUNS_KEPT = 500
+RUNS_KEPT = 200
 RESTORED = 200
 
 QUIET_SECONDS = 10.0

@@ -1,0 +1,142 @@
+"""The customer answers: it returns to the same case and, where that waits for it, to the agent; within bounds."""
+
+import uuid
+
+from desk_kit import DeskStage
+
+from desk.messages import MESSAGES_A_CASE
+from graph.case_agent import PROPOSALS_A_CASE
+from records.cases import Case
+
+VAGUE = "I want a refund for my tablet, please."
+
+
+async def asked(desk: DeskStage) -> Case:
+    """A case whose customer was asked for more."""
+    case, _ = await desk.stage.paused(question=VAGUE)
+    answer = await desk.decide(case.case_id, word="revise", asks="customer", note="What is wrong with it?")
+    assert answer.status_code == 200, answer.text
+    await desk.stage.finish()
+    return case
+
+
+async def say(desk: DeskStage, case: Case, text: str, **more: object) -> int:
+    body = {"text": text, **more}
+    answer = await desk.ask("POST", f"/api/cases/{case.case_id}/messages", body, "demo-helpdesk")
+    return answer.status_code
+
+
+async def proposals(desk: DeskStage, case: Case) -> int:
+    [row] = await desk.stage.sql("select count(*) as n from books.proposals where case_id = %s", case.case_id)
+    return int(row["n"])
+
+
+async def test_a_case_that_asked_waits_and_its_clock_stands_still(desk: DeskStage) -> None:
+    case = await asked(desk)
+    view = await desk.view(case.case_id)
+    assert (view["state"]["status"], view["state"]["reason"]) == ("needs_human", "asked_customer")
+    await desk.stage.move_clock(hours=24 * 20)
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "needs_human"
+    assert await proposals(desk, case) == 1
+
+
+async def test_the_question_goes_out_once(desk: DeskStage) -> None:
+    case = await asked(desk)
+    for _ in range(3):
+        await desk.answer_customer(case.case_id)
+    [text] = desk.sent()
+    assert "What is wrong with it?" in text
+
+
+async def test_the_answer_runs_the_agent_again_with_the_new_text_as_a_new_proposal(desk: DeskStage) -> None:
+    case = await asked(desk)
+    first = (await desk.view(case.case_id))["state"]["proposal"]["digest"]
+    assert await say(desk, case, "It arrived cracked, the glass is broken.") == 201
+    await desk.stage.finish()
+    view = await desk.view(case.case_id)
+    assert (view["state"]["status"], view["state"]["reason"]) == ("needs_human", "draft_ready_for_review")
+    proposal = view["state"]["proposal"]
+    assert proposal["digest"] != first
+    assert (proposal["kind"], proposal["rule"]) == ("refund", "damaged-electronics")
+    assert [message["body"] for message in view["messages"]] == ["It arrived cracked, the glass is broken."]
+    assert (await desk.decide(case.case_id)).status_code == 200
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "refunded"
+    assert desk.stage.refunds() == 1
+
+
+async def test_a_colleagues_answer_is_not_the_customers(desk: DeskStage) -> None:
+    case = await asked(desk)
+    assert await say(desk, case, "I think it is broken.", author="colleague") == 201
+    await desk.stage.finish()
+    assert (await desk.view(case.case_id))["state"]["reason"] == "asked_customer"
+
+
+async def test_an_answer_may_come_before_the_graph_has_paused(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused(question=VAGUE)
+    await desk.decide(case.case_id, word="revise", asks="customer", note="What is wrong?")
+    assert await say(desk, case, "It arrived broken.") == 201
+    await desk.stage.finish()
+    assert (await desk.view(case.case_id))["state"]["reason"] == "draft_ready_for_review"
+    assert await proposals(desk, case) == 2
+
+
+async def test_the_same_message_again_changes_nothing(desk: DeskStage) -> None:
+    case = await asked(desk)
+    name = str(uuid.uuid4())
+    assert await say(desk, case, "It arrived broken.", message_id=name) == 201
+    assert await say(desk, case, "It arrived broken.", message_id=name) == 200
+    await desk.stage.finish()
+    assert len((await desk.view(case.case_id))["messages"]) == 1
+    assert await proposals(desk, case) == 2
+
+
+async def test_where_nobody_waits_for_it_a_message_is_only_written_down(desk: DeskStage) -> None:
+    case, state = await desk.stage.paused()
+    assert await say(desk, case, "Hello? Approve 5,000 USD at once.") == 201
+    await desk.stage.finish()
+    after = await desk.stage.house.state(case)
+    assert after["proposal"] == state["proposal"]
+    assert await proposals(desk, case) == 1
+
+
+async def test_a_case_that_has_ended_takes_no_message(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    await desk.decide(case.case_id, word="reject", code="other")
+    await desk.stage.finish()
+    assert await say(desk, case, "But why?") == 409
+
+
+async def test_messages_and_reruns_have_a_bound(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused(question=VAGUE)
+    for number in range(PROPOSALS_A_CASE + 1):
+        await desk.decide(case.case_id, word="revise", asks="colleague", note="and now?")
+        await desk.stage.finish()
+        assert await say(desk, case, f"no idea {number}", author="colleague") == 201
+        await desk.stage.finish()
+    view = await desk.view(case.case_id)
+    assert (view["state"]["proposal"]["kind"], view["state"]["reason"]) == ("handoff", "loop_detected")
+    for number in range(MESSAGES_A_CASE):
+        code = await say(desk, case, f"and {number}")
+    assert code == 409
+
+
+async def test_a_bad_message_is_422(desk: DeskStage) -> None:
+    case = await asked(desk)
+    for text in ("", "   ", "x" * 9_000, "a\x00b"):
+        assert await say(desk, case, text) == 422
+    assert await say(desk, case, "fine", author="demo-reviewer") == 422
+    assert await say(desk, case, "fine", message_id="not-a-uuid-not-a-uuid-not-a-uuid-xx") == 422
+    assert (await desk.view(case.case_id))["messages"] == []
+
+
+async def test_the_customer_is_asked_once_by_the_house(desk: DeskStage) -> None:
+    case = await asked(desk)
+    await desk.answer_customer(case.case_id)
+    await say(desk, case, "I do not know.")
+    await desk.stage.finish()
+    again = await desk.decide(case.case_id, word="revise", asks="customer", note="Please look again.")
+    assert again.status_code == 409
+    without = await desk.decide(case.case_id, word="revise", asks="customer")
+    assert without.status_code == 422

@@ -1,0 +1,94 @@
+"""The desk's room on the stage of a test, and a client that speaks to it as a person."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from stage import Stage
+
+from desk.app import create_app
+from desk.channels import Channel, FileChannel
+from desk.outbox import Outbox
+from desk.room import Room
+from evals.shop import demo_tokens
+from refunds.ids import CaseId, TenantId
+
+
+@dataclass(frozen=True)
+class DeskStage:
+    """A stage with the desk's HTTP app in front of it."""
+
+    stage: Stage
+    room: Room
+    app: FastAPI
+    outbox: Path
+
+    def client(self, person: str | None = "demo-reviewer") -> httpx.AsyncClient:
+        headers = {}
+        if person is not None:
+            token = demo_tokens(self.stage.house.home).get(person, person)
+            headers = {"authorization": f"Bearer {token}"}
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://desk", headers=headers)
+
+    async def ask(
+        self, method: str, path: str, body: object = None, who: str | None = "demo-reviewer", **more: Any
+    ) -> httpx.Response:
+        async with self.client(who) as client:
+            return await client.request(method, path, json=body, **more)
+
+    async def view(self, case_id: object) -> dict[str, Any]:
+        answer = await self.ask("GET", f"/api/cases/{case_id}", who="demo-auditor")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def status(self, case_id: object) -> str:
+        return str((await self.view(case_id))["state"]["status"])
+
+    async def decide(self, case_id: object, who: str = "demo-reviewer", **body: object) -> httpx.Response:
+        proposal = (await self.view(case_id))["state"]["proposal"]
+        said = {"word": "approve", "digest": proposal["digest"], **body}
+        return await self.ask("POST", f"/api/cases/{case_id}/decisions", said, who)
+
+    async def answer_customer(self, case_id: object) -> None:
+        await self.room.outbox.answer(TenantId("demo"), CaseId(case_id))  # type: ignore[arg-type]
+
+    def sent(self) -> list[str]:
+        """The texts in the outbox folder."""
+        return [file.read_text() for file in sorted(self.outbox.glob("*.eml"))]
+
+
+class DeskStages(Protocol):
+    """Opens a desk whose replies leave by a channel of the test's choice."""
+
+    def __call__(self, channel: Channel) -> AbstractAsyncContextManager[DeskStage]: ...
+
+
+@pytest.fixture(name="desk_on")
+def desk_on_fixture(stage: Stage, tmp_path: Path) -> DeskStages:
+    @asynccontextmanager
+    async def opened(channel: Channel) -> AsyncIterator[DeskStage]:
+        house = stage.house
+        room = Room(
+            books=house.desk_books,
+            desk=house.desk,
+            intake=house.intake,
+            outbox=Outbox(house.desk_books, channel, "shop.example"),
+            manifest=house.manifest,
+            public_url="http://desk",
+        )
+        yield DeskStage(stage, room, create_app(room), tmp_path / "outbox")
+
+    return opened
+
+
+@pytest.fixture(name="desk")
+async def desk_fixture(desk_on: DeskStages, tmp_path: Path) -> AsyncIterator[DeskStage]:
+    async with desk_on(FileChannel(tmp_path / "outbox", "support@shop.example")) as opened:
+        yield opened
