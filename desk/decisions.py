@@ -11,7 +11,8 @@ from policies.authority import AuthorityRule, may_approve, voice_of
 from policies.signature import SigningKey
 from records.books import Books, Page, Refused
 from records.cases import Case, books_now, case_by_id
-from records.money import OpenEnd, cast_vote, complete, open_end
+from records.looks import open_end
+from records.money import OpenEnd, cast_vote, complete
 from records.queue import ring, ring_desk
 from refunds.decision import Ballot, Decision, Vote
 from refunds.ids import CaseId, TenantId, decision_of

@@ -5,7 +5,8 @@ from uuid import UUID
 from desk.decisions import BadDecision, Conflict, NothingToDecide
 from desk.people import Person
 from records.books import Books
-from records.cases import case_by_id, case_state
+from records.cases import case_by_id
+from records.looks import case_state
 from records.messages import messages_of, write_message
 from records.queue import ring
 from refunds.ids import CaseId, TenantId

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from desk.channels import Channel, NotSent
 from desk.letters import letter
 from records.books import Books, Page
-from records.cases import Case, case_by_id, case_state
-from records.money import open_end
+from records.cases import Case, case_by_id
+from records.looks import look_at
 from records.queue import ring_desk
 from records.replies import Reply, note_delivery, recipient_of, replies_of, write_reply
 from records.takeovers import takeovers_of
@@ -58,10 +58,9 @@ class Outbox:
         return rung
 
     async def _write(self, page: Page, case: Case, recipient: str) -> None:
-        now = await case_state(page, case.case_id)
-        end = await open_end(page, case.case_id)
+        look = await look_at(page, case.case_id)
         by_person = [row["reply"] for row in await takeovers_of(page, case.case_id) if row["act"] == "reply"]
-        due = letter(now, end, by_person[-1] if by_person else None)
+        due = letter(look.state, look.end, by_person[-1] if by_person else None)
         if due is not None:
             name = f"{case.case_id}.{due.outcome}@{self.domain}"
             await write_reply(page, case.case_id, due.outcome, name, recipient, due.body)

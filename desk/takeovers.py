@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from desk.decisions import BadDecision, Desk, NothingToDecide, Word, check_note, explained
 from desk.people import Person
 from records.books import Page, Refused
-from records.cases import Case, case_by_id, case_state
-from records.money import open_end
+from records.cases import Case, case_by_id
+from records.looks import look_at
 from records.orders import order_facts
 from records.queue import ring, ring_desk
 from records.takeovers import Takeover, take_over
@@ -42,11 +42,10 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
             if wish.act == "propose":
                 takeover = await _refund(page, case, person, wish)
             await take_over(page, case_id, takeover)
-            now = await case_state(page, case_id)
-            end = await open_end(page, case_id)
-            if now.status == "needs_human" and end is not None:
+            look = await look_at(page, case_id)
+            if look.state.status == "needs_human" and look.end is not None:
                 word = Word("revise" if wish.act == "propose" else "approve", note=wish.note or None)
-                await desk.record(page, person, case, end, word)
+                await desk.record(page, person, case, look.end, word)
             await ring(page, tenant, case_id)
             await ring_desk(page, tenant, case_id)
     except Refused as refused:

@@ -114,7 +114,12 @@ def rss_kb(pid: int) -> int:
 
 
 async def timed(
-    day: Day, what: str, client: httpx.AsyncClient, method: str, path: str, **more: Any
+    day: Day,
+    what: str,
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    **more: Any,  # noqa: ANN401
 ) -> httpx.Response:
     """A request, counted and timed."""
     started = time.monotonic()
@@ -207,7 +212,7 @@ async def live(day: Day, desk: str, tokens: dict[str, str], pids: dict[str, int]
         try:
             await come_in(day, helpdesk)
             deadline = time.monotonic() + 300
-            while time.monotonic() < deadline and not await asyncio.to_thread(all_told, day, admin_url):
+            while time.monotonic() < deadline and not await asyncio.to_thread(all_told, day, admin_url):  # noqa: ASYNC110
                 await asyncio.sleep(1.0)
         finally:
             over.set()

@@ -18,7 +18,7 @@ from langgraph.types import Command
 from graph.drafter import Draft, Revision, draft, drafted_by
 from graph.planner import Planner, PlannerView
 from graph.run import AgentRun, Runs
-from graph.sight import see, shown, thread_of
+from graph.sight import see, shown_as_seen, thread_of
 from graph.state import AgentInput, AgentState, Output
 from policies.actions import (
     ActionRequest,
@@ -36,8 +36,9 @@ from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
 from records.books import Books, Refused
 from records.cases import write_event
 from records.library import rules_in_force
+from records.looks import open_end
 from records.messages import answers_of
-from records.money import open_end, propose
+from records.money import propose
 from records.takeovers import takeover_to_propose
 from records.traces import write_trace
 from refunds.canonical import digest
@@ -266,8 +267,7 @@ class CaseAgent:
         sight = await see(self.books, thread_of(config))
         if sight is None:
             return {}
-        async with self.books.transaction(sight.case.tenant) as page:
-            return await shown(page, sight.case, self.manifest)
+        return await shown_as_seen(self.books, sight, self.manifest)
 
 
 def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:

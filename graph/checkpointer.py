@@ -16,7 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from graph.settings import GraphSettings
-from records.books import CONNECT_SECONDS, STATEMENT_SECONDS
+from records.books import CONNECT_SECONDS, STATEMENT_SECONDS, check_when_idle
 
 SETUP_LOCK = 4_071_776_003
 
@@ -81,7 +81,7 @@ async def checkpointer(url: str, *, size: int = 8) -> AsyncIterator[AsyncPostgre
         max_size=size,
         open=False,
         timeout=CONNECT_SECONDS,
-        check=AsyncConnectionPool.check_connection,
+        check=check_when_idle,
     )
     async with pool:
         yield AsyncPostgresSaver(pool, serde=strict_serializer())

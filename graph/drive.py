@@ -9,9 +9,9 @@ from langgraph.types import Command
 
 from graph.mind import Mind
 from graph.refund_graph import RefundGraph
-from graph.sight import Sight, see, sight_of
+from graph.sight import sight_of
 from records.books import Books
-from records.cases import case_by_id, standing_still
+from records.cases import Case, case_by_id, standing_still
 from refunds.ids import CaseId, TenantId
 
 log = logging.getLogger("countersign.graph")
@@ -38,18 +38,16 @@ class Driver:
         """Move a case as far as it goes now. A second caller for the same case leaves at once."""
         async with self.books.transaction(tenant) as page:
             case = await case_by_id(page, case_id)
-            if case is None:
-                return "nothing"
-            sight = await sight_of(page, case)
+        if case is None:
+            return "nothing"
         async with self.books.alone(THREAD_LOCK, str(case.thread_id)) as mine:
-            if not mine:
-                return "elsewhere"
-            return await self._move(sight)
+            return await self._move(case) if mine else "elsewhere"
 
-    async def _move(self, sight: Sight) -> Driven:
-        config: RunnableConfig = {"configurable": {"thread_id": str(sight.case.thread_id)}}
+    async def _move(self, case: Case) -> Driven:
+        config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
         snapshot = await self.graph.aget_state(config)
-        now = await see(self.books, sight.case.thread_id) or sight
+        async with self.books.transaction(case.tenant) as page:
+            now = await sight_of(page, case)
         started = bool(snapshot.values)
         if snapshot.interrupts:
             if not now.due:
@@ -63,7 +61,7 @@ class Driver:
             return "continued"
         if now.state.ended or (started and not now.due):
             return "nothing"
-        await self.graph.ainvoke({"ticket": sight.case.ticket.to_json()}, config, durability=self.durability)
+        await self.graph.ainvoke({"ticket": case.ticket.to_json()}, config, durability=self.durability)
         return "started"
 
     async def sweep(self) -> int:

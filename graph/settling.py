@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, interrupt
 
 from graph.reviewer import RESPONSE_SCHEMA, doorbell
-from graph.sight import FINAL, Sight, see, shown, thread_of
+from graph.sight import FINAL, Sight, see, shown_as_seen, thread_of
 from graph.state import CaseState
 from policies.manifest import Manifest
 from policies.transitions import Standing, cross
@@ -51,16 +51,17 @@ class Settling:
             sight = await self._look(config)
         target = _after_approval(sight.standing)
         cross("approval", target, sight.standing)
-        return Command(goto=target, update=await self._shown(sight))
+        # Whoever comes next shows where the case stands then.
+        return Command(goto=target)
 
     async def refund(self, state: CaseState, config: RunnableConfig) -> Command[AfterRefund]:
         del state
         sight = await self._look(config)
         decision = sight.end.decision if sight.end else None
         if decision is None or decision.word != "approve" or decision.kind != "refund":
-            return Command(goto="approval", update=await self._shown(sight))
+            return Command(goto="approval")
         if sight.state.ended:
-            return Command(goto="close", update=await self._shown(sight))
+            return Command(goto="close")
         result = await order_refund(self.books, approved(decision), thread_of(config))
         target: AfterRefund
         match result:
@@ -92,7 +93,7 @@ class Settling:
             sight = await self._look(config)
             target = _after_settlement(sight)
         cross("settlement", target, sight.standing)
-        return Command(goto=target, update=await self._shown(sight))
+        return Command(goto=target)
 
     async def close(self, state: CaseState, config: RunnableConfig) -> dict[str, Any]:
         """Write the end that the books bear out. What was bypassed or blocked stays open: it is a person's now."""
@@ -116,8 +117,7 @@ class Settling:
                 await write_event(page, sight.case, status, reason, ended=False)
 
     async def _shown(self, sight: Sight) -> dict[str, Any]:
-        async with self.books.transaction(sight.case.tenant) as page:
-            return await shown(page, sight.case, self.manifest)
+        return await shown_as_seen(self.books, sight, self.manifest)
 
 
 def _waits_for_decision(now: Standing) -> bool:

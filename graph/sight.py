@@ -1,8 +1,10 @@
 """Sight: what the books say of a thread's case now. Every node looks before it acts."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 
@@ -10,10 +12,16 @@ from policies.budget import audit
 from policies.manifest import Manifest
 from policies.transitions import Standing
 from records.books import Books, Page
-from records.cases import Case, CaseState, books_now, case_by_id, case_state, thread_case
-from records.money import OpenEnd, open_end
-from records.states import State, state_of
+from records.cases import Case, CaseState, case_by_id, thread_case
+from records.looks import Look, look_at
+from records.money import OpenEnd
+from records.states import State, state_of, state_seen
 from refunds.ids import ThreadId
+
+CASES_KNOWN = 512
+"""Cases that a process remembers at most."""
+
+_KNOWN: WeakKeyDictionary[Books, OrderedDict[ThreadId, Case]] = WeakKeyDictionary()
 
 FINAL = frozenset({"succeeded", "failed", "refused"})
 
@@ -85,6 +93,25 @@ def thread_of(config: RunnableConfig) -> ThreadId:
 
 async def see(books: Books, thread_id: ThreadId) -> Sight | None:
     """What the books say of the case that a thread is bound to; None where it is bound to none."""
+    case = await case_of(books, thread_id)
+    if case is None:
+        return None
+    async with books.transaction(case.tenant) as page:
+        return await sight_of(page, case)
+
+
+async def sight_of(page: Page, case: Case) -> Sight:
+    """The same for a case, in a transaction of its tenant."""
+    look = await look_at(page, case.case_id)
+    return Sight(case, look.state, look.end, look.killed, look.now)
+
+
+async def case_of(books: Books, thread_id: ThreadId) -> Case | None:
+    """The case that a thread is bound to. A case never changes, so each is read once and remembered."""
+    known = _KNOWN.setdefault(books, OrderedDict())
+    if thread_id in known:
+        known.move_to_end(thread_id)
+        return known[thread_id]
     async with books.transaction() as page:
         bound = await thread_case(page, thread_id)
     if bound is None:
@@ -92,24 +119,22 @@ async def see(books: Books, thread_id: ThreadId) -> Sight | None:
     tenant, case_id = bound
     async with books.transaction(tenant) as page:
         case = await case_by_id(page, case_id)
-        if case is None:
-            return None
-        return await sight_of(page, case)
-
-
-async def sight_of(page: Page, case: Case) -> Sight:
-    """The same for a case, in a transaction of its tenant."""
-    killed = await page.row("kill_switch")
-    return Sight(
-        case,
-        await case_state(page, case.case_id),
-        await open_end(page, case.case_id),
-        bool(killed and killed["killed"]),
-        await books_now(page),
-    )
+    if case is not None:
+        known[thread_id] = case
+        while len(known) > CASES_KNOWN:
+            known.popitem(last=False)
+    return case
 
 
 async def shown(page: Page, case: Case, manifest: Manifest) -> State:
     """The state of the contract for a case."""
     state, trace = await state_of(page, case)
+    return {**state, "budget_audit": audit(trace, manifest.limits())}
+
+
+async def shown_as_seen(books: Books, sight: Sight, manifest: Manifest) -> State:
+    """The same for what was just seen."""
+    look = Look(sight.state, sight.end, sight.killed, sight.now)
+    async with books.transaction(sight.case.tenant) as page:
+        state, trace = await state_seen(page, sight.case, look)
     return {**state, "budget_audit": audit(trace, manifest.limits())}

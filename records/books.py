@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString, Self
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -24,6 +26,9 @@ STATEMENT_SECONDS = 30
 
 
 LOCK_SECONDS = 15
+
+IDLE_SECONDS = 1.0
+"""A connection that was used within it is taken to be alive."""
 
 
 class Refused(Exception):
@@ -109,7 +114,7 @@ class Books:
             max_size=size,
             open=False,
             timeout=CONNECT_SECONDS,
-            check=AsyncConnectionPool.check_connection,
+            check=check_when_idle,
         )
         return cls(pool, conninfo)
 
@@ -139,16 +144,33 @@ class Books:
     ) -> AsyncIterator[Page]:
         """One transaction that sees one tenant's rows, and of orders one customer's where one is named."""
         try:
-            async with self.pool.connection() as connection, connection.transaction():
-                await connection.execute(
-                    "select set_config('books.tenant', %s, true), set_config('books.customer', %s, true)",
-                    (tenant or "", customer or ""),
-                )
+            async with AsyncExitStack() as stack:
+                try:
+                    connection = await self._begin(stack, tenant, customer)
+                except psycopg.OperationalError:
+                    # Nothing was asked yet: the connection died between two transactions, as others may have.
+                    await stack.aclose()
+                    await self.pool.check()
+                    connection = await self._begin(stack, tenant, customer)
                 yield self.page(connection)
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             if isinstance(error, psycopg.Error):
                 raise explained(error) from error
             raise BooksAway(str(error)) from error
+
+    async def _begin(
+        self, stack: AsyncExitStack, tenant: TenantId | None, customer: CustomerId | None
+    ) -> AsyncConnection[DictRow]:
+        """A transaction that ends with the stack."""
+        async with AsyncExitStack() as begun:
+            connection = await begun.enter_async_context(self.pool.connection())
+            await begun.enter_async_context(connection.transaction())
+            await connection.execute(
+                "select set_config('books.tenant', %s, true), set_config('books.customer', %s, true)",
+                (tenant or "", customer or ""),
+            )
+            await stack.enter_async_context(begun.pop_all())
+            return connection
 
     @asynccontextmanager
     async def alone(self, space: int, name: str) -> AsyncIterator[bool]:
@@ -177,6 +199,17 @@ class Books:
         """Every tenant, for work that goes over all of them one by one."""
         async with self.transaction() as page:
             return [TenantId(row["tenant"]) for row in await page.rows("list_tenants")]
+
+
+_LAST_USED: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
+
+
+async def check_when_idle(connection: AsyncConnection[DictRow]) -> None:
+    """Ask a connection whether it lives, unless it answered a moment ago."""
+    now = time.monotonic()
+    if now - _LAST_USED.get(connection, 0.0) > IDLE_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)
+    _LAST_USED[connection] = now
 
 
 def connection_string(url: str) -> str:

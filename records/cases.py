@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast, get_args
+from typing import cast
 from uuid import UUID
 
 from records.books import Page, Row
@@ -118,16 +118,6 @@ async def thread_case(page: Page, thread_id: UUID) -> tuple[TenantId, CaseId] | 
     """Which case a thread is bound to; needs no tenant."""
     row = await page.row("thread_case", thread_id=thread_id)
     return (TenantId(row["tenant"]), CaseId(row["case_id"])) if row else None
-
-
-async def case_state(page: Page, case_id: CaseId) -> CaseState:
-    """Where a case stands now."""
-    row = await page.row("case_state", case_id=case_id)
-    if row is None:
-        raise LookupError(f"no events of case {case_id}")
-    if row["status"] not in get_args(CaseStatus):
-        raise ValueError(f"status {row['status']} is not of this program")
-    return CaseState(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
 
 
 async def write_event(page: Page, case: Case, status: CaseStatus, reason: str, *, ended: bool) -> bool:

@@ -80,15 +80,13 @@ def decision_of_row(row: Row) -> Decision:
     )
 
 
-async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:
-    """The open end of a case's chain of proposals; None where nothing was proposed."""
-    row = await page.row("case_standing", case_id=case_id)
-    if row is None:
+def open_end_of_row(row: Row) -> OpenEnd | None:
+    """The open end in a row of `look`; None where nothing was proposed."""
+    if row["body"] is None:
         return None
     decision = None
     if row["decision_id"] is not None:
-        found = await page.row("decision_by_id", decision_id=row["decision_id"])
-        decision = decision_of_row(found) if found else None
+        decision = decision_of_row({**row, "digest": row["decided_digest"]})
     return OpenEnd(
         proposal=Proposal.of_json(json.loads(row["body"])),
         digest=row["digest"],

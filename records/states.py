@@ -1,8 +1,9 @@
 """The state of the contract, rebuilt from the books alone."""
 
 from records.books import Page
-from records.cases import Case, case_state
-from records.money import OpenEnd, open_end
+from records.cases import Case
+from records.looks import Look, look_at
+from records.money import OpenEnd
 from records.traces import read_trace
 from refunds.trace import TraceEvent
 from refunds.words import CaseStatus, RefundResult
@@ -14,8 +15,12 @@ _ORDERED: RefundResult = "refund_created"
 
 async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
     """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
-    now = await case_state(page, case.case_id)
-    end = await open_end(page, case.case_id)
+    return await state_seen(page, case, await look_at(page, case.case_id))
+
+
+async def state_seen(page: Page, case: Case, look: Look) -> tuple[State, list[TraceEvent]]:
+    """The same for a case that was just looked at."""
+    now, end = look.state, look.end
     trace = await read_trace(page, case.case_id)
     state: State = {
         "status": now.status,

@@ -42,36 +42,42 @@ values (tenant(), %(case_id)s, 1, %(status)s, %(reason)s, %(ended)s)
 on conflict do nothing
 returning seq;
 
--- case_state --
-select status, reason, at, ended from case_state where case_id = %(case_id)s;
-
--- case_standing --
--- The open end of a case's chain, the word on it, and what became of its money: one row or none.
+-- look --
+-- Where a case stands: its last event, the open end of its chain, the word on that, and what became of its money.
 select
-  p.body, p.digest, p.kind, p.expires_at, p.expires_at <= clock() as past_deciding,
-  (select count(*) from proposals n where n.case_id = p.case_id) as proposals,
-  d.decision_id, d.word, d.code, d.revised_amount_minor, d.instruction, d.decided_by, d.execute_by, d.asks,
-  d.asks is not null and not exists (
-    select from messages m where m.tenant = d.tenant and m.case_id = d.case_id and m.author = d.asks::text
-      and m.at > d.decided_at) as waits_for_answer,
-  coalesce(d.execute_by <= clock(), false) as past_paying,
-  x.decision_id is not null as ordered,
-  s.outcome, s.detail, s.provider_refund_id, s.settled_at,
-  h.amount_minor as set_amount_minor, h.edited_by as set_by
-from proposals p
+  e.status, e.reason, e.ended, kill_switch(tenant()) as killed, clock() as now, s.*
+from (
+  select status, reason, ended from case_events where case_id = %(case_id)s order by seq desc limit 1
+) e
 left join lateral (
-  select n.amount_minor, n.edited_by from proposals n
-  where n.tenant = p.tenant and n.case_id = p.case_id and n.edited_by is not null
-  order by n.proposed_at desc limit 1
-) h on true
-left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
-left join disbursements x on x.tenant = p.tenant and x.decision_id = d.decision_id
-left join lateral (
-  select outcome, detail, provider_refund_id, settled_at from settlements s
-  where s.tenant = p.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
-) s on true
-where p.case_id = %(case_id)s
-  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id);
+  select
+    p.body, p.digest, p.expires_at, p.expires_at <= clock() as past_deciding,
+    (select count(*) from proposals n where n.tenant = p.tenant and n.case_id = p.case_id) as proposals,
+    d.decision_id, d.tenant, d.case_id, d.thread_id, d.proposal_id, d.digest as decided_digest, d.kind, d.word, d.payment_id,
+    d.order_id, d.amount_minor, d.currency, d.code, d.revised_amount_minor, d.instruction, d.asks, d.decided_by,
+    d.decided_at, d.execute_by,
+    d.asks is not null and not exists (
+      select from messages m where m.tenant = d.tenant and m.case_id = d.case_id and m.author = d.asks::text
+        and m.at > d.decided_at) as waits_for_answer,
+    coalesce(d.execute_by <= clock(), false) as past_paying,
+    x.decision_id is not null as ordered,
+    t.outcome, t.detail, t.provider_refund_id, t.settled_at,
+    h.amount_minor as set_amount_minor, h.edited_by as set_by
+  from proposals p
+  left join lateral (
+    select n.amount_minor, n.edited_by from proposals n
+    where n.tenant = p.tenant and n.case_id = p.case_id and n.edited_by is not null
+    order by n.proposed_at desc limit 1
+  ) h on true
+  left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
+  left join disbursements x on x.tenant = p.tenant and x.decision_id = d.decision_id
+  left join lateral (
+    select outcome, detail, provider_refund_id, settled_at from settlements s
+    where s.tenant = p.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
+  ) t on true
+  where p.case_id = %(case_id)s
+    and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+) s on true;
 
 -- standing_still --
 -- Cases for which the graph has something to do: never started, stopped on the way, decided, settled or expired.

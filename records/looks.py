@@ -1,0 +1,42 @@
+"""A look: where a case stands now, read in one statement."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast, get_args
+
+from records.books import Page
+from records.cases import CaseState
+from records.money import OpenEnd, open_end_of_row
+from refunds.ids import CaseId
+from refunds.words import CaseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The last event of a case, the open end of its proposals, the kill switch and the time of the books."""
+
+    state: CaseState
+    end: OpenEnd | None
+    killed: bool
+    now: datetime
+
+
+async def look_at(page: Page, case_id: CaseId) -> Look:
+    """Where a case stands; LookupError where there is none."""
+    row = await page.row("look", case_id=case_id)
+    if row is None:
+        raise LookupError(f"no events of case {case_id}")
+    if row["status"] not in get_args(CaseStatus):
+        raise ValueError(f"status {row['status']} is not of this program")
+    state = CaseState(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
+    return Look(state, open_end_of_row(row), bool(row["killed"]), row["now"])
+
+
+async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:
+    """The open end of a case's chain of proposals; None where nothing was proposed."""
+    return (await look_at(page, case_id)).end
+
+
+async def case_state(page: Page, case_id: CaseId) -> CaseState:
+    """The last event of a case."""
+    return (await look_at(page, case_id)).state
