@@ -444,12 +444,12 @@ async def serve_house(
     try:
         check_ports(addresses)
         url = at.admin_url()
-        with only_house(url):
+        with only_house(url) as lock:
             await prepare(at, url)
             check_keys(at)
             plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers)
             # The process manager takes the signals and this thread; nothing else runs on this loop.
-            status = serve(plan, os.environ, say)
+            status = serve(plan, lock, os.environ, say)
     except CannotServe as error:
         raise Failed(str(error)) from None
     if at.database_url is None:

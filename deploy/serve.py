@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,21 +42,48 @@ class Plan:
     workers: int = 2
 
 
-@contextmanager
-def only_house(admin_url: str) -> Iterator[None]:
-    """Be the only house on a database; the lock ends with this process, however it ends. Raises CannotServe."""
-    try:
-        connection = psycopg.connect(admin_url, autocommit=True, connect_timeout=CONNECT_SECONDS)
-    except psycopg.OperationalError as error:
-        raise BooksAway(str(error).strip().splitlines()[-1]) from None
-    with connection:
+class HouseLock:
+    """The lock of the only house on a database; it ends with this process, however that ends."""
+
+    def __init__(self, admin_url: str) -> None:
+        self._url = admin_url
+        self._connection = self._take()
+
+    def _take(self) -> psycopg.Connection:
+        try:
+            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        except psycopg.OperationalError as error:
+            raise BooksAway(str(error).strip().splitlines()[-1]) from None
         row = connection.execute("select pg_try_advisory_lock(%s)", (HOUSE_LOCK,)).fetchone()
         if row != (True,):
+            connection.close()
             raise CannotServe(
                 "another house works on this database: stop it,"
                 " or set COUNTERSIGN_HOME or DATABASE_URL to one of your own"
             )
-        yield
+        return connection
+
+    def keep(self) -> None:
+        """Hold it still; taken anew where the books were away. Raises BooksAway, CannotServe."""
+        try:
+            self._connection.execute("select 1")
+        except psycopg.Error:
+            self._connection.close()
+            self._connection = self._take()
+
+    def release(self) -> None:
+        """Let another house in."""
+        self._connection.close()
+
+
+@contextmanager
+def only_house(admin_url: str) -> Iterator[HouseLock]:
+    """Be the only house on a database for as long as the block takes. Raises CannotServe."""
+    lock = HouseLock(admin_url)
+    try:
+        yield lock
+    finally:
+        lock.release()
 
 
 def check_ports(addresses: Addresses) -> None:
@@ -80,7 +108,7 @@ def processes(procfile: str, runner: RunnerKind, workers: int) -> dict[str, str]
     return found
 
 
-def serve(plan: Plan, surroundings: Mapping[str, str], say: Callable[[str], None]) -> int:
+def serve(plan: Plan, lock: HouseLock, surroundings: Mapping[str, str], say: Callable[[str], None]) -> int:
     """Run until told to stop; 0 after a clean stop, 1 where a process ended by itself."""
     honcho.manager.KILL_WAIT = STOP_SECONDS
     told = environments(plan.home, plan.admin_url, plan.addresses, plan.runner, surroundings)
@@ -94,7 +122,7 @@ def serve(plan: Plan, surroundings: Mapping[str, str], say: Callable[[str], None
     over = threading.Event()
     watchers = [
         threading.Thread(target=_announce, args=(plan, manager, say, over), daemon=True),
-        threading.Thread(target=_keep_books, args=(plan.home, over), daemon=True),
+        threading.Thread(target=_keep_books, args=(plan.home, manager, lock, say, over), daemon=True),
     ]
     for watcher in watchers:
         watcher.start()
@@ -110,15 +138,13 @@ def serve(plan: Plan, surroundings: Mapping[str, str], say: Callable[[str], None
 
 def _announce(plan: Plan, manager: Manager, say: Callable[[str], None], over: threading.Event) -> None:
     """Wait until the house answers a real request, and say so once; stop it where it does not in time."""
-    waited = 0.0
-    why = "nothing answers yet"
+    deadline = time.monotonic() + READY_SECONDS
     while not over.wait(LOOK_SECONDS):
         why = not_ready(plan)
         if not why:
             say(welcome(plan))
             return
-        waited += LOOK_SECONDS
-        if waited > READY_SECONDS:
+        if time.monotonic() > deadline:
             say(f"countersign: the house did not come up in {READY_SECONDS:.0f} s: {why}")
             manager.terminate()
             return
@@ -128,7 +154,7 @@ def not_ready(plan: Plan) -> str:
     """What does not work yet; empty where a person can sign in everywhere and every process was heard from."""
     token = demo_tokens(plan.home)[on_server("demo-auditor")]
     try:
-        desk = httpx.get(f"{plan.addresses.desk}/readyz", timeout=5.0, trust_env=False)
+        desk = httpx.get(f"{plan.addresses.desk}/readyz", timeout=2.0, trust_env=False)
         if desk.status_code != 200:
             parts = desk.json().get("parts", {})
             return (
@@ -139,7 +165,7 @@ def not_ready(plan: Plan) -> str:
             f"{plan.addresses.graph}/threads/search",
             json={"limit": 1},
             headers={"authorization": f"Bearer {token}"},
-            timeout=5.0,
+            timeout=2.0,
             trust_env=False,
         )
     except (httpx.HTTPError, ValueError) as error:
@@ -166,14 +192,19 @@ def welcome(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _keep_books(home: Home, over: threading.Event) -> None:
-    """Start the embedded Postgres again where it has died, on its own port."""
-    if home.database_url is not None:
-        return
+def _keep_books(
+    home: Home, manager: Manager, lock: HouseLock, say: Callable[[str], None], over: threading.Event
+) -> None:
+    """Start the embedded Postgres again where it has died, on its own port, and stay the only house on it."""
     postgres = EmbeddedPostgres(home.folder)
     while not over.wait(1.0):
-        if not postgres.answers() and not over.is_set():
-            try:
+        try:
+            if home.database_url is None and not postgres.answers() and not over.is_set():
                 postgres.start()
-            except BooksAway:
-                continue
+            lock.keep()
+        except BooksAway:
+            continue
+        except CannotServe as error:
+            say(f"countersign: {error}")
+            manager.terminate()
+            return

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from desk.cases_api import router as cases
@@ -119,8 +120,11 @@ class Measured:
             self.meters.answered(scope["method"], route, status, time.monotonic() - started)
 
 
-class TooLarge(Exception):
+class TooLarge(HTTPException):
     """A body above the limit."""
+
+    def __init__(self) -> None:
+        super().__init__(413, f"body: above {BODY_LIMIT_BYTES} bytes")
 
 
 class BodyLimit:

@@ -1,5 +1,6 @@
 """Decisions: a named person says a word on what was on their screen, and the desk signs it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import get_args
@@ -82,12 +83,19 @@ class Desk:
     key: SigningKey
 
     async def decide(
-        self, person: Person, tenant: TenantId, case_id: CaseId, digest: str | None, word: Word
+        self,
+        person: Person,
+        tenant: TenantId,
+        case_id: CaseId,
+        digest: str | None,
+        word: Word,
+        last_look: Callable[[], Awaitable[None]] | None = None,
     ) -> Said:
         """Record a person's word on the proposal with this digest; the decision, once enough people agree.
 
         Without a digest the word counts only while the case has had one proposal: what was on the screen
-        is not known. Raises NoAuthority, Conflict, NothingToDecide and BadDecision; nothing is half written.
+        is not known. `last_look` may raise right before anything is written. Raises NoAuthority, Conflict,
+        NothingToDecide and BadDecision; nothing is half written.
         """
         person.may_decide(tenant)
         try:
@@ -98,6 +106,8 @@ class Desk:
                 await page.rows("hold_case", tenant=tenant, case_id=case_id)
                 end = await self._open(page, case, digest)
                 await self._check(page, person, case, end, word)
+                if last_look is not None:
+                    await last_look()
                 return await self.record(page, person, case, end, word)
         except Refused as refused:
             raise explained(refused) from None
@@ -128,18 +138,12 @@ class Desk:
             raise BadDecision("amount: only a revision has one")
         if word.asks is not None and (word.word != "revise" or not (word.note or "").strip()):
             raise BadDecision("asks: a revision asks, and its note is the question")
-        if word.asks == "customer" and await page.row("reply_of", case_id=case.case_id, outcome="received"):
-            raise Conflict(f"the customer of case {case.case_id} was asked before: write to them yourself")
         check_note(word.note or "")
         if word.word == "revise":
             await self._check_revision(page, end, word)
         voice = voice_of(person.roles_in(case.tenant))
         if word.word == "approve":
-            ceiling = person.ceiling_minor
-            if ceiling is not None and end.proposal.amount.amount_minor > ceiling:
-                raise NoAuthority(
-                    f"{end.proposal.amount} is above the ceiling of this token: decide it at the desk"
-                )
+            await self._check_ceiling(page, person, end)
             rule = await authority_of(page, case.tenant, end)
             if voice is None or rule is None:
                 raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
@@ -147,6 +151,20 @@ class Desk:
                 raise NoAuthority(f"{end.proposal.amount} needs a specialist: {person.person} is none")
             if case.submitted_by == person.person:
                 raise NoAuthority("nobody approves a case they submitted")
+
+    async def _check_ceiling(self, page: Page, person: Person, end: OpenEnd) -> None:
+        """What a token approves is counted with what was ordered of the same payment: an amount cannot be split."""
+        if person.ceiling_minor is None or end.proposal.kind != "refund":
+            return
+        payment = await page.row("payment", payment_id=end.proposal.payment_id)
+        left = await page.row("left_of_payment", payment_id=end.proposal.payment_id)
+        if payment is None or left is None or left["amount_left"] is None:
+            raise NoAuthority("the payment is not in the books")
+        ordered = payment["amount_minor"] - payment["refunded_before_minor"] - left["amount_left"]
+        if end.proposal.amount.amount_minor + ordered > person.ceiling_minor:
+            raise NoAuthority(
+                f"{end.proposal.amount} is above the ceiling of this token: decide it at the desk"
+            )
 
     async def _check_revision(self, page: Page, end: OpenEnd, word: Word) -> None:
         wanted = word.revised_amount_minor

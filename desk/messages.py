@@ -42,9 +42,10 @@ async def add_message(
             raise Conflict(f"case {case_id} has ended ({now.status}): open a new ticket")
         if len(there) >= MESSAGES_A_CASE:
             raise Conflict(f"case {case_id} has {MESSAGES_A_CASE} messages: open a new ticket")
-        written = await write_message(page, case_id, message_id, author, text)
+        if not await write_message(page, case_id, message_id, author, text):
+            raise Conflict(f"message_id: {message_id} is a message of another case")
         await ring(page, tenant, case_id)
-        return written
+        return True
 
 
 def check_text(text: str) -> None:

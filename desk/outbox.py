@@ -4,12 +4,12 @@ import logging
 from dataclasses import dataclass
 
 from desk.channels import Channel, NotSent
-from desk.letters import letter
+from desk.letters import Letter, letter
 from records.books import Books, Page
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.queue import ring_desk
-from records.replies import Reply, note_delivery, recipient_of, replies_of, write_reply
+from records.replies import Reply, note_delivery, recipient_of, replies_of, round_of, write_reply
 from records.takeovers import takeovers_of
 from refunds.canonical import sha256
 from refunds.ids import CaseId, TenantId
@@ -41,7 +41,10 @@ class Outbox:
             if case is None:
                 return
             recipient = await recipient_of(page, case.customer_id)
-            await self._write(page, case, recipient)
+            if recipient is not None:
+                await self._write(page, case, recipient)
+            elif await self._due(page, case) is not None:
+                raise ReplyNotSent(f"case {case_id}: the customer has no address in the books")
             unsent = [reply for reply in await replies_of(page, case_id) if reply.delivered_at is None]
         failures = [failure for reply in unsent if (failure := await self._send(case, reply, recipient))]
         if failures:
@@ -57,18 +60,24 @@ class Outbox:
                     rung += 1
         return rung
 
-    async def _write(self, page: Page, case: Case, recipient: str) -> None:
+    async def _due(self, page: Page, case: Case) -> Letter | None:
+        """What the case calls for where it stands."""
         look = await look_at(page, case.case_id)
         by_person = [row["reply"] for row in await takeovers_of(page, case.case_id) if row["act"] == "reply"]
-        due = letter(look.state, look.end, by_person[-1] if by_person else None)
-        if due is not None:
-            name = f"{case.case_id}.{due.outcome}@{self.domain}"
-            await write_reply(page, case.case_id, due.outcome, name, recipient, due.body)
+        return letter(look.state, look.end, by_person[-1] if by_person else None)
 
-    async def _send(self, case: Case, reply: Reply, recipient: str) -> str | None:
+    async def _write(self, page: Page, case: Case, recipient: str) -> None:
+        due = await self._due(page, case)
+        if due is not None:
+            round_ = await round_of(page, case.case_id, due.outcome)
+            again = f".{round_}" if round_ > 1 else ""
+            name = f"{case.case_id}.{due.outcome}{again}@{self.domain}"
+            await write_reply(page, case.case_id, due.outcome, round_, name, recipient, due.body)
+
+    async def _send(self, case: Case, reply: Reply, recipient: str | None) -> str | None:
         """Send one reply; why not, where it did not go."""
         failure = None
-        if sha256(recipient) != reply.recipient_sha256:
+        if recipient is None or sha256(recipient) != reply.recipient_sha256:
             failure = "the address of the customer is another one since the reply was written"
         else:
             try:
@@ -79,7 +88,7 @@ class Outbox:
             await note_delivery(
                 page,
                 case.case_id,
-                reply.outcome,
+                reply,
                 self.channel.name,
                 delivered=failure is None,
                 detail=failure or "",

@@ -30,12 +30,16 @@ class TwoCases(Exception):
 
 async def find_case(books: Books, person: Person, name: str) -> Case:
     """The case of a case id or a ticket id, in a tenant that the person may see."""
+    if not name.isascii() or not name.isprintable():
+        raise NoSuchCase(repr(name), person)
     found: list[Case] = []
     for tenant in person.tenants:
         person.may_see(tenant)
         async with books.transaction(tenant) as page:
             case = await case_by_id(page, UUID(name)) if _is_uuid(name) else None
-            case = case or await case_by_ticket(page, name)
+            if case is not None:
+                return case
+            case = await case_by_ticket(page, name)
         if case is not None:
             found.append(case)
     if len(found) > 1:

@@ -3,6 +3,7 @@
 Tokens of the server API have an audience of their own: they open these routes and no other.
 """
 
+import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +15,10 @@ from desk.operations_api import me_of
 from desk.people import Person
 from desk.room import Room
 from desk.shapes import Decided, Failure, Me, ServerAnswer
+from records.books import BooksAway
+
+DECIDE_SECONDS = 5.0
+"""Less than the server waits for an answer, so that what it is told is what was written."""
 
 router = APIRouter(
     prefix="/api/server",
@@ -45,10 +50,19 @@ async def answer(
         async with room.books.transaction(tenant) as page:
             row = await page.row("case_by_id", case_id=case_id)
         if row is not None and str(row["thread_id"]) == body.thread_id:
-            if await request.is_disconnected():
-                raise Conflict("the caller has given up and was told that nothing was written")
             word = Word(body.word, body.code, note=body.note)
-            said = await room.desk.decide(person, tenant, row["case_id"], body.digest, word)
+
+            async def still_there() -> None:
+                if await request.is_disconnected():
+                    raise Conflict("the caller has given up and was told that nothing was written")
+
+            try:
+                async with asyncio.timeout(DECIDE_SECONDS):
+                    said = await room.desk.decide(
+                        person, tenant, row["case_id"], body.digest, word, last_look=still_there
+                    )
+            except TimeoutError:
+                raise BooksAway("the case is held by somebody else: try again") from None
             return Decided(
                 case_id=row["case_id"],
                 word=body.word,

@@ -1,6 +1,6 @@
 """Hand-overs: a person replies, proposes a refund of their own that somebody else decides, or closes the case."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from desk.decisions import BadDecision, Desk, NothingToDecide, Word, check_note, explained
 from desk.people import Person
@@ -12,9 +12,8 @@ from records.queue import ring, ring_desk
 from records.takeovers import Takeover, take_over
 from refunds.ids import CaseId, TenantId
 from refunds.money import Money
+from refunds.proposal import DRAFT_LIMIT
 from refunds.words import TakeoverAct
-
-REPLY_LIMIT = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,9 @@ class Wish:
 async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: CaseId, wish: Wish) -> None:
     """Do it, in one transaction. Raises NoAuthority, Conflict, NothingToDecide and BadDecision."""
     person.may_decide(tenant)
+    wish = replace(
+        wish, reply=wish.reply.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ").strip()
+    )
     check_note(wish.note)
     check_reply(wish)
     try:
@@ -43,7 +45,7 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
                 takeover = await _refund(page, case, person, wish)
             await take_over(page, case_id, takeover)
             look = await look_at(page, case_id)
-            if look.state.status == "needs_human" and look.end is not None:
+            if look.state.status == "needs_human" and look.end is not None and look.end.decision is None:
                 word = Word("revise" if wish.act == "propose" else "approve", note=wish.note or None)
                 await desk.record(page, person, case, look.end, word)
             await ring(page, tenant, case_id)
@@ -56,10 +58,12 @@ def check_reply(wish: Wish) -> None:
     """BadDecision where the wish lacks what it takes."""
     if wish.act in {"reply", "propose"} and not wish.reply.strip():
         raise BadDecision("reply: empty")
-    if len(wish.reply) > REPLY_LIMIT:
-        raise BadDecision(f"reply: at most {REPLY_LIMIT} characters")
-    if "\x00" in wish.reply or wish.reply != wish.reply.encode("utf-8", "replace").decode("utf-8"):
-        raise BadDecision("reply: a NUL or half a pair of surrogates in it")
+    if len(wish.reply) > DRAFT_LIMIT:
+        raise BadDecision(f"reply: at most {DRAFT_LIMIT} characters")
+    if not all(letter == "\n" or letter.isprintable() for letter in wish.reply):
+        raise BadDecision("reply: a control character in it")
+    if wish.act == "close" and wish.reply:
+        raise BadDecision("reply: to close is to say nothing; act reply tells the customer")
     if (wish.act == "propose") != (wish.amount_minor is not None):
         raise BadDecision("amount_minor: a proposal has one and nothing else does")
     if wish.act == "close" and not wish.note.strip():

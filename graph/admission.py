@@ -45,6 +45,9 @@ class Admission:
             if sight is None:
                 return Command(goto="__end__", update=_turned_away("duplicate_ticket"))
         case = sight.case
+        if sight.state.ended:
+            async with self.books.transaction(case.tenant) as page:
+                return Command(goto="__end__", update=await shown(page, case, self.manifest))
         if sight.taken_over:
             # No model and no tool runs for what a person wrote.
             return Command(
@@ -61,9 +64,6 @@ class Admission:
             seen = await see(self.books, thread_id)
             cross("admission", "close", (seen or sight).standing)
             return Command(goto="close", update={**update, "state_version": STATE_VERSION})
-        if sight.state.ended:
-            async with self.books.transaction(case.tenant) as page:
-                return Command(goto="__end__", update=await shown(page, case, self.manifest))
         if sight.standing.bypassed and sight.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as page:
                 await write_event(page, case, "received", "kill_switch_lifted", ended=False)

@@ -30,6 +30,7 @@ from policies.actions import (
     action_name,
     read_wish,
 )
+from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import next_step_reason
 from policies.manifest import Manifest
 from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
@@ -206,7 +207,12 @@ class CaseAgent:
         run = self.runs.get(state.get("run"))
         if run is None:
             return await self._shown(config)
-        proposal = _proposal(run, self.manifest)
+        try:
+            proposal = _proposal(run, self.manifest)
+        except ValueError as error:
+            log.warning("what was written for case %s cannot be proposed: %s", run.sight.case.case_id, error)
+            run.draft, run.handoff = None, "draft_failed_checks"
+            proposal = _proposal(run, self.manifest)
         try:
             await self._write(run, proposal)
         except Refused as refused:
@@ -259,6 +265,15 @@ class CaseAgent:
         if written is not None:
             run.draft, run.handoff = drafted_by(written, sight.end), PROPOSED_BY_PERSON
             return self.runs.start(run), run
+        verdict = admit(
+            Arrival(
+                sight.case.bundle_version, sight.case.route, sight.case.verdict, kill_switch=sight.killed
+            ),
+            self.manifest,
+        )
+        if isinstance(verdict, BypassAgent):
+            # A person took it up; neither a model nor a tool runs for what admission turns away.
+            run.handoff = verdict.reason
         if sight.end is not None and sight.end.proposals >= PROPOSALS_A_CASE:
             run.handoff = "loop_detected"
         return self.runs.start(run), run

@@ -50,7 +50,8 @@ class Driver:
             now = await sight_of(page, case)
         started = bool(snapshot.values)
         if snapshot.interrupts:
-            if not now.due:
+            # A thread that waits for what a person ended otherwise is brought to its end.
+            if not now.due and not now.state.ended:
                 return "nothing"
             await self.graph.ainvoke(
                 Command(resume={snapshot.interrupts[0].id: "rung"}), config, durability=self.durability
@@ -59,7 +60,8 @@ class Driver:
         if started and snapshot.next:
             await self.graph.ainvoke(None, config, durability=self.durability)
             return "continued"
-        if now.state.ended or (started and not now.due):
+        stale = now.state.ended and snapshot.values.get("status") != now.state.status
+        if not (now.due or stale) and (started or now.state.ended):
             return "nothing"
         await self.graph.ainvoke({"ticket": case.ticket.to_json()}, config, durability=self.durability)
         return "started"

@@ -43,6 +43,8 @@ class Settling:
     async def approval(self, state: CaseState, config: RunnableConfig) -> Command[AfterApproval]:
         del state
         sight = await self._look(config)
+        if sight.state.ended:
+            return Command(goto="close")
         if sight.standing.waiting:
             interrupt({"waiting_for": sight.end.decision.asks if sight.end and sight.end.decision else None})
             sight = await self._look(config)

@@ -32,6 +32,9 @@ class Standing:
     waiting: bool = False
     """A person asked for more, and the answer is not there."""
 
+    ended: bool = False
+    """The case has its end, whoever wrote it."""
+
     expired: bool = False
     """Undecided past its time."""
 
@@ -98,7 +101,8 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
     ("approval", "close"): Validator(
         "close_requires_word_or_expiry",
         lambda now: (
-            now.bypassed
+            now.ended
+            or now.bypassed
             or now.blocked
             or now.expired
             or now.word == "reject"

@@ -83,7 +83,18 @@ def explained(error: psycopg.Error) -> Exception:
         case "CS001":
             return Refused(error.diag.message_primary or "refused", error.diag.message_detail or "")
         case (
-            "57014" | "40P01" | "55P03" | "53100" | "53200" | "53300" | "57P01" | "57P02" | "57P03" | "25006"
+            "57014"
+            | "40P01"
+            | "55P03"
+            | "53100"
+            | "53200"
+            | "53300"
+            | "57P01"
+            | "57P02"
+            | "57P03"
+            | "57P05"
+            | "25006"
+            | "25P03"
         ):
             return BooksAway(str(error).splitlines()[0])
         case None if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):

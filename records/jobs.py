@@ -77,7 +77,7 @@ class Worker:
             try:
                 async with self.books.transaction() as page:
                     await page.rows("beat", instance=instance)
-            except BooksAway as error:
+            except (BooksAway, psycopg.Error) as error:
                 log.warning("the books are away: %s", error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), HEARTBEAT_SECONDS)
@@ -128,7 +128,7 @@ class Worker:
         for name, routine in self.routines.items():
             called = f"{self.queue}_{name}"
             self._register(app, called, routine, lock=called)
-        rescue = Routine(RESCUE_SECONDS, lambda: self._rescue(app))
+        rescue = Routine(RESCUE_SECONDS, lambda: self._try_to_rescue(app))
         self._register(app, f"{self.queue}_rescue", rescue, lock=None)
         return app
 
@@ -171,6 +171,13 @@ class Worker:
                 await page.rows("forget_dead_jobs", lock=lock)
             self.dead.discard(lock)
 
+    async def _try_to_rescue(self, app: App) -> None:
+        """It has no lock, because a dead worker may hold one, so it must not die itself."""
+        try:
+            await self._rescue(app)
+        except Exception:
+            log.exception("nothing was rescued this time; it is tried again")
+
     async def _rescue(self, app: App) -> None:
         """Take up what a dead worker had in hand, and learn which locks have dead jobs."""
         stalled = await app.job_manager.get_stalled_jobs(
@@ -182,6 +189,8 @@ class Worker:
                 await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
             else:
                 await app.job_manager.retry_job(job)
+        async with self.books.transaction() as page:
+            await page.rows("revive_aborted", queue=self.queue)
         dead = await app.job_manager.list_jobs_async(queue=self.queue, status="failed")
         self.dead.clear()
         self.dead.update(job.lock for job in dead if job.lock)

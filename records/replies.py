@@ -14,6 +14,7 @@ class Reply:
     """What a customer is told of an outcome; `message_id` stays the same however often it is sent."""
 
     outcome: CaseStatus
+    round: int
     message_id: str
     recipient_sha256: str
     body: str
@@ -23,13 +24,14 @@ class Reply:
 
 
 async def write_reply(
-    page: Page, case_id: CaseId, outcome: CaseStatus, message_id: str, recipient: str, body: str
+    page: Page, case_id: CaseId, outcome: CaseStatus, round_: int, message_id: str, recipient: str, body: str
 ) -> bool:
-    """Write a reply; False where this outcome has one."""
+    """Write a reply; False where this outcome has one in this round."""
     row = await page.row(
         "insert_reply",
         case_id=case_id,
         outcome=outcome,
+        round=round_,
         message_id=message_id,
         recipient_sha256=sha256(recipient),
         body=body,
@@ -43,6 +45,7 @@ async def replies_of(page: Page, case_id: CaseId) -> list[Reply]:
     return [
         Reply(
             outcome=row["outcome"],
+            round=row["round"],
             message_id=row["message_id"],
             recipient_sha256=row["recipient_sha256"],
             body=row["body"],
@@ -55,20 +58,27 @@ async def replies_of(page: Page, case_id: CaseId) -> list[Reply]:
 
 
 async def note_delivery(
-    page: Page, case_id: CaseId, outcome: CaseStatus, channel: str, *, delivered: bool, detail: str = ""
+    page: Page, case_id: CaseId, reply: Reply, channel: str, *, delivered: bool, detail: str = ""
 ) -> None:
     """Write down a try to send."""
     await page.rows(
         "insert_delivery",
         case_id=case_id,
-        outcome=outcome,
+        outcome=reply.outcome,
+        round=reply.round,
         channel=channel,
         delivered=delivered,
         detail=detail[:500],
     )
 
 
-async def recipient_of(page: Page, customer_id: CustomerId) -> str:
-    """Where a customer's replies go: their address in the books, or their id where there is none."""
+async def round_of(page: Page, case_id: CaseId, outcome: CaseStatus) -> int:
+    """Which time a case comes to this outcome; the first is 1."""
+    row = await page.row("round_of", case_id=case_id, outcome=outcome)
+    return int(row["round"]) if row else 1
+
+
+async def recipient_of(page: Page, customer_id: CustomerId) -> str | None:
+    """Where a customer's replies go: their address in the books; None where there is none."""
     row = await page.row("email_of_customer", customer_id=customer_id)
-    return str(row["email"]) if row and row["email"] else customer_id
+    return str(row["email"]) if row and row["email"] else None

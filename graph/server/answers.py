@@ -1,6 +1,7 @@
 """Answers at a pause, in every dialect of the field: read here, and made a decision at the desk or refused."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graph.server.desk_call import Answer
@@ -12,26 +13,49 @@ class UnreadableAnswer(ValueError):
     """The answer is in no dialect that is understood; the case stays where it was."""
 
 
-def read_answer(value: object) -> Answer | str:
-    """What a person said; or the id of a decision that was made at the desk before."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An answer as it was read."""
+
+    answer: Answer | None
+    """None where a decision that was made at the desk is named."""
+
+    decision_id: str | None = None
+    pause_id: str | None = None
+    """The pause that it says it answers."""
+
+    shown: Mapping[str, Any] | None = None
+    """What it says was on the screen; it must be what is there."""
+
+
+def read_answer(value: object) -> Read:
+    """What a person said, also where it is given under the id of the pause."""
     match value:
         case {"decision_id": str(decision_id), **rest} if not rest:
-            return decision_id
+            return Read(None, decision_id)
         case {"decisions": [Mapping() as only], **rest} if not rest:
-            return _decided(only)
+            return Read(_decided(only))
         case [Mapping() as only]:
             return _legacy(only)
-        case _:
-            raise UnreadableAnswer(
-                'answer with {"decisions": [{"type": "approve" or "reject", "message"?}]}, exactly one,'
-                ' with [{"type": "accept", "ignore" or "response", "args"?}], or with {"decision_id": …}'
-            )
+        case Mapping() if len(value) == 1 and not {"decisions", "decision_id"} & set(value):
+            name, inner = next(iter(value.items()))
+            if (isinstance(inner, Mapping) and set(inner) <= {"decisions", "decision_id"}) or isinstance(
+                inner, list
+            ):
+                return replace(read_answer(inner), pause_id=str(name))
+    raise UnreadableAnswer(
+        'answer with {"decisions": [{"type": "approve" or "reject", "message"?}]}, exactly one,'
+        ' with [{"type": "accept", "ignore" or "response", "args"?}], or with {"decision_id": …}'
+    )
 
 
 def _decided(only: Mapping[str, Any]) -> Answer:
     digest = only.get("digest")
     if digest is not None and not isinstance(digest, str):
         raise UnreadableAnswer("digest: text")
+    unknown = set(only) - {"type", "message", "args", "digest"}
+    if unknown or not isinstance(only.get("args"), str | None):
+        raise UnreadableAnswer(f"{', '.join(sorted(unknown)) or 'args'}: a change is made at the desk")
     match only.get("type"):
         case "approve":
             return Answer("approve", digest, note=_note(only))
@@ -39,18 +63,24 @@ def _decided(only: Mapping[str, Any]) -> Answer:
             return Answer("reject", digest, "other", _note(only))
         case other:
             raise UnreadableAnswer(
-                f"{other!r}: approve or reject; a changed amount or text is made at the desk"
+                f"{str(other)[:40]}: approve or reject; a changed amount or text is made at the desk"
             )
 
 
-def _legacy(only: Mapping[str, Any]) -> Answer:
-    match only.get("type"):
-        case "accept":
-            return Answer("approve", note=None)
-        case "ignore" | "response":
-            return Answer("reject", None, "other", _note(only))
-        case other:
-            raise UnreadableAnswer(f"{other!r}: accept, ignore or response; a change is made at the desk")
+def _legacy(only: Mapping[str, Any]) -> Read:
+    if set(only) - {"type", "args"}:
+        raise UnreadableAnswer("type and args, and nothing else")
+    match only.get("type"), only.get("args"):
+        case "accept", None | str():
+            return Read(Answer("approve"))
+        case "accept", Mapping() as args:
+            return Read(Answer("approve"), shown=args)
+        case (("ignore" | "response"), None | str()):
+            return Read(Answer("reject", None, "other", _note(only)))
+        case other, _:
+            raise UnreadableAnswer(
+                f"{str(other)[:40]}: accept, ignore or response; a change is made at the desk"
+            )
 
 
 def _note(only: Mapping[str, Any]) -> str | None:

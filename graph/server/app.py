@@ -12,7 +12,8 @@ from graph.mind import the_mind, the_settings
 from graph.refund_graph import refund_agent
 from graph.runner import Runner
 from graph.server.door import Door
-from graph.server.rooms import open_rooms, the_rooms
+from graph.server.memory import keep_off_disk
+from graph.server.rooms import open_rooms
 from records.books import named_queries
 from records.leash import held
 from records.migrate import schema_version
@@ -22,6 +23,7 @@ from records.migrate import schema_version
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the rooms, bring the newest rows back, and drive cases where this deployment's runner is the server."""
     del app
+    await asyncio.to_thread(keep_off_disk)
     await asyncio.to_thread(_read_files)
     settings = the_settings()
     stop = asyncio.Event()
@@ -49,10 +51,4 @@ def _read_only() -> bool:
     return the_settings().runner != "server"
 
 
-async def _is_head(thread_id: str, checkpoint_id: str) -> bool:
-    config = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
-    found = await the_rooms().saver.aget_tuple({"configurable": config["configurable"]})
-    return found is not None and found.config["configurable"]["checkpoint_id"] == checkpoint_id
-
-
-app = Starlette(lifespan=lifespan, middleware=[Middleware(Door, read_only=_read_only, is_head=_is_head)])
+app = Starlette(lifespan=lifespan, middleware=[Middleware(Door, read_only=_read_only)])

@@ -9,12 +9,15 @@ from uuid import UUID
 from langgraph_sdk import Auth
 from starlette.exceptions import HTTPException
 
-from graph.server.answers import UnreadableAnswer, read_answer
+from graph.reviewer import doorbell
+from graph.server.answers import Read, UnreadableAnswer, read_answer
 from graph.server.desk_call import Caller, DeskSaysNo
-from graph.server.door import CREDENTIAL, GRAPH_ID
-from graph.server.rooms import the_rooms
+from graph.server.door import CREDENTIAL, GRAPH_ID, HEAD
+from graph.server.rooms import Rooms, the_rooms
+from graph.sight import see
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
+from refunds.ticket import BadTicket, Ticket
 
 auth = Auth()
 
@@ -126,6 +129,7 @@ async def create_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: AN
         raise _refuse(403, "metadata.tenant: say which of your tenants")
     if tenant not in caller.submits or "tickets:write" not in caller.scopes:
         raise _refuse(403, f"{caller.person} submits no tickets for {tenant}")
+    the_rooms().rows.trim()
     metadata.clear()
     metadata.update({"tenant": tenant, "graph_id": GRAPH_ID, "created_by": caller.person})
     return _filter(caller)
@@ -137,64 +141,87 @@ async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN40
     del ctx
     caller = await _caller()
     asked = value["kwargs"]
-    thread_id = value.get("thread_id")
-    if thread_id is None or asked.get("temporary") or asked["config"]["configurable"].get("checkpoint_id"):
+    if (
+        value.get("thread_id") is None
+        or asked.get("temporary")
+        or asked["config"]["configurable"].get("checkpoint_id")
+    ):
         raise _refuse(403, "not allowed here: a run without a thread, or from a checkpoint")
-    bound = await _bound(UUID(str(thread_id)))
+    thread_id = ThreadId(UUID(str(value["thread_id"])))
+    bound = await _bound(thread_id)
     command = asked.get("command") or {}
-    if command:
-        if set(command) - {"resume"} or asked.get("input") is not None:
-            raise _refuse(403, "not allowed here: more than a resume")
-        await _answer(caller, ThreadId(UUID(str(thread_id))), bound, command.get("resume"))
-    else:
-        await _first_run(caller, bound, asked.get("input"))
     asked["durability"] = "sync"
+    if not command:
+        _first_run(caller, thread_id, bound, asked.get("input"))
+        return _filter(caller)
+    if set(command) - {"resume"} or asked.get("input") is not None:
+        raise _refuse(403, "not allowed here: more than a resume")
+    if bound is None or bound[0] not in caller.tenants:
+        raise _refuse(404, f"Thread with ID {thread_id} not found")
+    # The row comes first: what the desk records must not be told as a thread that is not there.
+    await the_rooms().rows.bring_back(*bound, thread_id)
+    await _answer(thread_id, bound, command.get("resume"), caller)
     return _filter(caller)
 
 
-async def _first_run(caller: Caller, bound: tuple[TenantId, CaseId] | None, given: Any) -> None:  # noqa: ANN401
-    if bound is not None:
-        raise _refuse(403, "not allowed here: a second input; this thread has its case")
-    ticket = given.get("ticket") if isinstance(given, dict) else None
-    tenant = ticket.get("tenant") if isinstance(ticket, dict) else None
-    if tenant not in caller.submits or "tickets:write" not in caller.scopes:
-        raise _refuse(403, f"input.ticket.tenant: {caller.person} submits no tickets for it")
-
-
-async def _answer(
+def _first_run(
     caller: Caller,
     thread_id: ThreadId,
     bound: tuple[TenantId, CaseId] | None,
+    given: Any,  # noqa: ANN401
+) -> None:
+    """Nothing waits between this look and the run, so a thread has one first run and no second."""
+    row = the_rooms().rows.row(thread_id)
+    if bound is not None or (row is not None and the_rooms().rows.has_run(thread_id)):
+        raise _refuse(403, "not allowed here: a second input; this thread has its case")
+    try:
+        ticket = Ticket.read(given.get("ticket") if isinstance(given, dict) else None)
+    except BadTicket as error:
+        raise _refuse(422, f"input.ticket: {error}") from None
+    if ticket.tenant not in caller.submits or "tickets:write" not in caller.scopes:
+        raise _refuse(403, f"input.ticket.tenant: {caller.person} submits no tickets for it")
+    if row is not None and row["metadata"].get("tenant") != ticket.tenant:
+        raise _refuse(403, "input.ticket.tenant: this thread was made for another tenant")
+
+
+async def _answer(
+    thread_id: ThreadId,
+    bound: tuple[TenantId, CaseId],
     resume: Any,  # noqa: ANN401
+    caller: Caller,
 ) -> None:
     """Make the answer a decision at the desk; HTTPException where it says no, and the thread stays as it was."""
-    if bound is None or bound[0] not in caller.tenants:
-        raise _refuse(404, f"Thread with ID {thread_id} not found")
     tenant, case_id = bound
+    rooms = the_rooms()
+    snapshot = await rooms.driver.graph.aget_state({"configurable": {"thread_id": str(thread_id)}})
+    if HEAD.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
+        raise _refuse(403, "not allowed here: a run from a checkpoint that is not the last one")
     try:
-        answer = read_answer(_only(resume))
+        read = read_answer(resume)
     except UnreadableAnswer as error:
         raise _refuse(422, str(error)) from None
-    rooms = the_rooms()
-    if isinstance(answer, str):
+    if read.pause_id is not None and read.pause_id not in {pause.id for pause in snapshot.interrupts}:
+        raise _refuse(409, "the thread does not wait at that pause: look again")
+    await _same_screen(rooms, thread_id, read)
+    if read.answer is None:
         async with rooms.books.transaction(tenant) as page:
-            row = await page.row("decision_by_id", decision_id=_uuid(answer))
+            row = await page.row("decision_by_id", decision_id=_uuid(read.decision_id or ""))
         if row is None or row["case_id"] != case_id or "cases:decide" not in caller.scopes:
             raise _refuse(403, "decision_id: no decision of this case")
         return
     try:
-        await rooms.desk.decide(CREDENTIAL.get(""), case_id, thread_id, answer)
+        await rooms.desk.decide(CREDENTIAL.get(""), case_id, thread_id, read.answer)
     except DeskSaysNo as no:
         raise _refuse(no.status, no.detail) from None
 
 
-def _only(resume: Any) -> Any:  # noqa: ANN401
-    """The answer, also where it is given by the id of the pause."""
-    if isinstance(resume, dict) and len(resume) == 1:
-        name, inner = next(iter(resume.items()))
-        if name not in {"decisions", "decision_id"}:
-            return inner
-    return resume
+async def _same_screen(rooms: Rooms, thread_id: ThreadId, read: Read) -> None:
+    """Refuse an answer that says something else was on its screen."""
+    if read.shown is not None:
+        sight = await see(rooms.books, thread_id)
+        there = doorbell(sight).get("action_request", {}) if sight else {}
+        if dict(read.shown) not in (there, there.get("args")):
+            raise _refuse(422, "args: a change is made at the desk")
 
 
 def _uuid(text: str) -> UUID:

@@ -85,8 +85,14 @@ class DeskCall:
             answer = await self.client.request(
                 method, path, json=body, headers={"authorization": f"Bearer {token}"}
             )
-        except httpx.HTTPError:
-            raise DeskSaysNo(503, "the desk is away: the case stays as it is, try again") from None
+        except httpx.TransportError as error:
+            asked = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+            known = (
+                "the case stays as it is, try again" if asked else "look at the case before you answer again"
+            )
+            raise DeskSaysNo(503, f"the desk is away: {known}") from None
+        except ValueError:
+            raise DeskSaysNo(401, "no token of the server API") from None
         try:
             said = answer.json()
         except ValueError:
@@ -95,6 +101,6 @@ class DeskCall:
             return said
         detail = said.get("detail") if isinstance(said, dict) else None
         link = said.get("case") if isinstance(said, dict) else None
-        status = answer.status_code if answer.status_code in {401, 403, 409} else 503
+        status = answer.status_code if answer.status_code in {401, 403, 409, 422} else 503
         words = str(detail or "the desk gave no answer that can be read")
         raise DeskSaysNo(status, f"{words} ({link})" if link else words)

@@ -6,7 +6,7 @@ server that is not listed.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -92,12 +92,14 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
 
 BODY_LIMIT_BYTES = 262_144
 RECURSION_LIMIT = 100
+DEPTH_LIMIT = 24
+NUMBER_LIMIT = 1_000_000_000_000
 
 CREDENTIAL: ContextVar[str] = ContextVar("countersign_credential")
 """The caller's own token, for the one HTTP call; it is kept nowhere else."""
 
-IsHead = Callable[[str, str], Awaitable[bool]]
-"""Whether a checkpoint is the last one of a thread."""
+HEAD: ContextVar[frozenset[str]] = ContextVar("countersign_head", default=frozenset())
+"""The checkpoints that a run says it goes on from; the hook compares them with the last one."""
 
 _STREAM_MODES = frozenset(
     {"values", "updates", "messages", "messages-tuple", "events", "debug", "custom", "tasks", "checkpoints"}
@@ -108,16 +110,29 @@ _EMPTY: tuple[object, ...] = (None, [], {}, "", 0, False)
 class NotAllowed(Exception):
     """The door's refusal; the message names what is not allowed."""
 
+    def __init__(self, what: str, status: int = 403) -> None:
+        super().__init__(what)
+        self.status = status
+
+
+_UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+
 
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str], Verdict]]:
     found = [
-        (method, template.count("{"), re.compile("^" + re.sub(r"\{\w+\}", "[^/]+", template) + "$"), verdict)
+        (method, template.count("{"), re.compile(_expression(template)), verdict)
         for (method, template), verdict in VERDICTS.items()
     ]
     return [
         (method, pattern, verdict) for method, _, pattern, verdict in sorted(found, key=lambda row: row[1])
     ]
+
+
+def _expression(template: str) -> str:
+    """A template as a pattern; a thread and a run are UUIDs, and no name holds more than what names hold."""
+    named = template.replace("{thread_id}", _UUID).replace("{run_id}", _UUID)
+    return "^" + re.sub(r"\{\w+\}", "[A-Za-z0-9_.-]{1,128}", named) + r"\Z"
 
 
 def verdict_of(method: str, path: str) -> Verdict:
@@ -134,7 +149,6 @@ class Door:
 
     app: ASGIApp
     read_only: Callable[[], bool]
-    is_head: IsHead
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or str(scope.get("root_path", "")).startswith("/noauth"):
@@ -159,55 +173,90 @@ class Door:
             if truthy(QueryParams(scope["query_string"]).get("cancel_on_disconnect")):
                 raise NotAllowed("cancel_on_disconnect")
             if verdict != "open":
-                CREDENTIAL.set(credential(headers))
-            if verdict in {"thread", "run"}:
-                receive = await self._read(verdict, path, receive)
+                CREDENTIAL.set(_ascii(credential(headers)))
+            plain(list(QueryParams(scope["query_string"]).multi_items()))
+            if method == "POST":
+                receive = await _read(verdict, path, receive)
                 scope = {**scope, "headers": _without_length(scope["headers"])}
         except NotAllowed as refusal:
-            await JSONResponse({"detail": f"not allowed here: {refusal}"}, 403)(scope, receive, send)
+            answer = JSONResponse({"detail": f"not allowed here: {refusal}"}, refusal.status)
+            await answer(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    async def _read(self, verdict: Verdict, path: str, receive: Receive) -> Receive:
-        """Read a body, check it, and hand on what is allowed of it."""
-        raw = await _body(receive)
-        try:
-            body = json.loads(raw or b"{}")
-        except (ValueError, RecursionError):
-            raise NotAllowed("a body that is not JSON") from None
-        if not isinstance(body, dict):
-            raise NotAllowed("a body that is not an object")
-        if verdict == "run":
-            thread_id = path.split("/")[2]
-            await self._only_the_head(thread_id, body)
-            clean = run_body(body, thread_id)
-        else:
+
+async def _read(verdict: Verdict, path: str, receive: Receive) -> Receive:
+    """Read a body, check it, and hand on what is allowed of it."""
+    raw = await _body(receive)
+    try:
+        body = json.loads(raw or b"{}")
+    except (ValueError, RecursionError):
+        raise NotAllowed("a body that is not JSON", 422) from None
+    if not isinstance(body, dict):
+        raise NotAllowed("a body that is not an object", 422)
+    plain(body)
+    match verdict:
+        case "run":
+            HEAD.set(frozenset(_checkpoints(body)))
+            clean = run_body(body, path.split("/")[2])
+        case "thread":
             clean = thread_body(body)
-        text = json.dumps(clean).encode()
-        sent = False
+        case _:
+            clean = body
+    text = json.dumps(clean).encode()
+    sent = False
 
-        async def replay() -> Message:
-            nonlocal sent
-            if sent:
-                return await receive()
-            sent = True
-            return {"type": "http.request", "body": text, "more_body": False}
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": text, "more_body": False}
 
-        return replay
+    return replay
 
-    async def _only_the_head(self, thread_id: str, body: dict[str, Any]) -> None:
-        """Some interfaces say from which checkpoint they go on: only the last one counts, and it need not be said."""
-        checkpoint = body.pop("checkpoint", None)
-        named = {body.pop("checkpoint_id", None)}
-        if isinstance(checkpoint, Mapping):
-            if checkpoint.get("checkpoint_ns") or checkpoint.get("checkpoint_map"):
-                raise NotAllowed("checkpoint of a subgraph")
-            named.add(checkpoint.get("checkpoint_id"))
-        elif checkpoint is not None:
-            raise NotAllowed("checkpoint")
-        for checkpoint_id in named - {None}:
-            if not isinstance(checkpoint_id, str) or not await self.is_head(thread_id, checkpoint_id):
-                raise NotAllowed("a run from a checkpoint that is not the last one")
+
+def plain(value: object, depth: int = 0) -> None:
+    """NotAllowed where a value holds what no honest question does: a NUL, a key of the runtime's own, a giant."""
+    if depth > DEPTH_LIMIT:
+        raise NotAllowed("a body nested too deeply", 422)
+    match value:
+        case str() if "\x00" in value or value != value.encode("utf-8", "replace").decode("utf-8"):
+            raise NotAllowed("a NUL or half a pair of surrogates", 422)
+        case int() | float() if abs(value) > NUMBER_LIMIT:
+            raise NotAllowed("a number above the limit", 422)
+        case dict():
+            for key, inner in value.items():
+                if str(key).startswith("__"):
+                    raise NotAllowed(f"the key {str(key)[:40]}")
+                if key in {"limit", "offset"} and not (isinstance(inner, int) and 0 <= inner <= NUMBER_LIMIT):
+                    raise NotAllowed(f"{key}: a number from 0", 422)
+                plain(key, depth + 1)
+                plain(inner, depth + 1)
+        case tuple((str() as key, str() as said)):
+            if key in {"limit", "offset"} and not (said.isdigit() and len(said) < 7):
+                raise NotAllowed(f"{key}: a number from 0", 422)
+            plain(said, depth + 1)
+        case list():
+            for inner in value:
+                plain(inner, depth + 1)
+        case _:
+            pass
+
+
+def _checkpoints(body: dict[str, Any]) -> set[str]:
+    """Some interfaces say from which checkpoint they go on: only the last one counts, and it need not be said."""
+    checkpoint = body.pop("checkpoint", None)
+    named = [body.pop("checkpoint_id", None)]
+    if isinstance(checkpoint, Mapping):
+        if checkpoint.get("checkpoint_ns") or checkpoint.get("checkpoint_map"):
+            raise NotAllowed("checkpoint of a subgraph")
+        named.append(checkpoint.get("checkpoint_id"))
+    elif checkpoint is not None:
+        raise NotAllowed("checkpoint")
+    if not all(name is None or isinstance(name, str) for name in named):
+        raise NotAllowed("checkpoint_id: text", 422)
+    return {name for name in named if isinstance(name, str)}
 
 
 def run_body(body: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
@@ -221,17 +270,17 @@ def run_body(body: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
     }
     for key, value in body.items():
         match key:
-            case "assistant_id" if value in {GRAPH_ID, ASSISTANT_ID}:
+            case "assistant_id" if value in (GRAPH_ID, ASSISTANT_ID):
                 pass
             case "input" | "command" | "stream_mode" | "multitask_strategy" | "config":
                 clean |= _checked(key, value, thread_id)
-            case "stream_subgraphs" | "stream_resumable" if isinstance(value, bool) or value is None:
+            case "stream_subgraphs" if isinstance(value, bool) or value is None:
                 clean[key] = bool(value)
-            case "if_not_exists" if value in {None, "reject"}:
+            case "if_not_exists" if value in (None, "reject"):
                 pass
-            case "on_completion" if value in {None, "keep", "complete"}:
+            case "on_completion" if value in (None, "keep", "complete"):
                 pass
-            case "durability" | "checkpoint_during" | "on_disconnect" | "metadata":
+            case "durability" | "checkpoint_during" | "on_disconnect" | "metadata" | "stream_resumable":
                 pass  # the house's own settings hold, whatever is said
             case _ if value in _EMPTY:
                 pass
@@ -261,13 +310,14 @@ def _checked(key: str, value: object, thread_id: str) -> dict[str, Any]:
             return {"command": said}
         case "stream_mode":
             modes = value if isinstance(value, list) else [value]
-            if not all(mode in _STREAM_MODES for mode in modes):
+            if not all(isinstance(mode, str) and mode in _STREAM_MODES for mode in modes):
                 raise NotAllowed("stream_mode")
             return {"stream_mode": modes}
         case "multitask_strategy":
-            if value not in {"reject", "enqueue"}:
-                raise NotAllowed(f"multitask_strategy: {value}")
-            return {"multitask_strategy": value}
+            if value not in ("reject", "enqueue"):
+                raise NotAllowed(f"multitask_strategy: {str(value)[:40]}")
+            # An answer is a decision before it is a run, so its run is never turned away for being second.
+            return {}
         case _:
             return _config(value, thread_id)
 
@@ -300,7 +350,7 @@ def thread_body(body: Mapping[str, Any]) -> dict[str, Any]:
         match key:
             case "thread_id" if isinstance(value, str):
                 clean["thread_id"] = value
-            case "if_exists" if value in {"raise", "do_nothing"}:
+            case "if_exists" if value in ("raise", "do_nothing"):
                 clean["if_exists"] = value
             case "metadata" if isinstance(value, Mapping):
                 tenant = value.get("tenant")
@@ -320,6 +370,10 @@ def credential(headers: Headers) -> str:
     return headers.get("x-api-key", "").strip()
 
 
+def _ascii(token: str) -> str:
+    return token if token.isascii() and token.isprintable() else ""
+
+
 def truthy(value: str | None) -> bool:
     """Whether a query parameter asks for something."""
     return (value or "").lower() not in {"", "0", "false", "no"}
@@ -335,7 +389,7 @@ async def _body(receive: Receive) -> bytes:
         chunks.append(cast("bytes", message.get("body", b"")))
         read += len(chunks[-1])
         if read > BODY_LIMIT_BYTES:
-            raise NotAllowed(f"a body above {BODY_LIMIT_BYTES} bytes")
+            raise NotAllowed(f"a body above {BODY_LIMIT_BYTES} bytes", 413)
         if not message.get("more_body"):
             return b"".join(chunks)
 

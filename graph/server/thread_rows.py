@@ -10,7 +10,7 @@ from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph_api.state import state_snapshot_to_thread_state
-from langgraph_runtime.database import connect
+from langgraph_runtime.database import GLOBAL_STORE, connect
 from langgraph_runtime.ops import Threads
 
 from graph.drive import Driver
@@ -46,11 +46,25 @@ class ThreadRows:
         return restored
 
     async def bring_back(self, tenant: TenantId, case_id: CaseId, thread_id: ThreadId) -> None:
-        """Make a row for a thread that has none here."""
-        async with connect() as connection:
-            there = _row(connection.store, thread_id)
-        if there is None:
+        """Make a row for a bound thread that has none here, or one that is not known to be its case's."""
+        row = self.row(thread_id)
+        if row is None or (row["metadata"].get("tenant"), row["metadata"].get("case_id")) != (
+            tenant,
+            str(case_id),
+        ):
             await self.refresh(tenant, case_id)
+
+    def row(self, thread_id: ThreadId) -> dict[str, Any] | None:
+        """The row of a thread, if it has one here."""
+        return _row(GLOBAL_STORE, thread_id)
+
+    def has_run(self, thread_id: ThreadId) -> bool:
+        """Whether the server ran or runs anything on a thread."""
+        return any(run["thread_id"] == thread_id for run in GLOBAL_STORE["runs"])
+
+    def trim(self) -> None:
+        """Let what nobody waits for leave."""
+        _trim(GLOBAL_STORE)
 
     async def refresh(self, tenant: TenantId, case_id: CaseId) -> bool:
         """Make the row of a case say what is so."""

@@ -201,6 +201,35 @@ async def test_the_queue_is_paged_and_filtered(desk: DeskStage) -> None:
     assert (await desk.ask("GET", "/api/cases?status=lost")).status_code == 422
 
 
+async def test_a_case_id_that_is_somebodys_ticket_id_finds_the_case(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    decoy = await desk.stage.submit(ticket_id=str(case.case_id), order_id=None)
+    assert decoy.case_id != case.case_id
+    assert (await desk.view(case.case_id))["case_id"] == str(case.case_id)
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "%0a", "%ff", "x" * 2_000])
+async def test_a_case_of_no_name_is_404(desk: DeskStage, name: str) -> None:
+    for method, path, body in [
+        ("GET", f"/api/cases/{name}", None),
+        ("POST", f"/api/cases/{name}/messages", {"text": "hello"}),
+        ("POST", f"/api/cases/{name}/decisions", {"word": "approve", "digest": "0" * 64}),
+    ]:
+        who = "demo-helpdesk" if "messages" in path else "demo-reviewer"
+        assert (await desk.ask(method, path, body, who)).status_code == 404, path
+
+
+async def test_a_body_above_the_limit_is_413_on_every_route(desk: DeskStage) -> None:
+    async def drip() -> Any:
+        for _ in range(40):
+            yield b" " * 10_000
+
+    async with desk.client() as client:
+        for path in ("/api/tickets", "/api/flags/kill_switch", f"/api/cases/{uuid.uuid4()}/decisions"):
+            answer = await client.post(path, content=drip(), headers={"content-type": "application/json"})
+            assert answer.status_code == 413, (path, answer.text)
+
+
 async def test_the_kill_switch_is_an_operators(desk: DeskStage) -> None:
     said = {"on": True, "reason": "provider incident"}
     assert (await desk.ask("POST", "/api/flags/kill_switch", said)).status_code == 403

@@ -2,6 +2,7 @@
 
 import uuid
 
+import pytest
 from desk_kit import DeskStage
 
 from desk.messages import MESSAGES_A_CASE
@@ -131,12 +132,52 @@ async def test_a_bad_message_is_422(desk: DeskStage) -> None:
     assert (await desk.view(case.case_id))["messages"] == []
 
 
-async def test_the_customer_is_asked_once_by_the_house(desk: DeskStage) -> None:
+async def test_a_second_question_is_a_second_message(desk: DeskStage) -> None:
     case = await asked(desk)
     await desk.answer_customer(case.case_id)
     await say(desk, case, "I do not know.")
     await desk.stage.finish()
-    again = await desk.decide(case.case_id, word="revise", asks="customer", note="Please look again.")
-    assert again.status_code == 409
     without = await desk.decide(case.case_id, word="revise", asks="customer")
     assert without.status_code == 422
+    again = await desk.decide(case.case_id, word="revise", asks="customer", note="Please look again.")
+    assert again.status_code == 200
+    for _ in range(2):
+        await desk.answer_customer(case.case_id)
+    assert len(desk.sent()) == 2
+    assert sum("Please look again." in text for text in desk.sent()) == 1
+
+
+async def test_a_question_that_was_lost_is_found_by_the_sweep(desk: DeskStage) -> None:
+    case = await asked(desk)
+    await desk.stage.sql("truncate jobs.procrastinate_jobs cascade")
+    await desk.stage.move_clock(minutes=1)
+    assert await desk.room.outbox.sweep() == 1
+    await desk.answer_customer(case.case_id)
+    await desk.stage.move_clock(minutes=10)
+    assert await desk.room.outbox.sweep() == 0
+
+
+@pytest.mark.parametrize("act", ["reply", "close", "propose"])
+async def test_a_question_that_nobody_answers_is_somebodys_work(desk: DeskStage, act: str) -> None:
+    case = await asked(desk)
+    body: dict[str, object] = {"act": act}
+    body |= {"note": "no answer"} if act == "close" else {"reply": "We did not hear from you.\r\nGood bye."}
+    body |= {"amount_minor": 100} if act == "propose" else {}
+    answer = await desk.ask("POST", f"/api/cases/{case.case_id}/takeovers", body)
+    assert answer.status_code == 200, answer.text
+    await desk.stage.run(case)
+    view = await desk.view(case.case_id)
+    ends = {"reply": "replied", "close": "closed_by_human", "propose": "needs_human"}
+    assert view["state"]["status"] == ends[act]
+    snapshot = await desk.stage.house.driver.graph.aget_state(
+        {"configurable": {"thread_id": str(case.thread_id)}}
+    )
+    assert snapshot.values["status"] == ends[act]
+    assert bool(snapshot.interrupts) == (act == "propose")
+
+
+async def test_a_message_id_of_another_case_is_refused(desk: DeskStage) -> None:
+    first, second = await asked(desk), await asked(desk)
+    name = str(uuid.uuid4())
+    assert await say(desk, first, "It arrived broken.", message_id=name) == 201
+    assert await say(desk, second, "It arrived broken.", message_id=name) == 409

@@ -153,6 +153,21 @@ async def test_to_a_changed_address_nothing_is_sent(desk_on: DeskStages, stage: 
         assert channel.taken == []
 
 
+async def test_without_an_address_in_the_books_nothing_is_written_or_sent(
+    desk_on: DeskStages, stage: Stage
+) -> None:
+    """A customer id that looks like an address is none."""
+    channel = Fickle()
+    async with desk_on(channel) as desk:
+        for customer in ("victim@example.com,second@example.org", "<x@y.z>", "a:b@x.com;", "C999"):
+            case = await stage.submit(customer_id=customer, question="I call my lawyer", intent=None)
+            await stage.run(case)
+            with pytest.raises(ReplyNotSent):
+                await desk.answer_customer(case.case_id)
+        assert channel.taken == []
+        assert await stage.count("replies") == 0
+
+
 async def test_what_the_sweep_finds_is_what_was_lost(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     await desk.decide(case.case_id, word="reject", code="other")

@@ -9,8 +9,9 @@ import pytest
 from desk_kit import DeskStage
 from stage import Scripted, Stage, wish
 
+from desk.decisions import Word
 from desk.takeovers import Wish, take_case_over
-from records.cases import Case
+from records.cases import Case, write_event
 from refunds.canonical import canonical, sha256
 from refunds.ids import CaseId
 
@@ -175,6 +176,104 @@ async def test_a_refund_that_failed_is_taken_up_again(desk: DeskStage) -> None:
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "refunded"
     assert desk.stage.refunds() == 1
+
+
+@pytest.mark.parametrize("reply", ["Hello,\r\nwe pay.", "with\ta tab", "x" * 6_000])
+async def test_whatever_text_is_taken_can_be_proposed(desk: DeskStage, reply: str) -> None:
+    case = await bypassed(desk)
+    assert await take_over(desk, case.case_id, act="propose", amount_minor=100, reply=reply) == 200
+    await desk.stage.finish()
+    assert (await desk.view(case.case_id))["state"]["reason"] == "proposed_by_person"
+
+
+async def test_what_cannot_be_proposed_is_refused_at_once(desk: DeskStage) -> None:
+    case = await bypassed(desk)
+    for reply in ("x" * 6_001, "bell \x07", "", " \r\n "):
+        assert await take_over(desk, case.case_id, act="propose", amount_minor=100, reply=reply) == 422
+    assert await take_over(desk, case.case_id, act="close", note="x", reply="and this is lost") == 422
+    assert await desk.status(case.case_id) == "bypassed"
+
+
+async def test_no_model_runs_for_what_admission_turned_away(desk: DeskStage, stages: Any) -> None:
+    del desk
+    planner = Scripted(wish("draft_reply"))
+    async with stages(planner=planner) as stage:
+        case = await stage.submit(question=URGENT, intent=None)
+        await stage.run(case)
+        assert await propose(stage, case) == "needs_human"
+        await stage.say(case, Word("revise", note="look again"), "demo-reviewer-2")
+        await stage.finish()
+        state = await stage.house.state(case)
+        assert (state["status"], state["reason"]) == ("needs_human", "classifier_human_review")
+        assert planner.asked == 0
+
+
+async def test_a_person_may_raise_what_a_person_set(desk: DeskStage) -> None:
+    case = await bypassed(desk)
+    await take_over(desk, case.case_id, act="propose", amount_minor=1_000, reply="10.00 USD.")
+    await desk.stage.finish()
+    await desk.decide(case.case_id, "demo-reviewer-2", word="revise", note="too little")
+    await desk.stage.finish()
+    assert (
+        await take_over(
+            desk, case.case_id, "demo-specialist", act="propose", amount_minor=2_000, reply="20.00 USD."
+        )
+        == 200
+    )
+    await desk.stage.finish()
+    view = await desk.view(case.case_id)
+    assert (view["state"]["reason"], view["state"]["proposal"]["amount_minor"]) == (
+        "proposed_by_person",
+        2_000,
+    )
+    assert (await desk.decide(case.case_id, "demo-specialist")).status_code == 403
+    assert (await desk.decide(case.case_id, "demo-reviewer-2")).status_code == 200
+    await desk.stage.finish()
+    assert desk.stage.refunds() == 1
+
+
+async def test_an_approval_that_was_never_ordered_can_be_followed(desk: DeskStage) -> None:
+    """Two approvals of one payment: the second was over it, and a person takes it up while its approval is in force."""
+    first, _ = await desk.stage.paused()
+    second, _ = await desk.stage.paused()
+    for case in (first, second):
+        await desk.decide(case.case_id)
+    await desk.stage.finish()
+    [failed] = [case for case in (first, second) if await desk.status(case.case_id) == "refund_failed"]
+    await desk.stage.forced("update books.payments set amount_minor = 20000 where payment_id = 'pay_D300'")
+    assert await take_over(desk, failed.case_id, act="propose", amount_minor=500, reply="5.00 USD.") == 200
+    await desk.stage.finish()
+    assert await desk.status(failed.case_id) == "needs_human"
+
+
+async def test_a_second_success_is_told_too(desk: DeskStage) -> None:
+    case = await desk.stage.approved()
+    desk.stage.house.twin.misbehave("declined")
+    await desk.stage.finish()
+    await desk.answer_customer(case.case_id)
+    await take_over(desk, case.case_id, act="propose", amount_minor=7_900, reply="We try again.")
+    await desk.stage.finish()
+    await desk.decide(case.case_id, "demo-specialist")
+    desk.stage.house.twin.misbehave("declined")
+    await desk.stage.finish()
+    await desk.answer_customer(case.case_id)
+    view = await desk.view(case.case_id)
+    assert [reply["outcome"] for reply in view["replies"]] == ["refund_failed", "refund_failed"]
+    assert len({reply["message_id"] for reply in view["replies"]}) == 2
+
+
+@pytest.mark.parametrize("said", [("refund_failed", True), ("bypassed", False)])
+async def test_a_run_that_looked_too_early_writes_nothing(desk: DeskStage, said: tuple[Any, bool]) -> None:
+    """A person took the case up, or ended it, after the run had looked."""
+    case = await desk.stage.approved()
+    desk.stage.house.twin.misbehave("declined")
+    await desk.stage.finish()
+    wanted = {"act": "propose", "amount_minor": 100} if said[1] else {"act": "reply"}
+    assert await take_over(desk, case.case_id, reply="We look at it.", **wanted) == 200
+    books = desk.stage.house.driver.books
+    async with books.transaction(case.tenant) as page:
+        reason = "declined" if said[1] else "kill_switch"
+        assert not await write_event(page, case, said[0], reason, ended=said[1])
 
 
 @pytest.mark.parametrize("person", ["demo-reviewer-2", "demo-specialist"])

@@ -1,13 +1,16 @@
 """An answer on the server API becomes its person's decision at the desk, or nothing at all."""
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from running import RunningHouse, until
+from server_kit import two_shops
 
 APPROVE = {"decisions": [{"type": "approve"}]}
 
@@ -100,6 +103,88 @@ def test_an_answer_may_name_the_pause(running: RunningHouse) -> None:
     assert running.reaches(case["case_id"], "refunded")
 
 
+def test_an_answer_to_another_threads_pause_is_none(running: RunningHouse) -> None:
+    cases = [running.paused(order_id=f"X{46 + number}") for number in range(2)]
+    rows = [
+        until(lambda name=case["case_id"]: running.sdk().threads.search(metadata={"case_id": name}, status="interrupted"), "there")  # type: ignore[misc]
+        for case in cases
+    ]  # fmt: skip
+    [[pause]] = rows[0][0]["interrupts"].values()
+    assert answered(running, cases[1]["case_id"], {pause["id"]: APPROVE}).status_code == 409
+    assert running.status(cases[1]["case_id"]) == "needs_human"
+
+
+def test_an_interface_may_say_back_what_it_showed(running: RunningHouse) -> None:
+    case = running.paused(order_id="X48")
+    waiting = until(
+        lambda: running.sdk().threads.search(metadata={"case_id": case["case_id"]}, status="interrupted"),
+        "there",
+    )
+    [[pause]] = waiting[0]["interrupts"].values()
+    shown = pause["value"]["action_request"]
+    assert answered(running, case["case_id"], [{"type": "accept", "args": shown}]).status_code == 200
+    assert running.reaches(case["case_id"], "refunded")
+
+
+def test_what_is_recorded_is_told_whatever_the_row_or_the_queue_says(running: RunningHouse) -> None:
+    """No row of the thread here, or a run under way on it: an answer is 200 and recorded, or refused and not."""
+    for strategy in ("reject", "enqueue"):
+        case = running.paused(order_id="X49" if strategy == "reject" else "X50")
+        with ThreadPoolExecutor(6) as pool:
+            codes = Counter(
+                pool.map(
+                    lambda who, name=case["case_id"], how=strategy: (
+                        answered(running, name, APPROVE, who, multitask_strategy=how).status_code
+                    ),
+                    ["demo-reviewer", "demo-reviewer-2", "demo-specialist"] * 2,
+                )
+            )
+        votes = running.sql("select person from books.votes where case_id = %s", case["case_id"])
+        assert len(votes) == codes[200] == 1, (codes, votes)
+        running.reaches(case["case_id"], "refunded")
+
+
+def test_a_thread_has_one_first_run(running: RunningHouse) -> None:
+    helpdesk = running.sdk("demo-helpdesk")
+    thread = helpdesk.threads.create()["thread_id"]
+    tickets = [signed_ticket(running, order_id=f"X{52 + number}") for number in range(6)]
+
+    def run(ticket: dict[str, Any]) -> int:
+        with running.graph("demo-helpdesk") as client:
+            body = {"assistant_id": "refund_agent", "input": {"ticket": ticket}}
+            return client.post(f"/threads/{thread}/runs", json=body).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        codes = Counter(pool.map(run, tickets))
+    assert codes == {200: 1, 403: 5}
+
+
+def test_a_first_run_brings_a_ticket_of_its_threads_tenant(running: RunningHouse) -> None:
+    token = two_shops(running)
+    with running.graph(None, authorization=f"Bearer {token}") as client:
+        thread = client.post("/threads", json={"metadata": {"tenant": "demo"}}).json()["thread_id"]
+        for ticket, code in [
+            (running.ticket(tenant="other"), 403),
+            ({"tenant": "demo", "x": "y" * 100_000}, 422),
+            (running.ticket(tenant="nobody"), 403),
+        ]:
+            body = {"assistant_id": "refund_agent", "input": {"ticket": ticket}}
+            assert client.post(f"/threads/{thread}/runs", json=body).status_code == code
+        assert client.get(f"/threads/{thread}/runs").json() == []
+
+
+def test_a_case_that_is_held_is_503_and_nothing_is_written_later(running: RunningHouse) -> None:
+    """Somebody holds the case for longer than the server waits."""
+    case = running.paused(order_id="X58")
+    with psycopg.connect(running.admin_url()) as holder:
+        holder.execute("set search_path = books")
+        holder.execute("select hold_case('demo', %s)", (case["case_id"],))
+        assert answered(running, case["case_id"], APPROVE).status_code == 503
+    time.sleep(2.0)
+    assert running.status(case["case_id"]) == "needs_human"
+    assert answered(running, case["case_id"], APPROVE).status_code == 200
+
+
 def test_a_decision_made_at_the_desk_may_be_named(running: RunningHouse) -> None:
     case = running.paused(order_id="X41")
     decision = running.decide(case).json()["decision_id"]
@@ -114,12 +199,16 @@ def test_a_decision_made_at_the_desk_may_be_named(running: RunningHouse) -> None
     "resume",
     ["approve", True, None, {}, [], {"decisions": []}, {"decisions": [{"type": "approve"}, {"type": "approve"}]},
      {"decisions": [{"type": "edit", "edited_action": {}}]}, [{"type": "edit", "args": {}}], {"a" * 32: "x"},
+     {"decisions": [{"type": "approve", "edited_action": {"name": "pay_refund", "args": {"amount": 1}}}]},
+     [{"type": "accept", "args": {"action": "pay_refund", "args": {"amount": "1.00 USD"}}}],
+     {"decisions": [{"type": "approve", "args": {"amount": 1}}]}, [{"type": "accept", "args": None, "amount": 1}],
+     {"deadbeef": {"decisions": [{"type": "approve"}]}},
      {"decisions": [{"type": "approve"}], "amount": 1}],
 )  # fmt: skip
 def test_an_answer_that_cannot_be_read_leaves_the_case(running: RunningHouse, resume: Any) -> None:
     case = running.paused(order_id="X43")
     answer = answered(running, case["case_id"], resume)
-    assert answer.status_code in {403, 422}, answer.text
+    assert answer.status_code in {403, 409, 422}, answer.text
     assert running.case(case["case_id"])["state"] == case["state"]
 
 

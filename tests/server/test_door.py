@@ -129,6 +129,10 @@ CLOSED: list[tuple[str, str, Any]] = [
     ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "something_new": True}),
     ("POST", "/threads", {"supersteps": [{"updates": []}]}),
     ("POST", "/threads", {"ttl": {"ttl": 1}}),
+    ("POST", "/threads/search", {"metadata": {"__pregel_checkpointer": 1}}),
+    ("GET", "/threads/x%0aFAKE-LOG-LINE", None),
+    ("GET", "/threads/not-a-uuid/state", None),
+    ("POST", "/threads/%00/runs", {"assistant_id": "refund_agent", "command": {"resume": 1}, "checkpoint_id": "x"}),
     ("GET", "/threads/{t}/runs/{t}/join?cancel_on_disconnect=true", None),
     ("POST", "/threads/{t}/runs/{t}/cancel", None),
     ("DELETE", "/threads/{t}/runs/{t}", None),
@@ -158,6 +162,55 @@ def test_it_is_refused_and_the_case_is_untouched(
         answer = client.request(method, path.replace("{t}", thread), json=body)
     assert answer.status_code == 403, answer.text
     assert running.case(thread) == before
+
+
+ODD: list[tuple[str, str, Any]] = [
+    ("POST", "/threads/{t}/runs", {"assistant_id": [], "command": {"resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "if_not_exists": []}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "multitask_strategy": [], "command": {"resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "stream_mode": [[]], "command": {"resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "on_completion": {"a": 1}, "command": {"resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "checkpoint_id": {"a": 1}, "command": {"resume": 1}}),
+    ("POST", "/threads/{t}/runs", {"assistant_id": "refund_agent", "command": {"resume": "a\x00"}}),
+    ("POST", "/threads", {"if_exists": ["x"]}),
+    ("POST", "/threads", {"thread_id": "not-a-uuid"}),
+    ("GET", "/threads/{t}/state/%00", None),
+    ("GET", "/threads/{t}/history?before=%00", None),
+    ("GET", "/threads/{t}/history?limit=-1", None),
+    ("GET", "/threads/{t}/history?limit=99999999999999999999999", None),
+    ("POST", "/threads/{t}/history", {"metadata": {"a": "\x00"}}),
+    ("POST", "/threads/{t}/history", {"limit": -5}),
+    ("POST", "/threads/search", {"limit": 10**30}),
+    ("POST", "/threads/search", {"metadata": "x"}),
+    ("POST", "/threads/{t}/state/checkpoint", {"checkpoint": {"checkpoint_id": "a\x00"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), ODD, ids=[f"{n}-{row[0]}-{row[1]}" for n, row in enumerate(ODD)]
+)
+def test_nothing_odd_is_an_error_of_ours(
+    running: RunningHouse, thread: str, method: str, path: str, body: Any
+) -> None:
+    with running.graph("demo-specialist") as client:
+        answer = client.request(method, path.replace("{t}", thread), json=body)
+    assert 400 <= answer.status_code < 500, (answer.status_code, answer.text)
+    assert running.status(thread) == "needs_human"
+
+
+def test_before_anybody_signed_in_nothing_is_looked_up(running: RunningHouse, thread: str) -> None:
+    """A checkpoint that is there and one that is not are answered alike."""
+    head = running.sdk().threads.get_state(thread)["checkpoint"]["checkpoint_id"]
+    for checkpoint in (head, str(uuid.uuid4())):
+        body = {"assistant_id": "refund_agent", "command": {"resume": 1}, "checkpoint_id": checkpoint}
+        with running.graph(None) as client:
+            assert client.post(f"/threads/{thread}/runs", json=body).status_code == 401
+
+
+def test_a_body_above_the_limit_or_not_json_says_so(running: RunningHouse, thread: str) -> None:
+    with running.graph() as client:
+        assert client.post(f"/threads/{thread}/runs", content=b"x" * 300_000).status_code == 413
+        assert client.post(f"/threads/{thread}/runs", content=b"{").status_code == 422
 
 
 def test_no_credential_is_no_person(running: RunningHouse, thread: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from running import RunningHouse, until
+from server_kit import other_shop
 
 TRUE_WITHIN_SECONDS = 2.0
 
@@ -52,29 +53,10 @@ def test_the_drawing_shows_the_boxed_part_and_the_refund_outside_it(running: Run
     assert not boxed & {"refund", "settlement", "approval"}
 
 
-def other_tenant(house: RunningHouse) -> str:
-    """A token of a person of another tenant, for the server API."""
-    from refunds.canonical import sha256
-
-    token = "cs_of_another_shop"
-    house.sql("insert into books.tenants (tenant, name) values ('other', 'Other') on conflict do nothing")
-    house.sql("insert into books.people (person, name) values ('other-reviewer', 'x') on conflict do nothing")
-    house.sql(
-        "insert into books.memberships (tenant, person, role) values ('other', 'other-reviewer', 'reviewer') on conflict do nothing"
-    )
-    house.sql(
-        "insert into books.tokens (token_sha256, person, audience, scopes, ceiling_minor, expires_at)"
-        " values (%s, 'other-reviewer', 'server', '{tickets:write,cases:read,cases:decide}', 100, now() + interval '1 day')"
-        " on conflict do nothing",
-        sha256(token),
-    )
-    return token
-
-
 def test_another_tenant_sees_and_touches_nothing(running: RunningHouse) -> None:
     case = running.paused(order_id="X210")
     thread = case["case_id"]
-    token = other_tenant(running)
+    token = other_shop(running)
     with running.graph(None, authorization=f"Bearer {token}") as client:
         assert client.post("/threads/search", json={"limit": 1000}).json() == []
         assert client.post("/threads/search", json={"metadata": {"tenant": "demo"}}).json() == []

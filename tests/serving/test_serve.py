@@ -41,6 +41,7 @@ def test_it_opens_and_stops_cleanly_and_nothing_is_left(house: RunningHouse, how
         pids = {**house.pids(), "postgres": house.postmaster()}
         assert set(pids) == {"graph", "desk", "cashier", "anchorer", "postgres"}
         assert house.stop(how) == 0
+        assert list(house.folder.rglob("*.pckl*")) == []
         assert [name for name, pid in pids.items() if alive(pid)] == []
         house.start()
         house.reaches(case["case_id"], "refunded")

@@ -13,6 +13,7 @@ create type asked as enum ('customer', 'colleague');
 
 -- A token for the server API approves up to its ceiling and no more.
 alter table tokens add column ceiling_minor minor;
+update tokens set ceiling_minor = 0 where audience = 'server';
 alter table tokens add check (audience <> 'server' or ceiling_minor is not null);
 update tokens set scopes = '{tickets:write,cases:read,cases:decide,messages:write,flags:write,jobs:write}'
 where scopes = '{}' and audience = 'desk';
@@ -50,20 +51,27 @@ create table takeovers (
 );
 create index takeovers_of_case on takeovers (tenant, case_id);
 
+-- One reply a case, outcome and round: what a person takes up again may come to the same outcome once more.
+alter table replies add column round smallint not null default 1 check (round > 0);
+alter table replies drop constraint replies_pkey;
+alter table replies add primary key (tenant, case_id, outcome, round);
+drop trigger b_audit on replies;
+
 create table deliveries (
   tenant tenant_id not null,
   case_id uuid not null,
   outcome case_status not null,
+  round smallint not null,
   attempt smallint not null check (attempt > 0),
   channel text not null check (channel ~ '^[a-z]{1,16}$'),
   delivered boolean not null,
   detail text not null default '',
   at timestamptz not null default clock(),
-  primary key (tenant, case_id, outcome, attempt),
-  foreign key (tenant, case_id, outcome) references replies
+  primary key (tenant, case_id, outcome, round, attempt),
+  foreign key (tenant, case_id, outcome, round) references replies
 );
 -- What was delivered is not sent again.
-create unique index deliveries_delivered on deliveries (tenant, case_id, outcome) where delivered;
+create unique index deliveries_delivered on deliveries (tenant, case_id, outcome, round) where delivered;
 create index messages_of_case on messages (tenant, case_id, at);
 
 create table heartbeats (
@@ -107,8 +115,8 @@ begin
   perform hold_case(new.tenant, new.case_id);
   select * into last from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1;
   if current_user <> 'books_scribe' then
-    if new.ended and last.ended then
-      return null; -- two runs of a thread come to the same end; the first one wrote it
+    if last.ended or (new.ended and last.status = 'received' and last.reason = 'taken_over') then
+      return null; -- written by a run that looked before the case ended or a person took it up: it is not so any more
     end if;
     if is_true_event(new.tenant, new.case_id, new.status, new.reason, new.ended) is not true then
       perform refuse('untrue_event', new.status || ' is not what the books say');
@@ -119,7 +127,8 @@ begin
   return new;
 end $$;
 
--- A person takes over what waits for nobody's word: a case that was turned away, blocked or failed, or a hand-over.
+-- A person takes over what waits for nobody's word: a case that was turned away, blocked or failed, a hand-over, or
+-- a question that nobody answers.
 create function check_takeover() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
@@ -136,7 +145,8 @@ begin
     perform refuse('no_authority', 'not a reviewer or specialist of this tenant');
   end if;
   select * into last from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1;
-  if not coalesce(last.status in ('bypassed', 'blocked', 'refund_failed') or (
+  if not coalesce(last.status in ('bypassed', 'blocked', 'refund_failed')
+    or (last.status = 'needs_human' and last.reason in ('asked_customer', 'asked_colleague')) or (
     last.status = 'needs_human' and exists (
       select from proposals p where p.tenant = new.tenant and p.case_id = new.case_id and p.kind = 'handoff'
         and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
@@ -148,6 +158,95 @@ begin
     perform refuse('too_many_proposals', 'a case is taken over at most 12 times');
   end if;
   new.at := clock();
+  return new;
+end $$;
+
+-- As before, and: what a person took over may follow an approval that was never ordered, and may raise an amount.
+create or replace function check_proposal() returns trigger language plpgsql security definer
+set search_path = books, pg_temp as $$
+declare
+  said jsonb;
+  owner cases;
+  before proposals;
+  word decisions;
+  available bigint;
+begin
+  perform hold_case(new.tenant, new.case_id);
+  select * into owner from cases where tenant = new.tenant and case_id = new.case_id;
+  if not found or new.tenant is distinct from tenant() then
+    perform refuse('unknown_case');
+  end if;
+  said := new.body::jsonb;
+  if (said->>'tenant', said->>'proposal_id', said->>'case_id', said->>'thread_id', said->>'kind', said->>'reason',
+      said->>'payment_id', said->>'order_id', (said->>'amount_minor')::bigint, said->>'currency', said->>'release',
+      said->>'graph_version', said->>'supersedes', said->>'edited_by', (said->>'edited_upward')::boolean)
+    is distinct from
+     (new.tenant::text, new.proposal_id::text, new.case_id::text, new.thread_id::text, new.kind::text, new.reason,
+      new.payment_id, new.order_id, new.amount_minor::bigint, new.currency::text, new.release::text,
+      new.graph_version::text, new.supersedes::text, new.edited_by::text, new.edited_upward) then
+    perform refuse('proposal_mismatch', 'the body does not say what the columns say');
+  end if;
+  if is_over(new.tenant, new.case_id) then
+    perform refuse('case_ended');
+  end if;
+  if new.expires_at <= clock() or new.expires_at > clock() + interval '31 days' then
+    perform refuse('bad_expiry', 'a proposal expires within 31 days');
+  end if;
+  if new.supersedes is not null then
+    select * into before from proposals where tenant = new.tenant and proposal_id = new.supersedes;
+    if not found or before.case_id <> new.case_id then
+      perform refuse('unknown_proposal');
+    end if;
+    select * into word from decisions where tenant = new.tenant and proposal_id = new.supersedes;
+    if not found then
+      perform refuse('proposal_open', 'the one before is still to be decided');
+    elsif word.word = 'reject' then
+      perform refuse('proposal_open', 'a rejected case stays rejected');
+    elsif word.word = 'approve' then
+      if exists (select from disbursements where tenant = new.tenant and decision_id = word.decision_id) then
+        if coalesce((select s.outcome from settlements s where s.tenant = new.tenant
+            and s.decision_id = word.decision_id order by s.seq desc limit 1), 'pending') not in ('failed', 'refused') then
+          perform refuse('proposal_open', 'the money of the one before is ordered');
+        end if;
+      elsif word.execute_by > clock() and not (
+        select status = 'received' and reason = 'taken_over' from case_events
+        where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1) then
+        perform refuse('proposal_open', 'the approval of the one before is in force');
+      end if;
+    end if;
+    if (select count(*) from proposals where tenant = new.tenant and case_id = new.case_id) >= 12 then
+      perform refuse('too_many_proposals', 'a case has at most 12');
+    end if;
+  end if;
+  if new.edited_upward is distinct from
+     (new.edited_by is not null and new.amount_minor > coalesce(before.amount_minor, 0)) then
+    perform refuse('proposal_mismatch', 'edited_upward says whether a person raised the amount');
+  end if;
+  if word.word = 'revise' and word.revised_amount_minor is not null and new.kind <> 'handoff'
+     and (new.edited_by is distinct from word.decided_by or new.amount_minor <> word.revised_amount_minor) then
+    perform refuse('proposal_mismatch', 'an edited amount is the one that was asked for and carries its editor');
+  end if;
+  if (word.word is distinct from 'revise' or word.revised_amount_minor is null) and new.amount_minor > (
+    select amount_minor from proposals
+    where tenant = new.tenant and case_id = new.case_id and edited_by is not null
+    order by proposed_at desc limit 1) and not exists (
+    select from takeovers t where t.tenant = new.tenant and t.case_id = new.case_id and t.act = 'propose'
+      and t.person = new.edited_by and t.amount_minor = new.amount_minor and t.reply = new.body::jsonb->>'draft') then
+    perform refuse('proposal_mismatch', 'a person set the amount; nobody but a person raises it');
+  end if;
+  if new.kind = 'refund' then
+    if new.order_id is distinct from owner.order_id::text or not exists (
+      select from orders o join payments p on p.tenant = o.tenant and p.order_id = o.order_id
+      where o.tenant = new.tenant and o.order_id = new.order_id and o.customer_id = owner.customer_id
+        and p.payment_id = new.payment_id and p.currency = new.currency
+    ) then
+      perform refuse('foreign_order', 'a refund goes back to the payment of the order of the case''s customer');
+    end if;
+    available := left_of_payment(new.tenant, new.payment_id);
+    if available is null or new.amount_minor > available then
+      perform refuse('blocked:over_refund', format('%s asked, %s left', new.amount_minor, available));
+    end if;
+  end if;
   return new;
 end $$;
 
@@ -192,7 +291,7 @@ declare
   last case_events;
 begin
   select * into last from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1;
-  if last.status <> 'needs_human' then
+  if last.status <> 'needs_human' or last.reason in ('asked_customer', 'asked_colleague') then
     insert into case_events (tenant, case_id, seq, status, reason, ended) values (
       new.tenant, new.case_id, 1,
       case new.act when 'reply' then 'replied'::case_status when 'close' then 'closed_by_human' else 'received' end,
@@ -258,7 +357,8 @@ create trigger check_editor before insert on proposals for each row execute func
 create trigger check_author before insert on votes for each row execute function check_author();
 create trigger a_timeline after insert on takeovers for each row execute function write_takeover();
 create trigger b_audit after insert on takeovers for each row execute function write_audit('takeover_id');
-create trigger b_audit after insert on deliveries for each row execute function write_audit('case_id', 'outcome', 'attempt');
+create trigger b_audit after insert on deliveries for each row execute function write_audit('case_id', 'outcome', 'round', 'attempt');
+create trigger b_audit after insert on replies for each row execute function write_audit('case_id', 'outcome', 'round');
 
 grant select on customers, takeovers, deliveries, heartbeats to desk;
 grant insert on takeovers, deliveries to desk;

@@ -105,7 +105,7 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
       d.asks is not null and not exists (
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text
           and m.at > d.decided_at))
-      and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant)))
+      and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant) and d.execute_by > clock()))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
 order by c.received_at, c.case_id

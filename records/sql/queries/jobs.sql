@@ -19,15 +19,24 @@ delete from procrastinate_jobs where lock = %(lock)s and status in ('failed', 'a
 select j.id, j.queue_name as queue, j.task_name as task, j.args, j.attempts, (
   select max(e.at) from procrastinate_events e where e.job_id = j.id) as at
 from procrastinate_jobs j
-where j.status = 'failed'
+where j.status in ('failed', 'aborted')
 order by j.id desc
 limit %(most)s;
 
 -- replay_job --
-select procrastinate_retry_job_v2(j.id, clock_timestamp(), j.priority, j.queue_name, j.lock)
-from procrastinate_jobs j
-where j.id = %(job)s and j.status = 'failed' and not exists (
-  select from procrastinate_jobs o where o.lock = j.lock and o.status in ('todo', 'doing'));
+update procrastinate_jobs j set status = 'todo', abort_requested = false, scheduled_at = null, worker_id = null
+where j.id = %(job)s and j.status in ('failed', 'aborted') and not exists (
+  select from procrastinate_jobs o
+  where (o.lock = j.lock or o.queueing_lock = j.queueing_lock) and o.status in ('todo', 'doing'))
+returning j.id;
+
+-- revive_aborted --
+-- What was cut off by a stop goes on; a routine comes round by itself.
+with gone as (
+  delete from procrastinate_jobs where queue_name = %(queue)s and status = 'aborted' and queueing_lock is not null
+)
+update procrastinate_jobs j set status = 'todo', abort_requested = false, scheduled_at = null, worker_id = null
+where j.queue_name = %(queue)s and j.status = 'aborted' and j.queueing_lock is null;
 
 -- jobs_by_status --
 select queue_name as queue, status::text as status, count(*) as jobs from procrastinate_jobs group by 1, 2 order by 1, 2;
@@ -50,4 +59,5 @@ select s.status::text as status, count(*) as cases from case_state s group by 1 
 -- unsent_replies --
 select count(*) as replies from replies r
 where not exists (
-  select from deliveries d where d.tenant = r.tenant and d.case_id = r.case_id and d.outcome = r.outcome and d.delivered);
+  select from deliveries d where d.tenant = r.tenant and d.case_id = r.case_id and d.outcome = r.outcome and d.round = r.round
+    and d.delivered);

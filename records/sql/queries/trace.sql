@@ -56,9 +56,9 @@ with said (subject, subject_key, said) as (
   union all select 'sends', decision_id || '/' || attempt, to_jsonb(t) from sends t
   union all select 'settlements', decision_id || '/' || seq, to_jsonb(t) from settlements t
   union all select 'messages', message_id::text, to_jsonb(t) from messages t
-  union all select 'replies', case_id || '/' || outcome, to_jsonb(t) from replies t
+  union all select 'replies', case_id || '/' || outcome || '/' || round, to_jsonb(t) from replies t
   union all select 'takeovers', takeover_id::text, to_jsonb(t) from takeovers t
-  union all select 'deliveries', case_id || '/' || outcome || '/' || attempt, to_jsonb(t) from deliveries t
+  union all select 'deliveries', case_id || '/' || outcome || '/' || round || '/' || attempt, to_jsonb(t) from deliveries t
   union all select 'claims', case_id || '/' || seq, to_jsonb(t) from claims t
   union all select 'flags', name || '/' || seq, to_jsonb(t) from flags t where t.tenant = tenant()
 )
