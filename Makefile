@@ -3,7 +3,7 @@ BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 
-.PHONY: help setup serve test check format campaign lock clean
+.PHONY: help setup serve test check format campaign day picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -19,7 +19,7 @@ setup: .venv/ready ## .venv from the hashed lock; .venv/bin/countersign exists a
 	@touch $@
 
 serve: setup ## the whole house: books, graph, desk and till; Ctrl-C stops all of it
-	@$(BIN)/countersign serve
+	@$(BIN)/countersign serve $(ARGS)
 
 test: setup ## the tests that a change must pass
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -36,6 +36,12 @@ format: setup ## rewrite the code in the house format
 
 campaign: setup ## the fault campaign: 2,000 crashes and every long property, about half an hour
 	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+day: setup ## 5,000 tickets at ten a second and 20 deciding people against real processes, ten minutes
+	$(BIN)/python -m evals.day $(ARGS)
+
+picture: setup ## draw the compiled graph into the README
+	$(BIN)/python -m evals.picture
 
 lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv
 	uv pip compile --quiet --python-version 3.11 --universal --extra server --group dev --generate-hashes \

@@ -1,34 +1,24 @@
 """The front door: one command line. Each command opens the house, asks one room, and prints what it said."""
 
-import asyncio
-import functools
-import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from evals.terminal import Failed, command, group, report, say, show, tell
 
 if TYPE_CHECKING:
     from desk.decisions import Word
     from desk.people import Person
     from evals.house import House
-    from records.books import Row
     from records.cases import Case
     from records.home import Home
     from records.states import State
     from refunds.ticket import Ticket
-
-Given = ParamSpec("Given")
-
-
-def group(about: str) -> typer.Typer:
-    """A group of commands."""
-    return typer.Typer(help=about, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-
 
 app = group("Countersign: a support agent that drafts, a person who countersigns, money that moves once.")
 intake_app = group("The intake bundle.")
@@ -57,63 +47,6 @@ Most = Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a tenant at
 Copy = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="The anchors' copy outside the database.")
 ]
-
-
-class Failed(Exception):
-    """The command did not do what was asked; the message is the one line that says why."""
-
-
-def command(
-    of: typer.Typer, called: str, example: str
-) -> Callable[[Callable[Given, Coroutine[Any, Any, None]]], Callable[Given, None]]:
-    """Register an async function; a known error is one line on standard error and exit status 1."""
-
-    def register(function: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
-        @functools.wraps(function)
-        def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
-            try:
-                for text in (*args, *kwargs.values()):
-                    str(text).encode("utf-8")
-                asyncio.run(function(*args, **kwargs))
-            except Exception as error:
-                from evals.printing import known_error
-
-                line = str(error) if isinstance(error, Failed) else known_error(error)
-                if line is None:
-                    raise
-                sys.stderr.write(f"countersign: {line}\n")
-                raise typer.Exit(1) from None
-
-        of.command(called, epilog=f"Example: {example}")(run)
-        return run
-
-    return register
-
-
-def say(line: str) -> None:
-    """One line to standard output."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def tell(rows: "Sequence[Row]", as_json: bool, table: "Callable[[Sequence[Row]], str]") -> None:
-    """Rows, one JSON object a line or as a table."""
-    for row in rows if as_json else ():
-        say(json.dumps(dict(row), default=str))
-    if not as_json:
-        say(table(rows))
-
-
-def report(done: dict[str, object], as_json: bool, line: str) -> None:
-    """What was done, as JSON or as a sentence."""
-    say(json.dumps(done) if as_json else line)
-
-
-def show(state: "State", as_json: bool) -> None:
-    """A state, as JSON or for the eye."""
-    from evals.printing import state_lines
-
-    say(json.dumps(state, default=str) if as_json else "\n".join(state_lines(state)))
 
 
 def home() -> "Home":
@@ -424,8 +357,10 @@ async def flags(as_json: Json = False) -> None:
 
 @command(app, "serve", "countersign serve --desk-port 8081")
 async def serve_house(
-    graph_port: Annotated[int, typer.Option(min=1, max=65_535, help="The LangGraph server API.")] = 2024,
-    desk_port: Annotated[int, typer.Option(min=1, max=65_535, help="The desk.")] = 8080,
+    graph_port: Annotated[
+        int, typer.Option(min=1, max=65_535, envvar="GRAPH_PORT", help="The LangGraph server API.")
+    ] = 2024,
+    desk_port: Annotated[int, typer.Option(min=1, max=65_535, envvar="DESK_PORT", help="The desk.")] = 8080,
     runner: Annotated[
         str, typer.Option(envvar="RUNNER", help="server or workers: who drives the cases.")
     ] = "server",

@@ -4,12 +4,9 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from uuid import UUID
-
-from pydantic import ValidationError
 
 from cashier.executor import Executor
 from cashier.settings import CashierSettings
@@ -18,6 +15,7 @@ from policies.signature import BadKey, PublicKeys, parse_public_keys
 from records.books import Books, BooksAway
 from records.jobs import Routine, Worker
 from records.leash import held
+from records.process import run_process, stop_signal
 from records.queue import SETTLE
 from records.startup import CannotWork, check_books
 from refunds.ids import DecisionId, PaymentId, TenantId
@@ -51,10 +49,7 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
     url = settings.database_url.get_secret_value()
     keys = read_keys(settings.desk_keys)
     await check_books(url)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    stop = stop_signal()
     async with Books.open(url, size=8) as books:
         executor = Executor(
             books, Twin(settings.twin_file, charges_of(books)), keys, retry_seconds=settings.retry_seconds
@@ -92,20 +87,9 @@ def main() -> int:
     )
     parser.add_argument("--once", action="store_true", help="one pass and out")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    try:
-        asyncio.run(run(CashierSettings(), once=options.once))
-    except ValidationError as error:
-        names = ", ".join(
-            f"CASHIER_{str(item['loc'][0]).upper()}" for item in error.errors(include_input=False)
-        )
-        print(f"cashier: missing or wrong settings: {names}", file=sys.stderr)  # noqa: T201
-        return 1
-    except (BadKey, BooksAway, CannotWork) as error:
-        print(f"cashier: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    return run_process(
+        "cashier", lambda: run(CashierSettings(), once=options.once), (BadKey, BooksAway, CannotWork)
+    )
 
 
 if __name__ == "__main__":

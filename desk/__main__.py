@@ -2,14 +2,11 @@
 
 import argparse
 import asyncio
-import logging
 import os
-import signal
 import sys
 from uuid import UUID
 
 import uvicorn
-from pydantic import ValidationError
 
 from desk.app import create_app
 from desk.room import open_room
@@ -18,6 +15,7 @@ from policies.signature import BadKey
 from records.books import BooksAway
 from records.jobs import Routine, Worker
 from records.leash import held
+from records.process import run_process, stop_signal
 from records.queue import ANSWER
 from records.startup import CannotWork
 from refunds.ids import CaseId, TenantId
@@ -25,10 +23,7 @@ from refunds.ids import CaseId, TenantId
 
 async def run(settings: DeskSettings) -> None:
     """Serve until told to stop; requests and replies in hand are finished."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    stop = stop_signal()
     async with open_room(settings) as room:
 
         async def answer(tenant: str, case_id: str) -> None:
@@ -67,18 +62,7 @@ def main() -> int:
         description="Serve the desk's API and send the replies.",
         epilog="example: DESK_DATABASE_URL=… DESK_KEY_FILE=… DESK_INTAKE_KEYS=… python -m desk",
     ).parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    try:
-        asyncio.run(run(DeskSettings()))
-    except ValidationError as error:
-        names = ", ".join(f"DESK_{str(item['loc'][0]).upper()}" for item in error.errors(include_input=False))
-        print(f"desk: missing or wrong settings: {names}", file=sys.stderr)  # noqa: T201
-        return 1
-    except (BadKey, BooksAway, CannotWork, OSError) as error:
-        print(f"desk: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    return run_process("desk", lambda: run(DeskSettings()), (BadKey, BooksAway, CannotWork, OSError))
 
 
 if __name__ == "__main__":

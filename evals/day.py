@@ -31,6 +31,9 @@ from evals.shop import demo_tokens
 from records.home import Home
 
 DECIDERS = ("demo-reviewer", "demo-reviewer-2", "demo-specialist", "demo-specialist-2")
+READING_SECONDS = (0.2, 1.0)
+"""What a person needs to read a case; shorter than anybody's, so that twenty of them are never the bottleneck."""
+
 SAMPLE_SECONDS = 5.0
 WARM_UP = 0.3
 """Of the day; what a process holds after it is what it is measured against."""
@@ -152,20 +155,23 @@ async def submit(day: Day, client: httpx.AsyncClient, number: int) -> None:
 
 
 async def decide(day: Day, client: httpx.AsyncClient, dice: random.Random, over: asyncio.Event) -> None:
-    """A person: takes a page of the queue, and decides what nobody else has decided; three of four are approved."""
+    """A person: takes a page of the queue, claims what nobody has, reads, decides; three of four are approved."""
     while not over.is_set():
         page = await timed(day, "queue", client, "GET", "/api/cases", params={"most": 50})
-        waiting = [row["case_id"] for row in page.json().get("cases", []) if row["status"] == "needs_human"]
+        rows = page.json().get("cases", [])
+        waiting = [row["case_id"] for row in rows if row["status"] == "needs_human" and row["owner"] is None]
         dice.shuffle(waiting)
         if not waiting:
-            await asyncio.sleep(0.5)
-        for case_id in waiting[:10]:
-            if case_id in day.decided:
+            await asyncio.sleep(1.0)
+        for case_id in waiting[:5]:
+            claimed = await timed(day, "claim", client, "POST", f"/api/cases/{case_id}/claim")
+            if claimed.status_code != 200:
                 continue
             view = await timed(day, "case", client, "GET", f"/api/cases/{case_id}")
             proposal = view.json().get("state", {}).get("proposal") if view.status_code == 200 else None
             if proposal is None or view.json()["state"]["status"] != "needs_human":
                 continue
+            await asyncio.sleep(dice.uniform(*READING_SECONDS))
             word: dict[str, Any] = {"word": "approve", "digest": proposal["digest"]}
             if dice.random() < 0.25:
                 word = {"word": "reject", "code": "other", "digest": proposal["digest"]}

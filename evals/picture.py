@@ -18,7 +18,7 @@ FRAME = re.compile(r"(<!-- picture -->\n).*?(<!-- /picture -->)", re.DOTALL)
 def picture() -> str:
     """The compiled graph as Mermaid: the autonomous part boxed, the money outside it."""
     mind = Mind(Books.at("postgresql://nobody@127.0.0.1/nowhere", size=1), manifest(), public_keys([]))
-    drawn = refund_graph(mind).get_graph(xray=1).draw_mermaid(with_styles=False)
+    drawn = refund_graph(mind).get_graph(xray=1).draw_mermaid()
     return f"```mermaid\n{drawn.strip()}\n```\n"
 
 

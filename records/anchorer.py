@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from records.books import Books, BooksAway
 from records.home import BadHome, read_json
 from records.jobs import Routine, Worker
 from records.leash import held
+from records.process import run_process, stop_signal
 from records.startup import CannotWork, check_books
 
 log = logging.getLogger("countersign.anchorer")
@@ -41,13 +41,13 @@ def signer(file: Path) -> Sign:
 
 async def run(environment: Mapping[str, str]) -> None:
     """Sign until told to stop, and once more then."""
+    missing = [name for name in SETTINGS if not environment.get(name)]
+    if missing:
+        raise CannotWork(f"missing settings: {', '.join(missing)}")
     url, key_file, copy = (environment[name] for name in SETTINGS)
     sign = signer(Path(key_file))
     await check_books(url)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    stop = stop_signal()
     async with Books.open(url, size=3) as books:
         worker = Worker(
             books=books,
@@ -72,18 +72,7 @@ def main() -> int:
         description="Sign the heads of the audit every minute, and copy the signature out of the database.",
         epilog=f"settings: {', '.join(SETTINGS)}",
     ).parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    missing = [name for name in SETTINGS if not os.environ.get(name)]
-    if missing:
-        print(f"anchorer: missing settings: {', '.join(missing)}", file=sys.stderr)  # noqa: T201
-        return 1
-    try:
-        asyncio.run(run(os.environ))
-    except (BadAnchors, BadHome, BooksAway, CannotWork) as error:
-        print(f"anchorer: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    return run_process("anchorer", lambda: run(os.environ), (BadAnchors, BadHome, BooksAway, CannotWork))
 
 
 if __name__ == "__main__":

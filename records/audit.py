@@ -27,6 +27,9 @@ FIRST = "0" * 64
 OVERLAP = timedelta(minutes=5)
 """Longer than any transaction of the house may last: an event is stamped before it commits."""
 
+LAST_LINE_BYTES = 65_536
+"""Read from the end of the outer copy, and more where its last line is longer."""
+
 EVERYBODY = TenantId("*")
 """Whose chain holds the flags that are set for every tenant."""
 
@@ -133,15 +136,35 @@ async def anchor(books: Books, sign: Sign, copy: Path) -> Anchor | None:
                 hash=made.hash,
                 previous=made.previous,
             )
-        anchors = [Anchor.of(row) for row in await page.rows("all_anchors")]
-        write_copy(copy, anchors)
+        there = last_number(copy)
+        missing = [Anchor.of(row) for row in await page.rows("anchors_after", anchor_no=there)]
+        write_copy(copy, missing)
     return made
 
 
-def write_copy(copy: Path, anchors: list[Anchor]) -> None:
+def last_number(copy: Path) -> int:
+    """The number of the last anchor in an outer copy, 0 where there is none; BadAnchors where it cannot be read."""
+    if not copy.exists():
+        return 0
+    with copy.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        read = LAST_LINE_BYTES
+        while True:
+            file.seek(max(0, size - read))
+            lines = file.read().splitlines()
+            if len(lines) > 1 or read >= size:
+                break
+            read *= 4
+    if not lines:
+        return 0
+    try:
+        return int(json.loads(lines[-1])["anchor_no"])
+    except (ValueError, KeyError, TypeError):
+        raise BadAnchors(f"{copy}: its last line is not an anchor") from None
+
+
+def write_copy(copy: Path, missing: list[Anchor]) -> None:
     """Append the anchors that the outer copy does not have yet; what it has is never rewritten."""
-    there = read_copy(copy)
-    missing = [anchor for anchor in anchors if anchor.anchor_no > len(there)]
     if missing:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with copy.open("a", encoding="utf-8") as file:

@@ -118,7 +118,10 @@ select
   p.kind, p.amount_minor, p.currency, p.expires_at, l.person as owner,
   coalesce(p.expires_at, s.at + make_interval(hours => %(handover_hours)s)) as due_at
 from cases c
-join case_state s on s.tenant = c.tenant and s.case_id = c.case_id
+join lateral (
+  select status, reason, at, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
+  order by e.seq desc limit 1
+) s on true
 left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
   and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 left join lateral (

@@ -22,6 +22,9 @@ select anchor_no, payload, signature, hash, previous from anchors order by ancho
 -- all_anchors --
 select anchor_no, payload, signature, hash, previous from anchors order by anchor_no;
 
+-- anchors_after --
+select anchor_no, payload, signature, hash, previous from anchors where anchor_no > %(anchor_no)s order by anchor_no;
+
 -- insert_anchor --
 insert into anchors (anchor_no, payload, signature, hash, previous)
 values (%(anchor_no)s, %(payload)s, %(signature)s, %(hash)s, %(previous)s)

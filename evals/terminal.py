@@ -1,0 +1,78 @@
+"""The terminal: commands that print lines or JSON, and known errors in one line."""
+
+import asyncio
+import functools
+import json
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import typer
+
+if TYPE_CHECKING:
+    from records.books import Row
+    from records.states import State
+
+Given = ParamSpec("Given")
+
+
+def group(about: str) -> typer.Typer:
+    """A group of commands."""
+    return typer.Typer(help=about, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Failed(Exception):
+    """The command did not do what was asked; the message is the one line that says why."""
+
+
+def command(
+    of: typer.Typer, called: str, example: str
+) -> Callable[[Callable[Given, Coroutine[Any, Any, None]]], Callable[Given, None]]:
+    """Register an async function; a known error is one line on standard error and exit status 1."""
+
+    def register(function: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
+        @functools.wraps(function)
+        def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+            try:
+                for text in (*args, *kwargs.values()):
+                    str(text).encode("utf-8")
+                asyncio.run(function(*args, **kwargs))
+            except Exception as error:
+                from evals.printing import known_error
+
+                line = str(error) if isinstance(error, Failed) else known_error(error)
+                if line is None:
+                    raise
+                sys.stderr.write(f"countersign: {line}\n")
+                raise typer.Exit(1) from None
+
+        of.command(called, epilog=f"Example: {example}")(run)
+        return run
+
+    return register
+
+
+def say(line: str) -> None:
+    """One line to standard output."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def tell(rows: "Sequence[Row]", as_json: bool, table: "Callable[[Sequence[Row]], str]") -> None:
+    """Rows, one JSON object a line or as a table."""
+    for row in rows if as_json else ():
+        say(json.dumps(dict(row), default=str))
+    if not as_json:
+        say(table(rows))
+
+
+def report(done: dict[str, object], as_json: bool, line: str) -> None:
+    """What was done, as JSON or as a sentence."""
+    say(json.dumps(done) if as_json else line)
+
+
+def show(state: "State", as_json: bool) -> None:
+    """A state, as JSON or for the eye."""
+    from evals.printing import state_lines
+
+    say(json.dumps(state, default=str) if as_json else "\n".join(state_lines(state)))

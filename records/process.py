@@ -1,0 +1,44 @@
+"""What every process of the house does alike: log, hear the word to stop, say in one line why it cannot start."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def stop_signal() -> asyncio.Event:
+    """Set when the process is told to stop, by SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    return stop
+
+
+def run_process(
+    name: str, run: Callable[[], Coroutine[Any, Any, None]], known: tuple[type[Exception], ...]
+) -> int:
+    """Run to the end; 0 done, 1 refused or failed with the reason on standard error.
+
+    `known` are the errors that a person can do something about; anything else is a defect and shows itself.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        asyncio.run(run())
+    except ValidationError as error:
+        names = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False))
+        return _failed(name, f"missing or wrong settings of {name.upper()}_: {names}")
+    except known as error:
+        return _failed(name, str(error))
+    return 0
+
+
+def _failed(name: str, why: str) -> int:
+    sys.stderr.write(f"{name}: {why}\n")
+    return 1

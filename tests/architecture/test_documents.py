@@ -1,0 +1,134 @@
+"""The documents are true: every command line in them runs, and the picture is of this graph.
+
+A command line is a line of a page's code that begins with `$ `. Each page is played from top to bottom in one shell, in
+a folder that has the project's files and a home of its own. The targets that run the laws themselves, or for minutes,
+are only looked for (`make -n`).
+"""
+
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import PATIENCE, free_port, until
+
+from evals.picture import framed
+from records.embedded import EmbeddedPostgres
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+LONG = re.compile(r"^make (check|test|campaign|day|picture|lock|setup)\b")
+
+
+def command_lines(page: Path) -> Iterator[str]:
+    """The commands of a page, each with its here-document."""
+    lines = iter(page.read_text().splitlines())
+    for line in lines:
+        said = re.match(r"^\s*\$ (.+)$", line)
+        if said is None:
+            continue
+        command = said.group(1)
+        here = re.search(r"<<'(\w+)'", command)
+        if here:
+            indent = len(line) - len(line.lstrip())
+            for inner in lines:
+                command += "\n" + inner[indent:]
+                if inner.strip() == here.group(1):
+                    break
+        yield command
+
+
+class Shell:
+    """One shell, fed a command at a time."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            ["/bin/bash"], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        self.lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.put(line)
+
+    def run(self, command: str) -> tuple[int, str]:
+        """Its exit status and what it said."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f'{command}\necho "__DONE__ $?"\n')
+        self.process.stdin.flush()
+        said: list[str] = []
+        while True:
+            line = self.lines.get(timeout=PATIENCE)
+            if line.startswith("__DONE__"):
+                return int(line.split()[1]), "".join(said)
+            said.append(line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    commands = list(command_lines(page))
+    if not commands:
+        return
+    tmp_path.chmod(0o755)
+    for entry in ROOT.iterdir():
+        if entry.name not in {"var", ".git", ".hypothesis", ".pytest_cache"}:
+            (tmp_path / entry.name).symlink_to(entry)
+    ports = {"2024": str(free_port()), "8080": str(free_port())}
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(tmp_path), "COUNTERSIGN_HOME": str(tmp_path / "var"),
+        "GRAPH_PORT": ports["2024"], "DESK_PORT": ports["8080"],
+    }  # fmt: skip
+    shell = Shell(tmp_path, environment)
+    log = tmp_path / "serve.log"
+    try:
+        for command in commands:
+            for written, chosen in ports.items():
+                command = re.sub(rf"\b(127\.0\.0\.1:){written}\b", rf"\g<1>{chosen}", command)  # noqa: PLW2901
+            command = re.sub(r"\b(GRAPH_PORT|DESK_PORT)=\d+ ", "", command)  # noqa: PLW2901
+            if LONG.match(command):
+                command = command.replace("make ", "make -n ")  # noqa: PLW2901
+            if command == "make serve":
+                shell.run(f"make serve > {log} 2>&1 &")
+                until(lambda: "The house is open." in log.read_text(), f"open: {log.read_text()}")
+                continue
+            status, said = shell.run(command)
+            assert status == 0, f"{command}\n{said}"
+    finally:
+        shell.process.kill()
+        if log.exists():
+            serving = re.findall(r"\| \S+ started \(pid=(\d+)\)", log.read_text())
+            for pid in serving[:1]:
+                with_suppressed_kill(int(pid))
+            until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in serving), "stopped")
+        EmbeddedPostgres(tmp_path / "var").stop()
+        shutil.rmtree(tmp_path / "var", ignore_errors=True)
+
+
+def with_suppressed_kill(pid: int) -> None:
+    """End one process of the house; the others follow it."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+
+
+def test_the_documents_have_commands() -> None:
+    """Broken? The pages changed their form, and the law above plays nothing."""
+    played = {page.name: len(list(command_lines(page))) for page in PAGES}
+    assert played["README.md"] >= 15
+    assert played["operations.md"] >= 6
+
+
+def test_the_picture_is_of_this_graph() -> None:
+    """Broken? The graph changed: make picture."""
+    readme = (ROOT / "README.md").read_text()
+    assert framed(readme) == readme
