@@ -98,20 +98,20 @@ def parse_signing_key(text: str, source: str) -> SigningKey:
     """The private key in a key file's text; BadKey names the file."""
     try:
         return signing_key(json.loads(text))
-    except (ValueError, AttributeError, TypeError):
-        raise BadKey(
-            f"{source}: no private key in it: restore it, or remove it and run countersign db up"
-        ) from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadKey(f"{source}: {_why(error)}: restore it, or remove it and run countersign db up") from None
 
 
 def parse_public_keys(text: str, source: str) -> PublicKeys:
     """The public keys in a key file's text; BadKey names the file."""
     try:
         return public_keys(json.loads(text)["keys"])
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise BadKey(
-            f"{source}: no public keys in it: restore it, or remove it and run countersign db up"
-        ) from None
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BadKey(f"{source}: {_why(error)}: restore it, or remove it and run countersign db up") from None
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, BadKey) else "no key in it"
 
 
 def _okp(jwk: Mapping[str, object]) -> OKPKey:

@@ -32,8 +32,9 @@ def run_process(
     try:
         asyncio.run(run())
     except ValidationError as error:
-        names = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False))
-        return _failed(name, f"missing or wrong settings of {name.upper()}_: {names}")
+        fields = (str(item["loc"][0]).upper() for item in error.errors(include_input=False))
+        names = ", ".join(f"{name.upper()}_{field}" for field in fields)
+        return _failed(name, f"missing or wrong settings: {names}")
     except known as error:
         return _failed(name, str(error))
     return 0

@@ -96,7 +96,16 @@ async def search_assistants(ctx: Context, value: Any) -> bool:  # noqa: ANN401
 async def search_threads(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN401
     """Threads of the caller's tenants and of nobody else."""
     del ctx, value
-    return _filter(await _caller())
+    caller = await _caller()
+    await _follow()
+    return _filter(caller)
+
+
+async def _follow() -> None:
+    """Where workers drive, this process hears of nothing by itself."""
+    rooms = the_rooms()
+    if rooms.settings.runner == "workers":
+        await rooms.rows.follow()
 
 
 @auth.on.threads.read
@@ -109,6 +118,7 @@ async def read_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN4
     if bound is not None:
         if bound[0] not in caller.tenants:
             raise _refuse(404, f"Thread with ID {thread_id} not found")
+        await _follow()
         await the_rooms().rows.bring_back(*bound, ThreadId(UUID(str(thread_id))))
     return _filter(caller)
 

@@ -3,8 +3,8 @@ what the books and the checkpoints say; a restart makes them anew.
 """
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from langgraph_runtime.ops import Threads
 from graph.drive import Driver
 from graph.server.door import ASSISTANT_ID, GRAPH_ID
 from graph.sight import Sight, sight_of
-from records.cases import case_by_id
+from records.cases import books_now, case_by_id
 from refunds.ids import CaseId, TenantId, ThreadId
 
 ROWS_KEPT = 500
@@ -26,7 +26,22 @@ RUNS_KEPT = 200
 RESTORED = 200
 
 QUIET_SECONDS = 10.0
+FOLLOW_SECONDS = 1.0
+OVERLAP = timedelta(seconds=2)
+"""Longer than an event takes from its time to its commit."""
+
+FOLLOW_BACK = timedelta(minutes=1)
+"""From before the start on, because a case may move while the newest rows are brought back."""
+
 UNDER_WAY = frozenset({"pending", "running"})
+
+
+@dataclass
+class Followed:
+    """How far the rows have followed what others drive."""
+
+    due: float = 0.0
+    since: dict[TenantId, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class ThreadRows:
     """The rows of the server in this process."""
 
     driver: Driver
+    followed: Followed = field(default_factory=Followed)
 
     async def restore(self) -> int:
         """Bring back the newest cases that wait for a person; how many. The others come when they are rung."""
@@ -44,6 +60,20 @@ class ThreadRows:
             for row in reversed(rows):
                 restored += await self.refresh(tenant, CaseId(row["case_id"]))
         return restored
+
+    async def follow(self) -> None:
+        """Where others drive: refresh the rows of what moved since the last time, at most once a second."""
+        now = asyncio.get_running_loop().time()
+        if now < self.followed.due:
+            return
+        self.followed.due = now + FOLLOW_SECONDS
+        for tenant in await self.driver.books.tenants():
+            async with self.driver.books.transaction(tenant) as page:
+                since = self.followed.since.get(tenant) or await books_now(page) - FOLLOW_BACK
+                moved = await page.rows("moved_cases", since=since, most=ROWS_KEPT)
+            for row in moved:
+                await self.refresh(tenant, CaseId(row["case_id"]))
+                self.followed.since[tenant] = row["at"] - OVERLAP
 
     async def bring_back(self, tenant: TenantId, case_id: CaseId, thread_id: ThreadId) -> None:
         """Make a row for a bound thread that has none here, or one that is not known to be its case's."""

@@ -123,5 +123,6 @@ def test_where_workers_drive_the_server_is_read_only(tmp_path: Path) -> None:
         assert house.decide(case).status_code == 200
         house.reaches(case["case_id"], "refunded")
         assert len(house.refunds()) == 1
+        until(partial(is_true, house, case["case_id"], "refunded", "idle"), "followed")
     finally:
         house.close()

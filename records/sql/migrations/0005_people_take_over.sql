@@ -72,6 +72,7 @@ create table deliveries (
 );
 -- What was delivered is not sent again.
 create unique index deliveries_delivered on deliveries (tenant, case_id, outcome, round) where delivered;
+create index case_events_at on case_events (tenant, at);
 create index messages_of_case on messages (tenant, case_id, at);
 
 create table heartbeats (

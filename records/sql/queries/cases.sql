@@ -144,6 +144,11 @@ join lateral (
 order by c.received_at desc
 limit %(most)s;
 
+-- moved_cases --
+-- The cases that something happened to since a moment, and the last such moment.
+select case_id, max(at) as at from case_events
+where tenant = tenant() and at > %(since)s group by case_id order by max(at) limit %(most)s;
+
 -- insert_takeover --
 insert into takeovers (
   tenant, takeover_id, case_id, person, act, reply, payment_id, order_id, amount_minor, currency, note
