@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -47,6 +48,13 @@ def until(look: Callable[[], Found], what: str, patience: float = PATIENCE) -> F
         assert time.monotonic() < deadline, f"never {what}"
         time.sleep(0.05)
     return seen
+
+
+def drop_home(folder: Path) -> None:
+    """Stop the Postgres of a home and remove its data, wherever it was put."""
+    postgres = EmbeddedPostgres(folder)
+    postgres.stop()
+    shutil.rmtree(postgres.folder, ignore_errors=True)
 
 
 @dataclass
@@ -143,7 +151,7 @@ class RunningHouse:
             self.stop()
         if not self.over():
             self.kill_all()
-        EmbeddedPostgres(self.folder).stop()
+        drop_home(self.folder)
 
     def tokens(self) -> dict[str, str]:
         found: dict[str, str] = {}

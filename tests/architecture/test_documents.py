@@ -8,7 +8,6 @@ are only looked for (`make -n`).
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -16,10 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import PATIENCE, free_port, until
+from running import PATIENCE, drop_home, free_port, until
 
 from evals.picture import framed
-from records.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -58,13 +56,13 @@ class Shell:
         self.reader.start()
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
+        """End the shell and what it runs in the background: a house stops cleanly then."""
+        os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(timeout=PATIENCE)
-        self.process.kill()
         self.reader.join(timeout=PATIENCE)
-        self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -118,22 +116,10 @@ def test_every_command_line_of_a_page_runs(page: Path, tmp_path: Path) -> None:
             status, said = shell.run(command)
             assert status == 0, f"{command}\n{said}"
     finally:
-        if log.exists():
-            serving = re.findall(r"\| \S+ started \(pid=(\d+)\)", log.read_text())
-            for pid in serving[:1]:
-                with_suppressed_kill(int(pid))
-            until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in serving), "stopped")
         shell.close()
-        EmbeddedPostgres(tmp_path / "var").stop()
-        shutil.rmtree(tmp_path / "var", ignore_errors=True)
-
-
-def with_suppressed_kill(pid: int) -> None:
-    """End one process of the house; the others follow it."""
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
+        serving = re.findall(r"\| \S+ started \(pid=(\d+)\)", log.read_text()) if log.exists() else []
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in serving), "stopped")
+        drop_home(tmp_path / "var")
 
 
 def test_the_documents_have_commands() -> None:
