@@ -24,7 +24,7 @@ Read = Callable[[str], tuple[str, str] | None]
 
 FIRST = "0" * 64
 
-OVERLAP = timedelta(minutes=5)
+OVERLAP = timedelta(minutes=2)
 """Longer than any transaction of the house may last: an event is stamped before it commits."""
 
 LAST_LINE_BYTES = 65_536

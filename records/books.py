@@ -67,7 +67,9 @@ class Page:
         """All rows of a named query; Refused where Postgres says no."""
         try:
             cursor = await self.connection.execute(named_queries()[query], values)
-            return list(await cursor.fetchall()) if cursor.description else []
+            # `cursor.description` would describe every column of every look.
+            answers = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+            return list(await cursor.fetchall()) if answers else []
         except psycopg.Error as error:
             raise explained(error) from error
 

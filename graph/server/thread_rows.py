@@ -53,13 +53,15 @@ class ThreadRows:
 
     async def restore(self) -> int:
         """Bring back the newest cases that wait for a person; how many. The others come when they are rung."""
-        restored = 0
+        waiting: list[tuple[datetime, TenantId, CaseId]] = []
         for tenant in await self.driver.books.tenants():
             async with self.driver.books.transaction(tenant) as page:
                 rows = await page.rows("newest_waiting", most=RESTORED)
-            for row in reversed(rows):
-                restored += await self.refresh(tenant, CaseId(row["case_id"]))
-        return restored
+            waiting += [(row["received_at"], tenant, CaseId(row["case_id"])) for row in rows]
+        newest = sorted(waiting)[-RESTORED:]
+        for _, tenant, case_id in newest:
+            await self.refresh(tenant, case_id)
+        return len(newest)
 
     async def follow(self) -> None:
         """Where others drive: refresh the rows of what moved since the last time, at most once a second."""

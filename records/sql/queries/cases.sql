@@ -136,7 +136,7 @@ limit %(most)s offset %(skip)s;
 
 -- newest_waiting --
 -- The cases that wait for a person's word, the newest first.
-select c.case_id
+select c.case_id, c.received_at
 from cases c
 join lateral (
   select status from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
