@@ -72,6 +72,9 @@ create table deliveries (
 );
 -- What was delivered is not sent again.
 create unique index deliveries_delivered on deliveries (tenant, case_id, outcome, round) where delivered;
+-- What has ended and did not fail is most of the books and nobody's work: queue and sweep leave it out at once.
+create index case_events_ends on case_events (tenant, case_id) where ended;
+create index case_events_failures on case_events (tenant, case_id) where status = 'refund_failed';
 create index case_events_at on case_events (tenant, at);
 create index messages_of_case on messages (tenant, case_id, at);
 

@@ -97,6 +97,8 @@ left join lateral (
   order by s.seq desc limit 1
 ) s on true
 where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(after)s, %(after_id)s)
+  and (c.case_id not in (select n.case_id from case_events n where n.tenant = tenant() and n.ended)
+    or c.case_id in (select n.case_id from case_events n where n.tenant = tenant() and n.status = 'refund_failed'))
   and (
     (e.status = 'received' and (p.proposal_id is null or e.reason = 'taken_over'))
     or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
@@ -128,7 +130,10 @@ left join lateral (
   select person from claims k where k.tenant = c.tenant and k.case_id = c.case_id and k.ends_at > clock()
   order by k.seq desc limit 1
 ) l on true
-where (%(every)s or s.status in ('needs_human', 'bypassed', 'blocked', 'refund_failed')
+where (%(every)s
+    or c.case_id not in (select n.case_id from case_events n where n.tenant = tenant() and n.ended)
+    or c.case_id in (select n.case_id from case_events n where n.tenant = tenant() and n.status = 'refund_failed'))
+  and (%(every)s or s.status in ('needs_human', 'bypassed', 'blocked', 'refund_failed')
   or (s.status = 'refund_pending' and s.reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired')))
   and (%(status)s::case_status is null or s.status = %(status)s::case_status)
 order by (s.status = 'needs_human') desc, c.received_at
