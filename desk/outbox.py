@@ -1,6 +1,5 @@
 """The outbox: write the reply that a case calls for, once, and send what has not gone out."""
 
-import logging
 from dataclasses import dataclass
 
 from desk.channels import Channel, NotSent
@@ -13,8 +12,6 @@ from records.replies import Reply, note_delivery, recipient_of, replies_of, roun
 from records.takeovers import takeovers_of
 from refunds.canonical import sha256
 from refunds.ids import CaseId, TenantId
-
-log = logging.getLogger("countersign.desk")
 
 TRIES = 10
 """After so many a reply waits for a person to replay it; the pauses between them double from half a minute."""
