@@ -261,9 +261,7 @@ def test_a_page_of_another_origin_gets_no_leave(running: RunningHouse) -> None:
 
 def test_the_server_may_be_asked_whether_it_lives(running: RunningHouse) -> None:
     with running.graph(None) as client:
-        assert (
-            client.get("/ok").json() == {"ok": True, "services": {}} or client.get("/ok").status_code == 200
-        )
+        assert client.get("/ok").json()["ok"] is True
         assert client.get("/info").status_code == 200
 
 
