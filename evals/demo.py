@@ -1,16 +1,14 @@
 """The demo: the seed's question to its reply, then a refund request on the same order to its refund."""
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from uuid import uuid4
 
 from desk.decisions import Word
 from desk.people import sign_in
-from evals.house import House, open_house, prepare
+from evals.house import House, database_of_its_own, open_house, prepare
 from evals.shop import DEMO, demo_tokens
 from records.cases import Case
-from records.home import Home, drop_database
+from records.home import Home
 from records.states import State
 from refunds.ticket import Ticket
 
@@ -58,23 +56,9 @@ async def play(home: Home, admin_url: str, approve: Approve, twin_file: Path) ->
 
 async def demo_house(home: Home, approve: Approve) -> AsyncIterator[State]:
     """The play on a database and a provider of its own, which are gone when it ends."""
-    name = f"{DATABASE}{uuid4().hex[:12]}"
-    url = home.admin_url(name)
-    twin_file = home.folder / f"{name}.sqlite"
-    try:
+    with database_of_its_own(home, DATABASE) as (url, twin_file):
         async for state in play(home, url, approve, twin_file):
             yield state
-    finally:
-        drop_database(url)
-        _forget(twin_file)
-
-
-def _forget(twin_file: Path) -> None:
-    for file in twin_file.parent.glob(f"{twin_file.stem}.*"):
-        if file.is_dir():
-            shutil.rmtree(file)
-        else:
-            file.unlink()
 
 
 async def _countersign(house: House, case: Case, state: State, token: str) -> State:

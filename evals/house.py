@@ -1,10 +1,12 @@
 """The whole house in one process: for the exam, for the demo, and for the command line."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from cashier.__main__ import charges_of
 from cashier.executor import Executor
@@ -23,7 +25,7 @@ from policies.signature import PublicKeys, SigningKey, new_key, parse_public_key
 from records.audit import Anchor, anchor
 from records.books import Books
 from records.cases import Case, case_by_id
-from records.home import BadHome, Home, read_json, write_secret
+from records.home import BadHome, Home, drop_database, read_json, write_secret
 from records.migrate import migrate
 from records.roles import LOGIN_ROLES
 from records.startup import check_books
@@ -94,6 +96,30 @@ async def prepare(home: Home, admin_url: str) -> None:
     make_keys(home)
     async with Books.open(admin_url, size=2) as owner:
         await open_shop(owner, demo_tokens(home))
+
+
+async def books_of_owner(home: Home) -> str:
+    """The owner's URL of the books; the embedded ones are brought up first."""
+    url = home.admin_url()
+    if home.database_url is None:
+        await prepare(home, url)
+    return url
+
+
+@contextmanager
+def database_of_its_own(home: Home, prefix: str) -> Iterator[tuple[str, Path]]:
+    """The URL of a new database and the file of a provider beside it; both are gone when the block ends."""
+    name = f"{prefix}{uuid4().hex[:12]}"
+    url, twin_file = home.admin_url(name), home.folder / f"{name}.sqlite"
+    try:
+        yield url, twin_file
+    finally:
+        drop_database(url)
+        for file in twin_file.parent.glob(f"{twin_file.stem}.*"):
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
+                file.unlink()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -15,7 +16,7 @@ from desk.decisions import BadDecision, Conflict, NothingToDecide
 from desk.intake import TicketRefused
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
-from evals.shop import NoSuchTenant
+from evals.tau2 import BadData
 from graph.checkpointer import LooseSerializer
 from policies.clauses import BadRule
 from policies.documents import BadDocument
@@ -35,6 +36,7 @@ Thing = TypeVar("Thing")
 
 _KNOWN = (
     BadAnchors,
+    BadData,
     BadDecision,
     BadDocument,
     BadHome,
@@ -50,7 +52,6 @@ _KNOWN = (
     NoAuthority,
     NoSuchCase,
     NoSuchJob,
-    NoSuchTenant,
     TwoCases,
     NotSignedIn,
     NothingToDecide,
@@ -210,6 +211,55 @@ def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["set_by"],
                 row["set_at"].strftime("%Y-%m-%d %H:%M"),
                 row["reason"],
+            )
+            for row in rows
+        ),
+    )
+
+
+@contextmanager
+def bar_on_terminal(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes on standard error, where a person watches; told how many of how many."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def tau2_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Requests with an exact refund."""
+    return table(
+        ("request", "order", "expected", "proposed", "refunded", "exact", "again", "decided by"),
+        (
+            (
+                row["name"],
+                row["order_id"],
+                row["expected_minor"],
+                row["proposed_minor"],
+                row["refunded_minor"],
+                "yes" if row["exact"] else f"NO {row['status']} {row['reason']}",
+                row["paid_again_minor"],
+                f"{row['rule']} ({row['clause']})" if row["rule"] else "",
+            )
+            for row in rows
+        ),
+    )
+
+
+def no_refund_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Requests that end without money."""
+    return table(
+        ("request", "order", "intent", "refunded", "ended", "decided by"),
+        (
+            (
+                row["name"],
+                row["order_id"],
+                row["intent"],
+                row["refunded_minor"],
+                f"{row['status']} {row['reason']}",
+                f"{row['rule']} ({row['clause']})" if row["rule"] else "",
             )
             for row in rows
         ),

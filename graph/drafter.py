@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
-from policies.clauses import RULES, Claim, Deny, RuleInForce, judge
-from policies.clauses.claim import says_damaged
+from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, judge
+from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
 from records.library import StatedRule
 from records.money import OpenEnd
@@ -62,17 +63,27 @@ def draft(
     ]
     claim = Claim(
         order=order,
-        wanted=tuple(Sku(sku) for sku in case.ticket.items or ()),
+        wanted=None if case.ticket.items is None else tuple(Sku(sku) for sku in case.ticket.items),
         says_damaged=says_damaged(asked),
+        says_cancel=says_cancel(asked),
         now=now,
     )
     judgement = judge(claim, rules)
     if judgement is None:
         return None
-    cited = (judgement.citation, *(other for other in evidence.citations if other != judgement.citation))
-    verdict = judgement.verdict
-    if isinstance(verdict, Deny):
-        return Draft("reply", _denial(order, verdict.because, judgement.citation), cited, rule=judgement.rule)
+    # A clause whose rule did not decide is no ground of the answer.
+    undecided = {rule.citation for rule in rules}
+    cited = (judgement.citation, *(other for other in evidence.citations if other not in undecided))
+    verdict, citation = judgement.verdict, judgement.citation
+    match verdict:
+        case Deny(because) | Bar(because):
+            return Draft("reply", _denial(order, because, citation), cited, rule=judgement.rule)
+        case Ask(what):
+            return Draft("reply", _question(order, what, citation), cited, rule=judgement.rule)
+        case Allow():
+            pass
+        case _:
+            assert_never(verdict)
     proposed = Draft(
         kind="refund",
         text="",
@@ -130,9 +141,18 @@ def _items(order: OrderFacts) -> str:
 
 
 def _delivery(order: OrderFacts) -> str:
-    if order.delivered_at is None:
-        return f"Your order {order.order_id} ({_items(order)}) has not been delivered yet."
-    return f"Your order {order.order_id} ({_items(order)}) was delivered on {order.delivered_at.date().isoformat()}."
+    name = f"Your order {order.order_id} ({_items(order)})"
+    match order.status:
+        case "delivered" if order.delivered_at is not None:
+            return f"{name} was delivered on {order.delivered_at.date().isoformat()}."
+        case "delivered":
+            return f"{name} was delivered."
+        case "cancelled":
+            return f"{name} was cancelled."
+        case "pending" | "processed" | "shipped":
+            return f"{name} has not been delivered yet."
+        case _:
+            assert_never(order.status)
 
 
 def _source(citation: Citation) -> str:
@@ -156,6 +176,13 @@ def _offer(order: OrderFacts, amount: Money, citation: Citation) -> str:
     return _letter(
         _delivery(order),
         f"Under our policy {_source(citation)}, {amount} goes back to your original payment method.",
+    )
+
+
+def _question(order: OrderFacts, what: str, citation: Citation) -> str:
+    return _letter(
+        _delivery(order),
+        f"Before we can go on, please tell us: {what}? Our policy says {_source(citation)}.",
     )
 
 

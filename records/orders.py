@@ -1,6 +1,7 @@
 """Orders in the books, as the customer of a case may see them; and the importer's way in."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
@@ -43,42 +44,74 @@ async def order_facts(page: Page, order_id: str) -> OrderFacts | None:
     )
 
 
-async def import_orders(page: Page, orders: Iterable[OrderFacts]) -> None:
-    """Write orders and their payments; what is there already stays as it is."""
-    for order in orders:
-        await page.rows(
-            "insert_order",
-            tenant=order.tenant,
-            order_id=order.order_id,
-            customer_id=order.customer_id,
-            region=order.region,
-            status=order.status,
-            ordered_at=order.ordered_at,
-            delivered_at=order.delivered_at,
-            currency=order.items[0].price.currency,
-            items=Jsonb(
-                [
-                    {
-                        "sku": item.sku,
-                        "name": item.name,
-                        "category": item.category,
-                        "price_minor": item.price.amount_minor,
-                    }
-                    for item in order.items
-                ]
-            ),
+def _line(order: OrderFacts, number: int) -> dict[str, object]:
+    """An order as the bulk statements read it."""
+    return {
+        "line": number,
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "region": order.region,
+        "status": order.status,
+        "ordered_at": order.ordered_at.isoformat(),
+        "delivered_at": order.delivered_at.isoformat() if order.delivered_at else None,
+        "currency": order.items[0].price.currency,
+        "items": [
+            {
+                "sku": item.sku,
+                "name": item.name,
+                "category": item.category,
+                "price_minor": item.price.amount_minor,
+            }
+            for item in order.items
+        ],
+        "payments": [
+            {
+                "payment_id": payment.payment_id,
+                "method": payment.method,
+                "amount_minor": payment.paid.amount_minor,
+                "currency": payment.paid.currency,
+                "refunded_minor": payment.refunded.amount_minor,
+            }
+            for payment in sorted(order.payments, key=lambda payment: payment.payment_id)
+        ],
+    }
+
+
+async def import_orders(page: Page, orders: Iterable[OrderFacts]) -> int:
+    """Write orders and their payments; what is there already stays as it is. How many were new."""
+    lines = Jsonb([_line(order, number) for number, order in enumerate(orders)])
+    written = await page.row("insert_orders", lines=lines)
+    await page.rows("insert_payments", lines=lines)
+    return int(written["orders"]) if written else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of numbered orders of an export: how many are new, how many went on, which cannot be followed."""
+
+    new: int
+    moved: int
+    refused: dict[int, str]
+
+
+async def follow_orders(page: Page, orders: Mapping[int, OrderFacts]) -> Followed:
+    """Write orders that are new and let those that are there go on to their status; the rest is refused by number."""
+    lines = Jsonb([_line(order, number) for number, order in orders.items()])
+    written = await page.row("insert_orders", lines=lines)
+    await page.rows("insert_payments", lines=lines)
+    moved = await page.rows("move_orders", lines=lines)
+    refused = {
+        row["line"]: f"order {row['order_id']} is in the books "
+        + (
+            "with another customer, region or items"
+            if row["other"]
+            else "and does not go back to this status"
+            if row["moved_back"]
+            else "with other payments"
         )
-        for payment in order.payments:
-            await page.rows(
-                "insert_payment",
-                tenant=order.tenant,
-                payment_id=payment.payment_id,
-                order_id=order.order_id,
-                method=payment.method,
-                amount_minor=payment.paid.amount_minor,
-                currency=payment.paid.currency,
-                refunded_before_minor=payment.refunded.amount_minor,
-            )
+        for row in await page.rows("other_orders", lines=lines)
+    }
+    return Followed(int(written["orders"]) if written else 0, len(moved), refused)
 
 
 async def import_customers(page: Page, tenant: TenantId, emails: Mapping[str, str | None]) -> None:

@@ -33,6 +33,34 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+class BadJson(ValueError):
+    """A text is not one JSON value with each key once; the message says where."""
+
+
+def read_json(text: str) -> object:
+    """The value of a JSON text from outside; BadJson where a key is given twice, which two readers would read apart."""
+    try:
+        value: object = json.loads(text, object_pairs_hook=_each_key_once)
+    except RecursionError:
+        raise BadJson("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise BadJson(f"not JSON ({error.msg} at column {error.colno})") from None
+    except BadJson:
+        raise
+    except ValueError:
+        raise BadJson("a number in it is too long") from None
+    return value
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for key, value in pairs:
+        if key in fields:
+            raise BadJson(f"{key}: given twice")
+        fields[key] = value
+    return fields
+
+
 def sha256(text: str) -> str:
     """SHA-256 over the text's UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

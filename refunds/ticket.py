@@ -1,12 +1,11 @@
 """The ticket as it comes in, and the one reading of it. Text in it is data, whatever it says."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from refunds.canonical import digest
+from refunds.canonical import BadJson, digest, read_json
 from refunds.words import Intent, Route
 
 QUESTION_LIMIT = 8_000
@@ -68,16 +67,9 @@ class Ticket(BaseModel):
         if len(line.encode("utf-8", "surrogatepass")) > LINE_LIMIT_BYTES:
             raise BadTicket(f"ticket: longer than {LINE_LIMIT_BYTES} bytes")
         try:
-            value = json.loads(line, object_pairs_hook=_no_duplicate_keys)
-        except RecursionError:
-            raise BadTicket("ticket: nested too deeply") from None
-        except json.JSONDecodeError as error:
-            raise BadTicket(f"ticket: not JSON ({error.msg} at column {error.colno})") from None
-        except BadTicket:
-            raise
-        except ValueError:
-            raise BadTicket("ticket: a number in it is too long") from None
-        return cls.read(value)
+            return cls.read(read_json(line))
+        except BadJson as error:
+            raise BadTicket(f"ticket: {error}") from None
 
     def body(self) -> dict[str, object]:
         """Everything but the signature, as JSON: what the intake's SHA-256 is taken over."""
@@ -97,12 +89,3 @@ class Ticket(BaseModel):
     def to_json(self) -> dict[str, object]:
         """The whole ticket as JSON, absent fields left out."""
         return self.model_dump(mode="json", exclude_none=True)
-
-
-def _no_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise BadTicket(f"{key}: given twice")
-        fields[key] = value
-    return fields

@@ -13,6 +13,7 @@ from datetime import date
 from typing import assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
+from policies.clauses.claim import says_cancel
 from records.books import Books, BooksAway, Page
 from records.cases import Case, books_now
 from refunds.canonical import digest
@@ -20,7 +21,7 @@ from refunds.evidence import Evidence, Grounded
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
 from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
-from tools.get_policy_evidence import get_policy_evidence
+from tools.get_policy_evidence import MoneyClaim, get_policy_evidence
 from tools.lookup_order import lookup_order
 
 log = logging.getLogger("countersign.tools")
@@ -53,6 +54,9 @@ class ToolContext:
     as_of: date
     """The day whose policy counts: the order's, or today where there is none."""
 
+    claim: MoneyClaim = "none"
+    """Whether the ticket asks for money back, and whether it says for what: named items, or a cancellation."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -77,7 +81,14 @@ async def context_of(page: Page, case: Case) -> ToolContext:
         order_id=case.order_id,
         region=order["region"] if order else DEFAULT_REGION,
         as_of=order["ordered_at"].date() if order else today,
+        claim=_claim_of(case),
     )
+
+
+def _claim_of(case: Case) -> MoneyClaim:
+    if case.intent != "refund_request":
+        return "none"
+    return "stated" if case.ticket.items or says_cancel(case.ticket.question) else "unstated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,9 @@ class Gateway:
         async with self.books.transaction(context.tenant, context.customer_id) as page:
             match request:
                 case GetPolicyEvidence(question):
-                    evidence = await get_policy_evidence(page, question, context.region, context.as_of)
+                    evidence = await get_policy_evidence(
+                        page, question, context.region, context.as_of, context.claim
+                    )
                     shown = (
                         [citation.to_json() for citation in evidence.citations]
                         if isinstance(evidence, Grounded)

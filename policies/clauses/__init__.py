@@ -1,32 +1,54 @@
 """The refund clauses: one a file, each citing the clause of the policy that it applies.
 
 A rule is a pure function of the claim and of its parameters, which stand in the header of the policy
-document: the version in force brings its own numbers. It allows, denies or has nothing to say.
+document: the version in force brings its own numbers. It allows, denies, bars, asks or has nothing to say.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from pydantic import BaseModel, ValidationError
 
-from policies.clauses import change_of_mind, damaged_electronics, pending_cancellation
-from policies.clauses.claim import Allow, Claim, Deny, RuleInForce, Verdict
+from policies.clauses import (
+    actionable_status,
+    cancellation_to_confirm,
+    change_of_mind,
+    damaged_electronics,
+    delivered_return,
+    items_to_name,
+    pending_cancellation,
+)
+from policies.clauses.claim import Allow, Ask, Bar, Claim, Deny, RuleInForce, Verdict
 from refunds.evidence import Citation
 
-__all__ = ["Allow", "Claim", "Deny", "Judgement", "RuleInForce", "check_rules", "judge"]
+__all__ = [
+    "ASKING",
+    "Allow",
+    "Ask",
+    "Bar",
+    "Claim",
+    "Deny",
+    "Judgement",
+    "RuleInForce",
+    "check_rules",
+    "judge",
+]
 
-_RULES = {
-    damaged_electronics.RULE: damaged_electronics.judge,
-    change_of_mind.RULE: change_of_mind.judge,
-    pending_cancellation.RULE: pending_cancellation.judge,
-}
-_PARAMETERS: dict[str, type[BaseModel]] = {
-    damaged_electronics.RULE: damaged_electronics.Parameters,
-    change_of_mind.RULE: change_of_mind.Parameters,
-    pending_cancellation.RULE: pending_cancellation.Parameters,
-}
+_MODULES = (
+    actionable_status,
+    cancellation_to_confirm,
+    change_of_mind,
+    damaged_electronics,
+    delivered_return,
+    items_to_name,
+    pending_cancellation,
+)
+_RULES: dict[str, Callable[[Claim, Mapping[str, object]], Verdict]] = {m.RULE: m.judge for m in _MODULES}
+_PARAMETERS: dict[str, type[BaseModel]] = {m.RULE: m.Parameters for m in _MODULES}
 RULES = frozenset(_RULES)
+ASKING = frozenset({items_to_name.RULE, cancellation_to_confirm.RULE})
+"""Rules that speak where a customer wants money back and does not say for what."""
 
 
 class BadRule(ValueError):
@@ -37,26 +59,34 @@ class BadRule(ValueError):
 class Judgement:
     """What the clauses say of a claim, and which one decided."""
 
-    verdict: Allow | Deny
+    verdict: Allow | Ask | Bar | Deny
     rule: str
     citation: Citation
 
 
 def judge(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None:
-    """The first rule that allows; failing that the first that denies; None where no rule applies."""
-    denied: Judgement | None = None
+    """What counts most of what the rules say: a bar, then a yes, a question, a no; None where no rule applies."""
+    said: list[Judgement] = []
     for rule in rules:
         found = apply(claim, rule)
-        match found:
-            case Allow():
-                return Judgement(found, rule.rule, rule.citation)
-            case Deny():
-                denied = denied or Judgement(found, rule.rule, rule.citation)
-            case None:
-                pass
-            case _:
-                assert_never(found)
-    return denied
+        if found is not None:
+            said.append(Judgement(found, rule.rule, rule.citation))
+    return min(said, key=lambda judgement: _weight(judgement.verdict), default=None)
+
+
+def _weight(verdict: Allow | Ask | Bar | Deny) -> int:
+    """What goes first where two clauses speak."""
+    match verdict:
+        case Bar():
+            return 0
+        case Allow():
+            return 1
+        case Ask():
+            return 2
+        case Deny():
+            return 3
+        case _:
+            assert_never(verdict)
 
 
 def check_rules(rules: Iterable[Mapping[str, object]]) -> None:

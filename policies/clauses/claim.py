@@ -1,6 +1,7 @@
 """A claim: what a refund rule looks at, and what it may answer."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,14 @@ _DAMAGE = re.compile(
     r"\b(crack\w*|broke\w*|damag\w*|defect\w*|shatter\w*|faulty|dead on arrival|does(?:n't| not) (?:work|turn on))\b",
     re.IGNORECASE,
 )
+_CANCEL = re.compile(
+    r"\b(cancel\w*|no longer (?:need\w*|want\w*)|ordered (?:\w+ ){0,4}by mistake)\b", re.IGNORECASE
+)
+_NO_CANCEL = re.compile(
+    r"(?:\b(?:no|not|never|without|instead of|undo|undoing|reverse|reversing)|n['’]t)\s+"
+    r"(?:(?:do|want|like|wish|need|plan|to|me|you|the|a|any|be)\s+){0,3}cancel\w*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +30,33 @@ class Claim:
     """A refund request on an order: the amount comes from the order, the text only says what is claimed."""
 
     order: OrderFacts
-    wanted: tuple[Sku, ...]
-    """The items named on the ticket; none named means the whole order."""
+    wanted: tuple[Sku, ...] | None
+    """The items named on the ticket; None means the whole order, and an empty list nothing at all."""
 
     says_damaged: bool
     now: datetime
+    says_cancel: bool = False
 
     def items(self) -> tuple[Item, ...] | None:
-        """The wanted items; None where one is not in the order or is asked for twice.
+        """The wanted items; None where one is not in the order, or more often than the order has it.
 
         A whole order is what of it has not been refunded yet.
         """
-        if not self.wanted:
+        if self.wanted is None:
             left = tuple(item for item in self.order.items if item.sku not in self.order.refunded)
             return left or self.order.items
-        by_sku = {item.sku: item for item in self.order.items}
-        if len(by_sku) != len(self.order.items):
-            return None  # two lines of one name: a person says which
-        if len(set(self.wanted)) != len(self.wanted) or not set(self.wanted) <= set(by_sku):
+        lines = {item.sku: item for item in self.order.items}
+        if any(lines[item.sku].price != item.price for item in self.order.items):
+            return None  # two lines of one name at two prices: a person says which
+        if not self.wanted or Counter(self.wanted) - Counter(item.sku for item in self.order.items):
             return None
-        return tuple(by_sku[sku] for sku in self.wanted)
+        return tuple(lines[sku] for sku in self.wanted)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every line of the order is wanted."""
+        wanted = self.items()
+        return wanted is not None and Counter(wanted) == Counter(self.order.items)
 
     def days_since_delivery(self) -> int | None:
         """Whole days; None before delivery."""
@@ -75,12 +91,31 @@ class Deny:
     because: str
 
 
-Verdict = Allow | Deny | None
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The clause says no whatever another clause allows, as for a final sale; `because` is for the customer."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The clause applies and needs to know something first; `what` is a sentence for the customer."""
+
+    what: str
+
+
+Verdict = Allow | Deny | Bar | Ask | None
 
 
 def says_damaged(text: str) -> bool:
     """Whether a customer's text claims damage."""
     return _DAMAGE.search(text) is not None
+
+
+def says_cancel(text: str) -> bool:
+    """Whether a text asks for a cancellation, or gives a reason for one; who also says not to is read by a person."""
+    return _CANCEL.search(text) is not None and _NO_CANCEL.search(text) is None
 
 
 def give_back(claim: Claim, items: tuple[Item, ...]) -> Verdict:

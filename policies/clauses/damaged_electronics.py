@@ -27,7 +27,7 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     if wanted is None or days is None:
         return None
     damaged = tuple(item for item in wanted if item.category in rule.categories)
-    if not damaged or (claim.wanted and damaged != wanted):
+    if not damaged or (claim.wanted is not None and damaged != wanted):
         return None
     if days > rule.window_days:
         return Deny(f"damaged electronics can be returned within {rule.window_days} days of delivery")

@@ -1,26 +1,33 @@
-"""Pending cancellation: an order that has not been shipped is cancelled in full."""
+"""Pending cancellation: an order that is still open is cancelled in full."""
 
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Claim, Verdict, give_back
+from policies.clauses.claim import Claim, Deny, Verdict, give_back
+from refunds.words import OrderStatus
 
 RULE = "pending-cancellation"
 
 
 class Parameters(BaseModel):
-    """The clause has no number in it."""
-
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    statuses: list[OrderStatus] = ["pending", "processed"]
+    """What the shop calls open."""
+
+    asked_for: bool = False
+    """The customer's words have to ask for it; a wish to change the order is none."""
 
 
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
-    """Clause 3 of the return policy: not shipped yet, and the whole order."""
-    Parameters.model_validate(parameters)
-    if claim.order.status not in {"pending", "processed"}:
+    """The whole order or nothing of it, to the payment it came from."""
+    rule = Parameters.model_validate(parameters)
+    if claim.order.status not in rule.statuses or (rule.asked_for and not claim.says_cancel):
         return None
     items = claim.items()
-    if items is None or set(items) != set(claim.order.items):
+    if items is None:
         return None
+    if not claim.whole:
+        return Deny("an order is cancelled as a whole or not at all")
     return give_back(claim, items)

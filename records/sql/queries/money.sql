@@ -142,3 +142,17 @@ from disbursements d
 left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
 order by d.ordered_at
 limit %(most)s;
+
+-- method_of_payment --
+-- What a payment was made with.
+select method from payments where payment_id = %(payment_id)s;
+
+-- over_refunded --
+-- Payments of which more was ordered back than was paid: always none.
+select p.payment_id from payments p
+where p.refunded_before_minor + coalesce((
+  select sum(d.amount_minor) from disbursements d
+  left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+  where d.tenant = p.tenant and d.payment_id = p.payment_id
+    and coalesce(s.outcome, 'pending') not in ('failed', 'refused')), 0) > p.amount_minor
+order by p.payment_id;

@@ -41,19 +41,61 @@ from orders where order_id = %(order_id)s;
 select payment_id, method, amount_minor, currency, amount_minor - left_of_payment(tenant, payment_id) as refunded_minor
 from payments where order_id = %(order_id)s order by payment_id;
 
--- insert_order --
-insert into orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
-values (%(tenant)s, %(order_id)s, %(customer_id)s, %(region)s, %(status)s, %(ordered_at)s, %(delivered_at)s,
-  %(currency)s, %(items)s)
+-- insert_orders --
+-- Many orders at once; how many were new.
+with line as (
+  select * from jsonb_to_recordset(%(lines)s) as o (order_id text, customer_id text, region text, status order_status,
+    ordered_at timestamptz, delivered_at timestamptz, currency text, items jsonb)
+), written as (
+  insert into orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
+  select tenant(), order_id, customer_id, region, status, ordered_at, delivered_at, currency, items from line
+  on conflict do nothing returning order_id
+)
+select count(*) as orders from written;
+
+-- insert_payments --
+-- The payments of orders that have none yet.
+insert into payments (tenant, payment_id, order_id, method, amount_minor, currency, refunded_before_minor)
+select tenant(), p.payment_id, o.order_id, p.method, p.amount_minor, p.currency, p.refunded_minor
+from jsonb_to_recordset(%(lines)s) as l (order_id text, customer_id text, currency text, items jsonb, payments jsonb)
+join orders o on o.tenant = tenant() and o.order_id = l.order_id
+  and (o.customer_id, o.currency, o.items) = (l.customer_id, l.currency, l.items)
+cross join jsonb_to_recordset(l.payments) as p (payment_id text, method text, amount_minor bigint, currency text,
+  refunded_minor bigint)
+where not exists (select from payments there where there.tenant = tenant() and there.order_id = l.order_id)
 on conflict do nothing;
+
+-- move_orders --
+-- An order that is there goes on as its shop says: its status, and the day it came. Nothing else of it changes.
+update orders o set status = l.status, delivered_at = l.delivered_at
+from jsonb_to_recordset(%(lines)s) as l (order_id text, customer_id text, currency text, items jsonb, status order_status,
+  delivered_at timestamptz)
+where o.tenant = tenant() and (o.order_id, o.customer_id, o.currency, o.items) = (l.order_id, l.customer_id, l.currency, l.items)
+  and (o.status, o.delivered_at) is distinct from (l.status, l.delivered_at)
+  and l.status >= o.status and (o.status <> 'delivered' or l.status = 'delivered')
+returning o.order_id;
+
+-- other_orders --
+-- The lines whose order is in the books with other words: bought by somebody else, other items, other payments.
+with line as (
+  select * from jsonb_to_recordset(%(lines)s) as l (line integer, order_id text, customer_id text, region text,
+    status order_status, currency text, items jsonb, payments jsonb)
+)
+select l.line, l.order_id,
+  (o.customer_id, o.region, o.currency, o.items) is distinct from (l.customer_id, l.region, l.currency, l.items) as other,
+  o.status is distinct from l.status as moved_back
+from line l
+left join orders o on o.tenant = tenant() and o.order_id = l.order_id
+where (o.customer_id, o.region, o.status, o.currency, o.items)
+    is distinct from (l.customer_id, l.region, l.status, l.currency, l.items)
+  or l.payments is distinct from (
+    select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method, 'amount_minor', p.amount_minor,
+      'currency', p.currency, 'refunded_minor', p.refunded_before_minor) order by p.payment_id collate "C"), '[]')
+    from payments p where p.tenant = tenant() and p.order_id = l.order_id)
+order by l.line;
 
 -- insert_customer --
 insert into customers (tenant, customer_id, email) values (%(tenant)s, %(customer_id)s, %(email)s) on conflict do nothing;
-
--- insert_payment --
-insert into payments (tenant, payment_id, order_id, method, amount_minor, currency, refunded_before_minor)
-values (%(tenant)s, %(payment_id)s, %(order_id)s, %(method)s, %(amount_minor)s, %(currency)s, %(refunded_before_minor)s)
-on conflict do nothing;
 
 -- insert_document --
 insert into policy_documents (tenant, document_id, version, title, region, status, effective_on, expires_on, rules, sha256)

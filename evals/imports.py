@@ -1,0 +1,101 @@
+"""Imports: a shop's own orders and policy into its books. Safe to repeat; what is bad is said by line."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from evals.shop import enter_tenant, import_corpus
+from policies.clause_lines import Edition, read_clause_lines
+from policies.clauses import check_rules
+from policies.documents import PolicyDocument, read_corpus
+from records.books import Books
+from records.cases import books_now
+from records.orders import follow_orders
+from refunds.ids import TenantId
+from refunds.money import currency
+from refunds.order import OrderFacts
+from refunds.order_line import BadOrder, Unstated, read_order_line
+
+LINES_AT_ONCE = 2_000
+"""Orders a transaction: enough to be quick, few enough that a stop loses seconds of work."""
+
+CLAUSES_FILE = "policy_clauses.jsonl"
+
+Said = Callable[[int, int], None]
+"""Told after each part how many bytes were read of how many."""
+
+
+@dataclass(slots=True)
+class ImportedOrders:
+    """What became of an order book."""
+
+    read: int = 0
+    new: int = 0
+    moved: int = 0
+    bad: dict[int, str] = field(default_factory=dict)
+    """Number of a line and why it was left out."""
+
+
+async def import_order_book(
+    owner_url: str, tenant: TenantId, file: Path, *, currency_code: str, region: str, said: Said
+) -> ImportedOrders:
+    """Every line of an order book into a tenant's books, a part a transaction; a bad line stops no other."""
+    done, place = ImportedOrders(), 0
+    size = file.stat().st_size  # noqa: ASYNC240  (one look, before anything waits)
+    async with Books.open(owner_url, size=2) as owner:
+        async with owner.transaction(tenant) as page:
+            await enter_tenant(page, tenant, tenant)
+            unstated = Unstated(currency(currency_code), region, await books_now(page))
+        with file.open("rb") as lines:
+            numbered = enumerate(lines, start=1)
+            while part := list(islice(numbered, LINES_AT_ONCE)):
+                place += sum(len(line) for _, line in part)
+                orders = dict(_orders(part, tenant, unstated, done))
+                if orders:
+                    async with owner.transaction(tenant) as page:
+                        followed = await follow_orders(page, orders)
+                    done.new += followed.new
+                    done.moved += followed.moved
+                    done.bad |= followed.refused
+                said(place, size)
+    return done
+
+
+def _orders(
+    part: list[tuple[int, bytes]], tenant: TenantId, unstated: Unstated, done: ImportedOrders
+) -> Iterator[tuple[int, OrderFacts]]:
+    for number, line in part:
+        if not line.strip():
+            continue
+        done.read += 1
+        try:
+            yield number, read_order_line(line.decode("utf-8-sig"), tenant, unstated)
+        except UnicodeDecodeError:
+            done.bad[number] = "not UTF-8"
+        except BadOrder as error:
+            done.bad[number] = str(error)
+
+
+async def import_library(
+    owner_url: str, tenant: TenantId, source: Path, rules: Path | None, edition: Edition
+) -> tuple[int, int, int]:
+    """A tenant's policy into its library: how many documents were read, how many were new, how many rules they state.
+
+    A folder of Markdown documents, or an export of clauses with its rules beside it.
+    """
+    documents = _documents(source, rules, edition)
+    for document in documents:
+        check_rules(document.rules)
+    async with Books.open(owner_url, size=2) as owner, owner.transaction(tenant) as page:
+        await enter_tenant(page, tenant, tenant)
+        new = await import_corpus(page, tenant, documents)
+    return len(documents), new, sum(len(document.rules) for document in documents)
+
+
+def _documents(source: Path, rules: Path | None, edition: Edition) -> tuple[PolicyDocument, ...]:
+    if source.is_dir() and (source / CLAUSES_FILE).is_file() and not any(source.glob("*.md")):
+        source = source / CLAUSES_FILE
+    if source.is_file():
+        return read_clause_lines(source, rules, edition)
+    return read_corpus(source)

@@ -1,0 +1,24 @@
+"""Actionable status: an order that has left the statuses that a shop acts on is left as it is."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from policies.clauses.claim import Bar, Claim, Verdict
+from refunds.words import OrderStatus
+
+RULE = "actionable-status"
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    statuses: list[OrderStatus]
+
+
+def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+    """Any other status bars a refund."""
+    rule = Parameters.model_validate(parameters)
+    if claim.order.status in rule.statuses:
+        return None
+    return Bar(f"an order that is {claim.order.status} can be neither cancelled nor returned")

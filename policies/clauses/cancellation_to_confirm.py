@@ -1,0 +1,23 @@
+"""Cancellation to confirm: an open order is cancelled when its customer says so, not when they wish a change."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from policies.clauses.claim import Ask, Claim, Verdict
+
+RULE = "cancellation-to-confirm"
+
+
+class Parameters(BaseModel):
+    """The clause has no number in it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+    """Pending, and the words do not ask for a cancellation."""
+    Parameters.model_validate(parameters)
+    if claim.order.status != "pending" or claim.says_cancel:
+        return None
+    return Ask("do you want the whole order cancelled, and for which reason")

@@ -1,0 +1,23 @@
+"""Items to name: a return needs the list of what comes back."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from policies.clauses.claim import Ask, Claim, Verdict
+
+RULE = "items-to-name"
+
+
+class Parameters(BaseModel):
+    """The clause has no number in it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+    """Delivered, and no item named."""
+    Parameters.model_validate(parameters)
+    if claim.order.status != "delivered" or claim.wanted:
+        return None
+    return Ask("which items of the order do you want to return")
