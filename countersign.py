@@ -1,5 +1,6 @@
 """The front door: one command line. Each command opens the house, asks one room, and prints what it said."""
 
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -444,6 +445,30 @@ async def db_reset(yes: Yes = False, as_json: Json = False) -> None:
         raise Failed("this deletes every case and every refund on record: say --yes")
     drop_books(home())
     report({"reset": True}, as_json, "the books are gone")
+
+
+@command(eval_app, "questions", "countersign eval questions --half test")
+async def eval_questions(
+    half: Annotated[str | None, typer.Option(help="tuning or test; both where none is named.")] = None,
+    as_json: Json = False,
+) -> None:
+    """300 questions to the demo shop's library, on a database of its own: what it cites, and what it leaves open."""
+    from evals.printing import bar_on_terminal, questions_table
+    from evals.questions import ask_all, read_questions, sums
+
+    if half not in {None, "tuning", "test"}:
+        raise typer.BadParameter("--half: tuning or test")
+    questions = [question for question in read_questions() if half in {None, question.half}]
+    with bar_on_terminal("asking") as said:
+        asked = await ask_all(home(), questions, said)
+    for one in asked if as_json else ():
+        say(json.dumps(one.to_json()))
+    for one in asked:
+        if one.wrong:
+            sys.stderr.write(f"countersign: {one.question.id}: wrong: {', '.join(one.wrong)}\n")
+    tell(sums(asked), as_json, questions_table)
+    if any(one.wrong for one in asked):
+        raise Failed("a clause was cited that does not answer: the lines above say which")
 
 
 @command(eval_app, "tau2", "countersign eval tau2 --data ../shared/data --json")

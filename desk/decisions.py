@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,8 +11,8 @@ from desk.people import NoAuthority, Person
 from policies.authority import AuthorityRule, may_approve, voice_of
 from policies.signature import SigningKey
 from records.books import Books, Page, Refused
-from records.cases import Case, books_now, case_by_id
-from records.looks import open_end
+from records.cases import Case, case_by_id
+from records.looks import look_at
 from records.money import OpenEnd, cast_vote, complete
 from records.queue import ring, ring_desk
 from refunds.decision import Ballot, Decision, Vote
@@ -103,32 +103,15 @@ class Desk:
                 case = await case_by_id(page, case_id)
                 if case is None:
                     raise NothingToDecide(f"no case {case_id} for {tenant}")
-                await page.rows("hold_case", tenant=tenant, case_id=case_id)
-                end = await self._open(page, case, digest)
+                page.later("hold_case", tenant=tenant, case_id=case_id)
+                look = await look_at(page, case.case_id)
+                end = open_or_conflict(case, look.end, digest)
                 await self._check(page, person, case, end, word)
                 if last_look is not None:
                     await last_look()
-                return await self.record(page, person, case, end, word)
+                return await self.record(page, person, case, end, word, look.now)
         except Refused as refused:
             raise explained(refused) from None
-
-    async def _open(self, page: Page, case: Case, digest: str | None) -> OpenEnd:
-        """The open proposal with the digest on the screen."""
-        end = await open_end(page, case.case_id)
-        if end is None:
-            raise NothingToDecide(f"case {case.case_id} has no proposal")
-        if end.decision is not None:
-            decided = end.decision
-            raise Conflict(
-                f"{decided.decided_by} said {decided.word} at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC"
-            )
-        if digest is None and end.proposals > 1:
-            raise Conflict(f"case {case.case_id} has had {end.proposals} proposals: decide it at the desk")
-        if digest is not None and end.digest != digest:
-            raise Conflict("the proposal on the screen is no longer the open one: look again")
-        if end.past_deciding:
-            raise Conflict(f"the time to decide ended at {end.expires_at:%Y-%m-%d %H:%M} UTC")
-        return end
 
     async def _check(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
         """What Postgres would refuse, said kindly."""
@@ -179,7 +162,9 @@ class Desk:
         if left is None or wanted > left:
             raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
 
-    async def record(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> Said:
+    async def record(
+        self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word, now: datetime
+    ) -> Said:
         voice = voice_of(person.roles_in(case.tenant))
         if voice is None:
             raise NoAuthority(f"{person.person} has no vote for {case.tenant}")
@@ -199,7 +184,7 @@ class Desk:
             amount=proposal.amount,
             person=person.person,
             authority=voice,
-            decided_at=await books_now(page),
+            decided_at=now,
             execute_by=end.expires_at + TIME_TO_PAY,
         )
         payload = ballot.payload()
@@ -209,7 +194,6 @@ class Desk:
             page,
             proposal.proposal_id,
             person.person,
-            word.word,
             code=word.code,
             revised_amount_minor=word.revised_amount_minor,
             instruction=word.note if word.word == "revise" else None,
@@ -224,6 +208,24 @@ class Desk:
         votes = await page.rows("votes_of", proposal_id=proposal.proposal_id)
         cast = sum(vote["word"] == "approve" for vote in votes)
         return Said(None, max(1, (rule.approvals if rule else 1) - cast))
+
+
+def open_or_conflict(case: Case, end: OpenEnd | None, digest: str | None) -> OpenEnd:
+    """The open proposal, where it is the one with the digest on the screen."""
+    if end is None:
+        raise NothingToDecide(f"case {case.case_id} has no proposal")
+    if end.decision is not None:
+        decided = end.decision
+        raise Conflict(
+            f"{decided.decided_by} said {decided.word} at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if digest is None and end.proposals > 1:
+        raise Conflict(f"case {case.case_id} has had {end.proposals} proposals: decide it at the desk")
+    if digest is not None and end.digest != digest:
+        raise Conflict("the proposal on the screen is no longer the open one: look again")
+    if end.past_deciding:
+        raise Conflict(f"the time to decide ended at {end.expires_at:%Y-%m-%d %H:%M} UTC")
+    return end
 
 
 async def authority_of(page: Page, tenant: TenantId, end: OpenEnd) -> AuthorityRule | None:

@@ -7,8 +7,8 @@ from desk.people import Person
 from policies.intake import classify, is_raw, sign, verify
 from policies.manifest import Manifest
 from policies.signature import PublicKeys, SigningKey
-from records.books import Books, Page
-from records.cases import Case, books_now, case_by_ticket, open_case
+from records.books import Books
+from records.cases import Case, arrival, case_by_ticket, open_case
 from records.queue import ring
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import Ticket
@@ -36,20 +36,23 @@ class Intake:
     async def submit_once(self, ticket: Ticket, person: Person) -> tuple[Case, bool]:
         """The same, and whether it is new."""
         tenant = TenantId(ticket.tenant)
-        if tenant not in await self.books.tenants():
+        if not await self.books.knows(tenant):
             raise TicketRefused(
                 f"tenant: {ticket.tenant} is not in the books: import its orders and policies first"
             )
         person.may_submit(tenant)
         async with self.books.transaction(tenant) as page:
-            known = await case_by_ticket(page, ticket.ticket_id)
+            now, known = await arrival(page, ticket.ticket_id)
             if known is not None:
                 return same_or_refused(known, ticket), False
-            now = await books_now(page)
-            if is_raw(ticket) and self.key is not None:
+            ours = is_raw(ticket) and self.key is not None
+            if ours and self.key is not None:
                 ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
             check = verify(ticket, self.keys, now)
-            used = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
+            # A name that was made in this instant has not been used; any other is asked for.
+            used = (
+                not ours and check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
+            )
             case_id = uuid4()
             opened = await open_case(
                 page,
@@ -62,21 +65,15 @@ class Intake:
                 release=self.manifest.agent_version,
                 graph_version=self.manifest.graph_version,
             )
-            if opened:
+            if opened is not None:
                 await ring(page, tenant, CaseId(case_id))
-                return await self._there(page, ticket), True
+                return opened, True
         # Somebody was faster by an instant, with the ticket or with the signature: now the books say which.
         async with self.books.transaction(tenant) as page:
             known = await case_by_ticket(page, ticket.ticket_id)
         if known is None:
             return await self.submit_once(ticket, person)
         return same_or_refused(known, ticket), False
-
-    async def _there(self, page: Page, ticket: Ticket) -> Case:
-        case = await case_by_ticket(page, ticket.ticket_id)
-        if case is None:
-            raise LookupError(ticket.ticket_id)
-        return case
 
 
 def same_or_refused(case: Case, ticket: Ticket) -> Case:

@@ -47,7 +47,7 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
             look = await look_at(page, case_id)
             if look.state.status == "needs_human" and look.end is not None and look.end.decision is None:
                 word = Word("revise" if wish.act == "propose" else "approve", note=wish.note or None)
-                await desk.record(page, person, case, look.end, word)
+                await desk.record(page, person, case, look.end, word, look.now)
             await ring(page, tenant, case_id)
             await ring_desk(page, tenant, case_id)
     except Refused as refused:

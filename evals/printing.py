@@ -248,6 +248,12 @@ def tau2_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def questions_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Questions by half and kind."""
+    columns = ("half", "kind", "asked", "answered", "left open", "wrong citations")
+    return table(columns, ([row[column] for column in columns] for row in rows))
+
+
 def no_refund_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Requests that end without money."""
     return table(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from desk.people import issue_for_server, new_token, register
 from policies.authority import rules_for
-from policies.documents import PolicyDocument, read_corpus
+from policies.documents import PolicyDocument, found_by, read_corpus
 from policies.manifest import DEMO_CORPUS
 from records.books import Books, Page
 from records.cases import books_now
@@ -95,7 +95,9 @@ async def import_corpus(page: Page, tenant: TenantId, documents: tuple[PolicyDoc
             effective_on=document.effective_on,
             expires_on=document.expires_on,
             rules=list(document.rules),
-            clauses=[(clause.number, clause.quote) for clause in document.clauses],
+            clauses=[
+                (clause.number, clause.quote, found_by(document, clause)) for clause in document.clauses
+            ],
             sha256=document.sha256,
         )
     return new

@@ -7,7 +7,7 @@ from uuid import uuid4
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
-from graph.sight import see, shown, thread_of
+from graph.sight import leave, look_again, see, shown, thread_of
 from graph.state import STATE_VERSION, CaseState
 from policies.admission import Arrival, BypassAgent, admit
 from policies.intake import verify
@@ -50,6 +50,7 @@ class Admission:
                 return Command(goto="__end__", update=await shown(page, case, self.manifest))
         if sight.taken_over:
             # No model and no tool runs for what a person wrote.
+            leave(sight)
             return Command(
                 goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
             )
@@ -61,12 +62,14 @@ class Admission:
                 if (sight.state.status, sight.state.reason) != ("bypassed", verdict.reason):
                     await write_event(page, case, "bypassed", verdict.reason, ended=False)
                 update = await shown(page, case, self.manifest)
-            seen = await see(self.books, thread_id)
-            cross("admission", "close", (seen or sight).standing)
+            seen = leave(await look_again(self.books, thread_id) or sight)
+            cross("admission", "close", seen.standing)
             return Command(goto="close", update={**update, "state_version": STATE_VERSION})
         if sight.standing.bypassed and sight.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as page:
                 await write_event(page, case, "received", "kill_switch_lifted", ended=False)
+        else:
+            leave(sight)
         return Command(
             goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
         )
@@ -80,7 +83,7 @@ class Admission:
         except BadTicket:
             return _turned_away("unsigned_intake")
         tenant = TenantId(ticket.tenant)
-        if tenant not in await self.books.tenants():
+        if not await self.books.knows(tenant):
             return _turned_away("wrong_tenant")
         async with self.books.transaction(tenant) as page:
             check = verify(ticket, self.intake_keys, await books_now(page))
@@ -97,7 +100,7 @@ class Admission:
                 release=self.manifest.agent_version,
                 graph_version=self.manifest.graph_version,
             )
-            if opened:
+            if opened is not None:
                 # The server's own run goes on with it; the job that waits for its end makes its row true.
                 await ring(page, tenant, case_id)
                 return None

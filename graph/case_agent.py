@@ -18,7 +18,7 @@ from langgraph.types import Command
 from graph.drafter import Draft, Revision, draft, drafted_by
 from graph.planner import Planner, PlannerView
 from graph.run import AgentRun, Runs
-from graph.sight import see, shown_as_seen, thread_of
+from graph.sight import leave, look_again, see, shown_as_seen, thread_of
 from graph.state import AgentInput, AgentState, Output
 from policies.actions import (
     ActionRequest,
@@ -34,14 +34,13 @@ from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import next_step_reason
 from policies.manifest import Manifest
 from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
+from records.beginnings import beginning_of
 from records.books import Books, Refused
 from records.cases import write_event
 from records.library import rules_in_force
 from records.looks import open_end
-from records.messages import answers_of
 from records.money import propose
-from records.takeovers import takeover_to_propose
-from records.traces import write_trace
+from records.traces import read_trace, write_trace
 from refunds.canonical import digest
 from refunds.evidence import Grounded
 from refunds.ids import ProposalId
@@ -174,8 +173,8 @@ class CaseAgent:
             return Command(goto="plan")
         started = self.ticks()
         case = run.sight.case
-        async with self.books.transaction(case.tenant, case.customer_id) as page:
-            stated = await rules_in_force(page, run.context.region, run.context.as_of)
+        page = self.books.reading(case.tenant, case.customer_id)
+        stated = await rules_in_force(page, run.context.region, run.context.as_of)
         result = "cited_draft"
         try:
             run.draft = draft(case, run.asked, run.order, run.evidence, stated, run.sight.now, _revision(run))
@@ -207,6 +206,7 @@ class CaseAgent:
         run = self.runs.get(state.get("run"))
         if run is None:
             return await self._shown(config)
+        wrote = False
         try:
             proposal = _proposal(run, self.manifest)
         except ValueError as error:
@@ -214,27 +214,28 @@ class CaseAgent:
             run.draft, run.handoff = None, "draft_failed_checks"
             proposal = _proposal(run, self.manifest)
         try:
-            await self._write(run, proposal)
+            wrote = await self._write(run, proposal)
         except Refused as refused:
             if proposal.kind == "handoff" or refused.reason not in UNFIT:
                 raise
             # What the books will not have is a person's to sort out.
             run.draft, run.handoff = None, "draft_failed_checks"
-            await self._write(run, _proposal(run, self.manifest))
+            wrote = await self._write(run, _proposal(run, self.manifest))
         finally:
             self.runs.end(state.get("run"))
-        return await self._shown(config)
+        return await self._shown(config, run.trace if wrote else None)
 
-    async def _write(self, run: AgentRun, proposal: Proposal) -> None:
+    async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
+        """False where another run of this thread proposed first; its proposal counts."""
         case = run.sight.case
         async with self.books.transaction(case.tenant, case.customer_id) as page:
-            await page.rows("hold_case", tenant=case.tenant, case_id=case.case_id)
+            page.later("hold_case", tenant=case.tenant, case_id=case.case_id)
             now = await open_end(page, case.case_id)
             then = run.sight.end
             if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
-                return  # another run of this thread proposed first; its proposal counts
-            await write_trace(page, case.case_id, case.customer_id, run.trace)
-            await propose(page, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
+                return False
+            write_trace(page, case.case_id, case.customer_id, run.trace)
+            return await propose(page, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
 
     async def block(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
         """Write the trace and the block in one transaction."""
@@ -242,7 +243,7 @@ class CaseAgent:
         if run is not None and run.blocked is not None:
             case = run.sight.case
             async with self.books.transaction(case.tenant, case.customer_id) as page:
-                await write_trace(page, case.case_id, case.customer_id, run.trace)
+                write_trace(page, case.case_id, case.customer_id, run.trace)
                 await write_event(page, case, "blocked", run.blocked, ended=False)
         self.runs.end(state.get("run"))
         return await self._shown(config)
@@ -257,13 +258,10 @@ class CaseAgent:
             return None
         if now.open_proposal and not (now.word == "revise" or now.lapsed or sight.taken_over):
             return None
-        async with self.books.transaction(sight.case.tenant, sight.case.customer_id) as page:
-            context = await context_of(page, sight.case)
-            answers = await answers_of(page, sight.case.case_id)
-            written = await takeover_to_propose(page, sight.case.case_id)
-        run = AgentRun(sight, context, answers=answers)
-        if written is not None:
-            run.draft, run.handoff = drafted_by(written, sight.end), PROPOSED_BY_PERSON
+        start = await beginning_of(self.books.reading(sight.case.tenant, sight.case.customer_id), sight.case)
+        run = AgentRun(sight, context_of(sight.case, start), answers=start.answers)
+        if start.written is not None:
+            run.draft, run.handoff = drafted_by(start.written, sight.end), PROPOSED_BY_PERSON
             return self.runs.start(run), run
         verdict = admit(
             Arrival(
@@ -278,11 +276,15 @@ class CaseAgent:
             run.handoff = "loop_detected"
         return self.runs.start(run), run
 
-    async def _shown(self, config: RunnableConfig) -> dict[str, Any]:
-        sight = await see(self.books, thread_of(config))
+    async def _shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
+        """The state for the eye; the trace from the books where it is not the one that was just written."""
+        sight = await look_again(self.books, thread_of(config))
         if sight is None:
             return {}
-        return await shown_as_seen(self.books, sight, self.manifest)
+        leave(sight)
+        if trace is None:
+            trace = await read_trace(self.books.reading(sight.case.tenant), sight.case.case_id)
+        return shown_as_seen(sight, trace, self.manifest)
 
 
 def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
@@ -315,7 +317,8 @@ def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:
     """What this run asks a person to countersign; a run without a draft hands the case over."""
     case, end = run.sight.case, run.sight.end
     made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
-    drafted = made or Draft("handoff", "", run.evidence.citations if run.evidence else ())
+    found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
+    drafted = made or Draft("handoff", "", found)
     reason = run.handoff or "planner_requested_handoff"
     if made and run.sight.standing.lapsed:
         reason = "approval_lapsed"

@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 from langgraph.checkpoint.postgres import PostgresSaver
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde import _msgpack
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection, Connection
@@ -15,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from graph.cursor import CursorSaver
 from graph.settings import GraphSettings
 from records.books import CONNECT_SECONDS, STATEMENT_SECONDS, check_when_idle
 
@@ -56,7 +56,7 @@ def _locked(connection: Connection[DictRow]) -> bool:
 
 
 @asynccontextmanager
-async def create_checkpointer() -> AsyncIterator[AsyncPostgresSaver]:
+async def create_checkpointer() -> AsyncIterator[CursorSaver]:
     """The saver of a server that loads it by name, from the settings of its process."""
     settings = GraphSettings()
     async with checkpointer(settings.database_url.get_secret_value(), size=2 * settings.concurrency) as saver:
@@ -64,7 +64,7 @@ async def create_checkpointer() -> AsyncIterator[AsyncPostgresSaver]:
 
 
 @asynccontextmanager
-async def checkpointer(url: str, *, size: int = 8) -> AsyncIterator[AsyncPostgresSaver]:
+async def checkpointer(url: str, *, size: int = 8) -> AsyncIterator[CursorSaver]:
     """The saver of a worker, in the role of the graph."""
     require_strict_msgpack()
     conninfo = make_conninfo(
@@ -84,4 +84,4 @@ async def checkpointer(url: str, *, size: int = 8) -> AsyncIterator[AsyncPostgre
         check=check_when_idle,
     )
     async with pool:
-        yield AsyncPostgresSaver(pool, serde=strict_serializer())
+        yield CursorSaver(pool, serde=strict_serializer())

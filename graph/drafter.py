@@ -71,9 +71,8 @@ def draft(
     judgement = judge(claim, rules)
     if judgement is None:
         return None
-    # A clause whose rule did not decide is no ground of the answer.
-    undecided = {rule.citation for rule in rules}
-    cited = (judgement.citation, *(other for other in evidence.citations if other not in undecided))
+    found = () if evidence.by_rule else evidence.citations
+    cited = (judgement.citation, *(other for other in found if other != judgement.citation))
     verdict, citation = judgement.verdict, judgement.citation
     match verdict:
         case Deny(because) | Bar(because):

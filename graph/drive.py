@@ -2,16 +2,18 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Command
 
+from graph.cursor import CursorSaver, goes_on, pauses
 from graph.mind import Mind
 from graph.refund_graph import RefundGraph
-from graph.sight import sight_of
+from graph.sight import Sight, case_of_id, driving, sight_of
 from records.books import Books
-from records.cases import Case, case_by_id, standing_still
+from records.cases import Case, standing_still
 from refunds.ids import CaseId, TenantId
 
 log = logging.getLogger("countersign.graph")
@@ -36,8 +38,7 @@ class Driver:
 
     async def drive(self, tenant: TenantId, case_id: CaseId) -> Driven:
         """Move a case as far as it goes now. A second caller for the same case leaves at once."""
-        async with self.books.transaction(tenant) as page:
-            case = await case_by_id(page, case_id)
+        case = await case_of_id(self.books, tenant, case_id)
         if case is None:
             return "nothing"
         async with self.books.alone(THREAD_LOCK, str(case.thread_id)) as mine:
@@ -45,26 +46,36 @@ class Driver:
 
     async def _move(self, case: Case) -> Driven:
         config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
-        snapshot = await self.graph.aget_state(config)
-        async with self.books.transaction(case.tenant) as page:
-            now = await sight_of(page, case)
-        started = bool(snapshot.values)
-        if snapshot.interrupts:
+        saver = self.graph.checkpointer
+        if not isinstance(saver, CursorSaver):
+            raise TypeError("a graph that is driven has a cursor")
+        async with saver.peek(config) as found:
+            return await self._go(case, config, found)
+
+    async def _go(self, case: Case, config: RunnableConfig, found: CheckpointTuple | None) -> Driven:
+        now = await sight_of(self.books, case)
+        waits = pauses(found) if found else []
+        if waits:
             # A thread that waits for what a person ended otherwise is brought to its end.
             if not now.due and not now.state.ended:
                 return "nothing"
-            await self.graph.ainvoke(
-                Command(resume={snapshot.interrupts[0].id: "rung"}), config, durability=self.durability
-            )
+            await self._run(Command(resume={waits[0].id: "rung"}), config, now)
             return "resumed"
-        if started and snapshot.next:
-            await self.graph.ainvoke(None, config, durability=self.durability)
+        if found and goes_on(found):
+            await self._run(None, config, now)
             return "continued"
-        stale = now.state.ended and snapshot.values.get("status") != now.state.status
-        if not (now.due or stale) and (started or now.state.ended):
+        shown = found.checkpoint["channel_values"].get("status") if found else None
+        stale = now.state.ended and shown != now.state.status
+        if not (now.due or stale) and (found or now.state.ended):
             return "nothing"
-        await self.graph.ainvoke({"ticket": case.ticket.to_json()}, config, durability=self.durability)
+        await self._run({"ticket": case.ticket.to_json()}, config, now)
         return "started"
+
+    async def _run(
+        self, given: Command[Any] | dict[str, Any] | None, config: RunnableConfig, now: Sight
+    ) -> None:
+        with driving(now):
+            await self.graph.ainvoke(cast("Any", given), config, durability=self.durability)
 
     async def sweep(self) -> int:
         """Drive every case that stands still; how many moved. The sweep is the retry."""

@@ -20,8 +20,9 @@ from graph.admission import Admission
 from graph.case_agent import CaseAgent, case_agent
 from graph.mind import Mind, the_mind
 from graph.settling import Settling
-from graph.sight import see, thread_of
+from graph.sight import leave, see, thread_of
 from graph.state import CaseState, Input, Output
+from graph.walk import walk
 from policies.transitions import cross
 
 RefundGraph = CompiledStateGraph[CaseState, None, Input, Output]
@@ -42,6 +43,8 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
     autonomous = case_agent(agent).compile(checkpointer=False, name="case_agent")
 
     async def run_agent(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
+        if config["configurable"].get(CONFIG_KEY_DURABILITY) == "exit":
+            return await walk(agent, state.get("case_id"), config)
         # `sync` is handed down to a subgraph, and one without a checkpointer fails when it waits for it.
         unsaved: RunnableConfig = {
             **config,
@@ -56,6 +59,7 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
             return END
         target = "close" if sight.standing.blocked or sight.standing.bypassed else "approval"
         cross("case_agent", target, sight.standing)
+        leave(sight)
         return target
 
     builder = StateGraph(CaseState, input_schema=Input, output_schema=Output)

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, interrupt
 
 from graph.reviewer import RESPONSE_SCHEMA, doorbell
-from graph.sight import FINAL, Sight, see, shown_as_seen, thread_of
+from graph.sight import FINAL, Sight, leave, look_again, see, standing_shown, thread_of
 from graph.state import CaseState
 from policies.manifest import Manifest
 from policies.transitions import Standing, cross
@@ -47,12 +47,13 @@ class Settling:
             return Command(goto="close")
         if sight.standing.waiting:
             interrupt({"waiting_for": sight.end.decision.asks if sight.end and sight.end.decision else None})
-            sight = await self._look(config)
+            sight = await self._look_again(config)
         elif _waits_for_decision(sight.standing):
             interrupt(doorbell(sight), response_schema=RESPONSE_SCHEMA)
-            sight = await self._look(config)
+            sight = await self._look_again(config)
         target = _after_approval(sight.standing)
         cross("approval", target, sight.standing)
+        leave(sight)
         # Whoever comes next shows where the case stands then.
         return Command(goto=target)
 
@@ -79,10 +80,10 @@ class Settling:
                 target = "close"
             case _:
                 assert_never(result)
-        after = await self._look(config)
+        after = leave(await self._look_again(config))
         cross("refund", target, after.standing)
-        update = await self._shown(after)
-        if update.get("refund") and result == "duplicate_ignored":
+        update = standing_shown(after)
+        if update["refund"] and result == "duplicate_ignored":
             update["refund"] = {**update["refund"], "result": result}
         return Command(goto=target, update=update)
 
@@ -92,9 +93,10 @@ class Settling:
         target = _after_settlement(sight)
         if target == "settlement":
             interrupt({"waiting_for": "settlement"})
-            sight = await self._look(config)
+            sight = await self._look_again(config)
             target = _after_settlement(sight)
         cross("settlement", target, sight.standing)
+        leave(sight)
         return Command(goto=target)
 
     async def close(self, state: CaseState, config: RunnableConfig) -> dict[str, Any]:
@@ -105,10 +107,17 @@ class Settling:
         if not sight.state.ended and status in ENDS:
             async with self.books.transaction(sight.case.tenant) as page:
                 await write_event(page, sight.case, status, reason, ended=True)
-        return await self._shown(await self._look(config))
+            sight = await self._look_again(config)
+        return standing_shown(sight)
 
     async def _look(self, config: RunnableConfig) -> Sight:
         sight = await see(self.books, thread_of(config))
+        if sight is None:
+            raise NoCase(str(thread_of(config)))
+        return sight
+
+    async def _look_again(self, config: RunnableConfig) -> Sight:
+        sight = await look_again(self.books, thread_of(config))
         if sight is None:
             raise NoCase(str(thread_of(config)))
         return sight
@@ -117,9 +126,6 @@ class Settling:
         if (sight.state.status, sight.state.reason) != (status, reason):
             async with self.books.transaction(sight.case.tenant) as page:
                 await write_event(page, sight.case, status, reason, ended=False)
-
-    async def _shown(self, sight: Sight) -> dict[str, Any]:
-        return await shown_as_seen(self.books, sight, self.manifest)
 
 
 def _waits_for_decision(now: Standing) -> bool:

@@ -1,8 +1,12 @@
 """Sight: what the books say of a thread's case now. Every node looks before it acts."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -12,11 +16,12 @@ from policies.budget import audit
 from policies.manifest import Manifest
 from policies.transitions import Standing
 from records.books import Books, Page
-from records.cases import Case, CaseState, case_by_id, thread_case
-from records.looks import Look, look_at
+from records.cases import Case, CaseState, thread_case
+from records.looks import Look, glance_at
 from records.money import OpenEnd
-from records.states import State, state_of, state_seen
-from refunds.ids import ThreadId
+from records.states import State, proposal_shown, refund_of, state_of, state_seen
+from refunds.ids import CaseId, TenantId, ThreadId
+from refunds.trace import TraceEvent
 
 CASES_KNOWN = 512
 """Cases that a process remembers at most."""
@@ -92,18 +97,55 @@ def thread_of(config: RunnableConfig) -> ThreadId:
     return ThreadId(UUID(str(config["configurable"]["thread_id"])))
 
 
+@dataclass(slots=True)
+class Hand:
+    """What the last room of a drive saw, for the next room to start from."""
+
+    sight: Sight | None = None
+
+
+_HAND: ContextVar[Hand | None] = ContextVar("hand", default=None)
+
+
+@contextmanager
+def driving(sight: Sight) -> Iterator[None]:
+    """A drive, which has just looked: its first room need not look again."""
+    token = _HAND.set(Hand(sight))
+    try:
+        yield
+    finally:
+        _HAND.reset(token)
+
+
+def leave(sight: Sight) -> Sight:
+    """Leave what was seen to the next room of this drive. Only where nothing was written since."""
+    hand = _HAND.get()
+    if hand is not None:
+        hand.sight = sight
+    return sight
+
+
 async def see(books: Books, thread_id: ThreadId) -> Sight | None:
     """What the books say of the case that a thread is bound to; None where it is bound to none."""
+    hand = _HAND.get()
+    if hand is not None and hand.sight is not None:
+        left, hand.sight = hand.sight, None
+        if left.case.thread_id == thread_id:
+            return left
+    return await look_again(books, thread_id)
+
+
+async def look_again(books: Books, thread_id: ThreadId) -> Sight | None:
+    """The same, read now: after a write, and after a pause."""
     case = await case_of(books, thread_id)
     if case is None:
         return None
-    async with books.transaction(case.tenant) as page:
-        return await sight_of(page, case)
+    return await sight_of(books, case)
 
 
-async def sight_of(page: Page, case: Case) -> Sight:
-    """The same for a case, in a transaction of its tenant."""
-    look = await look_at(page, case.case_id)
+async def sight_of(books: Books, case: Case) -> Sight:
+    """The same for a case."""
+    look = await glance_at(books, case.tenant, case.case_id)
     return Sight(case, look.state, look.end, look.killed, look.now)
 
 
@@ -115,15 +157,22 @@ async def case_of(books: Books, thread_id: ThreadId) -> Case | None:
         return known[thread_id]
     async with books.transaction() as page:
         bound = await thread_case(page, thread_id)
-    if bound is None:
+    return await case_of_id(books, *bound) if bound else None
+
+
+async def case_of_id(books: Books, tenant: TenantId, case_id: CaseId) -> Case | None:
+    """A case by its id, remembered under its thread."""
+    known = _KNOWN.setdefault(books, OrderedDict())
+    by_own_name = known.get(ThreadId(case_id))
+    if by_own_name is not None and (by_own_name.tenant, by_own_name.case_id) == (tenant, case_id):
+        return by_own_name  # a case that came in at the desk has the name of its thread
+    rows = await books.glance(tenant, "case_by_id", case_id=case_id)
+    if not rows:
         return None
-    tenant, case_id = bound
-    async with books.transaction(tenant) as page:
-        case = await case_by_id(page, case_id)
-    if case is not None:
-        known[thread_id] = case
-        while len(known) > CASES_KNOWN:
-            known.popitem(last=False)
+    case = Case.of(rows[0])
+    known[case.thread_id] = case
+    while len(known) > CASES_KNOWN:
+        known.popitem(last=False)
     return case
 
 
@@ -133,9 +182,19 @@ async def shown(page: Page, case: Case, manifest: Manifest) -> State:
     return {**state, "budget_audit": audit(trace, manifest.limits())}
 
 
-async def shown_as_seen(books: Books, sight: Sight, manifest: Manifest) -> State:
-    """The same for what was just seen."""
+def shown_as_seen(sight: Sight, trace: list[TraceEvent], manifest: Manifest) -> State:
+    """The same for what was just seen, with the trace of the run that has just ended."""
     look = Look(sight.state, sight.end, sight.killed, sight.now)
-    async with books.transaction(sight.case.tenant) as page:
-        state, trace = await state_seen(page, sight.case, look)
-    return {**state, "budget_audit": audit(trace, manifest.limits())}
+    return {**state_seen(sight.case, look, trace), "budget_audit": audit(trace, manifest.limits())}
+
+
+def standing_shown(sight: Sight) -> dict[str, Any]:
+    """What of the state moves after the agent is done: the rest is as the agent left it."""
+    proposal = proposal_shown(sight.end) if sight.end else None
+    ordered = sight.end is not None and sight.end.ordered
+    now = sight.state
+    return {
+        "status": now.status,
+        "reason": now.reason,
+        "refund": refund_of(now.status, now.reason, ordered, proposal),
+    }

@@ -11,16 +11,18 @@ expires: never
 rule: {"rule": "change-of-mind", "clause": "4", "window_days": 14}
 ---
 1. A clause is one numbered line.
+? The way a customer asks for it, as many lines as there are ways: found by, and never quoted.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from policies.wording import in_our_words
 from refunds.canonical import digest, sha256
 from refunds.words import DocumentStatus
 
@@ -39,6 +41,8 @@ class BadDocument(ValueError):
 class Clause:
     number: str
     quote: str
+    asked: tuple[str, ...] = ()
+    """Ways in which customers ask for what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class PolicyDocument:
     rules: tuple[dict[str, object], ...]
     clauses: tuple[Clause, ...]
     sha256: str
+
+
+def found_by(document: PolicyDocument, clause: Clause) -> list[str]:
+    """The phrases that a clause is found by: its title, its own words, each way to ask for it."""
+    return [in_our_words(phrase) for phrase in (document.title, clause.quote, *clause.asked)]
 
 
 def read_document(text: str, name: str) -> PolicyDocument:
@@ -85,7 +94,7 @@ def read_document(text: str, name: str) -> PolicyDocument:
             expires_on=None if header["expires"] == "never" else date.fromisoformat(header["expires"]),
             rules=tuple(rules),
             clauses=tuple(clauses),
-            sha256=sha256(text),
+            sha256=sha256(_promised(text)),
         )
     except KeyError as error:
         raise BadDocument(f"{name}: no {error.args[0]} in the header") from None
@@ -95,6 +104,11 @@ def read_document(text: str, name: str) -> PolicyDocument:
         raise BadDocument(f"{name}: status: not a status of a document: {header['status']}") from None
     except ValueError as error:
         raise BadDocument(f"{name}: {error}") from None
+
+
+def _promised(text: str) -> str:
+    """The text without the ways to ask for it: better words to find a clause by make no other clause of it."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("? "))
 
 
 def _read_header(text: str, name: str) -> tuple[dict[str, str], list[dict[str, object]]]:
@@ -121,6 +135,10 @@ def _read_clauses(text: str, name: str, first_line: int) -> list[Clause]:
     clauses: list[Clause] = []
     for number, line in enumerate(text.splitlines(), start=first_line):
         if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("? ") and clauses and len(line) <= CLAUSE_LIMIT:
+            before = clauses[-1]
+            clauses[-1] = replace(before, asked=(*before.asked, line[2:].strip()))
             continue
         match = re.fullmatch(r"(\d+(?:\.\d+)*)\. (\S.*)", line)
         if match is None or len(line) > CLAUSE_LIMIT:

@@ -5,13 +5,14 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, LiteralString, Self
+from typing import Any, LiteralString, Protocol, Self
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -62,21 +63,50 @@ class Page:
 
     def __init__(self, connection: AsyncConnection[DictRow]) -> None:
         self.connection = connection
+        self._queued: list[tuple[LiteralString, Mapping[str, object]]] = []
 
     async def rows(self, query: str, /, **values: object) -> list[Row]:
         """All rows of a named query; Refused where Postgres says no."""
         try:
-            cursor = await self.connection.execute(named_queries()[query], values)
-            # `cursor.description` would describe every column of every look.
-            answers = cursor.pgresult is not None and cursor.pgresult.nfields > 0
-            return list(await cursor.fetchall()) if answers else []
+            if self._queued:
+                await self._say_queued()
+            return await answered(await self.connection.execute(named_queries()[query], values))
         except psycopg.Error as error:
             raise explained(error) from error
+
+    def later(self, query: str, /, **values: object) -> None:
+        """A named query whose answer nobody needs: it goes before the next one, or with the commit."""
+        self._queued.append((named_queries()[query], values))
+
+    async def commit(self) -> None:
+        """Keep what was written; what was put off goes in the same round trip."""
+        try:
+            if self._queued:
+                await self._say_queued(commit=True)
+            else:
+                await self.connection.commit()
+        except psycopg.Error as error:
+            raise explained(error) from error
+
+    async def _say_queued(self, *, commit: bool = False) -> None:
+        queued, self._queued = self._queued, []
+        async with self.connection.pipeline():
+            for statement, values in queued:
+                await self.connection.execute(statement, values)
+            if commit:
+                await self.connection.execute("commit")
 
     async def row(self, query: str, /, **values: object) -> Row | None:
         """The first row, or None."""
         found = await self.rows(query, **values)
         return found[0] if found else None
+
+
+async def answered(cursor: AsyncCursor[DictRow]) -> list[Row]:
+    """The rows of a cursor; none where the statement has no answer."""
+    # `cursor.description` would describe every column of every look.
+    answers = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+    return list(await cursor.fetchall()) if answers else []
 
 
 def explained(error: psycopg.Error) -> Exception:
@@ -105,6 +135,30 @@ def explained(error: psycopg.Error) -> Exception:
             return error
 
 
+class Reads(Protocol):
+    """What answers named queries: a transaction, or the books themselves."""
+
+    async def rows(self, query: str, /, **values: object) -> list[Row]: ...
+
+    async def row(self, query: str, /, **values: object) -> Row | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Named queries that only read, each in one round trip: at READ COMMITTED a transaction would add nothing."""
+
+    books: "Books"
+    tenant: TenantId | None
+    customer: CustomerId | None
+
+    async def rows(self, query: str, /, **values: object) -> list[Row]:
+        return await self.books.glance(self.tenant, query, self.customer, **values)
+
+    async def row(self, query: str, /, **values: object) -> Row | None:
+        found = await self.rows(query, **values)
+        return found[0] if found else None
+
+
 class Books:
     """A pool of connections in one role."""
 
@@ -113,6 +167,7 @@ class Books:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], conninfo: str) -> None:
         self.pool = pool
         self._conninfo = conninfo
+        self._known: set[TenantId] = set()
         self._lock_seats = asyncio.Semaphore(max(1, pool.max_size // 2))
 
     @classmethod
@@ -156,33 +211,76 @@ class Books:
         self, tenant: TenantId | None = None, customer: CustomerId | None = None
     ) -> AsyncIterator[Page]:
         """One transaction that sees one tenant's rows, and of orders one customer's where one is named."""
+        async with self._seat(tenant, customer, begin=True) as connection:
+            page = self.page(connection)
+            yield page
+            await page.commit()
+
+    def reading(self, tenant: TenantId | None, customer: CustomerId | None = None) -> Reading:
+        """The books for queries that only read."""
+        return Reading(self, tenant, customer)
+
+    async def glance(
+        self, tenant: TenantId | None, query: str, /, customer: CustomerId | None = None, **values: object
+    ) -> list[Row]:
+        """The rows of one named query that only reads, in one round trip."""
+        try:
+            return await self._glance(tenant, customer, query, values)
+        except BooksAway:
+            # The connection may have died between two looks, as others may have.
+            await self.pool.check()
+            return await self._glance(tenant, customer, query, values)
+
+    async def _glance(
+        self, tenant: TenantId | None, customer: CustomerId | None, query: str, values: Mapping[str, object]
+    ) -> list[Row]:
+        async with self._seat(tenant, customer, begin=False) as connection:
+            try:
+                return await answered(await connection.execute(named_queries()[query], values))
+            except psycopg.Error as error:
+                raise explained(error) from error
+
+    @asynccontextmanager
+    async def _seat(
+        self, tenant: TenantId | None, customer: CustomerId | None, *, begin: bool
+    ) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """A connection whose session is of this tenant and customer; in a transaction where one is to begin."""
+        place = (tenant or "", customer or "")
         try:
             async with AsyncExitStack() as stack:
                 try:
-                    connection = await self._begin(stack, tenant, customer)
+                    connection = await self._enter(stack, place, begin=begin)
                 except psycopg.OperationalError:
                     # Nothing was asked yet: the connection died between two transactions, as others may have.
                     await stack.aclose()
                     await self.pool.check()
-                    connection = await self._begin(stack, tenant, customer)
-                yield self.page(connection)
+                    connection = await self._enter(stack, place, begin=begin)
+                try:
+                    yield connection
+                except BaseException:
+                    # A rollback takes the session's tenant back with it.
+                    _PLACES.pop(connection, None)
+                    raise
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             if isinstance(error, psycopg.Error):
                 raise explained(error) from error
             raise BooksAway(str(error)) from error
 
-    async def _begin(
-        self, stack: AsyncExitStack, tenant: TenantId | None, customer: CustomerId | None
+    async def _enter(
+        self, stack: AsyncExitStack, place: tuple[str, str], *, begin: bool
     ) -> AsyncConnection[DictRow]:
-        """A transaction that ends with the stack."""
-        async with AsyncExitStack() as begun:
-            connection = await begun.enter_async_context(self.pool.connection())
-            await begun.enter_async_context(connection.transaction())
-            await connection.execute(
-                "select set_config('books.tenant', %s, true), set_config('books.customer', %s, true)",
-                (tenant or "", customer or ""),
-            )
-            await stack.enter_async_context(begun.pop_all())
+        """A connection until the stack ends; it remembers where it was, so that staying there costs no trip."""
+        async with AsyncExitStack() as entered:
+            connection = await entered.enter_async_context(self.pool.connection())
+            if _PLACES.get(connection) != place:
+                await connection.execute(
+                    "select set_config('books.tenant', %s, false), set_config('books.customer', %s, false)",
+                    place,
+                )
+                _PLACES[connection] = place
+            if begin:
+                await connection.execute("begin", prepare=False)
+            await stack.enter_async_context(entered.pop_all())
             return connection
 
     @asynccontextmanager
@@ -208,11 +306,20 @@ class Books:
                         await connection.close()  # the session ends, and its lock with it
                         raise
 
+    async def knows(self, tenant: TenantId) -> bool:
+        """Whether a tenant is in the books; once there, it stays."""
+        if tenant not in self._known:
+            self._known.update(await self.tenants())
+        return tenant in self._known
+
     async def tenants(self) -> list[TenantId]:
         """Every tenant, for work that goes over all of them one by one."""
         async with self.transaction() as page:
             return [TenantId(row["tenant"]) for row in await page.rows("list_tenants")]
 
+
+_PLACES: WeakKeyDictionary[AsyncConnection[DictRow], tuple[str, str]] = WeakKeyDictionary()
+"""The tenant and the customer that each session is set to. Whoever takes a connection past the books sets its own."""
 
 _LAST_USED: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
 

@@ -79,8 +79,8 @@ async def open_case(
     submitted_by: PersonId,
     release: str,
     graph_version: str,
-) -> bool:
-    """Insert a case; False where the ticket, the thread or the signature has one already."""
+) -> Case | None:
+    """Insert a case; None where the ticket, the thread or the signature has one already."""
     row = await page.row(
         "insert_case",
         tenant=ticket.tenant,
@@ -101,7 +101,15 @@ async def open_case(
         release=release,
         graph_version=graph_version,
     )
-    return row is not None
+    return Case.of(row) if row else None
+
+
+async def arrival(page: Page, ticket_id: str) -> tuple[datetime, Case | None]:
+    """The time of the books, and the case that a ticket id already is."""
+    row = await page.row("arrival", ticket_id=ticket_id)
+    if row is None:
+        raise LookupError("no clock")
+    return row["now"], Case.of(row) if row["case_id"] else None
 
 
 async def case_by_id(page: Page, case_id: UUID) -> Case | None:

@@ -1,24 +1,21 @@
-"""The policy library in the books: documents in force, found by words, with the rules they state."""
+"""The policy library in the books: documents in force, the words they are found by, the rules they state."""
 
 from dataclasses import dataclass
 from datetime import date
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Refused, Row
+from records.books import Page, Reads, Refused, Row
 from refunds.evidence import Citation, citation_id
 from refunds.ids import TenantId
 
-CANDIDATES = 5
-"""More than a reviewer reads, few enough to show all."""
-
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A clause in force and how much of the question's weight it covers, 0 to 1."""
+class ShelvedClause:
+    """A clause in force and the stems it is found by: of its title, of its words, of each way to ask for it."""
 
     citation: Citation
-    coverage: float
+    phrases: tuple[frozenset[str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +36,24 @@ def _citation(row: Row) -> Citation:
     )
 
 
-async def find_evidence(page: Page, question: str, region: str, on_date: date) -> list[Candidate]:
-    """The best clauses that are approved and in force for the day and the region, the best first."""
-    searchable = question.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")
-    rows = await page.rows(
-        "find_evidence", question=searchable, region=region, on_date=on_date, most=CANDIDATES
-    )
+async def words_of(page: Reads, question: str) -> tuple[frozenset[str], str]:
+    """The stems of a question, and the edition of the library: another one wherever it has grown."""
+    storable = question.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")
+    row = await page.row("words_of", question=storable)
+    if row is None:
+        raise LookupError("no words")
+    return frozenset(row["words"]), str(row["edition"])
+
+
+async def clauses_in_force(page: Reads, region: str, on_date: date) -> list[ShelvedClause]:
+    """Every clause that is approved and in force for the day and the region."""
+    rows = await page.rows("shelf", region=region, on_date=on_date)
     return [
-        Candidate(
-            _citation(row),
-            row["coverage"],
-        )
-        for row in rows
+        ShelvedClause(_citation(row), tuple(frozenset(phrase) for phrase in row["phrases"])) for row in rows
     ]
 
 
-async def rules_in_force(page: Page, region: str, on_date: date) -> list[StatedRule]:
+async def rules_in_force(page: Reads, region: str, on_date: date) -> list[StatedRule]:
     """The refund rules that count for the day and the region."""
     rows = await page.rows("rules_in_force", region=region, on_date=on_date)
     return [
@@ -78,10 +77,13 @@ async def import_document(
     effective_on: date,
     expires_on: date | None,
     rules: list[dict[str, object]],
-    clauses: list[tuple[str, str]],
+    clauses: list[tuple[str, str, list[str]]],
     sha256: str,
 ) -> bool:
-    """Write a document version; False where it is there; Refused where it is there with other words."""
+    """Write a document version; False where it is there; Refused where it is there with other words.
+
+    A clause is its number, its quote and the phrases that it is found by, its title first.
+    """
     row = await page.row(
         "insert_document",
         tenant=tenant,
@@ -101,8 +103,12 @@ async def import_document(
             raise Refused(
                 "edited_document", f"{document_id} version {version} is in the books: raise its version"
             )
+        for clause, _, phrases in clauses:
+            page.later(
+                "index_clause", document_id=document_id, version=version, clause=clause, phrases=phrases
+            )
         return False
-    for clause, quote in clauses:
+    for clause, quote, phrases in clauses:
         await page.rows(
             "insert_clause",
             tenant=tenant,
@@ -110,6 +116,6 @@ async def import_document(
             version=version,
             clause=clause,
             quote=quote,
-            title=title,
+            phrases=phrases,
         )
     return True

@@ -24,8 +24,3 @@ async def write_message(page: Page, case_id: CaseId, message_id: UUID, author: A
 async def messages_of(page: Page, case_id: CaseId) -> list[Row]:
     """Every message of a case, in order."""
     return await page.rows("messages_of", case_id=case_id)
-
-
-async def answers_of(page: Page, case_id: CaseId) -> tuple[str, ...]:
-    """What the customer wrote after the ticket, in order."""
-    return tuple(row["body"] for row in await messages_of(page, case_id) if row["author"] == "customer")

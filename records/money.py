@@ -11,7 +11,7 @@ from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, Propos
 from refunds.money import Currency, Money
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
-from refunds.words import Asked, RefundResult, RejectCode, SettlementOutcome, VoteWord
+from refunds.words import Asked, RefundResult, RejectCode, SettlementOutcome
 
 _BLOCKED: dict[str, RefundResult] = {
     "blocked:kill_switch": "blocked:kill_switch",
@@ -166,7 +166,6 @@ async def complete(
     page: Page,
     proposal_id: ProposalId,
     person: PersonId,
-    word: VoteWord,
     *,
     code: RejectCode | None = None,
     revised_amount_minor: int | None = None,
@@ -174,11 +173,7 @@ async def complete(
     asks: Asked | None = None,
 ) -> Decision | None:
     """The decision that this person's vote completes; None where more people must agree."""
-    if word == "approve":
-        enough = await page.row("votes_suffice", proposal_id=proposal_id)
-        if enough is None or not enough["enough"]:
-            return None
-    await page.rows(
+    row = await page.row(
         "insert_decision",
         proposal_id=proposal_id,
         person=person,
@@ -187,7 +182,6 @@ async def complete(
         instruction=instruction,
         asks=asks,
     )
-    row = await page.row("decision_of", proposal_id=proposal_id)
     return decision_of_row(row) if row else None
 
 

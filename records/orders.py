@@ -5,19 +5,17 @@ from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page
+from records.books import Page, Reads
 from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
 
 
-async def order_facts(page: Page, order_id: str) -> OrderFacts | None:
+async def order_facts(page: Reads, order_id: str) -> OrderFacts | None:
     """An order with its payments; None where the transaction's tenant and customer have no such order."""
     row = await page.row("order_facts", order_id=order_id)
     if row is None:
         return None
-    payments = await page.rows("payments_of_order", order_id=order_id)
-    refunded = await page.rows("refunded_items", order_id=order_id)
     currency = Currency(row["currency"])
     return OrderFacts(
         tenant=TenantId(row["tenant"]),
@@ -38,9 +36,9 @@ async def order_facts(page: Page, order_id: str) -> OrderFacts | None:
                 Money(payment["amount_minor"], Currency(payment["currency"])),
                 Money(payment["refunded_minor"], Currency(payment["currency"])),
             )
-            for payment in payments
+            for payment in row["payments"]
         ),
-        refunded=frozenset(Sku(item["sku"]) for item in refunded),
+        refunded=frozenset(Sku(sku) for sku in row["refunded"]),
     )
 
 

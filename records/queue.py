@@ -49,4 +49,4 @@ def case_lock(case_id: CaseId) -> str:
 
 
 async def _defer(page: Page, queue: str, task: str, lock: str, **args: str) -> None:
-    await page.rows("defer_job", queue=queue, task=task, lock=lock, args=canonical(args))
+    page.later("defer_job", queue=queue, task=task, lock=lock, args=canonical(args))

@@ -15,13 +15,13 @@ _ORDERED: RefundResult = "refund_created"
 
 async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
     """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
-    return await state_seen(page, case, await look_at(page, case.case_id))
+    trace = await read_trace(page, case.case_id)
+    return state_seen(case, await look_at(page, case.case_id), trace), trace
 
 
-async def state_seen(page: Page, case: Case, look: Look) -> tuple[State, list[TraceEvent]]:
+def state_seen(case: Case, look: Look, trace: list[TraceEvent]) -> State:
     """The same for a case that was just looked at."""
     now, end = look.state, look.end
-    trace = await read_trace(page, case.case_id)
     state: State = {
         "status": now.status,
         "reason": now.reason,
@@ -38,7 +38,7 @@ async def state_seen(page: Page, case: Case, look: Look) -> tuple[State, list[Tr
         state["citations"] = list(dict.fromkeys(citation.citation_id for citation in proposal.citations))
         state["proposal"] = proposal_shown(end)
         state["refund"] = refund_of(now.status, now.reason, end.ordered, state["proposal"])
-    return state, trace
+    return state
 
 
 def proposal_shown(end: OpenEnd) -> State:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from records.books import Page, Row
 from refunds.ids import NO_ORDER, NO_PAYMENT, CaseId, OrderId, PaymentId, PersonId
-from refunds.money import NOTHING, Currency, Money
+from refunds.money import NOTHING, Money
 from refunds.words import TakeoverAct
 
 
@@ -34,21 +34,6 @@ async def take_over(page: Page, case_id: CaseId, takeover: Takeover) -> None:
         amount_minor=takeover.amount.amount_minor,
         currency=takeover.amount.currency,
         note=takeover.note,
-    )
-
-
-async def takeover_to_propose(page: Page, case_id: CaseId) -> Takeover | None:
-    """What a person wants proposed and nothing was proposed for since."""
-    row = await page.row("takeover_to_propose", case_id=case_id)
-    if row is None:
-        return None
-    return Takeover(
-        person=PersonId(row["person"]),
-        act="propose",
-        reply=row["reply"],
-        order_id=OrderId(row["order_id"]),
-        payment_id=PaymentId(row["payment_id"]),
-        amount=Money(row["amount_minor"], Currency(row["currency"])),
     )
 
 

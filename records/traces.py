@@ -2,37 +2,36 @@
 
 import json
 
-from records.books import Page
+from psycopg.types.json import Jsonb
+
+from records.books import Page, Reads
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId
 from refunds.trace import TraceEvent
 
 
-async def write_trace(page: Page, case_id: CaseId, customer_id: CustomerId, trace: list[TraceEvent]) -> None:
-    """Write the steps of one run under the next run number."""
+def write_trace(page: Page, case_id: CaseId, customer_id: CustomerId, trace: list[TraceEvent]) -> None:
+    """Write the steps of one run under the next run number, with what is written after them."""
     if not trace:
         return
-    found = await page.row("next_run", case_id=case_id)
-    run = found["run"] if found else 1
-    for event in trace:
-        await page.rows(
-            "insert_trace_event",
-            case_id=case_id,
-            run=run,
-            step=event.step,
-            action=event.action,
-            args=canonical(event.args),
-            checked_args=None if event.checked_args is None else canonical(event.checked_args),
-            result=event.result,
-            result_sha256=event.result_sha256,
-            tokens=event.tokens,
-            latency_ms=event.latency_ms,
-            cost_micros=event.cost_micros,
-            for_customer=customer_id,
-        )
+    steps = [
+        {
+            "step": event.step,
+            "action": event.action,
+            "args": canonical(event.args),
+            "checked_args": None if event.checked_args is None else canonical(event.checked_args),
+            "result": event.result,
+            "result_sha256": event.result_sha256,
+            "tokens": event.tokens,
+            "latency_ms": event.latency_ms,
+            "cost_micros": event.cost_micros,
+        }
+        for event in trace
+    ]
+    page.later("insert_trace", case_id=case_id, for_customer=customer_id, steps=Jsonb(steps))
 
 
-async def read_trace(page: Page, case_id: CaseId) -> list[TraceEvent]:
+async def read_trace(page: Reads, case_id: CaseId) -> list[TraceEvent]:
     """The steps of the last run of a case."""
     rows = await page.rows("trace_of", case_id=case_id)
     last = max((row["run"] for row in rows), default=0)

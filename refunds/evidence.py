@@ -41,6 +41,8 @@ class Grounded:
     """The question is answered by these clauses, the best first; never empty."""
 
     citations: tuple[Citation, ...]
+    by_rule: bool = False
+    """They state what is paid back, and their rules say which of them decides: none of them is an answer yet."""
 
     def __post_init__(self) -> None:
         if not self.citations:

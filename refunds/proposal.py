@@ -1,5 +1,6 @@
 """The proposal: what a person is asked to countersign, word for word, and its digest."""
 
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from refunds.evidence import Citation
 from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
 from refunds.money import Currency, Money
 from refunds.words import ProposalKind
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 DRAFT_LIMIT = 6_000
 """Characters of a reply; a reviewer reads it whole before countersigning."""
@@ -58,7 +61,7 @@ class Proposal:
             raise ValueError("an edit has a person")
         if len(self.draft) > DRAFT_LIMIT:
             raise ValueError(f"a draft has at most {DRAFT_LIMIT} characters")
-        if any(ord(letter) < 32 and letter != "\n" for letter in self.draft):
+        if _CONTROL.search(self.draft):
             raise ValueError("a draft has no control characters")
 
     def body(self) -> str:

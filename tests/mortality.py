@@ -12,12 +12,10 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
 
 from cashier.processor import Answer, ProviderRefund, RefundRequest
 from cashier.twin import Twin
+from graph.cursor import CursorSaver
 from records.books import Books, Page, Row
 from refunds.ids import CustomerId, PaymentId, TenantId
 
@@ -44,8 +42,8 @@ MORTALITY = Mortality()
 
 
 class MortalPage(Page):
-    def __init__(self, connection: AsyncConnection[DictRow]) -> None:
-        super().__init__(connection)
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self.said: list[str] = []
 
     async def rows(self, query: str, /, **values: object) -> list[Row]:
@@ -55,9 +53,22 @@ class MortalPage(Page):
         MORTALITY.reach(f"after:{query}")
         return found
 
+    def later(self, query: str, /, **values: object) -> None:
+        MORTALITY.reach(f"before:{query}")
+        super().later(query, **values)
+        self.said.append(query)
+
 
 class MortalBooks(Books):
     page = MortalPage
+
+    async def glance(
+        self, tenant: TenantId | None, query: str, /, customer: CustomerId | None = None, **values: object
+    ) -> list[Row]:
+        MORTALITY.reach(f"before:{query}")
+        found = await super().glance(tenant, query, customer, **values)
+        MORTALITY.reach(f"after:{query}")
+        return found
 
     @asynccontextmanager
     async def transaction(
@@ -70,7 +81,7 @@ class MortalBooks(Books):
                 MORTALITY.reach(f"committed:{query}")
 
 
-class MortalSaver(AsyncPostgresSaver):
+class MortalSaver(CursorSaver):
     async def aput(
         self,
         config: RunnableConfig,

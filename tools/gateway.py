@@ -14,8 +14,9 @@ from typing import assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
 from policies.clauses.claim import says_cancel
-from records.books import Books, BooksAway, Page
-from records.cases import Case, books_now
+from records.beginnings import Beginning
+from records.books import Books, BooksAway
+from records.cases import Case
 from refunds.canonical import digest
 from refunds.evidence import Evidence, Grounded
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
@@ -70,17 +71,15 @@ class ToolResult:
     """The same was asked too often: the run goes to a person."""
 
 
-async def context_of(page: Page, case: Case) -> ToolContext:
-    """The context of a case; the page is in the tenant and the customer of the case."""
-    order = await page.row("order_facts", order_id=case.order_id) if case.order_id else None
-    today = (await books_now(page)).date()
+def context_of(case: Case, start: Beginning) -> ToolContext:
+    """The context of a case."""
     return ToolContext(
         tenant=case.tenant,
         case_id=case.case_id,
         customer_id=case.customer_id,
         order_id=case.order_id,
-        region=order["region"] if order else DEFAULT_REGION,
-        as_of=order["ordered_at"].date() if order else today,
+        region=start.region or DEFAULT_REGION,
+        as_of=(start.ordered_at or start.now).date(),
         claim=_claim_of(case),
     )
 
@@ -146,26 +145,26 @@ class Gateway:
                 pause = min(2 * pause, 1.0)
 
     async def _run(self, context: ToolContext, request: ToolRequest) -> ToolResult:
-        async with self.books.transaction(context.tenant, context.customer_id) as page:
-            match request:
-                case GetPolicyEvidence(question):
-                    evidence = await get_policy_evidence(
-                        page, question, context.region, context.as_of, context.claim
-                    )
-                    shown = (
-                        [citation.to_json() for citation in evidence.citations]
-                        if isinstance(evidence, Grounded)
-                        else []
-                    )
-                    result = "grounded" if isinstance(evidence, Grounded) else "abstain"
-                    return ToolResult(_event(result, shown), evidence=evidence)
-                case LookupOrder(order_id):
-                    order = await lookup_order(page, order_id, context.order_id)
-                    return ToolResult(
-                        _event("found" if order else "missing", order_id if order else None), order=order
-                    )
-                case _:
-                    assert_never(request)
+        page = self.books.reading(context.tenant, context.customer_id)
+        match request:
+            case GetPolicyEvidence(question):
+                evidence = await get_policy_evidence(
+                    page, context.tenant, question, context.region, context.as_of, context.claim
+                )
+                shown = (
+                    [citation.to_json() for citation in evidence.citations]
+                    if isinstance(evidence, Grounded)
+                    else []
+                )
+                result = "grounded" if isinstance(evidence, Grounded) else "abstain"
+                return ToolResult(_event(result, shown), evidence=evidence)
+            case LookupOrder(order_id):
+                order = await lookup_order(page, order_id, context.order_id)
+                return ToolResult(
+                    _event("found" if order else "missing", order_id if order else None), order=order
+                )
+            case _:
+                assert_never(request)
 
 
 def _event(result: str, shown: object) -> TraceEvent:

@@ -1,38 +1,60 @@
-"""Policy evidence: the clauses that answer a question, word for word, or the word that there are none.
+"""Policy evidence: the clause that answers a question, word for word, or the word that there is none.
 
-A claim of money is answered by the clauses that state what is paid back, whatever words it is made in; one
-that does not say for what, by the clauses that ask.
+A claim of money is answered by the clauses that state what is paid back, where it says for what or speaks of
+what the policy speaks of; any other by the clauses that ask.
 Only documents that are approved, in force on the day, of the tenant and for the region are looked at;
 what may not be cited is never ranked.
 """
 
+from collections import OrderedDict
 from datetime import date
 from typing import Literal
 
 from policies.clauses import ASKING
-from records.books import Page
-from records.library import find_evidence, rules_in_force
+from policies.ranking import Findable, Shelf, about_policy, answer
+from policies.wording import commands_the_agent, in_our_words
+from records.books import Reads
+from records.library import clauses_in_force, rules_in_force, words_of
 from refunds.evidence import Abstain, Evidence, Grounded
+from refunds.ids import TenantId
 
-GROUNDED_FROM = 0.5
-"""Share of the question's weight that the best clause must cover; below it the honest answer is none."""
-
-SUPPORT_FROM = 0.35
-"""A further clause is cited beside the best one from here on."""
-
-CITATIONS = 3
+SHELVES = 64
+"""Days and regions whose clauses a process remembers at most."""
 
 MoneyClaim = Literal["none", "unstated", "stated"]
 
 
+_SHELVES: OrderedDict[tuple[TenantId, str, date, str], Shelf] = OrderedDict()
+
+
 async def get_policy_evidence(
-    page: Page, question: str, region: str, on_date: date, claim: MoneyClaim = "none"
+    page: Reads, tenant: TenantId, question: str, region: str, on_date: date, claim: MoneyClaim = "none"
 ) -> Evidence:
-    """The clauses in force that cover the question, the best first; Abstain where none covers enough."""
-    candidates = await find_evidence(page, question, region, on_date)
-    if not candidates or candidates[0].coverage < GROUNDED_FROM:
-        stated = await rules_in_force(page, region, on_date) if claim != "none" else []
-        decisive = [rule for rule in stated if claim == "stated" or rule.parameters.get("rule") in ASKING]
-        return Grounded(tuple(rule.citation for rule in decisive[:CITATIONS])) if decisive else Abstain()
-    cited = [candidate.citation for candidate in candidates if candidate.coverage >= SUPPORT_FROM]
-    return Grounded(tuple(cited[:CITATIONS]))
+    """The clause in force that answers the question; Abstain where none does, or two might."""
+    words, edition = await words_of(page, in_our_words(question))
+    shelf = await _shelf(page, (tenant, region, on_date, edition))
+    ranked = shelf.rank(words)
+    found = None if commands_the_agent(question) else answer(ranked)
+    if found is not None:
+        return Grounded((found,))
+    stated = await rules_in_force(page, region, on_date) if claim != "none" else []
+    decisive = [
+        rule
+        for rule in stated
+        if claim == "stated" or about_policy(ranked) or rule.parameters.get("rule") in ASKING
+    ]
+    return Grounded(tuple(rule.citation for rule in decisive), by_rule=True) if decisive else Abstain()
+
+
+async def _shelf(page: Reads, key: tuple[TenantId, str, date, str]) -> Shelf:
+    """The clauses that count, remembered until the library grows."""
+    if key in _SHELVES:
+        _SHELVES.move_to_end(key)
+        return _SHELVES[key]
+    _, region, on_date, _ = key
+    clauses = await clauses_in_force(page, region, on_date)
+    shelf = Shelf([Findable(one.citation, one.phrases[0], one.phrases[1:]) for one in clauses])
+    _SHELVES[key] = shelf
+    while len(_SHELVES) > SHELVES:
+        _SHELVES.popitem(last=False)
+    return shelf

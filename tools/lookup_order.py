@@ -3,13 +3,13 @@
 Postgres shows the rows of the case's tenant and customer only; another customer's order is not there.
 """
 
-from records.books import Page
+from records.books import Reads
 from records.orders import order_facts
 from refunds.ids import OrderId
 from refunds.order import OrderFacts
 
 
-async def lookup_order(page: Page, order_id: str, of_case: OrderId | None) -> OrderFacts | None:
+async def lookup_order(page: Reads, order_id: str, of_case: OrderId | None) -> OrderFacts | None:
     """The order, if it is the one of the case; None otherwise."""
     if order_id != of_case:
         return None

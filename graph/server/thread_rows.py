@@ -15,8 +15,8 @@ from langgraph_runtime.ops import Threads
 
 from graph.drive import Driver
 from graph.server.door import ASSISTANT_ID, GRAPH_ID
-from graph.sight import Sight, sight_of
-from records.cases import books_now, case_by_id
+from graph.sight import Sight, case_of_id, sight_of
+from records.cases import books_now
 from refunds.ids import CaseId, TenantId, ThreadId
 
 ROWS_KEPT = 500
@@ -100,11 +100,10 @@ class ThreadRows:
 
     async def refresh(self, tenant: TenantId, case_id: CaseId) -> bool:
         """Make the row of a case say what is so."""
-        async with self.driver.books.transaction(tenant) as page:
-            case = await case_by_id(page, case_id)
-            if case is None:
-                return False
-            sight = await sight_of(page, case)
+        case = await case_of_id(self.driver.books, tenant, case_id)
+        if case is None:
+            return False
+        sight = await sight_of(self.driver.books, case)
         config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
         snapshot = await self.driver.graph.aget_state(config)
         async with connect() as connection:

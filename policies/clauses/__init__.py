@@ -16,7 +16,10 @@ from policies.clauses import (
     change_of_mind,
     damaged_electronics,
     delivered_return,
+    excluded_category,
+    faulty_goods,
     items_to_name,
+    late_delivery,
     pending_cancellation,
 )
 from policies.clauses.claim import Allow, Ask, Bar, Claim, Deny, RuleInForce, Verdict
@@ -41,7 +44,10 @@ _MODULES = (
     change_of_mind,
     damaged_electronics,
     delivered_return,
+    excluded_category,
+    faulty_goods,
     items_to_name,
+    late_delivery,
     pending_cancellation,
 )
 _RULES: dict[str, Callable[[Claim, Mapping[str, object]], Verdict]] = {m.RULE: m.judge for m in _MODULES}

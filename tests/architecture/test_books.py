@@ -211,7 +211,10 @@ def test_every_named_query_is_used_and_every_used_one_is_named() -> None:
         for file in (ROOT / folder).rglob("*.py")
     )
     used = set(
-        re.findall(r"""(?:\.rows?|_listed|_orders)\(\s*(?:books,\s*person,\s*|tenant, )?"(\w+)\"""", source)
+        re.findall(
+            r"""(?:\.rows?|\.later|\.glance|_listed|_orders)\(\s*(?:books,\s*person,\s*|tenant, )?"(\w+)\"""",
+            source,
+        )
     )
     assert used == set(named_queries())
 

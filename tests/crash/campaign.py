@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import psycopg
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from mortality import MORTALITY, MortalBooks, MortalSaver, MortalTwin
 from stage import MANY_ORDERS, MANY_PAYMENTS, Stage, open_stage
 
@@ -28,6 +27,7 @@ from cashier.executor import Executor
 from cashier.twin import Fault
 from desk.decisions import Word
 from evals.house import trusted_keys
+from graph.cursor import CursorSaver
 from graph.drive import Driver, Durability
 from graph.refund_graph import refund_graph
 from records.audit import verify
@@ -39,7 +39,7 @@ ROUNDS = 14
 """More than any story needs: two for a saved 500 and its pause, one for each lost answer."""
 
 WRITES = (
-    "insert_case", "insert_proposal", "insert_trace_event", "insert_vote", "insert_decision", "insert_disbursement",
+    "insert_case", "insert_proposal", "insert_trace", "insert_vote", "insert_decision", "insert_disbursement",
     "insert_send", "insert_settlement", "insert_case_event", "defer_job",
 )  # fmt: skip
 
@@ -82,10 +82,10 @@ async def mortal_stage(orders: Orders, run: Run, *, mortal: bool) -> AsyncIterat
     ) as stage:
         house = stage.house
         saver = house.driver.graph.checkpointer
-        assert isinstance(saver, AsyncPostgresSaver)
+        assert isinstance(saver, CursorSaver)
         mind = house.driver.mind
         driver = Driver(
-            mind, refund_graph(mind, MortalSaver(saver.conn, serde=saver.serde)), orders.durability
+            mind, refund_graph(mind, MortalSaver(saver.pool, serde=saver.serde)), orders.durability
         )
         twin = MortalTwin(folder / "twin.sqlite", charges_of(house.executor.books))
         executor = Executor(house.executor.books, twin, trusted_keys(orders.home, "desk"), retry_seconds=0)

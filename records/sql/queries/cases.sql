@@ -22,6 +22,10 @@ select * from cases where ticket_id = %(ticket_id)s;
 -- Whether an intake signature has admitted a ticket before.
 select true as used from cases where jti = %(jti)s and verdict = 'verified';
 
+-- arrival --
+-- The time of the books, and the case that a ticket id already is.
+select clock() as now, c.* from (select 1) one left join cases c on c.ticket_id = %(ticket_id)s;
+
 -- insert_case --
 -- A ticket becomes a case, once; no row where it already is one.
 insert into cases (
@@ -33,7 +37,7 @@ insert into cases (
   %(release)s, %(graph_version)s
 )
 on conflict do nothing
-returning case_id;
+returning *;
 
 -- insert_case_event --
 -- An end, or a stop on the way, that the facts bear out; the number and the time are the books' own.
@@ -163,13 +167,21 @@ insert into takeovers (
 )
 returning takeover_id;
 
--- takeover_to_propose --
--- What a person wants proposed and nothing has been proposed for since.
-select t.person, t.reply, t.payment_id, t.order_id, t.amount_minor, t.currency
-from takeovers t
-where t.case_id = %(case_id)s and t.act = 'propose'
-  and not exists (select from proposals p where p.tenant = t.tenant and p.case_id = t.case_id and p.proposed_at > t.at)
-order by t.at desc limit 1;
+-- beginning --
+-- What a run starts from: where and when its order was made, what the customer wrote since the ticket, and what a
+-- person wants proposed and nothing has been proposed for since.
+select o.region, o.ordered_at, clock() as now,
+  array(select m.body from messages m where m.case_id = c.case_id and m.author = 'customer' order by m.at, m.message_id)
+    as answers,
+  t.person, t.reply, t.payment_id, t.order_id as takeover_order_id, t.amount_minor, t.currency
+from (select %(case_id)s::uuid as case_id) c
+left join orders o on o.order_id = %(order_id)s
+left join lateral (
+  select * from takeovers t
+  where t.case_id = c.case_id and t.act = 'propose'
+    and not exists (select from proposals p where p.tenant = t.tenant and p.case_id = t.case_id and p.proposed_at > t.at)
+  order by t.at desc limit 1
+) t on true;
 
 -- takeovers_of --
 select person, act, reply, amount_minor, currency, note, at from takeovers where case_id = %(case_id)s order by at;

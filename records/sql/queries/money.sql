@@ -24,9 +24,6 @@ insert into votes (
 on conflict do nothing
 returning person;
 
--- votes_suffice --
-select votes_suffice(tenant(), %(proposal_id)s) as enough;
-
 -- authority_of_proposal --
 -- How many people, and how many specialists of them, a proposal takes; NULL where no rule speaks of it.
 select (a).approvals, (a).specialists
@@ -37,7 +34,7 @@ from (select authority_of_proposal(tenant(), %(proposal_id)s) as a) r;
 select * from votes where proposal_id = %(proposal_id)s order by decided_at, person;
 
 -- insert_decision --
--- The word on a proposal, with the limit that its votes agree on.
+-- The word on a proposal, with the limit that its votes agree on; no row where more people must agree.
 insert into decisions (
   tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency,
   code, revised_amount_minor, instruction, asks, decided_by, decided_at, execute_by
@@ -48,14 +45,11 @@ select
   (select min(o.execute_by) from votes o where o.tenant = v.tenant and o.proposal_id = v.proposal_id and o.word = v.word)
 from votes v
 where v.proposal_id = %(proposal_id)s and v.person = %(person)s
-returning decision_id;
+  and (v.word <> 'approve' or votes_suffice(v.tenant, v.proposal_id))
+returning *;
 
 -- decision_by_id --
 select * from decisions where decision_id = %(decision_id)s;
-
--- decision_of --
--- The decision on a proposal, with who cast the completing vote.
-select * from decisions where proposal_id = %(proposal_id)s;
 
 -- insert_disbursement --
 -- The order of money: consumes the decision; no row where it was consumed before.

@@ -34,12 +34,19 @@ join memberships m on m.person = t.person
 where t.token_sha256 = %(token_sha256)s and t.expires_at > clock();
 
 -- order_facts --
-select tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items
-from orders where order_id = %(order_id)s;
-
--- payments_of_order --
-select payment_id, method, amount_minor, currency, amount_minor - left_of_payment(tenant, payment_id) as refunded_minor
-from payments where order_id = %(order_id)s order by payment_id;
+-- An order with its payments, what of each is gone, and the items whose refund was ordered and did not fail.
+select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.delivered_at, o.currency, o.items,
+  (select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method,
+      'amount_minor', p.amount_minor, 'currency', p.currency,
+      'refunded_minor', p.amount_minor - left_of_payment(p.tenant, p.payment_id)) order by p.payment_id), '[]')
+    from payments p where p.tenant = o.tenant and p.order_id = o.order_id) as payments,
+  array(select distinct jsonb_array_elements_text(n.body::jsonb->'items')
+    from disbursements d
+    join proposals n on n.tenant = d.tenant and n.proposal_id = d.proposal_id
+    left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+    where d.tenant = o.tenant and d.order_id = o.order_id
+      and coalesce(s.outcome, 'pending') not in ('failed', 'refused')) as refunded
+from orders o where o.order_id = %(order_id)s;
 
 -- insert_orders --
 -- Many orders at once; how many were new.
@@ -108,35 +115,36 @@ returning document_id;
 select sha256 from policy_documents where document_id = %(document_id)s and version = %(version)s;
 
 -- insert_clause --
-insert into policy_clauses (tenant, document_id, version, clause, quote, terms)
-values (%(tenant)s, %(document_id)s, %(version)s, %(clause)s, %(quote)s,
-  to_tsvector('english', %(title)s || ' ' || %(quote)s));
+insert into policy_clauses (tenant, document_id, version, clause, quote, phrases)
+select %(tenant)s, %(document_id)s, %(version)s, %(clause)s, %(quote)s,
+  (select jsonb_agg(tsvector_to_array(to_tsvector('english', p.phrase)) order by p.place)
+    from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place));
 
--- find_evidence --
--- Clauses that are approved, in force on the day and for the region, by how much of the question's weight they
--- cover. A word that no such clause has weighs most: a question about something else covers little.
-with question as (
-  select unnest(tsvector_to_array(to_tsvector('english', %(question)s))) as term
-), in_force as (
+-- index_clause --
+-- What a clause is found by may grow; what it says may not.
+update policy_clauses c set phrases = n.phrases
+from (select jsonb_agg(tsvector_to_array(to_tsvector('english', p.phrase)) order by p.place) as phrases
+  from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place)) n
+where c.tenant = tenant() and c.document_id = %(document_id)s and c.version = %(version)s and c.clause = %(clause)s
+  and c.phrases is distinct from n.phrases;
+
+-- words_of --
+-- The stems of a question, and the state of the library: how much is in it and when it last grew.
+select tsvector_to_array(to_tsvector('english', %(question)s)) as words,
+  (select count(*)::text || '@' || max(imported_at)::text from policy_documents) as edition;
+
+-- shelf --
+-- The clauses of the documents that are approved and in force for the day and the region, the newest version of each.
+with in_force as (
   select distinct on (document_id) document_id, version
   from policy_documents
   where status = 'approved' and region in (%(region)s, '*')
     and effective_on <= %(on_date)s and (expires_on is null or expires_on > %(on_date)s)
   order by document_id, version desc
-), eligible as (
-  select c.document_id, c.version, c.clause, c.quote, tsvector_to_array(c.terms) as terms
-  from policy_clauses c join in_force using (document_id, version)
-), weights as (
-  select q.term, ln(1 + ((select count(*) from eligible) + 1) / (0.5 + (select count(*) from eligible e where q.term = any(e.terms)))) as weight
-  from question q
 )
-select e.document_id, e.version, e.clause, e.quote,
-  (sum(w.weight) filter (where w.term = any(e.terms)) / sum(w.weight))::float8 as coverage
-from eligible e cross join weights w
-group by e.document_id, e.version, e.clause, e.quote
-having sum(w.weight) filter (where w.term = any(e.terms)) > 0
-order by coverage desc, e.document_id, e.clause
-limit %(most)s;
+select c.document_id, c.version, c.clause, c.quote, c.phrases
+from policy_clauses c join in_force using (document_id, version)
+order by c.document_id, c.clause;
 
 -- rules_in_force --
 -- The refund rules of the documents in force on the day and for the region, each with the clause it cites.
@@ -164,11 +172,3 @@ select kill_switch(tenant()) as killed;
 
 -- person_there --
 select person from people where person = %(person)s;
-
--- refunded_items --
--- The items of an order whose refund was ordered and did not fail.
-select distinct jsonb_array_elements_text(p.body::jsonb->'items') as sku
-from disbursements d
-join proposals p on p.tenant = d.tenant and p.proposal_id = d.proposal_id
-left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-where d.order_id = %(order_id)s and coalesce(s.outcome, 'pending') not in ('failed', 'refused');

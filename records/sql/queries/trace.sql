@@ -1,16 +1,17 @@
 -- The trace, the audit and the job queue.
 
--- next_run --
-select coalesce(max(run), 0) + 1 as run from trace_events where case_id = %(case_id)s;
-
--- insert_trace_event --
+-- insert_trace --
+-- The steps of one run, under the next run number.
 insert into trace_events (
   tenant, case_id, run, step, action, args, checked_args, result, result_sha256, tokens, latency_ms, cost_micros,
   for_customer
-) values (
-  tenant(), %(case_id)s, %(run)s, %(step)s, %(action)s, %(args)s, %(checked_args)s, %(result)s, %(result_sha256)s,
-  %(tokens)s, %(latency_ms)s, %(cost_micros)s, %(for_customer)s
-);
+)
+select tenant(), %(case_id)s, r.run, s.step, s.action, s.args, s.checked_args, s.result, s.result_sha256, s.tokens,
+  s.latency_ms, s.cost_micros, %(for_customer)s
+from (select coalesce(max(run), 0) + 1 as run from trace_events where case_id = %(case_id)s) r
+cross join jsonb_to_recordset(%(steps)s) as s (step integer, action text, args text, checked_args text, result text,
+  result_sha256 text, tokens integer, latency_ms integer, cost_micros bigint)
+order by s.step;
 
 -- trace_of --
 select run, step, action, args, checked_args, result, result_sha256, tokens, latency_ms, cost_micros, for_customer, at

@@ -1,0 +1,63 @@
+"""What a ticket costs the disk: commits, record bytes without page images, by the schema that they belong to."""
+
+import re
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+_RECORD = re.compile(r"^rmgr: (\S+)\s+len \(rec/tot\):\s*(\d+)/\s*(\d+), tx:\s*\d+, .*?desc: (\S+)(.*)$")
+_RELATION = re.compile(r"rel \d+/(\d+)/(\d+)")
+_RELATIONS = """
+select c.relfilenode::text, coalesce(nullif(n.nspname, 'pg_toast'), (
+  select m.nspname from pg_class o join pg_namespace m on m.oid = o.relnamespace where o.reltoastrelid = c.oid
+    or o.oid in (select i.indrelid from pg_index i where i.indexrelid = c.oid)), 'pg_toast')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relfilenode <> 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written between two places of the log."""
+
+    commits: int
+    record_bytes: int
+    """Of all records of this database, page images left out."""
+
+    by_schema: dict[str, int] = field(default_factory=dict)
+
+
+def place(connection: psycopg.Connection[Any]) -> str:
+    """Where the log ends now; flushed, so that it can be read."""
+    row = connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()
+    return row[0] if row else "0/0"
+
+
+def written(connection: psycopg.Connection[Any], waldump: Path, data: Path, start: str, end: str) -> Written:
+    """What stands in the log from one place to another."""
+    database = connection.execute(
+        "select oid::text from pg_database where datname = current_database()"
+    ).fetchone()
+    schemas = {str(row[0]): str(row[1]) for row in connection.execute(_RELATIONS).fetchall()}
+    out = subprocess.run(
+        [str(waldump), "-p", str(data / "pg_wal"), "-s", start, "-e", end],
+        capture_output=True, text=True, check=True, env={"LC_ALL": "C"},
+    ).stdout  # fmt: skip
+    commits, total, by_schema = 0, 0, Counter[str]()
+    for line in out.splitlines():
+        match = _RECORD.match(line)
+        if match is None:
+            continue
+        manager, size, desc, rest = match[1], int(match[2]), match[4], match[5]
+        relation = _RELATION.search(rest)
+        if relation and database and relation[1] != database[0]:
+            continue
+        if manager == "Transaction" and desc == "COMMIT":
+            commits += 1
+        if relation:
+            by_schema[schemas.get(relation[2], "other")] += size
+        total += size
+    return Written(commits, total, dict(by_schema))

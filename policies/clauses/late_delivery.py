@@ -1,0 +1,29 @@
+"""Late delivery: an order that was sent and has not come is given back in full."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policies.clauses.claim import Claim, Deny, Verdict, give_back
+
+RULE = "late-delivery"
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    late_after_days: Annotated[int, Field(ge=1, le=365)]
+
+
+def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+    """Shipped, not delivered, and the days since the order are over."""
+    rule = Parameters.model_validate(parameters)
+    items = claim.items()
+    if claim.order.status != "shipped" or items is None or not claim.whole:
+        return None
+    if (claim.now - claim.order.ordered_at).days <= rule.late_after_days:
+        return Deny(
+            f"an order that is on its way is refunded {rule.late_after_days} days after it was placed"
+        )
+    return give_back(claim, items)

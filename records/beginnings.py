@@ -1,0 +1,42 @@
+"""What a run of the agent starts from, read in one statement: the order's place and day, what was said since."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from records.books import Reads
+from records.cases import Case
+from records.takeovers import Takeover
+from refunds.ids import OrderId, PaymentId, PersonId
+from refunds.money import Currency, Money
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Region and day are of the case's order, where its customer has one of that name."""
+
+    region: str | None
+    ordered_at: datetime | None
+    now: datetime
+    answers: tuple[str, ...]
+    """What the customer wrote after the ticket, in order."""
+
+    written: Takeover | None
+    """What a person wants proposed and nothing was proposed for since."""
+
+
+async def beginning_of(page: Reads, case: Case) -> Beginning:
+    """The beginning of a run; the page is in the tenant and the customer of the case."""
+    row = await page.row("beginning", case_id=case.case_id, order_id=case.order_id)
+    if row is None:
+        raise LookupError(f"no case {case.case_id}")
+    written = None
+    if row["person"] is not None:
+        written = Takeover(
+            person=PersonId(row["person"]),
+            act="propose",
+            reply=row["reply"],
+            order_id=OrderId(row["takeover_order_id"]),
+            payment_id=PaymentId(row["payment_id"]),
+            amount=Money(row["amount_minor"], Currency(row["currency"])),
+        )
+    return Beginning(row["region"], row["ordered_at"], row["now"], tuple(row["answers"]), written)
