@@ -3,7 +3,7 @@ BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 
-.PHONY: help setup serve test check format campaign day picture lock clean
+.PHONY: help setup serve test check format campaign day bench picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -39,6 +39,9 @@ campaign: setup ## the fault campaign: 2,000 crashes and every long property, ab
 
 day: setup ## 5,000 tickets at ten a second and 20 deciding people against real processes, ten minutes
 	$(BIN)/python -m evals.day $(ARGS)
+
+bench: setup ## the product beside a peer, as ratios of one run: about a quarter of an hour on a quiet machine
+	$(BIN)/python -m evals.bench $(ARGS)
 
 picture: setup ## draw the compiled graph into the README
 	$(BIN)/python -m evals.picture

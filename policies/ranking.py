@@ -28,8 +28,8 @@ WHOLE = 0.35
 QUOTE_LENGTH = 3.0
 """A clause's own words say more than a question; the way customers ask does not."""
 
-ABOUT_FROM = 0.55
-"""Share of a question's weight that is the policy's own words, from which it speaks of what the policy speaks of."""
+ABOUT_FROM = 0.5
+"""Share of a question's weight that one phrase has, from which it speaks of what the policy speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Ranked:
     score: float
     words: int
     coverage: float
-    """Share of the question's weight that the best phrase covers."""
+    """Share of the question's weight that the best phrase covers, a word that no clause has counted once."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +72,29 @@ class Shelf:
         return math.log(1 + (len(self.clauses) + 1) / (0.5 + holders))
 
     def weigh(self, words: Iterable[str]) -> float:
-        """What words weigh together; those that no clause has weigh most."""
-        unknown = UNKNOWN * self._weight(0)
+        """What words weigh together; one that no clause has weighs most."""
+        unknown = self._weight(0)
         return sum(self.weights.get(word, unknown) for word in words)
 
     def rank(self, question: frozenset[str]) -> list[Ranked]:
         """The clauses that share a word with the question, the best first."""
-        whole = self.weigh(question)
+        unheard = self.weigh(word for word in question if word not in self.weights)
+        whole = self.weigh(question) + (UNKNOWN - 1) * unheard
         shared = Counter(place for word in question for place in self.with_word.get(word, ()))
-        found = [self._best(self.clauses[place], question, whole) for place in shared]
+        found = [self._best(self.clauses[place], question, whole, self.weigh(question)) for place in shared]
         return sorted(found, key=lambda one: (-one.score, one.citation.citation_id, one.citation.clause))
 
-    def _best(self, clause: Findable, question: frozenset[str], whole: float) -> Ranked:
+    def _best(self, clause: Findable, question: frozenset[str], whole: float, plain: float) -> Ranked:
         best = Ranked(clause.citation, 0.0, 0, 0.0)
         for number, phrase in enumerate(clause.phrases):
             both = question & (phrase | clause.title)
-            coverage = self.weigh(both) / whole
+            covered = self.weigh(both)
             exact = self.weigh(question & phrase) / (self.weigh(phrase) or 1.0)
             if number == 0:
                 exact = min(1.0, QUOTE_LENGTH * exact)
-            score = coverage * (WHOLE + (1 - WHOLE) * exact)
+            score = covered / whole * (WHOLE + (1 - WHOLE) * exact)
             if score > best.score:
-                best = Ranked(clause.citation, score, len(both), coverage)
+                best = Ranked(clause.citation, score, len(both), covered / plain)
         return best
 
 

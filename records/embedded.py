@@ -240,7 +240,8 @@ class EmbeddedPostgres:
                 f"as root a user {OS_USER} is needed and could not be made: run useradd, or not as root"
             ) from None
 
-    def _program(self, name: str) -> Path:
+    def program(self, name: str) -> Path:
+        """Where a program of this Postgres lies, for whoever runs it."""
         install = binaries()
         if os.geteuid() == 0 and not _open_to_others(install / "bin"):
             install = copied_out(install)
@@ -249,7 +250,7 @@ class EmbeddedPostgres:
     def _run(self, program: str, *arguments: str, check: bool = True) -> bool:
         user = self._user()
         done = subprocess.run(
-            [str(self._program(program)), *arguments],
+            [str(self.program(program)), *arguments],
             user=user.pw_uid if user else None,
             group=user.pw_gid if user else None,
             extra_groups=[] if user else None,

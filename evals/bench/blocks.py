@@ -41,7 +41,8 @@ class Block:
 class Runner(Protocol):
     """Runs one block of a contender."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def block(self, round_number: int, tickets: int, concurrency: int) -> Block: ...
 

@@ -6,7 +6,8 @@ from typing import Protocol
 class Contender(Protocol):
     """Each ticket is paused once and resumed once, by name; any number of them at a time."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def pause(self, ticket: str) -> None:
         """From nothing to the pause for a person."""

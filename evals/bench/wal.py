@@ -31,8 +31,8 @@ class Written:
 
 
 def place(connection: psycopg.Connection[Any]) -> str:
-    """Where the log ends now; flushed, so that it can be read."""
-    row = connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()
+    """Where the log ends now."""
+    row = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
     return row[0] if row else "0/0"
 
 

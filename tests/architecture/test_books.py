@@ -8,8 +8,10 @@ import pytest
 from stage import Cluster, Stage
 
 import records.migrate
-from records.books import named_queries
+from evals.shop import DEMO
+from records.books import Refused, named_queries
 from records.migrate import MigrationRefused, migrate, migrations, refuse_what_does_not_agree
+from refunds.ids import TenantId
 from refunds.words import POSTGRES_ENUMS
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +54,7 @@ async def test_every_role_may_do_what_is_published_and_nothing_else(stage: Stage
 async def test_only_the_guards_lock_column_is_granted_by_column(stage: Stage) -> None:
     rows = await stage.sql(
         "select table_name, column_name, grantee, privilege_type from information_schema.column_privileges"
-        " where table_schema = 'books' and privilege_type in ('UPDATE', 'REFERENCES') and grantee <> 'books_owner' and table_name <> 'heartbeats'"
+        " where table_schema = 'books' and privilege_type in ('UPDATE', 'REFERENCES') and grantee <> 'books_owner' and table_name not in ('heartbeats', 'waiting')"
     )
     assert [(row["grantee"], row["table_name"], row["column_name"]) for row in rows] == [
         ("books_guard", "payments", "tenant")
@@ -223,3 +225,36 @@ def test_a_migration_is_never_renumbered() -> None:
     numbers = [migration.number for migration in migrations()]
     assert numbers == list(range(1, len(numbers) + 1))
     assert records.migrate.schema_version() == numbers[-1]
+
+
+async def test_a_session_forgets_its_tenant_before_it_serves_another(stage: Stage) -> None:
+    """Sessions remember whose they are; nobody sees through one what is another's."""
+    books = stage.house.desk_books
+    count = "select count(*) as n from cases"
+    await stage.submit()
+    for tenant, seen in ((DEMO, 1), (TenantId("rival"), 0), (None, 0), (DEMO, 1)):
+        async with books.transaction(tenant) as page:
+            cursor = await page.connection.execute(count)
+            assert await cursor.fetchall() == [{"n": seen}]
+    with pytest.raises(ZeroDivisionError):
+        async with books.transaction(TenantId("rival")):
+            raise ZeroDivisionError
+    async with books.transaction(DEMO) as page:
+        assert await (await page.connection.execute(count)).fetchall() == [{"n": 1}]
+    assert await books.reading(None).rows("newest_waiting", most=5) == []
+
+
+async def test_what_is_put_off_is_said_in_order_and_with_the_commit(stage: Stage) -> None:
+    books = stage.house.desk_books
+    with pytest.raises(Refused, match="no_authority"):
+        async with books.transaction(DEMO) as page:
+            page.later(
+                "insert_flag",
+                tenant="demo",
+                name="kill_switch",
+                value="on",
+                reason="x",
+                set_by="demo-reviewer",
+            )
+    async with books.transaction(DEMO) as page:
+        assert (await page.rows("current_flags")) == []

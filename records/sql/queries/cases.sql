@@ -117,8 +117,34 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
 order by c.received_at, c.case_id
 limit %(most)s;
 
+-- list_waiting --
+-- What waits for a person: for a word first, the longest waiting first; who has claimed it, and until when it is due.
+select
+  c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
+  p.kind, p.amount_minor, p.currency, p.expires_at, l.person as owner,
+  coalesce(p.expires_at, s.at + make_interval(hours => %(handover_hours)s)) as due_at
+from (
+  select * from waiting w where w.tenant = tenant()
+  order by (not w.needs_word), w.received_at limit %(most)s offset %(skip)s
+) w
+join cases c on c.tenant = w.tenant and c.case_id = w.case_id
+join lateral (
+  select status, reason, at, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
+  order by e.seq desc limit 1
+) s on true
+left join lateral (
+  select kind, amount_minor, currency, expires_at from proposals p
+  where p.tenant = c.tenant and p.case_id = c.case_id
+    and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+) p on true
+left join lateral (
+  select person from claims k where k.tenant = c.tenant and k.case_id = c.case_id and k.ends_at > clock()
+  order by k.seq desc limit 1
+) l on true
+order by (not w.needs_word), w.received_at;
+
 -- list_cases --
--- The queue: what waits for a person first, then the newest; who has claimed it, since when, and until when it is due.
+-- Every case, or every one of a status, the longest here first; who has claimed it, and until when it is due.
 select
   c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
   p.kind, p.amount_minor, p.currency, p.expires_at, l.person as owner,
@@ -134,11 +160,7 @@ left join lateral (
   select person from claims k where k.tenant = c.tenant and k.case_id = c.case_id and k.ends_at > clock()
   order by k.seq desc limit 1
 ) l on true
-where (%(every)s
-    or c.case_id not in (select n.case_id from case_events n where n.tenant = tenant() and n.ended)
-    or c.case_id in (select n.case_id from case_events n where n.tenant = tenant() and n.status = 'refund_failed'))
-  and (%(every)s or s.status in ('needs_human', 'bypassed', 'blocked', 'refund_failed')
-  or (s.status = 'refund_pending' and s.reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired')))
+where (%(every)s or waits_for_a_person(s.status, s.reason))
   and (%(status)s::case_status is null or s.status = %(status)s::case_status)
 order by (s.status = 'needs_human') desc, c.received_at
 limit %(most)s offset %(skip)s;
