@@ -15,8 +15,10 @@ _ORDERED: RefundResult = "refund_created"
 
 async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
     """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
+    # The trace after the look: what is proposed now was traced before it was proposed.
+    look = await look_at(page, case.case_id)
     trace = await read_trace(page, case.case_id)
-    return state_seen(case, await look_at(page, case.case_id), trace), trace
+    return state_seen(case, look, trace), trace
 
 
 def state_seen(case: Case, look: Look, trace: list[TraceEvent]) -> State:

@@ -246,7 +246,7 @@ async def test_a_session_forgets_its_tenant_before_it_serves_another(stage: Stag
 
 async def test_what_is_put_off_is_said_in_order_and_with_the_commit(stage: Stage) -> None:
     books = stage.house.desk_books
-    with pytest.raises(Refused, match="no_authority"):
+    with pytest.raises(Refused, match="wrong_tenant"):
         async with books.transaction(DEMO) as page:
             page.later(
                 "insert_flag",

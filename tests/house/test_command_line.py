@@ -276,6 +276,7 @@ def test_the_kill_switch_from_the_terminal(door: Door) -> None:
 
 
 def test_a_missing_or_wrong_key_is_named(door: Door) -> None:
+    assert door("db", "up").returncode == 0
     key = door.folder / "keys/desk.private.json"
     held = key.read_text()
     try:

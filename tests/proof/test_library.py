@@ -17,7 +17,7 @@ from policies.manifest import DEMO_CORPUS
 from policies.ranking import Findable, Shelf, answer
 from policies.wording import commands_the_agent, in_our_words
 from records.books import Books
-from records.library import clauses_in_force
+from records.library import clauses_in_force, words_of
 from refunds.evidence import Citation
 
 CORPUS = read_corpus(DEMO_CORPUS)
@@ -222,10 +222,15 @@ async def test_better_words_to_find_a_clause_by_are_no_new_version(url: str) -> 
     more = replace(document.clauses[0], asked=("may I sell a plastic voucher",))
     grown = replace(document, clauses=(more, *document.clauses[1:]))
     async with Books.open(url, size=1) as owner:
+        _, before = await words_of(owner.reading(DEMO), "")
+        async with owner.transaction(DEMO) as page:
+            assert await import_corpus(page, DEMO, (document,)) == 0
+        assert (await words_of(owner.reading(DEMO), ""))[1] == before
         async with owner.transaction(DEMO) as page:
             assert await import_corpus(page, DEMO, (grown,)) == 0
         async with owner.transaction(DEMO) as page:
             found = await clauses_in_force(page, "US", date(2026, 11, 1))
+        assert (await words_of(owner.reading(DEMO), ""))[1] != before
     first = next(c for c in found if (c.citation.document_id, c.citation.clause) == ("gift-cards", "1"))
     assert frozenset({"sell", "plastic", "voucher"}) in first.phrases
     assert first.citation.quote == document.clauses[0].quote

@@ -121,12 +121,17 @@ select %(tenant)s, %(document_id)s, %(version)s, %(clause)s, %(quote)s,
     from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place));
 
 -- index_clause --
--- What a clause is found by may grow; what it says may not.
-update policy_clauses c set phrases = n.phrases
-from (select jsonb_agg(tsvector_to_array(to_tsvector('english', p.phrase)) order by p.place) as phrases
-  from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place)) n
-where c.tenant = tenant() and c.document_id = %(document_id)s and c.version = %(version)s and c.clause = %(clause)s
-  and c.phrases is distinct from n.phrases;
+-- What a clause is found by may grow; what it says may not. The library is another edition then.
+with grown as (
+  update policy_clauses c set phrases = n.phrases
+  from (select jsonb_agg(tsvector_to_array(to_tsvector('english', p.phrase)) order by p.place) as phrases
+    from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place)) n
+  where c.tenant = tenant() and c.document_id = %(document_id)s and c.version = %(version)s and c.clause = %(clause)s
+    and c.phrases is distinct from n.phrases
+  returning c.document_id
+)
+update policy_documents d set imported_at = clock() from grown
+where d.tenant = tenant() and d.document_id = grown.document_id and d.version = %(version)s;
 
 -- words_of --
 -- The stems of a question, and the state of the library: how much is in it and when it last grew.
