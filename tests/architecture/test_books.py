@@ -250,7 +250,7 @@ async def test_what_is_put_off_is_said_in_order_and_with_the_commit(stage: Stage
         async with books.transaction(DEMO) as page:
             page.later(
                 "insert_flag",
-                tenant="demo",
+                tenant="rival",
                 name="kill_switch",
                 value="on",
                 reason="x",
