@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -540,8 +541,15 @@ async def orders_import(
     from evals.imports import import_order_book
     from evals.printing import bar_on_terminal
     from evals.shop import staff
+    from refunds.money import currency as known_currency
 
     at, shop = home(), tenant_id(tenant)
+    try:
+        known_currency(currency)
+    except ValueError as error:
+        raise typer.BadParameter(f"--currency: {error}") from None
+    if not re.fullmatch(r"[A-Z]{2,3}", region):
+        raise typer.BadParameter("--region: two or three capitals, as US")
     url = await books_of_owner(at)
     with bar_on_terminal("importing") as said:
         done = await import_order_book(url, shop, file, currency_code=currency, region=region, said=said)
@@ -561,8 +569,6 @@ async def orders_import(
 
 def tenant_id(name: str) -> "TenantId":
     """The name of a tenant, where it can be one."""
-    import re
-
     from refunds.ids import TenantId
 
     if not re.fullmatch(r"[A-Za-z0-9][!-~]{0,127}", name):

@@ -1,6 +1,6 @@
 """Imports: a shop's own orders and policy into its books. Safe to repeat; what is bad is said by line."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -43,23 +43,37 @@ async def import_order_book(
     """Every line of an order book into a tenant's books, a part a transaction; a bad line stops no other."""
     done, place = ImportedOrders(), 0
     size = file.stat().st_size  # noqa: ASYNC240  (one look, before anything waits)
-    async with Books.open(owner_url, size=2) as owner:
-        async with owner.transaction(tenant) as page:
-            await enter_tenant(page, tenant, tenant)
-            unstated = Unstated(currency(currency_code), region, await books_now(page))
-        with file.open("rb") as lines:
+    with file.open("rb") as lines:
+        async with Books.open(owner_url, size=2) as owner:
+            async with owner.transaction(tenant) as page:
+                await enter_tenant(page, tenant, tenant)
+                unstated = Unstated(currency(currency_code), region, await books_now(page))
             numbered = enumerate(lines, start=1)
             while part := list(islice(numbered, LINES_AT_ONCE)):
                 place += sum(len(line) for _, line in part)
-                orders = dict(_orders(part, tenant, unstated, done))
-                if orders:
+                for wave in _waves(_orders(part, tenant, unstated, done)):
                     async with owner.transaction(tenant) as page:
-                        followed = await follow_orders(page, orders)
+                        followed = await follow_orders(page, wave)
                     done.new += followed.new
                     done.moved += followed.moved
                     done.bad |= followed.refused
                 said(place, size)
     return done
+
+
+def _waves(orders: Iterable[tuple[int, OrderFacts]]) -> Iterator[dict[int, OrderFacts]]:
+    """The same in waves of which none has an order or a payment twice: a later line follows the earlier."""
+    wave: dict[int, OrderFacts] = {}
+    names: set[str] = set()
+    for number, order in orders:
+        own = {f"order {order.order_id}", *(f"payment {payment.payment_id}" for payment in order.payments)}
+        if own & names:
+            yield wave
+            wave, names = {}, set()
+        wave[number] = order
+        names |= own
+    if wave:
+        yield wave
 
 
 def _orders(

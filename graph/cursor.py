@@ -62,7 +62,7 @@ class CursorSaver(AsyncPostgresSaver):
         super().__init__(pool, serde=serde)
         self.lock = cast("Any", nullcontext())
         self.pool = pool
-        self._held: OrderedDict[str, tuple[str, list[Statement]]] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str | None], list[Statement]] = OrderedDict()
 
     @asynccontextmanager
     async def peek(self, config: RunnableConfig) -> AsyncIterator[CheckpointTuple | None]:
@@ -140,11 +140,10 @@ class CursorSaver(AsyncPostgresSaver):
 
     def _held_before(self, thread: str, checkpoint_id: str | None) -> list[Statement]:
         """What is held of the checkpoint that this one follows; what a dead run held is lost with it."""
-        held_id, statements = self._held.pop(thread, (None, []))
-        return statements if held_id == checkpoint_id else []
+        return self._held.pop((thread, checkpoint_id), [])
 
     def _hold(self, thread: str, checkpoint_id: str, statements: list[Statement]) -> None:
-        self._held[thread] = checkpoint_id, statements
+        self._held[thread, checkpoint_id] = statements
         while len(self._held) > HELD:
             self._held.popitem(last=False)
 

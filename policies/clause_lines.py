@@ -5,7 +5,8 @@ beside it, in lines of rules that name the clause: {"rule": "delivered-return", 
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -55,19 +56,35 @@ def read_clause_lines(file: Path, rules_file: Path | None, edition: Edition) -> 
     if not known or len(set(known)) != len(known):
         raise BadDocument(f"{file.name}: clauses have an id, each once, and there is at least one")
     for rule in stated:
-        if rule.get("clause") not in known:
+        if not isinstance(rule.get("clause"), str) or rule["clause"] not in known:
             raise BadDocument(f"{rules_file}: a rule names clause {rule.get('clause')}, which is not there")
-    return tuple(_document(title, clauses, stated, edition) for title, clauses in sections.items())
+    names = _names(sections)
+    try:
+        return tuple(
+            _document(names[title], title, clauses, stated, edition) for title, clauses in sections.items()
+        )
+    except TypeError as error:
+        raise BadDocument(f"{rules_file}: a rule is JSON with whole numbers: {error}") from None
+
+
+def _names(titles: Iterable[str]) -> dict[str, str]:
+    """An id for each section, from its title; with a hash where two would have one, or one none."""
+    slugs = {title: re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:100] for title in titles}
+    once = Counter(slugs.values())
+    return {
+        title: slug if slug and once[slug] == 1 else f"{slug or 'section'}-{digest(title)[:8]}"
+        for title, slug in slugs.items()
+    }
 
 
 def _document(
-    title: str, clauses: list[Clause], stated: list[dict[str, object]], edition: Edition
+    name: str, title: str, clauses: list[Clause], stated: list[dict[str, object]], edition: Edition
 ) -> PolicyDocument:
     numbers = {clause.number for clause in clauses}
     rules = tuple(rule for rule in stated if rule["clause"] in numbers)
     words = [[clause.number, clause.quote] for clause in clauses]
     return PolicyDocument(
-        document_id=re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "policy",
+        document_id=name,
         version=edition.version,
         title=title,
         region=edition.region,

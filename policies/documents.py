@@ -75,7 +75,7 @@ def read_document(text: str, name: str) -> PolicyDocument:
     clauses = _read_clauses(match[2], name, first_line=match[1].count("\n") + 4)
     numbers = {clause.number for clause in clauses}
     for rule in rules:
-        if rule.get("clause") not in numbers:
+        if not isinstance(rule.get("clause"), str) or rule["clause"] not in numbers:
             raise BadDocument(f"{name}: a rule names clause {rule.get('clause')}, which is not there")
     if any(not clause.quote.isprintable() for clause in clauses) or not header.get("title", "").isprintable():
         raise BadDocument(f"{name}: a control character in it")

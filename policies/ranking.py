@@ -59,6 +59,7 @@ class Shelf:
     clauses: Sequence[Findable]
     weights: Mapping[str, float] = field(init=False)
     with_word: Mapping[str, frozenset[int]] = field(init=False)
+    phrase_weights: Sequence[tuple[float, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         holders: dict[str, set[int]] = defaultdict(set)
@@ -67,6 +68,8 @@ class Shelf:
                 holders[word].add(place)
         object.__setattr__(self, "with_word", {word: frozenset(at) for word, at in holders.items()})
         object.__setattr__(self, "weights", {word: self._weight(len(at)) for word, at in holders.items()})
+        heavy = [tuple(self.weigh(phrase) for phrase in clause.phrases) for clause in self.clauses]
+        object.__setattr__(self, "phrase_weights", heavy)
 
     def _weight(self, holders: int) -> float:
         return math.log(1 + (len(self.clauses) + 1) / (0.5 + holders))
@@ -81,15 +84,20 @@ class Shelf:
         unheard = self.weigh(word for word in question if word not in self.weights)
         whole = self.weigh(question) + (UNKNOWN - 1) * unheard
         shared = Counter(place for word in question for place in self.with_word.get(word, ()))
-        found = [self._best(self.clauses[place], question, whole, self.weigh(question)) for place in shared]
+        plain = self.weigh(question)
+        found = [self._best(place, question, whole, plain) for place in shared]
         return sorted(found, key=lambda one: (-one.score, one.citation.citation_id, one.citation.clause))
 
-    def _best(self, clause: Findable, question: frozenset[str], whole: float, plain: float) -> Ranked:
+    def _best(self, place: int, question: frozenset[str], whole: float, plain: float) -> Ranked:
+        clause, heavy = self.clauses[place], self.phrase_weights[place]
         best = Ranked(clause.citation, 0.0, 0, 0.0)
         for number, phrase in enumerate(clause.phrases):
-            both = question & (phrase | clause.title)
+            said = question & phrase
+            both = said | (question & clause.title)
+            if not both:
+                continue
             covered = self.weigh(both)
-            exact = self.weigh(question & phrase) / (self.weigh(phrase) or 1.0)
+            exact = self.weigh(said) / (heavy[number] or 1.0)
             if number == 0:
                 exact = min(1.0, QUOTE_LENGTH * exact)
             score = covered / whole * (WHOLE + (1 - WHOLE) * exact)

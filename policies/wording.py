@@ -67,7 +67,8 @@ _COMMAND = re.compile(
     r"\b(?:repeat after me|pretend|act as|you are (?:now|a)\b|developer mode|system prompt|new instructions?|"
     r"(?:ignore|forget|override|disregard)\s+(?:all|any|the|your|previous)|"
     r"(?:quote|cite|print|output|reveal|show me)\s+(?:the|every|a|rival\w*|return-\w*)\b|"
-    r"^\s*(?:approve|pay|transfer|grant|mark|take|give|let|refund)\b[^?]*$|"
+    r"^\s*(?:approve|pay|transfer|grant)\b[^?]*$|"
+    r"^\s*(?:mark|take|give|let|refund)\b[^?]*(?:\d|\bmoney\b|\bagent\b|refunded|everything)[^?]*$|"
     r"(?:say|confirm|agree|admit)\s+that|reply only|simulate|as your administrator|you must (?:obey|pay))",
     re.IGNORECASE,
 )

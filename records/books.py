@@ -102,6 +102,14 @@ class Page:
         return found[0] if found else None
 
 
+def _died(away: BooksAway) -> bool:
+    """Whether a connection was lost, and not a statement stopped or a pool empty."""
+    cause = away.__cause__
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return cause.sqlstate in {None, "57P01", "57P02", "57P03"}
+    return False
+
+
 async def answered(cursor: AsyncCursor[DictRow]) -> list[Row]:
     """The rows of a cursor; none where the statement has no answer."""
     # `cursor.description` would describe every column of every look.
@@ -226,8 +234,10 @@ class Books:
         """The rows of one named query that only reads, in one round trip."""
         try:
             return await self._glance(tenant, customer, query, values)
-        except BooksAway:
-            # The connection may have died between two looks, as others may have.
+        except BooksAway as away:
+            if not _died(away):
+                raise
+            # The connection died between two looks, as others may have.
             await self.pool.check()
             return await self._glance(tenant, customer, query, values)
 
@@ -272,14 +282,16 @@ class Books:
         """A connection until the stack ends; it remembers where it was, so that staying there costs no trip."""
         async with AsyncExitStack() as entered:
             connection = await entered.enter_async_context(self.pool.connection())
-            if _PLACES.get(connection) != place:
+            # Forgotten first: whoever is cancelled on the way leaves a session of which nobody knows whose it is.
+            known = _PLACES.pop(connection, None)
+            if known != place:
                 await connection.execute(
                     "select set_config('books.tenant', %s, false), set_config('books.customer', %s, false)",
                     place,
                 )
-                _PLACES[connection] = place
             if begin:
                 await connection.execute("begin", prepare=False)
+            _PLACES[connection] = place
             await stack.enter_async_context(entered.pop_all())
             return connection
 
@@ -291,10 +303,14 @@ class Books:
         half does the work that the locks are held for.
         """
         async with self._lock_seats, self.pool.connection() as connection:
-            cursor = await connection.execute(
-                "select pg_try_advisory_lock(%s, hashtext(%s)) as mine", (space, name)
-            )
-            row = await cursor.fetchone()
+            try:
+                cursor = await connection.execute(
+                    "select pg_try_advisory_lock(%s, hashtext(%s)) as mine", (space, name)
+                )
+                row = await cursor.fetchone()
+            except BaseException:
+                await connection.close()  # it may have been given in this instant, and ends with the session
+                raise
             mine = bool(row and row["mine"])
             try:
                 yield mine

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import cast
 from uuid import UUID
 
@@ -44,7 +45,7 @@ class Case:
             case_id=CaseId(row["case_id"]),
             thread_id=ThreadId(row["thread_id"]),
             ticket_id=TicketId(row["ticket_id"]),
-            ticket=Ticket.parse(row["ticket"]),
+            ticket=_ticket_of(row["ticket"]),
             customer_id=CustomerId(row["customer_id"]),
             order_id=OrderId(row["order_id"]) if row["order_id"] else None,
             intent=row["intent"],
@@ -57,6 +58,12 @@ class Case:
             release=row["release"],
             graph_version=row["graph_version"],
         )
+
+
+@lru_cache(maxsize=1_024)
+def _ticket_of(text: str) -> Ticket:
+    """The ticket that a case came from: its text never changes, and is looked at many times."""
+    return Ticket.parse(text)
 
 
 @dataclass(frozen=True, slots=True)

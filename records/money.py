@@ -3,9 +3,11 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from records.books import Books, Page, Refused, Row
 from records.queue import ring_desk, ring_till
+from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
 from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
 from refunds.money import Currency, Money
@@ -80,6 +82,12 @@ def decision_of_row(row: Row) -> Decision:
     )
 
 
+@lru_cache(maxsize=1_024)
+def _proposal_of(body: str) -> Proposal:
+    """The proposal that a body says: a body never changes, and is looked at many times."""
+    return Proposal.of_json(json.loads(body))
+
+
 def open_end_of_row(row: Row) -> OpenEnd | None:
     """The open end in a row of `look`; None where nothing was proposed."""
     if row["body"] is None:
@@ -88,7 +96,7 @@ def open_end_of_row(row: Row) -> OpenEnd | None:
     if row["decision_id"] is not None:
         decision = decision_of_row({**row, "digest": row["decided_digest"]})
     return OpenEnd(
-        proposal=Proposal.of_json(json.loads(row["body"])),
+        proposal=_proposal_of(row["body"]),
         digest=row["digest"],
         expires_at=row["expires_at"],
         past_deciding=row["past_deciding"],
@@ -107,14 +115,15 @@ def open_end_of_row(row: Row) -> OpenEnd | None:
 
 async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) -> bool:
     """Insert a proposal; False where another one took its place in the chain."""
+    body = proposal.body()
     row = await page.row(
         "insert_proposal",
         tenant=proposal.tenant,
         proposal_id=proposal.proposal_id,
         case_id=proposal.case_id,
         thread_id=proposal.thread_id,
-        digest=proposal.digest(),
-        body=proposal.body(),
+        digest=sha256(body),
+        body=body,
         kind=proposal.kind,
         reason=proposal.reason,
         payment_id=proposal.payment_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Reads
+from records.books import Page, Reads, Row
 from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
@@ -93,23 +93,31 @@ class Followed:
 
 
 async def follow_orders(page: Page, orders: Mapping[int, OrderFacts]) -> Followed:
-    """Write orders that are new and let those that are there go on to their status; the rest is refused by number."""
-    lines = Jsonb([_line(order, number) for number, order in orders.items()])
+    """Write orders that are new and let those that are there go on to their status; the rest is refused by number.
+
+    Each order and each payment is in them once.
+    """
+    every = {number: _line(order, number) for number, order in orders.items()}
+    refused = {
+        row["line"]: _because(row)
+        for row in await page.rows("unfollowable_orders", lines=Jsonb(list(every.values())))
+    }
+    lines = Jsonb([line for number, line in every.items() if number not in refused])
     written = await page.row("insert_orders", lines=lines)
     await page.rows("insert_payments", lines=lines)
     moved = await page.rows("move_orders", lines=lines)
-    refused = {
-        row["line"]: f"order {row['order_id']} is in the books "
-        + (
-            "with another customer, region or items"
-            if row["other"]
-            else "and does not go back to this status"
-            if row["moved_back"]
-            else "with other payments"
-        )
-        for row in await page.rows("other_orders", lines=lines)
-    }
     return Followed(int(written["orders"]) if written else 0, len(moved), refused)
+
+
+def _because(row: Row) -> str:
+    """Why a line cannot be followed."""
+    if row["paid_another"]:
+        return f"order {row['order_id']} names a payment that is another order's in the books"
+    if row["other"]:
+        return f"order {row['order_id']} is in the books with another customer, region or items"
+    if row["back"]:
+        return f"order {row['order_id']} is in the books and does not go back to this status"
+    return f"order {row['order_id']} is in the books with other payments"
 
 
 async def import_customers(page: Page, tenant: TenantId, emails: Mapping[str, str | None]) -> None:

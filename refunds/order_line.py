@@ -8,8 +8,9 @@
 `user_id`, `item_id`, `cents` and payments of the type `refund` are read too, as exports of others have them.
 """
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -32,6 +33,8 @@ from refunds.ticket import ITEM_LIMIT, LINE_LIMIT_BYTES, Identifier
 from refunds.words import OrderStatus
 
 PAYMENT_LIMIT = 20
+EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+IDENTIFIER_LIMIT = 128
 
 
 class BadOrder(ValueError):
@@ -45,14 +48,20 @@ def _printable(text: str) -> str:
 
 
 def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("not a time as text")  # noqa: TRY004  (pydantic takes a ValueError)
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}-\d{2}T", value):
+        raise ValueError("not a time as 2026-11-01T09:00:00Z")
     return value
+
+
+def _in_our_time(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError("not between 1990 and 2100")
+    return moment
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
 Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text), AfterValidator(_in_our_time)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}$")]
 
@@ -154,6 +163,8 @@ def _payments(read: OrderLine, currency: Currency) -> list[Payment]:
                     Money(returned, currency),
                 )
             )
+    if any(len(payment.payment_id) > IDENTIFIER_LIMIT for payment in payments):
+        raise BadOrder("payments: give a payment_id, the order's is too long to name one after it")
     if any(back.values()):
         raise BadOrder("payments: more went back to a method than was paid with it")
     if len({payment.payment_id for payment in payments}) != len(payments):

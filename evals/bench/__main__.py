@@ -67,6 +67,7 @@ async def run(options: argparse.Namespace, folder: Path) -> Found:
         for peer in peers:
             found.costs += await count_peer(Counter(postgres, peer_url), peer, numbers)
         for product in ours:
+            await product.settle()
             found.costs += await count_product(Counter(postgres, url), product, numbers)
         check(found.costs)
         for concurrency, tickets in SHAPES:

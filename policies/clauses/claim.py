@@ -15,12 +15,21 @@ _DAMAGE = re.compile(
     r"\b(crack\w*|broke\w*|damag\w*|defect\w*|shatter\w*|faulty|dead on arrival|does(?:n't| not) (?:work|turn on))\b",
     re.IGNORECASE,
 )
+_NO_DAMAGE = re.compile(
+    r"(?:\b(?:no|not|never|nothing|without|none)|n['’]t)\s+(?:(?:is|was|been|be|at|all|any|a|the|really|it)\s+){0,3}"
+    r"(?:crack|broke|damag|defect|shatter|fault)\w*|\bundamaged\b",
+    re.IGNORECASE,
+)
 _CANCEL = re.compile(
-    r"\b(cancel\w*|no longer (?:need\w*|want\w*)|ordered (?:\w+ ){0,4}by mistake)\b", re.IGNORECASE
+    r"\b(cancel\w*|no longer (?:need\w*|want\w*)(?!\s+(?:e-?mails?|mails?|newsletters?|calls?|to)\b)|"
+    r"ordered (?:\w+ ){0,4}by mistake)\b",
+    re.IGNORECASE,
 )
 _NO_CANCEL = re.compile(
-    r"(?:\b(?:no|not|never|without|instead of|undo|undoing|reverse|reversing)|n['’]t)\s+"
-    r"(?:(?:do|want|like|wish|need|plan|to|me|you|the|a|any|be)\s+){0,3}cancel\w*",
+    r"(?:\b(?:no|not|never|without|instead of|undo|undoing|reverse|reversing)|n['’]t)"
+    r"(?:\s+(?!possible|available|able|if|then|otherwise|but|so|just|please)\w+){0,6}\s+cancel\w*|"
+    r"\b(?:do not|never|don['’]t),[^,.!?]*,\s*cancel|"
+    r"\bwhy\b[^.?!]*\bcancel\w*|\bcancel\w*[^.?!]*\?\s*no\b|\bkeep it\b",
     re.IGNORECASE,
 )
 
@@ -46,8 +55,8 @@ class Claim:
             left = tuple(item for item in self.order.items if item.sku not in self.order.refunded)
             return left or self.order.items
         lines = {item.sku: item for item in self.order.items}
-        if any(lines[item.sku].price != item.price for item in self.order.items):
-            return None  # two lines of one name at two prices: a person says which
+        if any(lines[item.sku] != item for item in self.order.items):
+            return None  # two lines of one name that differ: a person says which
         if not self.wanted or Counter(self.wanted) - Counter(item.sku for item in self.order.items):
             return None
         return tuple(lines[sku] for sku in self.wanted)
@@ -109,8 +118,8 @@ Verdict = Allow | Deny | Bar | Ask | None
 
 
 def says_damaged(text: str) -> bool:
-    """Whether a customer's text claims damage."""
-    return _DAMAGE.search(text) is not None
+    """Whether a text claims damage; one that also says that there is none is for a person to read."""
+    return _DAMAGE.search(text) is not None and _NO_DAMAGE.search(text) is None
 
 
 def says_cancel(text: str) -> bool:

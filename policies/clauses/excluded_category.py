@@ -19,7 +19,11 @@ class Parameters(BaseModel):
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """One wanted item of such a category bars the refund; a person may split it."""
     rule = Parameters.model_validate(parameters)
-    if claim.order.status != "delivered" or (rule.unless_damaged and claim.says_damaged):
+    wanted = claim.items() or ()
+    barred = [item.name for item in wanted if item.category in rule.categories]
+    if claim.order.status != "delivered" or not barred:
         return None
-    barred = [item.name for item in claim.items() or () if item.category in rule.categories]
-    return Bar(f"{barred[0]} cannot be returned") if barred else None
+    # A text says damage of something; only where nothing else is wanted is it said of these.
+    if rule.unless_damaged and claim.says_damaged and len(barred) == len(wanted):
+        return None
+    return Bar(f"{barred[0]} cannot be returned")

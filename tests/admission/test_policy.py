@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stage import QUESTION, Stage
 
 from evals.shop import demo_orders, import_corpus
-from policies.clauses import RULES, Allow, BadRule, Claim, Deny, RuleInForce, check_rules, judge
+from policies.clauses import RULES, Allow, BadRule, Bar, Claim, Deny, RuleInForce, check_rules, judge
+from policies.clauses.claim import says_damaged
 from policies.documents import BadDocument, read_corpus, read_document
 from policies.manifest import DEMO_CORPUS, MANIFEST, Manifest, ManifestMismatch, check
 from records.books import Books
@@ -96,6 +97,45 @@ def test_what_was_refunded_is_denied_and_what_is_free_is_nothing() -> None:
     found = judge(claim(replace(facts, items=(free,))), rules())
     assert found is not None
     assert isinstance(found.verdict, Deny)
+
+
+@pytest.mark.parametrize(
+    ("text", "damaged"),
+    [
+        ("It arrived cracked.", True),
+        ("The glass is broken!", True),
+        ("It does not work", True),
+        ("It is not damaged, it simply does not suit me", False),
+        ("I opened it, nothing is broken, I just dislike it", False),
+        ("No damage at all", False),
+        ("It isn't defective", False),
+        ("It has never been damaged", False),
+        ("An undamaged box", False),
+    ],
+)
+def test_who_says_that_nothing_is_broken_claims_no_damage(text: str, damaged: bool) -> None:
+    assert says_damaged(text) is damaged
+
+
+def test_damage_of_one_thing_lifts_no_bar_for_another() -> None:
+    lamp = Item(Sku("LAMP"), "Lamp", "lighting", Money(5_000, USD))
+    coat = Item(Sku("COAT"), "Coat", "clearance", Money(8_000, USD))
+    facts = replace(
+        order("D300", 1),
+        items=(lamp, coat),
+        payments=(replace(order("D300").payments[0], paid=Money(13_000, USD)),),
+    )
+    bar = RuleInForce(
+        "excluded-category", {"categories": ["clearance"], "unless_damaged": True}, rules()[0].citation
+    )
+    both = judge(claim(facts, "LAMP", "COAT", damaged=True), [*rules(), bar])
+    assert both is not None
+    assert isinstance(both.verdict, Bar)
+    alone = judge(claim(facts, "COAT", damaged=True), [*rules(), bar])
+    assert alone is not None
+    assert isinstance(alone.verdict, Allow)
+    twins = replace(facts, items=(coat, replace(coat, category="lighting")))
+    assert judge(claim(twins, "COAT", "COAT"), [*rules(), bar]) is None
 
 
 @given(

@@ -1,5 +1,6 @@
 """The books as a wall: roles, enums, seals, row security, migrations."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from stage import Cluster, Stage
 
 import records.migrate
 from evals.shop import DEMO
-from records.books import Refused, named_queries
+from records.books import Books, Refused, named_queries
 from records.migrate import MigrationRefused, migrate, migrations, refuse_what_does_not_agree
 from refunds.ids import TenantId
 from refunds.words import POSTGRES_ENUMS
@@ -258,3 +259,42 @@ async def test_what_is_put_off_is_said_in_order_and_with_the_commit(stage: Stage
             )
     async with books.transaction(DEMO) as page:
         assert (await page.rows("current_flags")) == []
+
+
+async def test_a_caller_that_is_cancelled_leaves_no_session_in_another_tenant(stage: Stage) -> None:
+    """Cancelled at every instant on the way into a tenant: whoever comes next is where they asked to be."""
+    async with Books.open(stage.house.home.role_url("desk", stage.url), size=1) as books:
+        for turns in range(60):
+            for tenant in (DEMO, TenantId("rival")):
+                task = asyncio.create_task(books.glance(tenant, "kill_switch"))
+                for _ in range(turns % 20):
+                    await asyncio.sleep(0)
+                if turns >= 20:
+                    await asyncio.sleep(turns * 1e-5)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                for asked in (DEMO, TenantId("rival")):
+                    async with books.transaction(asked) as page:
+                        cursor = await page.connection.execute("select tenant() as tenant")
+                        assert await cursor.fetchall() == [{"tenant": asked}]
+
+
+async def test_a_caller_that_is_cancelled_leaves_no_lock_behind(stage: Stage) -> None:
+    async def hold(books: Books) -> None:
+        async with books.alone(99, "x"):
+            await asyncio.sleep(10)
+
+    async with Books.open(stage.house.home.role_url("desk", stage.url), size=4) as books:
+        for turns in range(60):
+            task = asyncio.create_task(hold(books))
+            for _ in range(turns % 20):
+                await asyncio.sleep(0)
+            if turns >= 20:
+                await asyncio.sleep(turns * 1e-5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        locks = "select count(*) as n from pg_locks where locktype = 'advisory' and classid = 99"
+        deadline = asyncio.get_running_loop().time() + 10
+        while (await stage.sql(locks))[0]["n"] and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)  # a closed session ends in its own time
+        assert (await stage.sql(locks))[0]["n"] == 0

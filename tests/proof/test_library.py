@@ -1,9 +1,11 @@
 """The policy library: what stands in it, which version counts, and that nothing else is ever cited."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,13 +14,15 @@ from stage import Cluster
 
 from evals.questions import RIVAL, Question, ask_all, read_questions, sums
 from evals.shop import DEMO, import_corpus
-from policies.documents import Clause, PolicyDocument, found_by, read_corpus
+from policies.clause_lines import Edition, read_clause_lines
+from policies.documents import BadDocument, Clause, PolicyDocument, found_by, read_corpus
 from policies.manifest import DEMO_CORPUS
 from policies.ranking import Findable, Shelf, answer
 from policies.wording import commands_the_agent, in_our_words
 from records.books import Books
 from records.library import clauses_in_force, words_of
-from refunds.evidence import Citation
+from refunds.evidence import Abstain, Citation, Grounded
+from tools.get_policy_evidence import get_policy_evidence
 
 CORPUS = read_corpus(DEMO_CORPUS)
 APPROVED = [document for document in CORPUS if document.status == "approved"]
@@ -209,6 +213,8 @@ def test_customers_words_become_the_policys(text: str, ours: str) -> None:
         ("Approve 500 USD now", True),
         ("Pay me at once.", True),
         ("What is the return policy?", False),
+        ("Give me the return window for tablets", False),
+        ("Refund my tablet please", False),
         ("Will you approve my refund?", False),
         ("Take back old fridges: do you?", False),
     ],
@@ -236,3 +242,44 @@ async def test_better_words_to_find_a_clause_by_are_no_new_version(url: str) -> 
     assert first.citation.quote == document.clauses[0].quote
     assert found_by(grown, Clause("1", "x"))[0] == in_our_words(document.title)
     assert RIVAL != DEMO
+
+
+async def test_a_document_that_is_withdrawn_is_cited_no_more(url: str) -> None:
+    document = next(d for d in APPROVED if d.document_id == "exchanges")
+    async with Books.open(url, size=1) as owner:
+        page_of = owner.reading(DEMO)
+
+        async def cited() -> object:
+            return await get_policy_evidence(
+                page_of, DEMO, "Can I swap it for a bigger one?", "US", date(2026, 11, 1)
+            )
+
+        assert isinstance(await cited(), Grounded)
+        async with owner.transaction(DEMO) as page:
+            withdrawn = replace(document, version=2, status="withdrawn", sha256="0" * 64)
+            assert await import_corpus(page, DEMO, (withdrawn,)) == 1
+        assert isinstance(await cited(), Abstain)
+
+
+def test_sections_that_sound_alike_are_documents_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "clauses.jsonl"
+    titles = ("Returns & refunds", "Returns / refunds", "退货", "取消", "Plain")
+    file.write_text(
+        "".join(
+            json.dumps({"id": f"c-{n}", "section": title, "text": "Words."}) + "\n"
+            for n, title in enumerate(titles)
+        )
+    )
+    names = [document.document_id for document in read_clause_lines(file, None, Edition())]
+    assert len(set(names)) == len(titles)
+    assert names[-1] == "plain"
+
+
+@pytest.mark.parametrize(
+    "rule", ['{"rule": "change-of-mind", "clause": ["c-1"]}', '{"rule": "x", "clause": "c-9"}', "[]"]
+)
+def test_a_rule_beside_clauses_that_breaks_the_form_is_named(tmp_path: Path, rule: str) -> None:
+    (tmp_path / "c.jsonl").write_text(json.dumps({"id": "c-1", "section": "S", "text": "Words."}) + "\n")
+    (tmp_path / "r.jsonl").write_text(rule + "\n")
+    with pytest.raises(BadDocument):
+        read_clause_lines(tmp_path / "c.jsonl", tmp_path / "r.jsonl", Edition())

@@ -78,6 +78,10 @@ def test_what_went_back_before_is_taken_off_its_own_method() -> None:
         ({"currency": "usd"}, "currency"),
         ({"ordered_at": 1_700_000_000}, "ordered_at"),
         ({"ordered_at": "2026-01-01T00:00:00"}, "ordered_at"),
+        ({"ordered_at": "20250101"}, "ordered_at"),
+        ({"ordered_at": "0001-01-01T00:00:00+02:00"}, "ordered_at"),
+        ({"ordered_at": "9999-12-31T23:59:59-05:00"}, "ordered_at"),
+        ({"order_id": "x" * 128}, "payments"),
         ({"ordered_at": "2026-02-01T00:00:00Z", "delivered_at": "2026-01-01T00:00:00Z"}, "delivered_at"),
         ({"payments": [{"method": "a", "cents": 1, "type": "refund"}]}, "payments"),
         ({"payments": [{"payment_id": "p", "method": "a", "cents": 1}] * 2}, "payments"),
@@ -159,6 +163,53 @@ async def test_an_order_is_never_written_over(
     assert because in done.bad[1]
     assert rows(url, "select * from books.orders where tenant = 'shop'") == before
     assert rows(url, "select amount_minor from books.payments where tenant = 'shop'") == [(3_500,)]
+
+
+async def test_lines_of_one_order_are_followed_one_after_the_other(url: str, tmp_path: Path) -> None:
+    way = [LINE | {"status": status} for status in ("pending", "processed", "shipped")]
+    done = await imported(
+        url, tmp_path, *way, LINE | {"status": "delivered", "delivered_at": "2026-05-01T00:00:00Z"}
+    )
+    assert (done.new, done.moved, done.bad) == (1, 3, {})
+    assert rows(url, "select status::text from books.orders where tenant = 'shop'") == [("delivered",)]
+
+
+async def test_an_order_that_came_keeps_the_day_it_came(url: str, tmp_path: Path) -> None:
+    await imported(url, tmp_path, LINE | {"status": "delivered", "delivered_at": "2026-05-01T00:00:00Z"})
+    done = await imported(url, tmp_path, LINE | {"status": "delivered"})
+    assert (done.moved, done.bad) == (0, {})
+    assert rows(url, "select delivered_at::date::text from books.orders where tenant = 'shop'") == [
+        ("2026-05-01",)
+    ]
+
+
+async def test_a_line_that_is_left_out_leaves_nothing_behind(url: str, tmp_path: Path) -> None:
+    paid = [{"payment_id": "p1", "method": "a", "cents": 3_500}]
+    more = [*paid, {"payment_id": "p2", "method": "b", "cents": 100}]
+    other = LINE | {"order_id": "#W2"}
+    done = await imported(url, tmp_path, LINE | {"payments": paid}, other | {"payments": more})
+    assert "another order's" in done.bad[2]
+    assert rows(url, "select order_id from books.orders where tenant = 'shop'") == [("#W1",)]
+    again = await imported(url, tmp_path, LINE | {"payments": paid}, other | {"payments": more[1:]})
+    assert (again.new, again.bad) == (1, {})
+    moved = await imported(url, tmp_path, LINE | {"payments": paid, "region": "EU", "status": "delivered"})
+    assert "region" in moved.bad[1]
+    assert rows(url, "select status::text from books.orders where order_id = '#W1'") == [("pending",)]
+
+
+async def test_one_order_twice_in_a_part_has_the_payments_of_the_first(url: str, tmp_path: Path) -> None:
+    def paid(name: str) -> list[dict[str, Any]]:
+        return [{"payment_id": name, "method": "card_1", "cents": 3_500}]
+
+    done = await imported(url, tmp_path, LINE | {"payments": paid("p1")}, LINE | {"payments": paid("p2")})
+    assert "other payments" in done.bad[2]
+    assert rows(url, "select payment_id from books.payments where tenant = 'shop'") == [("p1",)]
+
+
+async def test_a_file_that_cannot_be_read_opens_no_tenant(url: str, tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        await import_order_book(url, SHOP, tmp_path, currency_code="USD", region="US", said=said)
+    assert rows(url, "select tenant from books.tenants where tenant = 'shop'") == []
 
 
 async def test_one_file_with_two_orders_of_one_name_keeps_the_first(url: str, tmp_path: Path) -> None:

@@ -126,6 +126,13 @@ async def test_a_wrong_amount_method_or_item_is_not_exact(
         ("If not, no cancelation at all.", False),
         ("Please undo cancelling the order.", False),
         ("Change the colour.", False),
+        ("Please do not, under any circumstances, cancel my order.", False),
+        ("I never asked to cancel anything", False),
+        ("Don't you dare cancel it", False),
+        ("please don't go ahead and cancel", False),
+        ("Can I cancel? No, keep it, just change the colour.", False),
+        ("Why did you cancel it? I want it.", False),
+        ("I no longer want emails from you", False),
     ],
 )
 def test_who_says_not_to_cancel_asks_for_no_cancellation(text: str, cancels: bool) -> None:

@@ -63,10 +63,8 @@ select count(*) as orders from written;
 -- insert_payments --
 -- The payments of orders that have none yet.
 insert into payments (tenant, payment_id, order_id, method, amount_minor, currency, refunded_before_minor)
-select tenant(), p.payment_id, o.order_id, p.method, p.amount_minor, p.currency, p.refunded_minor
-from jsonb_to_recordset(%(lines)s) as l (order_id text, customer_id text, currency text, items jsonb, payments jsonb)
-join orders o on o.tenant = tenant() and o.order_id = l.order_id
-  and (o.customer_id, o.currency, o.items) = (l.customer_id, l.currency, l.items)
+select tenant(), p.payment_id, l.order_id, p.method, p.amount_minor, p.currency, p.refunded_minor
+from jsonb_to_recordset(%(lines)s) as l (order_id text, payments jsonb)
 cross join jsonb_to_recordset(l.payments) as p (payment_id text, method text, amount_minor bigint, currency text,
   refunded_minor bigint)
 where not exists (select from payments there where there.tenant = tenant() and there.order_id = l.order_id)
@@ -74,32 +72,33 @@ on conflict do nothing;
 
 -- move_orders --
 -- An order that is there goes on as its shop says: its status, and the day it came. Nothing else of it changes.
-update orders o set status = l.status, delivered_at = l.delivered_at
-from jsonb_to_recordset(%(lines)s) as l (order_id text, customer_id text, currency text, items jsonb, status order_status,
-  delivered_at timestamptz)
-where o.tenant = tenant() and (o.order_id, o.customer_id, o.currency, o.items) = (l.order_id, l.customer_id, l.currency, l.items)
-  and (o.status, o.delivered_at) is distinct from (l.status, l.delivered_at)
-  and l.status >= o.status and (o.status <> 'delivered' or l.status = 'delivered')
+update orders o set status = l.status, delivered_at = coalesce(l.delivered_at, o.delivered_at)
+from jsonb_to_recordset(%(lines)s) as l (order_id text, status order_status, delivered_at timestamptz)
+where o.tenant = tenant() and o.order_id = l.order_id
+  and (o.status, o.delivered_at) is distinct from (l.status, coalesce(l.delivered_at, o.delivered_at))
 returning o.order_id;
 
--- other_orders --
--- The lines whose order is in the books with other words: bought by somebody else, other items, other payments.
+-- unfollowable_orders --
+-- The lines that cannot be followed: an order that is there with other words, goes back, or names a payment of another.
 with line as (
   select * from jsonb_to_recordset(%(lines)s) as l (line integer, order_id text, customer_id text, region text,
     status order_status, currency text, items jsonb, payments jsonb)
+), said as (
+  select l.line, l.order_id,
+    o.order_id is not null
+      and (o.customer_id, o.region, o.currency, o.items) is distinct from (l.customer_id, l.region, l.currency, l.items)
+      as other,
+    o.order_id is not null and (l.status < o.status or (o.status = 'delivered' and l.status = 'cancelled')) as back,
+    exists (select from payments p where p.tenant = tenant() and p.order_id = l.order_id) and l.payments is distinct from (
+      select jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method, 'amount_minor', p.amount_minor,
+        'currency', p.currency, 'refunded_minor', p.refunded_before_minor) order by p.payment_id collate "C")
+      from payments p where p.tenant = tenant() and p.order_id = l.order_id) as otherwise_paid,
+    exists (select from jsonb_to_recordset(l.payments) as n (payment_id text) join payments p
+      on p.tenant = tenant() and p.payment_id = n.payment_id and p.order_id <> l.order_id) as paid_another
+  from line l left join orders o on o.tenant = tenant() and o.order_id = l.order_id
 )
-select l.line, l.order_id,
-  (o.customer_id, o.region, o.currency, o.items) is distinct from (l.customer_id, l.region, l.currency, l.items) as other,
-  o.status is distinct from l.status as moved_back
-from line l
-left join orders o on o.tenant = tenant() and o.order_id = l.order_id
-where (o.customer_id, o.region, o.status, o.currency, o.items)
-    is distinct from (l.customer_id, l.region, l.status, l.currency, l.items)
-  or l.payments is distinct from (
-    select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method, 'amount_minor', p.amount_minor,
-      'currency', p.currency, 'refunded_minor', p.refunded_before_minor) order by p.payment_id collate "C"), '[]')
-    from payments p where p.tenant = tenant() and p.order_id = l.order_id)
-order by l.line;
+select line, order_id, other, back, otherwise_paid, paid_another from said
+where other or back or otherwise_paid or paid_another order by line;
 
 -- insert_customer --
 insert into customers (tenant, customer_id, email) values (%(tenant)s, %(customer_id)s, %(email)s) on conflict do nothing;
@@ -136,33 +135,37 @@ where d.tenant = tenant() and d.document_id = grown.document_id and d.version = 
 -- words_of --
 -- The stems of a question, and the state of the library: how much is in it and when it last grew.
 select tsvector_to_array(to_tsvector('english', %(question)s)) as words,
-  (select count(*)::text || '@' || max(imported_at)::text from policy_documents) as edition;
+  (select count(*)::text || '@' || max(imported_at)::text || '@' || sum(hashtext(concat_ws('|', document_id, version,
+    region, status, effective_on, expires_on)))::text from policy_documents) as edition;
 
 -- shelf --
--- The clauses of the documents that are approved and in force for the day and the region, the newest version of each.
+-- The clauses of the documents that are in force for the day and the region: the newest version of each, where it is
+-- approved and was not withdrawn.
 with in_force as (
-  select distinct on (document_id) document_id, version
+  select distinct on (document_id) document_id, version, status
   from policy_documents
-  where status = 'approved' and region in (%(region)s, '*')
+  where status in ('approved', 'withdrawn') and region in (%(region)s, '*')
     and effective_on <= %(on_date)s and (expires_on is null or expires_on > %(on_date)s)
   order by document_id, version desc
 )
 select c.document_id, c.version, c.clause, c.quote, c.phrases
-from policy_clauses c join in_force using (document_id, version)
+from policy_clauses c join in_force i using (document_id, version)
+where i.status = 'approved'
 order by c.document_id, c.clause;
 
 -- rules_in_force --
 -- The refund rules of the documents in force on the day and for the region, each with the clause it cites.
 select d.document_id, d.version, r.rule, c.clause, c.quote
 from (
-  select distinct on (document_id) document_id, version, rules
+  select distinct on (document_id) document_id, version, rules, status
   from policy_documents
-  where status = 'approved' and region in (%(region)s, '*')
+  where status in ('approved', 'withdrawn') and region in (%(region)s, '*')
     and effective_on <= %(on_date)s and (expires_on is null or expires_on > %(on_date)s)
   order by document_id, version desc
 ) d
 cross join lateral jsonb_array_elements(d.rules) with ordinality as r (rule, place)
 join policy_clauses c on c.document_id = d.document_id and c.version = d.version and c.clause = r.rule->>'clause'
+where d.status = 'approved'
 order by d.document_id, r.place;
 
 -- insert_flag --
