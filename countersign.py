@@ -1,8 +1,6 @@
 """The front door: one command line. Each command opens the house, asks one room, and prints what it said."""
 
-import json
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,36 +9,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evals.terminal import Failed, command, group, report, say, show, tell
+from evals.exam_commands import exam_app
+from evals.shop_commands import orders_app, policies_app
+from evals.terminal import Failed, Json, command, group, home, report, say, show, tell
 
 if TYPE_CHECKING:
     from desk.decisions import Word
     from desk.people import Person
     from evals.house import House
     from records.cases import Case
-    from records.home import Home
     from records.states import State
-    from refunds.ids import TenantId
     from refunds.ticket import Ticket
 
 app = group("Countersign: a support agent that drafts, a person who countersigns, money that moves once.")
 intake_app = group("The intake bundle.")
 audit_app = group("The audit chains and their signed anchors.")
 db_app = group("The books.")
-policies_app = group("The policy library.")
-orders_app = group("The order book.")
-eval_app = group("The exam.")
 for name, sub in (
     ("intake", intake_app),
     ("audit", audit_app),
     ("db", db_app),
     ("policies", policies_app),
     ("orders", orders_app),
-    ("eval", eval_app),
+    ("eval", exam_app),
 ):
     app.add_typer(sub, name=name)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Answer yes.")]
 Tickets = Annotated[
     str, typer.Argument(metavar="FILE|-", help="Tickets, JSON or JSONL; - is standard input.")
@@ -56,17 +50,9 @@ Code = Annotated[
     str, typer.Option(help="not_eligible, outside_window, wrong_order, … (a wrong one lists them all).")
 ]
 Most = Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a tenant at most.")]
-Tenant = Annotated[str, typer.Option(help="Whose; a new one is opened.")]
 Copy = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="The anchors' copy outside the database.")
 ]
-
-
-def home() -> "Home":
-    """The home that the environment names."""
-    from records.home import Home
-
-    return Home.of_environment(os.environ)
 
 
 @asynccontextmanager
@@ -446,134 +432,6 @@ async def db_reset(yes: Yes = False, as_json: Json = False) -> None:
         raise Failed("this deletes every case and every refund on record: say --yes")
     drop_books(home())
     report({"reset": True}, as_json, "the books are gone")
-
-
-@command(eval_app, "questions", "countersign eval questions --half test")
-async def eval_questions(
-    half: Annotated[str | None, typer.Option(help="tuning or test; both where none is named.")] = None,
-    as_json: Json = False,
-) -> None:
-    """300 questions to the demo shop's library, on a database of its own: what it cites, and what it leaves open."""
-    from evals.printing import bar_on_terminal, questions_table
-    from evals.questions import ask_all, read_questions, sums
-
-    if half not in {None, "tuning", "test"}:
-        raise typer.BadParameter("--half: tuning or test")
-    questions = [question for question in read_questions() if half in {None, question.half}]
-    with bar_on_terminal("asking") as said:
-        asked = await ask_all(home(), questions, said)
-    for one in asked if as_json else ():
-        say(json.dumps(one.to_json()))
-    for one in asked:
-        if one.wrong:
-            sys.stderr.write(f"countersign: {one.question.id}: wrong: {', '.join(one.wrong)}\n")
-    tell(sums(asked), as_json, questions_table)
-    if any(one.wrong for one in asked):
-        raise Failed("a clause was cited that does not answer: the lines above say which")
-
-
-@command(eval_app, "tau2", "countersign eval tau2 --data ../shared/data --json")
-async def eval_tau2(
-    data: Annotated[
-        Path,
-        typer.Option(envvar="COUNTERSIGN_DATA", help="A folder with the data, or with tau2_retail in it."),
-    ] = Path("../shared/data"),
-    as_json: Json = False,
-) -> None:
-    """A stranger's orders and requests, on a database of its own: exact to the cent, and nothing twice."""
-    from evals.printing import bar_on_terminal, no_refund_table, tau2_table
-    from evals.tau2 import open_exam, sit
-
-    folder = data / "tau2_retail" if (data / "tau2_retail").is_dir() else data
-    async with open_exam(home(), folder) as exam:
-        with bar_on_terminal("deciding") as said:
-            score = await sit(exam, said)
-    tell(score.rows, as_json, tau2_table)
-    tell(score.without, as_json, no_refund_table)
-    for payment in score.over:
-        sys.stderr.write(f"countersign: more went back than was paid: {payment}\n")
-    sums = score.to_json()
-    report(
-        sums,
-        as_json,
-        f"{sums['exact']} of {sums['cases']} exact; {sums['expected_minor']} expected,"
-        f" {sums['refunded_minor']} refunded (minor units)",
-    )
-    if not score.perfect:
-        raise Failed("not every request ended as it should: the rows above say which")
-
-
-@command(policies_app, "import", "countersign policies import policies/corpus/demo --tenant demo")
-async def policies_import(
-    source: Annotated[
-        Path, typer.Argument(metavar="DIR|FILE", help="Markdown documents, or clauses as JSONL.")
-    ],
-    tenant: Tenant,
-    rules: Annotated[Path | None, typer.Option(help="Rules for clauses of JSONL, as JSONL.")] = None,
-    version: Annotated[int, typer.Option(min=1, help="Of clauses as JSONL.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Policy documents with their rules into a tenant's library; safe to repeat."""
-    from evals.house import books_of_owner
-    from evals.imports import import_library
-    from evals.shop import staff
-    from policies.clause_lines import Edition
-
-    at, shop = home(), tenant_id(tenant)
-    url = await books_of_owner(at)
-    read, new, stated = await import_library(url, shop, source, rules, Edition(version))
-    if at.database_url is None:
-        await staff(url, shop)
-    line = f"{read} documents read, {new} new, {stated} rules in them"
-    report({"documents": read, "new": new, "rules": stated}, as_json, line)
-
-
-@command(orders_app, "import", "countersign orders import orders.jsonl --tenant demo")
-async def orders_import(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Orders, one JSON object a line.")],
-    tenant: Tenant,
-    currency: Annotated[str, typer.Option(help="Where a line names none.")] = "USD",
-    region: Annotated[str, typer.Option(help="Whose policy counts where a line names none.")] = "US",
-    as_json: Json = False,
-) -> None:
-    """Orders with their payments into a tenant's books; safe to repeat: an order is written once and moves on."""
-    from evals.house import books_of_owner
-    from evals.imports import import_order_book
-    from evals.printing import bar_on_terminal
-    from evals.shop import staff
-    from refunds.money import currency as known_currency
-
-    at, shop = home(), tenant_id(tenant)
-    try:
-        known_currency(currency)
-    except ValueError as error:
-        raise typer.BadParameter(f"--currency: {error}") from None
-    if not re.fullmatch(r"[A-Z]{2,3}", region):
-        raise typer.BadParameter("--region: two or three capitals, as US")
-    url = await books_of_owner(at)
-    with bar_on_terminal("importing") as said:
-        done = await import_order_book(url, shop, file, currency_code=currency, region=region, said=said)
-    if at.database_url is None:
-        await staff(url, shop)
-    for number, why in sorted(done.bad.items()):
-        sys.stderr.write(f"countersign: {file}:{number}: {why}\n")
-    same = done.read - done.new - done.moved - len(done.bad)
-    report(
-        {"orders": done.read, "new": done.new, "moved": done.moved, "same": same, "bad": len(done.bad)},
-        as_json,
-        f"{done.read} orders read: {done.new} new, {done.moved} went on, {same} as they were, {len(done.bad)} bad",
-    )
-    if done.bad:
-        raise Failed(f"{len(done.bad)} of {done.read} lines were left out")
-
-
-def tenant_id(name: str) -> "TenantId":
-    """The name of a tenant, where it can be one."""
-    from refunds.ids import TenantId
-
-    if not re.fullmatch(r"[A-Za-z0-9][!-~]{0,127}", name):
-        raise typer.BadParameter("--tenant: a letter or digit, then at most 127 visible characters")
-    return TenantId(name)
 
 
 def main() -> None:

@@ -3,14 +3,16 @@
 import asyncio
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 if TYPE_CHECKING:
     from records.books import Row
+    from records.home import Home
     from records.states import State
 
 Given = ParamSpec("Given")
@@ -19,6 +21,16 @@ Given = ParamSpec("Given")
 def group(about: str) -> typer.Typer:
     """A group of commands."""
     return typer.Typer(help=about, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def home() -> "Home":
+    """The home that the environment names."""
+    from records.home import Home
+
+    return Home.of_environment(os.environ)
 
 
 class Failed(Exception):

@@ -5,16 +5,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 
-from deploy.environment import ROOT, Addresses, environments
 from evals.bench.peer import QUESTION
 from evals.bench.product import Product
 from evals.shop import DEMO
 from records.home import Home
 from refunds.ticket import Ticket
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0
 
 
@@ -34,7 +35,15 @@ async def drive_seconds(
             "intent": "refund_request",
         }
         names.append((await product.house.intake.submit(Ticket.read(fields), product.helpdesk)).case_id)
-    told = environments(home, url, Addresses(), "workers", os.environ)["worker"]
+    told = {
+        "PATH": os.environ["PATH"],
+        "GRAPH_DATABASE_URL": home.role_url("graph", url),
+        "GRAPH_INTAKE_KEYS": str(home.public_keys_file("intake")),
+        "RUNNER": "workers",
+        "LANGGRAPH_STRICT_MSGPACK": "true",
+        "LANGSMITH_TRACING": "false",
+        "LOG_LEVEL": "WARNING",
+    }
     running = [
         subprocess.Popen(  # noqa: ASYNC220  (nothing else runs on this loop)
             [sys.executable, "-m", "graph"], env=told, cwd=ROOT, stderr=subprocess.DEVNULL
