@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-_RECORD = re.compile(r"^rmgr: (\S+)\s+len \(rec/tot\):\s*(\d+)/\s*(\d+), tx:\s*\d+, .*?desc: (\S+)(.*)$")
+_RECORD = re.compile(r"^rmgr: (\S+)\s+len \(rec/tot\):\s*(\d+)/\s*\d+, tx:\s*(\d+), .*?desc: (\S+)(.*)$")
 _RELATION = re.compile(r"rel \d+/(\d+)/(\d+)")
 _RELATIONS = """
 select c.relfilenode::text, coalesce(nullif(n.nspname, 'pg_toast'), (
@@ -47,17 +47,23 @@ def written(connection: psycopg.Connection[Any], waldump: Path, data: Path, star
         capture_output=True, text=True, check=True, env={"LC_ALL": "C"},
     ).stdout  # fmt: skip
     commits, total, by_schema = 0, 0, Counter[str]()
+    ours: set[str] = set()
     for line in out.splitlines():
         match = _RECORD.match(line)
         if match is None:
             continue
-        manager, size, desc, rest = match[1], int(match[2]), match[4], match[5]
+        manager, size, transaction, desc, rest = match[1], int(match[2]), match[3], match[4], match[5]
         relation = _RELATION.search(rest)
         if relation and database and relation[1] != database[0]:
             continue
-        if manager == "Transaction" and desc == "COMMIT":
-            commits += 1
         if relation:
-            by_schema[schemas.get(relation[2], "other")] += size
+            schema = schemas.get(relation[2], "other")
+            if schema in {"pg_catalog", "other"}:
+                continue  # the server's own upkeep, which comes when it likes
+            by_schema[schema] += size
+            ours.add(transaction)
+        elif transaction not in ours:
+            continue
+        commits += manager == "Transaction" and desc == "COMMIT"
         total += size
     return Written(commits, total, dict(by_schema))

@@ -94,22 +94,21 @@ async def test_a_request_is_exact_and_its_repeat_pays_nothing(cluster: Cluster, 
     assert clauses == ["retail-040", "retail-029", "retail-029", "retail-026", "retail-026", ""]
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        RETURNED | {"expected_refund_cents": 61_001},
-        RETURNED | {"method": "card_bob"},
-        RETURNED | {"item_ids": ["#W00000010", "#W00000010"]},
-        RETURNED | {"item_ids": []},
-        RETURNED | {"item_ids": ["#W00000020"]},
-        asked("#W0000003", 5_000, "Cancel it.", None, reason="no longer needed"),
-    ],
-)
-async def test_a_wrong_amount_method_or_item_is_not_exact(
-    cluster: Cluster, tmp_path: Path, wrong: dict[str, Any]
-) -> None:
-    done = await score(cluster, write_shop(tmp_path, [wrong], []))
-    assert (done.exact, done.perfect) == (0, False)
+WRONG = [
+    RETURNED | {"expected_refund_cents": 61_001},
+    RETURNED | {"method": "card_bob"},
+    RETURNED | {"item_ids": ["#W00000010", "#W00000010"]},
+    RETURNED | {"item_ids": []},
+    RETURNED | {"item_ids": ["#W00000020"]},
+    asked("#W0000003", 5_000, "Cancel it.", None, reason="no longer needed"),
+]
+
+
+async def test_a_wrong_amount_method_or_item_is_not_exact(cluster: Cluster, tmp_path: Path) -> None:
+    done = await score(cluster, write_shop(tmp_path, [*WRONG, RETURNED], []))
+    assert [row["exact"] for row in done.rows] == [False] * len(WRONG) + [True]
+    assert not done.perfect
+    assert [row["refunded_minor"] for row in done.rows[2:6]] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
