@@ -63,5 +63,7 @@ async def eval_tau2(
         f"{sums['exact']} of {sums['cases']} exact; {sums['expected_minor']} expected,"
         f" {sums['refunded_minor']} refunded (minor units)",
     )
+    if not as_json:
+        say(json.dumps(sums))
     if not score.perfect:
         raise Failed("not every request ended as it should: the rows above say which")
