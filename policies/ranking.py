@@ -82,9 +82,9 @@ class Shelf:
     def rank(self, question: frozenset[str]) -> list[Ranked]:
         """The clauses that share a word with the question, the best first."""
         unheard = self.weigh(word for word in question if word not in self.weights)
-        whole = self.weigh(question) + (UNKNOWN - 1) * unheard
-        shared = Counter(place for word in question for place in self.with_word.get(word, ()))
         plain = self.weigh(question)
+        whole = plain + (UNKNOWN - 1) * unheard
+        shared = Counter(place for word in question for place in self.with_word.get(word, ()))
         found = [self._best(place, question, whole, plain) for place in shared]
         return sorted(found, key=lambda one: (-one.score, one.citation.citation_id, one.citation.clause))
 

@@ -136,14 +136,19 @@ async def timed(product: Product, ticket: str) -> float:
 
 def listing_ms(url: str) -> float:
     """The median of what Postgres says it took to plan and list the first fifty that wait, as the desk."""
+    return median(float(plan["Execution Time"] + plan["Planning Time"]) for plan in listing_plans(url))
+
+
+def listing_plans(url: str) -> list[dict[str, Any]]:
+    """How Postgres lists them, so many times."""
     values: dict[str, Any] = {"most": 50, "skip": 0, "handover_hours": 24}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set role desk")
         connection.execute("set search_path = books")
         connection.execute("select set_config('books.tenant', %s, false)", (DEMO,))
         query = sql.SQL("explain (analyze, format json) ") + sql.SQL(named_queries()["list_waiting"])
-        plans = [connection.execute(query, values).fetchone() for _ in range(LISTINGS)]
-    return median(float(plan[0][0]["Execution Time"] + plan[0][0]["Planning Time"]) for plan in plans if plan)
+        rows = [connection.execute(query, values).fetchone() for _ in range(LISTINGS)]
+    return [row[0][0] for row in rows if row]
 
 
 def disk_mb(url: str) -> float:

@@ -1,6 +1,7 @@
 """What a ticket costs: commits are counted as equalities, and the benchmark's own arithmetic is right."""
 
 import itertools
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -10,14 +11,13 @@ from stage import Cluster
 
 from evals.bench.blocks import ratio
 from evals.bench.counting import COMMITS, TILL_COMMITS, Counter, Uneven, check, count_peer, count_product
-from evals.bench.growth import copy_case, listing_ms
+from evals.bench.growth import LISTINGS, copy_case, listing_ms, listing_plans
 from evals.bench.peer import open_peers
 from evals.bench.plot import plot
 from evals.bench.product import many_orders, open_product
 from evals.house import database_of_its_own, prepare
 from graph.drive import Durability
 from records.embedded import EmbeddedPostgres
-from records.home import with_database
 
 
 @pytest.fixture(name="bench")
@@ -68,8 +68,10 @@ async def test_fifty_of_many_that_wait_are_listed_from_an_index(cluster: Cluster
         await product.pause("1")
         case = product.cases["1"]
     copy_case(bench, case, 1, 3_000)
-    assert listing_ms(bench) < 50
-    assert with_database(bench, "x").endswith("/x")
+    assert listing_ms(bench) > 0
+    plans = listing_plans(bench)
+    assert all("waiting_in_order" in json.dumps(plan) for plan in plans)
+    assert len(plans) == LISTINGS
 
 
 @given(

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stage import Cluster
 
-from evals.questions import RIVAL, Question, ask_all, read_questions, sums
+from evals.questions import Question, ask_all, read_questions, sums
 from evals.shop import DEMO, import_corpus
 from policies.clause_lines import Edition, read_clause_lines
-from policies.documents import BadDocument, Clause, PolicyDocument, found_by, read_corpus
+from policies.documents import BadDocument, PolicyDocument, read_corpus
 from policies.manifest import DEMO_CORPUS
 from policies.ranking import Findable, Shelf, answer
 from policies.wording import commands_the_agent, in_our_words
@@ -240,8 +240,6 @@ async def test_better_words_to_find_a_clause_by_are_no_new_version(url: str) -> 
     first = next(c for c in found if (c.citation.document_id, c.citation.clause) == ("gift-cards", "1"))
     assert frozenset({"sell", "plastic", "voucher"}) in first.phrases
     assert first.citation.quote == document.clauses[0].quote
-    assert found_by(grown, Clause("1", "x"))[0] == in_our_words(document.title)
-    assert RIVAL != DEMO
 
 
 async def test_a_document_that_is_withdrawn_is_cited_no_more(url: str) -> None:
