@@ -74,7 +74,7 @@ async def person(opened: "House", otherwise: str | None = None) -> "Person":
     token = os.environ.get("COUNTERSIGN_TOKEN", "")
     if not token and otherwise and opened.home.database_url is None:
         token = demo_tokens(opened.home)[otherwise]
-    return await sign_in(opened.desk_books, token)
+    return await sign_in(opened.desk_books, token, via="command")
 
 
 async def find(opened: "House", name: str, otherwise: str | None = "demo-auditor") -> "tuple[Person, Case]":
@@ -232,7 +232,8 @@ async def approve(
 @command(app, "reject", "COUNTERSIGN_TOKEN=… countersign reject r-105 --code outside_window")
 async def reject(case: CaseName, code: Code, reason: Note = None, as_json: Json = False) -> None:
     """Turn down what the case proposes, as the person of COUNTERSIGN_TOKEN."""
-    from desk.decisions import BadDecision, Word, reject_code
+    from desk.decisions import Word, reject_code
+    from desk.notes import BadDecision
 
     try:
         word = Word("reject", reject_code(code), note=reason)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
 from uuid import UUID
 
+from cashier.inquiries import AskAgain, Inquiry, Known, Told, look_into
 from cashier.processor import (
     Answer,
     Broken,
@@ -30,6 +31,7 @@ from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
 from records.queue import ring
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.money import Currency, Money
 from refunds.words import SettlementOutcome
 
 log = logging.getLogger("countersign.cashier")
@@ -145,8 +147,11 @@ class Executor:
             votes = await page.rows("votes_of", proposal_id=ordered["proposal_id"])
             sends = await page.rows("sends_of", decision_id=decision_id)
             settlements = await page.rows("settlements_of", decision_id=decision_id)
+            asked = await page.row("provider_act_due", decision_id=decision_id) if sends else None
         last = settlements[-1]["outcome"] if settlements else None
-        order = _Order(tenant, decision_id, ordered, sends, len(settlements))
+        order = _Order(tenant, decision_id, ordered, sends, len(settlements), last)
+        if asked is not None and last not in {"succeeded", "failed", "refused"}:
+            return await self._answer(order, asked, verify(ordered, votes, self.desk_keys), started)
         match last:
             case "succeeded" | "pending":
                 return await self._follow(order, last)
@@ -317,6 +322,66 @@ class Executor:
             return "done"
         return await self._write(order, found[0].status, found[0].refund_id, "")
 
+    async def _answer(
+        self, order: "_Order", asked: Row, verified: Payable | NotPayable | UnknownKey, started: float
+    ) -> Paid:
+        """What a named person asked: look, and say what was found; a silent provider is asked again later."""
+        there = await self._list(order)
+        if there is None:
+            return "waiting"
+        amount = Money(order.row["amount_minor"], Currency(order.row["currency"]))
+        inquiry = Inquiry(
+            asked["act"], asked["provider_refund_id"], amount, order.tenant, str(order.decision_id)
+        )
+        found = look_into(inquiry, there)
+        paid: Paid
+        match found:
+            case Known(status, refund_id) if status == order.last:
+                paid, said = "waiting", f"the provider has {refund_id}: still {status}"
+            case Known(status, refund_id):
+                paid = await self._write(order, status, refund_id, "")
+                said = f"the provider has {refund_id}: {status}"
+            case AskAgain():
+                paid, said = await self._ask_again(order, verified, started)
+            case Told(said):
+                paid = "waiting"
+            case _:
+                assert_never(found)
+        async with self.books.transaction(order.tenant) as page:
+            await page.rows(
+                "insert_provider_answer",
+                decision_id=order.decision_id,
+                act_id=asked["act_id"],
+                said=said[:500],
+            )
+            await ring(page, order.tenant, CaseId(order.row["case_id"]))
+        return paid
+
+    async def _ask_again(
+        self, order: "_Order", verified: Payable | NotPayable | UnknownKey, started: float
+    ) -> tuple[Paid, str]:
+        """The same under the same key, where that cannot pay twice and is still approved."""
+        if not isinstance(verified, Payable):
+            return "waiting", "not asked again: what was approved cannot be verified"
+        epoch: int = order.sends[-1]["epoch"]
+        first_of_epoch = next(send for send in order.sends if send["epoch"] == epoch)
+        if first_of_epoch["age"] > KEY_TRUST:
+            return (
+                "waiting",
+                "not asked again: the key is over 20 hours old, and a second ask might pay twice",
+            )
+        if verified.refund.execute_by <= order.row["now"]:
+            return "waiting", "not asked again: the time to pay of this approval is over"
+        if order.row["killed"]:
+            return "waiting", "not asked again: the kill switch is on"
+        paid = await self._send(order, verified, epoch, started)
+        told = {
+            "settled": "the provider answered",
+            "waiting": "no answer that ends it",
+            "parked": "the kill switch is on",
+        }
+        return paid, f"asked again with the same key: {told.get(paid, paid)}"
+
     async def _list(self, order: "_Order") -> Sequence[ProviderRefund] | None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
@@ -339,7 +404,9 @@ class Executor:
     async def _write(
         self, order: "_Order", outcome: SettlementOutcome, refund_id: str | None, detail: str
     ) -> Paid:
-        """Settle and ring, in one transaction."""
+        """Settle and ring, in one transaction; what is a person's matter already stays it."""
+        if outcome == order.last == "needs_person":
+            return "waiting"
         async with self.books.transaction(order.tenant) as page:
             await page.rows(
                 "insert_settlement",
@@ -363,6 +430,7 @@ class _Order:
     row: Row
     sends: Sequence[Row]
     settlements: int
+    last: SettlementOutcome | None
 
 
 def _is_ours(refund: ProviderRefund, order: _Order) -> bool:

@@ -74,6 +74,7 @@ def environments(
             "DESK_KEY_FILE": str(home.private_key_file("desk")),
             "DESK_INTAKE_KEY_FILE": str(home.private_key_file("intake")),
             "DESK_INTAKE_KEYS": str(home.public_keys_file("intake")),
+            "DESK_SESSION_SECRET": home.session_secret(),
             "DESK_OUTBOX_FOLDER": str(home.outbox),
         },
         "cashier": {

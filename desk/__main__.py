@@ -4,27 +4,34 @@ import argparse
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from uuid import UUID
 
 import uvicorn
 
 from desk.app import create_app
-from desk.room import open_room
+from desk.assignments import escalate
+from desk.room import Room, open_room
 from desk.settings import DeskSettings
 from policies.signature import BadKey
 from records.books import BooksAway
 from records.jobs import Routine, Worker
 from records.leash import held
 from records.process import run_process, stop_signal
-from records.queue import ANSWER
+from records.queue import ANSWER, NOTIFY
 from records.startup import CannotWork
 from refunds.ids import CaseId, TenantId
+
+LOOK_SECONDS = 0.2
 
 
 async def run(settings: DeskSettings) -> None:
     """Serve until told to stop; requests and replies in hand are finished."""
     stop = stop_signal()
     async with open_room(settings) as room:
+
+        async def tell(tenant: str, notice_id: str) -> None:
+            await room.notices.send(TenantId(tenant), UUID(notice_id))
 
         async def answer(tenant: str, case_id: str) -> None:
             await room.outbox.answer(TenantId(tenant), CaseId(UUID(case_id)))
@@ -33,8 +40,12 @@ async def run(settings: DeskSettings) -> None:
             books=room.books,
             url=settings.database_url.get_secret_value(),
             queue="desk",
-            tasks={ANSWER: answer},
-            routines={"sweep": Routine(30, room.outbox.sweep)},
+            tasks={ANSWER: answer, NOTIFY: tell},
+            routines={
+                "sweep": Routine(30, room.outbox.sweep),
+                "notices": Routine(5, room.notices.sweep),
+                "deadlines": Routine(20, lambda: escalate(room.books)),
+            },
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -51,8 +62,19 @@ async def run(settings: DeskSettings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.work(stop))
             group.create_task(held(os.environ, stop))
+            group.create_task(room.live.listen(stop))
+            group.create_task(_end_streams(server, room, stop))
             await server.serve()
             stop.set()
+
+
+async def _end_streams(server: uvicorn.Server, room: Room, stop: asyncio.Event) -> None:
+    """A server that stops waits for what is open; a live page would be open for ever."""
+    while not server.should_exit:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+            break
+    room.live.close()
 
 
 def main() -> int:

@@ -3,31 +3,70 @@
 import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from desk.cases_api import router as cases
-from desk.decisions import BadDecision, Conflict, NothingToDecide
+from desk.decisions import Conflict, NothingToDecide
+from desk.door import OPEN
 from desk.health import Meters
 from desk.health import router as health
 from desk.intake import TicketRefused
+from desk.notes import BadDecision
 from desk.operations_api import router as operations
+from desk.pages import (
+    audit_page,
+    case_page,
+    money_page,
+    operations_page,
+    queue_page,
+    rating_page,
+    sign_in_page,
+)
+from desk.pages.render import STATIC, go, is_fragment, said
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
+from desk.ratings import NoSuchLink
 from desk.room import Room
 from desk.server_api import router as server
+from desk.sessions import COOKIE, HOURS, BadToken, visit_of
 from records.books import BooksAway, Refused
 from records.jobs import NoSuchJob
 from refunds.ticket import BadTicket
 
 BODY_LIMIT_BYTES = 262_144
 
+GUARDS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""What no answer of the desk may be used for."""
+
+PAGES = (
+    queue_page.router,
+    case_page.router,
+    money_page.router,
+    audit_page.router,
+    operations_page.router,
+    sign_in_page.router,
+    rating_page.router,
+)
+
 STATUS: dict[type[Exception], int] = {
+    BadToken: 403,
+    NoSuchLink: 404,
     NotSignedIn: 401,
     NoAuthority: 403,
     NoSuchCase: 404,
@@ -56,11 +95,21 @@ def create_app(room: Room) -> FastAPI:
     )
     app.state.room = room
     app.state.meters = Meters()
-    for router in (health, cases, operations, server):
+    for router in (health, cases, operations, server, *PAGES):
         app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for kind, status in STATUS.items():
         app.add_exception_handler(kind, _refusal(status))
     app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(HTTPException, _http_refusal)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=room.session_secret,
+        session_cookie=COOKIE,
+        max_age=HOURS * 3_600,
+        same_site="lax",
+        https_only=room.public_url.startswith("https://"),
+    )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, meters=app.state.meters)
     return app
@@ -68,6 +117,8 @@ def create_app(room: Room) -> FastAPI:
 
 def _refusal(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
+        if is_page(request):
+            return await _page_refusal(request, error, status)
         content: dict[str, str] = {"detail": str(error)}
         case_id = request.path_params.get("case_id")
         if case_id and status in {403, 409}:
@@ -80,12 +131,45 @@ def _refusal(status: int) -> Callable[[Request, Exception], Awaitable[Response]]
     return answer
 
 
+def is_page(request: Request) -> bool:
+    """Whether a person looks at the answer, and not a program."""
+    path = request.url.path
+    return not path.startswith("/api/") and path not in OPEN
+
+
+async def _page_refusal(request: Request, error: Exception, status: int) -> Response:
+    """A refusal that a person reads: the way to sign in, or why not."""
+    if isinstance(error, NotSignedIn):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        back = urlencode({"next": here if request.method == "GET" and not is_fragment(request) else "/"})
+        if request.method == "GET":
+            return go(request, f"/sign-in?{back}")
+        return said(
+            request, "you are signed out: sign in again, in another window if you typed something", 401
+        )
+    try:
+        visit = await visit_of(request.app.state.room.books, request)
+    except (NotSignedIn, BooksAway):
+        visit = None
+    return said(request, str(error), status, visit)
+
+
+async def _http_refusal(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: no such page, no such method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if is_page(request):
+        return said(request, str(error.detail).lower(), error.status_code)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
 async def _bad_request(request: Request, error: Exception) -> Response:
     """The first field that is wrong, by name; never what was in it."""
-    del request
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
+    if is_page(request):
+        return said(request, f"{first['loc'][-1]}: {str(first['msg']).lower()}", 422)
     field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"}) or "body"
     return JSONResponse({"detail": f"{field}: {str(first['msg']).lower()}"}, 422)
 
@@ -109,8 +193,10 @@ class Measured:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["cache-control"] = "no-store"
-                headers["x-content-type-options"] = "nosniff"
+                static = scope["path"].startswith("/static/") and status == 200
+                headers["cache-control"] = "public, max-age=31536000, immutable" if static else "no-store"
+                for name, value in GUARDS.items():
+                    headers[name] = value
             await send(message)
 
         try:

@@ -5,14 +5,18 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from desk.claims import claim
+from desk.assignments import assign
+from desk.claims import claim, give_back
 from desk.decisions import Word
 from desk.door import room_of, signed_in
 from desk.messages import add_message
+from desk.notes import clean_text, storable
 from desk.people import Person
-from desk.queue import find_case, waiting
+from desk.queue import Filters, find_case, waiting
 from desk.room import Room
+from desk.second_looks import look_twice
 from desk.shapes import (
+    AssignmentBody,
     CaseView,
     Claimed,
     Decided,
@@ -24,6 +28,7 @@ from desk.shapes import (
     MessageBody,
     Queue,
     QueueRow,
+    SecondLookBody,
     SentReply,
     Submitted,
     TakeoverBody,
@@ -35,9 +40,9 @@ from records.cases import Case
 from records.messages import messages_of
 from records.replies import replies_of
 from records.states import state_of
-from refunds.ids import TenantId
+from refunds.ids import PersonId, Sku, TenantId
 from refunds.ticket import BadTicket, Ticket
-from refunds.words import CaseStatus
+from refunds.words import CaseStatus, Intent
 
 router = APIRouter(
     prefix="/api",
@@ -45,6 +50,7 @@ router = APIRouter(
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
 Opened = Annotated[Room, Depends(room_of)]
+MINOR_LIMIT = 1_000_000_000_000
 _TICKET = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Ticket.model_json_schema()}}}
 }
@@ -77,8 +83,15 @@ async def list_cases(
     tenant: str | None = None,
     most: Annotated[int, Query(ge=1, le=500, description="of each tenant")] = 50,
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    search: Annotated[str | None, Query(max_length=200)] = None,
+    least_minor: Annotated[int | None, Query(ge=0, le=MINOR_LIMIT)] = None,
+    most_minor: Annotated[int | None, Query(ge=0, le=MINOR_LIMIT)] = None,
+    older_hours: Annotated[int | None, Query(ge=0, le=87_600)] = None,
+    reason: Annotated[str | None, Query(max_length=200)] = None,
+    intent: Intent | None = None,
+    mine: Annotated[bool, Query(description="claimed by me, or handed to me")] = False,  # noqa: FBT002
 ) -> Queue:
-    """What waits for a person, the longest waiting first."""
+    """What waits for a person, by risk × amount × age."""
     rows = await waiting(
         room.books,
         person,
@@ -86,7 +99,16 @@ async def list_cases(
         most=most,
         skip=skip,
         status=status,
-        tenant=TenantId(tenant) if tenant is not None else None,
+        filters=Filters(
+            tenant=TenantId(tenant) if tenant is not None else None,
+            search=storable(search, "search"),
+            least_minor=least_minor,
+            most_minor=most_minor,
+            older_hours=older_hours,
+            reason=storable(reason, "reason"),
+            intent=intent,
+            mine=mine,
+        ),
     )
     return Queue(cases=[QueueRow.model_validate(dict(row)) for row in rows])
 
@@ -108,7 +130,16 @@ async def decide(
 ) -> Decided:
     """A person's word on the proposal whose digest was on their screen; 409 where it is no longer the open one."""
     case = await find_case(room.books, person, case_id)
-    word = Word(body.word, body.code, body.amount_minor, body.note, body.asks)
+    word = Word(
+        body.word,
+        body.code,
+        body.amount_minor,
+        body.note,
+        body.asks,
+        revised_items=None if body.items is None else tuple(Sku(item) for item in body.items),
+        revised_reply=None if body.reply is None else clean_text(body.reply),
+        letter=None if body.letter is None else clean_text(body.letter),
+    )
     said = await room.desk.decide(person, case.tenant, case.case_id, body.digest, word)
     decision = said.decision.decision_id if said.decision else None
     return Decided(case_id=case.case_id, word=body.word, decision_id=decision, more_people=said.more_people)
@@ -145,6 +176,43 @@ async def write_message(
     new = await add_message(room.books, person, case.tenant, case.case_id, message_id, body.author, body.text)
     response.status_code = 201 if new else 200
     return Written(case_id=case.case_id, message_id=message_id, new=new)
+
+
+@router.post("/cases/{case_id}/assignments", status_code=201)
+async def hand_over(
+    case_id: str,
+    body: AssignmentBody,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("cases:decide"))],
+) -> Done:
+    """Hand a case to a colleague or to a team; who has it in hand gives it back with that."""
+    case = await find_case(room.books, person, case_id)
+    to = PersonId(body.to_person) if body.to_person is not None else None
+    await assign(room.books, person, case.tenant, case.case_id, to, body.to_role, body.note)
+    return Done()
+
+
+@router.post("/cases/{case_id}/second-looks", status_code=201)
+async def look_again(
+    case_id: str,
+    body: SecondLookBody,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("cases:decide"))],
+) -> Done:
+    """What a colleague says of a case that was decided."""
+    case = await find_case(room.books, person, case_id)
+    await look_twice(room.books, person, case.tenant, case.case_id, body.verdict, body.note)
+    return Done()
+
+
+@router.post("/cases/{case_id}/release")
+async def release_case(
+    case_id: str, room: Opened, person: Annotated[Person, Depends(signed_in("cases:decide"))]
+) -> Done:
+    """Give a case back before the lease ends; what somebody else has stays theirs."""
+    case = await find_case(room.books, person, case_id)
+    await give_back(room.books, person, case.tenant, case.case_id)
+    return Done()
 
 
 @router.post("/cases/{case_id}/claim")

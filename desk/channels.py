@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 SMTP_SECONDS = 20.0
+SUBJECT = "Your request"
 
 
 class NotSent(Exception):
@@ -22,16 +23,16 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def send(self, message_id: str, recipient: str, body: str) -> None: ...
+    async def send(self, message_id: str, recipient: str, body: str, subject: str = SUBJECT) -> None: ...
 
 
-def message(message_id: str, sender: str, recipient: str, body: str) -> EmailMessage:
+def message(message_id: str, sender: str, recipient: str, body: str, subject: str) -> EmailMessage:
     """The reply as mail; NotSent where the recipient is no address."""
     mail = EmailMessage(policy=SMTP)
     mail["Message-ID"] = f"<{message_id}>"
     mail["From"] = sender
     mail["To"] = recipient
-    mail["Subject"] = "Your request"
+    mail["Subject"] = subject
     mail["Auto-Submitted"] = "auto-replied"
     mail.set_content(body)
     return mail
@@ -48,9 +49,9 @@ class FileChannel:
     def name(self) -> str:
         return "file"
 
-    async def send(self, message_id: str, recipient: str, body: str) -> None:
+    async def send(self, message_id: str, recipient: str, body: str, subject: str = SUBJECT) -> None:
         try:
-            text = message(message_id, self.sender, recipient, body).as_bytes()
+            text = message(message_id, self.sender, recipient, body, subject).as_bytes()
             await asyncio.to_thread(self._write, message_id, text)
         except (OSError, ValueError) as error:
             raise NotSent(f"{type(error).__name__} in the outbox folder") from None
@@ -77,11 +78,11 @@ class SmtpChannel:
     def name(self) -> str:
         return "smtp"
 
-    async def send(self, message_id: str, recipient: str, body: str) -> None:
+    async def send(self, message_id: str, recipient: str, body: str, subject: str = SUBJECT) -> None:
         if "@" not in recipient:
             raise NotSent("the customer has no address in the books")
         try:
-            mail = message(message_id, self.sender, recipient, body)
+            mail = message(message_id, self.sender, recipient, body, subject)
             await asyncio.to_thread(self._send, mail)
         except (OSError, ValueError, smtplib.SMTPException) as error:
             raise NotSent(f"{type(error).__name__} from {self.host}:{self.port}") from None

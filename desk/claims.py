@@ -2,13 +2,23 @@
 
 from datetime import datetime
 
-from desk.decisions import Conflict, NothingToDecide
+from desk.decisions import Conflict, NothingToDecide, claimed_by
 from desk.people import Person
 from records.books import Books
 from records.cases import case_by_id
 from refunds.ids import CaseId, TenantId
 
 LEASE_MINUTES = 15
+
+
+async def give_back(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> None:
+    """End one's own lease; nothing happens where somebody else has the case."""
+    person.may_decide(tenant)
+    async with books.transaction(tenant) as page:
+        await page.rows("hold_case", tenant=tenant, case_id=case_id)
+        held = await page.row("claim_of", case_id=case_id)
+        if held is not None and held["person"] == person.person:
+            await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
 
 
 async def claim(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> datetime:
@@ -20,10 +30,7 @@ async def claim(books: Books, person: Person, tenant: TenantId, case_id: CaseId)
         await page.rows("hold_case", tenant=tenant, case_id=case_id)
         held = await page.row("claim_of", case_id=case_id)
         if held is not None and held["person"] != person.person:
-            raise Conflict(
-                f"{held['person']} has claimed it since {held['claimed_at']:%H:%M:%S} UTC,"
-                f" until {held['ends_at']:%H:%M:%S}"
-            )
+            raise Conflict(claimed_by(held))
         row = await page.row("insert_claim", case_id=case_id, person=person.person, minutes=LEASE_MINUTES)
     if row is None:
         raise NothingToDecide(f"no case {case_id} for {tenant}")

@@ -7,22 +7,23 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
+from desk.revisions import check_reply_text, check_revision
+from policies.amounts import amounts_in
 from policies.authority import AuthorityRule, may_approve, voice_of
 from policies.signature import SigningKey
-from records.books import Books, Page, Refused
+from records.books import Books, Page, Refused, Row
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.money import OpenEnd, cast_vote, complete
 from records.queue import ring, ring_desk
 from refunds.decision import Ballot, Decision, Vote
-from refunds.ids import CaseId, TenantId, decision_of
+from refunds.ids import CaseId, Sku, TenantId, decision_of
 from refunds.words import Asked, RejectCode, VoteWord
 
 TIME_TO_PAY = timedelta(hours=24)
 """After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
-
-NOTE_LIMIT = 2_000
 
 _CODE: TypeAdapter[RejectCode] = TypeAdapter(RejectCode)
 
@@ -33,18 +34,6 @@ class Conflict(Exception):
 
 class NothingToDecide(Exception):
     """The case has no open proposal; the message says where it stands."""
-
-
-class BadDecision(ValueError):
-    """The decision itself is wrong; the message names the field."""
-
-
-def check_note(text: str) -> None:
-    """BadDecision where a note is too long or holds what the books cannot."""
-    if len(text) > NOTE_LIMIT:
-        raise BadDecision(f"reason: at most {NOTE_LIMIT} characters")
-    if "\x00" in text or (not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8")):
-        raise BadDecision("reason: a NUL or half a pair of surrogates in it")
 
 
 def reject_code(text: str) -> RejectCode:
@@ -65,6 +54,11 @@ class Word:
     note: str | None = None
     asks: Asked | None = None
     """With a revision: who is asked for more; the note is the question."""
+
+    revised_items: tuple[Sku, ...] | None = None
+    revised_reply: str | None = None
+    letter: str | None = None
+    """With a reject: what the customer is told, where the person wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +100,15 @@ class Desk:
                 page.later("hold_case", tenant=tenant, case_id=case_id)
                 look = await look_at(page, case.case_id)
                 end = open_or_conflict(case, look.end, digest)
+                held = await page.row("claim_of", case_id=case_id)
+                if held is not None and held["person"] != person.person:
+                    raise Conflict(claimed_by(held))
                 await self._check(page, person, case, end, word)
                 if last_look is not None:
                     await last_look()
+                if held is not None:
+                    # Whoever has spoken has it in hand no longer: another may have to agree.
+                    page.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
                 return await self.record(page, person, case, end, word, look.now)
         except Refused as refused:
             raise explained(refused) from None
@@ -122,8 +122,24 @@ class Desk:
         if word.asks is not None and (word.word != "revise" or not (word.note or "").strip()):
             raise BadDecision("asks: a revision asks, and its note is the question")
         check_note(word.note or "")
+        edits = (word.revised_amount_minor, word.revised_items, word.revised_reply)
+        if word.word != "revise" and any(edit is not None for edit in edits):
+            raise BadDecision("reply: only a revision changes what is proposed")
+        if word.asks is not None and any(edit is not None for edit in edits):
+            raise BadDecision("asks: first the answer, then the change")
+        if word.letter is not None:
+            if word.word != "reject":
+                raise BadDecision("letter: only a reject has one")
+            check_reply_text(word.letter, set(amounts_in(word.letter)))
         if word.word == "revise":
-            await self._check_revision(page, end, word)
+            await check_revision(
+                page,
+                case,
+                end,
+                amount_minor=word.revised_amount_minor,
+                items=word.revised_items,
+                reply=word.revised_reply,
+            )
         voice = voice_of(person.roles_in(case.tenant))
         if word.word == "approve":
             await self._check_ceiling(page, person, end)
@@ -132,8 +148,8 @@ class Desk:
                 raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
             if not may_approve(voice, rule):
                 raise NoAuthority(f"{end.proposal.amount} needs a specialist: {person.person} is none")
-            if case.submitted_by == person.person:
-                raise NoAuthority("nobody approves a case they submitted")
+        if word.word != "revise" and case.submitted_by == person.person:
+            raise NoAuthority("nobody decides a case they submitted")
 
     async def _check_ceiling(self, page: Page, person: Person, end: OpenEnd) -> None:
         """What a token approves is counted with what was ordered of the same payment: an amount cannot be split."""
@@ -148,19 +164,6 @@ class Desk:
             raise NoAuthority(
                 f"{end.proposal.amount} is above the ceiling of this token: decide it at the desk"
             )
-
-    async def _check_revision(self, page: Page, end: OpenEnd, word: Word) -> None:
-        wanted = word.revised_amount_minor
-        if wanted is None:
-            return
-        if end.proposal.kind != "refund":
-            raise BadDecision("amount: this proposal has no refund to change")
-        if wanted < 0:
-            raise BadDecision("amount: below zero")
-        row = await page.row("left_of_payment", payment_id=end.proposal.payment_id)
-        left = row["amount_left"] if row else None
-        if left is None or wanted > left:
-            raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
 
     async def record(
         self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word, now: datetime
@@ -188,7 +191,8 @@ class Desk:
             execute_by=end.expires_at + TIME_TO_PAY,
         )
         payload = ballot.payload()
-        if not await cast_vote(page, Vote(ballot, payload, self.key.sign(payload)), word.note):
+        vote = Vote(ballot, payload, self.key.sign(payload))
+        if not await cast_vote(page, vote, word.note, person.via, person.address):
             raise Conflict(f"{person.person} has voted on this proposal before")
         decision = await complete(
             page,
@@ -196,6 +200,9 @@ class Desk:
             person.person,
             code=word.code,
             revised_amount_minor=word.revised_amount_minor,
+            revised_items=word.revised_items,
+            revised_reply=word.revised_reply,
+            letter=word.letter,
             instruction=word.note if word.word == "revise" else None,
             asks=word.asks,
         )
@@ -208,6 +215,14 @@ class Desk:
         votes = await page.rows("votes_of", proposal_id=proposal.proposal_id)
         cast = sum(vote["word"] == "approve" for vote in votes)
         return Said(None, max(1, (rule.approvals if rule else 1) - cast))
+
+
+def claimed_by(held: Row) -> str:
+    """Who has a case in hand, since when and until when."""
+    return (
+        f"{held['person']} has claimed it since {held['claimed_at']:%H:%M:%S} UTC,"
+        f" until {held['ends_at']:%H:%M:%S}"
+    )
 
 
 def open_or_conflict(case: Case, end: OpenEnd | None, digest: str | None) -> OpenEnd:

@@ -1,7 +1,8 @@
-"""Run-time flags: the kill switch, set by an operator with a reason, in force with the commit."""
+"""Run-time flags: the kill switch and what narrows the agent, in force with the commit that an operator makes."""
 
-from desk.decisions import BadDecision, check_note
+from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
+from policies.steering import BadFlag, flag_value
 from records.books import Books, Row
 from records.cases import standing_still
 from records.queue import ring
@@ -13,9 +14,27 @@ REASON_LIMIT = 500
 
 async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str, tenant: str) -> None:
     """Turn the kill switch on or off for a tenant or for everybody; lifting it rings what it parked."""
+    concerned = await set_flag(
+        books, person, name="kill_switch", value="on" if on else "off", reason=reason, tenant=tenant
+    )
+    if not on:
+        for one in concerned:
+            async with books.transaction(one) as page:
+                async for case_id in standing_still(page):
+                    await ring(page, one, case_id)
+
+
+async def set_flag(
+    books: Books, person: Person, *, name: str, value: str, reason: str, tenant: str
+) -> list[TenantId]:
+    """Set a run-time flag for a tenant or for everybody; whom it concerns. Raises NoAuthority, BadDecision."""
     check_note(reason)
     if not 0 < len(reason.strip()) <= REASON_LIMIT:
         raise BadDecision(f"reason: from 1 to {REASON_LIMIT} characters")
+    try:
+        flag, said = flag_value(name, value)
+    except BadFlag as error:
+        raise BadDecision(str(error)) from None
     everyone = await books.tenants()
     concerned = everyone if tenant == EVERYBODY else [TenantId(tenant)]
     for one in concerned:
@@ -24,18 +43,9 @@ async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str
         person.may_operate(one)
     async with books.transaction(TenantId(tenant)) as page:
         await page.rows(
-            "insert_flag",
-            tenant=tenant,
-            name="kill_switch",
-            value="on" if on else "off",
-            reason=reason,
-            set_by=person.person,
+            "insert_flag", tenant=tenant, name=flag, value=said, reason=reason, set_by=person.person
         )
-    if not on:
-        for one in concerned:
-            async with books.transaction(one) as page:
-                async for case_id in standing_still(page):
-                    await ring(page, one, case_id)
+    return concerned
 
 
 async def current_flags(books: Books, person: Person) -> list[Row]:

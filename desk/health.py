@@ -90,7 +90,7 @@ async def healthz() -> Done:
 @router.get("/readyz", responses={503: {"model": Ready}})
 async def readyz(request: Request, response: Response) -> Ready:
     """Whether the house can work: the database, its schema, and each process heard from."""
-    parts = await _parts(room_of(request))
+    parts = await parts_of(room_of(request))
     ready = all(said == "ok" for said in parts.values())
     response.status_code = 200 if ready else 503
     return Ready(ready=ready, parts=parts)
@@ -104,7 +104,8 @@ async def metrics(request: Request) -> PlainTextResponse:
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
-async def _parts(room: Room) -> dict[str, str]:
+async def parts_of(room: Room) -> dict[str, str]:
+    """What works and what does not, part by part."""
     parts = {"database": "ok", "schema": "ok"}
     try:
         async with asyncio.timeout(READY_SECONDS), room.books.transaction() as page:

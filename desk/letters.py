@@ -54,6 +54,8 @@ def _body(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> s
             return "\n\n".join((end.proposal.draft, _made(end)))
         case "refund_failed" if now.ended:
             return _FAILED
+        case "rejected" if end is not None and end.decision is not None and end.decision.letter:
+            return end.decision.letter
         case "rejected":
             code = end.decision.code if end and end.decision else None
             return _letter(next((text for key, text in _REJECTED.items() if key == code), _REJECTED["other"]))
@@ -63,6 +65,11 @@ def _body(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> s
             return reply_by_person
         case _:
             return None
+
+
+def rejection(code: RejectCode) -> str:
+    """The letter of a reject code, for a person to change before it is sent."""
+    return _letter(_REJECTED[code])
 
 
 def _made(end: OpenEnd) -> str:

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from desk.decisions import BadDecision, Conflict, NothingToDecide
+from desk.decisions import Conflict, NothingToDecide
+from desk.notes import BadDecision
 from desk.people import Person
 from records.books import Books
 from records.cases import case_by_id

@@ -1,21 +1,35 @@
 """Routes about the house: who I am, the ledger, flags, dead jobs."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
 from desk.door import room_of, signed_in
-from desk.flags import current_flags, set_kill_switch
+from desk.flags import current_flags, set_flag, set_kill_switch
+from desk.inquiries import ask_provider, unknown_outcomes
 from desk.jobs import jobs_that_died, replay_job
 from desk.people import Person
 from desk.queue import ledger
 from desk.room import Room
-from desk.shapes import DeadJob, DeadJobs, Done, Failure, FlagBody, Flags, Ledger, Me
+from desk.shapes import (
+    DeadJob,
+    DeadJobs,
+    Done,
+    Failure,
+    FlagBody,
+    Flags,
+    FlagValueBody,
+    Ledger,
+    Me,
+    ProviderActBody,
+)
+from refunds.words import FlagName
 
 router = APIRouter(
     prefix="/api",
     tags=["operations"],
-    responses={status: {"model": Failure} for status in (401, 403, 404, 413, 422, 503)},
+    responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
 Opened = Annotated[Room, Depends(room_of)]
 Reader = Annotated[Person, Depends(signed_in("cases:read"))]
@@ -60,6 +74,43 @@ async def turn_kill_switch(
 ) -> Done:
     """The kill switch; lifting it rings what it parked."""
     await set_kill_switch(room.books, person, on=body.on, reason=body.reason, tenant=body.tenant)
+    return Done()
+
+
+@router.post("/flags/{name}")
+async def turn_flag(
+    name: FlagName,
+    body: FlagValueBody,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("flags:write"))],
+) -> Done:
+    """A flag that narrows the agent from its next run on; `off` takes it away."""
+    if name == "kill_switch":
+        on = body.value.strip().lower() == "on"
+        await set_kill_switch(room.books, person, on=on, reason=body.reason, tenant=body.tenant)
+    else:
+        await set_flag(
+            room.books, person, name=name, value=body.value, reason=body.reason, tenant=body.tenant
+        )
+    return Done()
+
+
+@router.get("/unknown-outcomes")
+async def show_unknown_outcomes(room: Opened, person: Reader, most: Most = 200) -> Ledger:
+    """Orders of money without a known end: what was sent, when, with which key, and what was asked about it."""
+    rows = await unknown_outcomes(room.books, person, most=most)
+    return Ledger(orders=[dict(row) for row in rows])
+
+
+@router.post("/orders/{decision_id}/acts", status_code=201)
+async def act_on_order(
+    decision_id: UUID,
+    body: ProviderActBody,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("money:ask"))],
+) -> Done:
+    """Check the provider, ask again with the same key, or name the provider's refund that settles it."""
+    await ask_provider(room.books, person, decision_id, body.act, body.refund_id, body.note)
     return Done()
 
 

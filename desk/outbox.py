@@ -1,9 +1,11 @@
 """The outbox: write the reply that a case calls for, once, and send what has not gone out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from desk.channels import Channel, NotSent
 from desk.letters import Letter, letter
+from desk.ratings import RATED
 from records.books import Books, Page
 from records.cases import Case, case_by_id
 from records.looks import look_at
@@ -30,6 +32,8 @@ class Outbox:
     books: Books
     channel: Channel
     domain: str
+    rating_link: Callable[[TenantId, CaseId], str] | None = None
+    """Where a customer says how it was; None where nobody outside can reach this house."""
 
     async def answer(self, tenant: TenantId, case_id: CaseId) -> None:
         """Write what the case calls for now and send everything of it that has not gone out. Raises ReplyNotSent."""
@@ -69,7 +73,13 @@ class Outbox:
             round_ = await round_of(page, case.case_id, due.outcome)
             again = f".{round_}" if round_ > 1 else ""
             name = f"{case.case_id}.{due.outcome}{again}@{self.domain}"
-            await write_reply(page, case.case_id, due.outcome, round_, name, recipient, due.body)
+            await write_reply(page, case.case_id, due.outcome, round_, name, recipient, self._body(case, due))
+
+    def _body(self, case: Case, due: Letter) -> str:
+        """The letter, with the link to a thumb under an outcome that has one."""
+        if self.rating_link is None or due.outcome not in RATED:
+            return due.body
+        return f"{due.body}\n\nHow was this? {self.rating_link(case.tenant, case.case_id)}"
 
     async def _send(self, case: Case, reply: Reply, recipient: str | None) -> str | None:
         """Send one reply; why not, where it did not go."""

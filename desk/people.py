@@ -1,28 +1,33 @@
 """People: who speaks, for which tenants, with which roles. Tokens are kept as hashes."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from records.books import Books, Page
+from records.books import Books, Page, Row
 from refunds.canonical import sha256
 from refunds.ids import PersonId, TenantId
-from refunds.words import Audience, Role, Scope
+from refunds.words import Audience, Role, Scope, Via
 
 TOKEN_DAYS = 90
 
-_DECIDE: frozenset[Role] = frozenset({"reviewer", "specialist"})
+DECIDERS: frozenset[Role] = frozenset({"reviewer", "specialist"})
 _SEE: frozenset[Role] = frozenset({"reviewer", "specialist", "operator", "auditor", "service"})
 _SUBMIT: frozenset[Role] = frozenset({"service", "reviewer", "specialist", "operator"})
-_OPERATE: frozenset[Role] = frozenset({"operator"})
+OPERATORS: frozenset[Role] = frozenset({"operator"})
+ASKERS: frozenset[Role] = frozenset({"specialist", "operator"})
+AUDITORS: frozenset[Role] = frozenset({"auditor", "operator"})
 
 
 _SCOPES: dict[Scope, frozenset[Role]] = {
     "tickets:write": _SUBMIT,
     "cases:read": _SEE,
-    "cases:decide": _DECIDE,
+    "cases:decide": DECIDERS,
     "messages:write": _SUBMIT,
-    "flags:write": _OPERATE,
-    "jobs:write": _OPERATE,
+    "flags:write": OPERATORS,
+    "jobs:write": OPERATORS,
+    "audit:read": AUDITORS,
+    "money:ask": ASKERS,
 }
 SERVER_SCOPES: frozenset[Scope] = frozenset({"tickets:write", "cases:read", "cases:decide"})
 
@@ -53,6 +58,9 @@ class Person:
     """What a token of the server API approves at most."""
 
     roles: dict[TenantId, frozenset[Role]] = field(repr=False)
+    via: Via = "api"
+    address: str | None = None
+    """From where they act; it stands beside what they decide."""
 
     def roles_in(self, tenant: TenantId) -> frozenset[Role]:
         return self.roles.get(tenant, frozenset())
@@ -75,10 +83,20 @@ class Person:
         self._need(tenant, _SUBMIT, "submit tickets")
 
     def may_decide(self, tenant: TenantId) -> None:
-        self._need(tenant, _DECIDE, "decide")
+        self._need(tenant, DECIDERS, "decide")
 
     def may_operate(self, tenant: TenantId) -> None:
-        self._need(tenant, _OPERATE, "set flags")
+        self._need(tenant, OPERATORS, "set flags")
+
+    def may_ask_provider(self, tenant: TenantId) -> None:
+        self._need(tenant, ASKERS, "ask the provider")
+
+    def may_audit(self, tenant: TenantId) -> None:
+        self._need(tenant, AUDITORS, "read the audit")
+
+    def where(self, allowed: frozenset[Role]) -> list[TenantId]:
+        """The tenants in which this person has one of these roles."""
+        return [tenant for tenant in self.tenants if self.roles_in(tenant) & allowed]
 
     @property
     def tenants(self) -> list[TenantId]:
@@ -86,7 +104,14 @@ class Person:
         return sorted(self.roles)
 
 
-async def sign_in(books: Books, token: str, audience: Audience = "desk") -> Person:
+async def sign_in(
+    books: Books,
+    token: str,
+    audience: Audience = "desk",
+    *,
+    via: Via | None = None,
+    address: str | None = None,
+) -> Person:
     """The person of a token; NotSignedIn where it is unknown, ended or for another audience."""
     if not token:
         raise NotSignedIn
@@ -94,19 +119,26 @@ async def sign_in(books: Books, token: str, audience: Audience = "desk") -> Pers
         rows = await page.rows("person_of_token", token_sha256=sha256(token))
     if not rows or rows[0]["audience"] != audience:
         raise NotSignedIn
-    roles: dict[TenantId, frozenset[Role]] = {}
-    for row in rows:
-        tenant = TenantId(row["tenant"])
-        role: Role = row["role"]
-        roles[tenant] = roles.get(tenant, frozenset()) | {role}
     return Person(
         person=PersonId(rows[0]["person"]),
         name=rows[0]["name"],
         audience=audience,
         scopes=frozenset(rows[0]["scopes"]),
         ceiling_minor=rows[0]["ceiling_minor"],
-        roles=roles,
+        roles=roles_of_rows(rows),
+        via=via or ("server" if audience == "server" else "api"),
+        address=address,
     )
+
+
+def roles_of_rows(rows: Iterable[Row]) -> dict[TenantId, frozenset[Role]]:
+    """The roles in rows of memberships, by tenant."""
+    roles: dict[TenantId, frozenset[Role]] = {}
+    for row in rows:
+        tenant = TenantId(row["tenant"])
+        role: Role = row["role"]
+        roles[tenant] = roles.get(tenant, frozenset()) | {role}
+    return roles
 
 
 def new_token() -> str:

@@ -1,13 +1,15 @@
 """The queue and the ledger, as a person may see them."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from desk.people import Person
 from records.books import Books, Row
 from records.cases import Case, case_by_id, case_by_ticket
 from refunds.ids import TenantId
-from refunds.words import CaseStatus
+from refunds.words import CaseStatus, Intent
 
 HANDOVER_HOURS = 24
 """Until when somebody takes up a case that was turned away, blocked or failed."""
@@ -57,6 +59,84 @@ def _is_uuid(name: str) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What of the queue is asked for; None asks for all of it."""
+
+    tenant: TenantId | None = None
+    stage: int | None = None
+    search: str | None = None
+    least_minor: int | None = None
+    most_minor: int | None = None
+    older_hours: int | None = None
+    reason: str | None = None
+    intent: Intent | None = None
+    mine: bool = False
+    """Claimed by the person who asks, or handed to them."""
+
+    def values(self, person: Person) -> dict[str, object]:
+        """The same as the queries take it."""
+        return {
+            "stage": self.stage,
+            "search": pattern(self.search) if self.search else None,
+            "least_minor": self.least_minor,
+            "most_minor": self.most_minor,
+            "older_hours": self.older_hours,
+            "reason": self.reason,
+            "intent": self.intent,
+            "mine": person.person if self.mine else None,
+        }
+
+
+EVERYTHING = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePage:
+    """A page of the queue, with how many there are in each stage under the same filters."""
+
+    rows: list[Row]
+    counts: dict[int, int]
+
+    @property
+    def all(self) -> int:
+        return sum(self.counts.values())
+
+
+def pattern(search: str) -> str:
+    """A text as a pattern of LIKE that finds it anywhere, with nothing in it meaning anything."""
+    plain = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{plain}%"
+
+
+async def queue_page(
+    books: Books, person: Person, filters: Filters, *, most: int, skip: int = 0
+) -> QueuePage:
+    """One page over all tenants that the person may see, in one order: stage, then risk × amount × age."""
+    tenants = _tenants(person, filters.tenant)
+    values = filters.values(person)
+    # Of many tenants each may hold the whole page, so each is read up to its end.
+    most_each, skip_each = (most, skip) if len(tenants) == 1 else (most + skip, 0)
+    rows = await _listed(
+        books,
+        person,
+        "list_waiting",
+        tenants,
+        most=most_each,
+        skip=skip_each,
+        handover_hours=HANDOVER_HOURS,
+        **values,
+    )
+    counts: Counter[int] = Counter()
+    values.pop("stage")
+    for tenant in tenants:
+        for row in await books.reading(tenant).rows("count_waiting", **values):
+            counts[row["stage"]] += row["cases"]
+    if len(tenants) > 1:
+        rows = sorted(rows, key=lambda row: (row["stage"], -row["weight"]))[skip : skip + most]
+    return QueuePage(rows, dict(counts))
+
+
 async def waiting(
     books: Books,
     person: Person,
@@ -65,16 +145,25 @@ async def waiting(
     most: int,
     skip: int = 0,
     status: CaseStatus | None = None,
-    tenant: TenantId | None = None,
+    filters: Filters = EVERYTHING,
 ) -> list[Row]:
-    """What waits for a person, the longest waiting first; with `every`, all cases. `most` and `skip` are by tenant."""
-    if tenant is not None:
-        person.may_see(tenant)
-    tenants = [tenant] if tenant is not None else person.tenants
+    """What waits for a person by risk × amount × age; with `every`, all cases. `most` and `skip` are by tenant."""
+    tenants = _tenants(person, filters.tenant)
     page = {"most": most, "skip": skip, "handover_hours": HANDOVER_HOURS}
+    values = filters.values(person)
     if every or status is not None:
-        return await _listed(books, person, "list_cases", tenants, every=every, status=status, **page)
-    return await _listed(books, person, "list_waiting", tenants, **page)
+        search = values["search"]
+        return await _listed(
+            books, person, "list_cases", tenants, every=every, status=status, search=search, **page
+        )
+    return await _listed(books, person, "list_waiting", tenants, **page, **values)
+
+
+def _tenants(person: Person, wanted: TenantId | None) -> list[TenantId]:
+    if wanted is None:
+        return person.tenants
+    person.may_see(wanted)
+    return [wanted]
 
 
 async def ledger(books: Books, person: Person, *, most: int) -> list[Row]:

@@ -8,8 +8,13 @@ from pathlib import Path
 from desk.channels import Channel, FileChannel, SmtpChannel
 from desk.decisions import Desk
 from desk.intake import Intake
+from desk.live import Live
+from desk.notices import Notices
+from desk.oidc import Issuer
 from desk.outbox import Outbox
+from desk.ratings import Ratings
 from desk.settings import DeskSettings
+from desk.webhooks import Webhook
 from policies.manifest import Manifest, manifest
 from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
 from records.books import Books
@@ -26,6 +31,11 @@ class Room:
     outbox: Outbox
     manifest: Manifest
     public_url: str
+    live: Live
+    notices: Notices
+    ratings: Ratings
+    session_secret: str
+    issuer: Issuer | None = None
 
 
 def channel_of(settings: DeskSettings) -> Channel:
@@ -43,6 +53,17 @@ def channel_of(settings: DeskSettings) -> Channel:
     )
 
 
+def webhook_of(settings: DeskSettings) -> Webhook | None:
+    """Who else is told; None where nobody is named. BadKey where nothing could sign it."""
+    if not settings.webhook_url:
+        return None
+    if settings.webhook_secret is None:
+        raise BadKey(
+            "DESK_WEBHOOK_URL is set and DESK_WEBHOOK_SECRET is not: nothing could be told from a forgery"
+        )
+    return Webhook(settings.webhook_url, settings.webhook_secret)
+
+
 @asynccontextmanager
 async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[Room]:
     """The room on its books. Raises BadKey, BooksAway, CannotWork."""
@@ -52,14 +73,30 @@ async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[
     intake_keys = trusted_keys(settings.intake_keys)
     pinned = manifest()
     await check_books(url)
+    public_url = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    domain = settings.mail_from.rpartition("@")[2]
+    channel = channel_of(settings)
+    secret = settings.session_secret.get_secret_value()
     async with Books.open(url, size=size) as books:
+        ratings = Ratings(books, secret, public_url)
         yield Room(
             books=books,
             desk=Desk(books, key),
             intake=Intake(books, pinned, intake_keys, intake_key),
-            outbox=Outbox(books, channel_of(settings), settings.mail_from.rpartition("@")[2]),
+            outbox=Outbox(books, channel, domain, ratings.link if settings.public_url else None),
             manifest=pinned,
-            public_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+            public_url=public_url,
+            live=Live(url),
+            notices=Notices(
+                books,
+                channel if settings.notify == "channel" else None,
+                webhook_of(settings),
+                domain,
+                public_url,
+            ),
+            ratings=ratings,
+            session_secret=secret,
+            issuer=Issuer.of(settings, books),
         )
 
 

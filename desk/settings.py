@@ -35,3 +35,26 @@ class DeskSettings(BaseSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = False
+    notify: Literal["none", "channel"] = "none"
+    """Whether people with an address are told by the same channel that replies leave by."""
+
+    webhook_url: str = ""
+    webhook_secret: SecretStr | None = None
+    """Who else is told, and the secret that signs what they are told."""
+
+    session_secret: SecretStr
+    """Signs the cookies of people at the page and the links that customers rate by."""
+
+    oidc_issuer: str = ""
+    """The address of an OpenID provider whose people may sign in; empty where local accounts are all there are."""
+
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    oidc_scopes: str = "openid profile email"
+    oidc_name_claim: str = "preferred_username"
+    """Which claim is a person's name in the books."""
+
+    oidc_roles_claim: str = "countersign"
+    """Which claim says the roles: an object of tenants, each with a list of roles."""
+
+    oidc_label: str = "your organisation"

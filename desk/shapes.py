@@ -6,7 +6,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from refunds.words import Asked, Audience, CaseStatus, RejectCode, Role, Scope, TakeoverAct, VoteWord
+from refunds.words import (
+    Asked,
+    Audience,
+    Authority,
+    CaseStatus,
+    ProviderAct,
+    RejectCode,
+    Role,
+    Scope,
+    SecondVerdict,
+    TakeoverAct,
+    VoteWord,
+)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Minor = Annotated[int, Field(ge=0, le=1_000_000_000_000, description="minor units of the currency")]
@@ -30,7 +42,39 @@ class DecisionBody(Strict):
     asks: Asked | None = Field(
         default=None, description="on a revise: who is asked; the note is the question"
     )
+    items: list[str] | None = Field(
+        default=None, max_length=100, description="on a revise: the items it is for, by SKU"
+    )
+    reply: str | None = Field(
+        default=None, max_length=6_000, description="on a revise: the reply as it shall be"
+    )
+    letter: str | None = Field(
+        default=None, max_length=6_000, description="on a reject: what the customer is told instead"
+    )
     note: str | None = Field(default=None, max_length=2_000)
+
+
+class AssignmentBody(Strict):
+    """For whom a case is from now on: a person or a team, one of the two."""
+
+    to_person: str | None = Field(default=None, max_length=128)
+    to_role: Authority | None = None
+    note: str = Field(default="", max_length=2_000)
+
+
+class SecondLookBody(Strict):
+    """What a colleague says of a decided case."""
+
+    verdict: SecondVerdict
+    note: str = Field(default="", max_length=2_000)
+
+
+class ProviderActBody(Strict):
+    """What is asked about an order of money whose outcome is not known."""
+
+    act: ProviderAct
+    refund_id: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"^[!-~]+$")
+    note: str = Field(default="", max_length=2_000)
 
 
 class ServerAnswer(Strict):
@@ -58,6 +102,14 @@ class MessageBody(Strict):
     text: str = Field(max_length=8_000)
     author: Asked = "customer"
     message_id: str | None = Field(default=None, pattern=r"^[0-9a-fA-F-]{32,36}$")
+
+
+class FlagValueBody(Strict):
+    """A run-time flag: a step cap, tools by name, or a switch; `off` takes it away."""
+
+    value: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=500)
+    tenant: str = "*"
 
 
 class FlagBody(Strict):
@@ -114,6 +166,10 @@ class QueueRow(BaseModel):
     expires_at: datetime | None
     owner: str | None
     due_at: datetime
+    stage: int | None = Field(default=None, description="0 to decide, 1 to take up, 2 waits for an answer")
+    risk: int | None = None
+    for_person: str | None = None
+    for_role: Authority | None = None
 
 
 class Queue(BaseModel):

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from desk.decisions import BadDecision, Desk, NothingToDecide, Word, check_note, explained
+from desk.decisions import Desk, NothingToDecide, Word, explained
+from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
 from records.books import Page, Refused
 from records.cases import Case, case_by_id
@@ -29,9 +30,7 @@ class Wish:
 async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: CaseId, wish: Wish) -> None:
     """Do it, in one transaction. Raises NoAuthority, Conflict, NothingToDecide and BadDecision."""
     person.may_decide(tenant)
-    wish = replace(
-        wish, reply=wish.reply.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ").strip()
-    )
+    wish = replace(wish, reply=clean_text(wish.reply))
     check_note(wish.note)
     check_reply(wish)
     try:
@@ -40,7 +39,9 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
             if case is None:
                 raise NothingToDecide(f"no case {case_id} for {tenant}")
             await page.rows("hold_case", tenant=tenant, case_id=case_id)
-            takeover = Takeover(person.person, wish.act, wish.reply, note=wish.note)
+            takeover = Takeover(
+                person.person, wish.act, wish.reply, note=wish.note, via=person.via, address=person.address
+            )
             if wish.act == "propose":
                 takeover = await _refund(page, case, person, wish)
             await take_over(page, case_id, takeover)
@@ -91,4 +92,6 @@ async def _refund(page: Page, case: Case, person: Person, wish: Wish) -> Takeove
         payment_id=payment.payment_id,
         amount=amount,
         note=wish.note,
+        via=person.via,
+        address=person.address,
     )

@@ -13,7 +13,7 @@ from cashier.executor import Executor
 from cashier.twin import Twin
 from desk.decisions import Desk
 from desk.intake import Intake
-from evals.shop import demo_tokens, open_shop
+from evals.shop import demo_passwords, demo_tokens, open_shop
 from graph.checkpointer import checkpointer, install_checkpoints
 from graph.drive import Driver, Durability
 from graph.mind import Mind
@@ -95,7 +95,7 @@ async def prepare(home: Home, admin_url: str) -> None:
     migrate_books(home, admin_url)
     make_keys(home)
     async with Books.open(admin_url, size=2) as owner:
-        await open_shop(owner, demo_tokens(home))
+        await open_shop(owner, demo_tokens(home), demo_passwords(home))
 
 
 async def books_of_owner(home: Home) -> str:

@@ -12,8 +12,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from desk.decisions import BadDecision, Conflict, NothingToDecide
+from desk.decisions import Conflict, NothingToDecide
 from desk.intake import TicketRefused
+from desk.notes import BadDecision
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
 from evals.tau2 import BadData

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from secrets import token_urlsafe
 
+from desk.passwords import set_password
 from desk.people import issue_for_server, new_token, register
 from policies.authority import rules_for
 from policies.documents import PolicyDocument, found_by, read_corpus
@@ -103,7 +105,9 @@ async def import_corpus(page: Page, tenant: TenantId, documents: tuple[PolicyDoc
     return new
 
 
-async def open_shop(owner: Books, tokens: dict[str, str], corpus: Path = DEMO_CORPUS) -> None:
+async def open_shop(
+    owner: Books, tokens: dict[str, str], passwords: dict[str, str], corpus: Path = DEMO_CORPUS
+) -> None:
     """The demo tenant with its people, orders and policy; what is there already stays."""
     async with owner.transaction(DEMO) as page:
         await enter_tenant(page, DEMO, "Demo shop")
@@ -116,6 +120,8 @@ async def open_shop(owner: Books, tokens: dict[str, str], corpus: Path = DEMO_CO
             found = await page.row("person_there", person=person)
             if found is None:
                 await register(page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person])
+            if await page.row("password_of", person=person) is None and person in passwords:
+                await set_password(page, PersonId(person), passwords[person])
             await issue_for_server(page, PersonId(person), frozenset({role}), tokens[on_server(person)])
 
 
@@ -136,6 +142,19 @@ def demo_tokens(home: Home) -> dict[str, str]:
     desk = _tokens(home.token_file, PEOPLE)
     server = _tokens(home.server_token_file, [on_server(person) for person in PEOPLE])
     return desk | server
+
+
+def demo_passwords(home: Home) -> dict[str, str]:
+    """The passwords of the demo shop's people for the page, made on first use; a service has none."""
+    people = [person for person, role in PEOPLE.items() if role != "service"]
+    if not home.password_file.exists():
+        write_secret(home.password_file, json.dumps({name: token_urlsafe(12) for name in people}, indent=1))
+    found = read_json(home.password_file)
+    if not isinstance(found, dict) or set(found) != set(people):
+        raise BadHome(
+            f"{home.password_file}: not the demo shop's passwords: remove it and run countersign db reset"
+        )
+    return {name: str(password) for name, password in found.items()}
 
 
 def _tokens(file: Path, names: Iterable[str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ from policies.actions import (
 from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import next_step_reason
 from policies.manifest import Manifest
+from policies.steering import steering_of
 from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
 from records.beginnings import beginning_of
 from records.books import Books, Refused
@@ -55,6 +56,9 @@ log = logging.getLogger("countersign.graph")
 
 PROPOSED_BY_PERSON = "proposed_by_person"
 """Why a proposal waits that a person wrote and somebody else decides."""
+
+RETRIEVAL_ONLY = "retrieval_only"
+"""Why a case is handed over while an operator lets nothing be drafted."""
 
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
@@ -80,7 +84,9 @@ class CaseAgent:
             if begun is None:
                 return Command(goto="__end__", update=await self._shown(config))
             name, run = begun
-        run.handoff = run.handoff or next_step_reason(run.trace, self.manifest.limits())
+        limits = self.manifest.limits()
+        limits = replace(limits, steps=run.steering.steps(limits.steps))
+        run.handoff = run.handoff or next_step_reason(run.trace, limits)
         if run.handoff:
             return Command(goto="propose", update={"run": name})
         started = self.ticks()
@@ -126,6 +132,9 @@ class CaseAgent:
             run.trace.append(TraceEvent(step, action_name(request), run.args, broken, 0, run.planning_ms))
             run.blocked = "invalid_state_transition"
             return "block"
+        if isinstance(request, DraftReply) and run.steering.retrieval_only:
+            run.handoff = RETRIEVAL_ONLY
+            return "propose"
         if isinstance(request, RequestHumanApproval):
             checked: dict[str, object] = {"reason": request.reason}
             run.trace.append(
@@ -259,7 +268,9 @@ class CaseAgent:
         if now.open_proposal and not (now.word == "revise" or now.lapsed or sight.taken_over):
             return None
         start = await beginning_of(self.books.reading(sight.case.tenant, sight.case.customer_id), sight.case)
-        run = AgentRun(sight, context_of(sight.case, start), answers=start.answers)
+        run = AgentRun(
+            sight, context_of(sight.case, start), answers=start.answers, steering=steering_of(start.flags)
+        )
         if start.written is not None:
             run.draft, run.handoff = drafted_by(start.written, sight.end), PROPOSED_BY_PERSON
             return self.runs.start(run), run
@@ -302,14 +313,20 @@ def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "p
 
 
 def _revision(run: AgentRun) -> Revision | None:
-    """The amount that a person set last: in the word that sent it back, or in a proposal before."""
+    """What a person wants to be different: in the word that sent it back, or in a proposal before."""
     end = run.sight.end
     if end is None or end.decision is None:
         return None
-    if end.decision.word == "revise" and end.decision.revised_amount_minor is not None:
-        return Revision(end.decision.revised_amount_minor, end.decision.decided_by, end.proposal.amount)
+    word, before = end.decision, end.proposal.amount
+    edits = (word.revised_amount_minor, word.revised_items, word.revised_reply)
+    if word.word == "revise" and any(edit is not None for edit in edits):
+        amount = word.revised_amount_minor
+        if amount is None and word.revised_items is None and before.amount_minor:
+            amount = before.amount_minor
+        return Revision(amount, word.decided_by, before, word.revised_items, word.revised_reply)
     if end.set_by is not None:
-        return Revision(end.set_amount_minor, end.set_by, end.proposal.amount)
+        kept = end.proposal.draft if run.sight.standing.lapsed and end.proposal.edited_by else None
+        return Revision(end.set_amount_minor, end.set_by, before, reply=kept)
     return None
 
 

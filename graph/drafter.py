@@ -42,6 +42,8 @@ class Revision:
     amount_minor: int | None
     by: PersonId
     from_amount: Money
+    items: tuple[Sku, ...] | None = None
+    reply: str | None = None
 
 
 def draft(
@@ -54,6 +56,30 @@ def draft(
     revision: Revision | None,
 ) -> Draft | None:
     """The reply to a case; None where no clause decides a request for money, which a person then reads."""
+    made = _drafted(case, asked, order, evidence, stated, now, revision)
+    if made is None or revision is None:
+        return made
+    edited = revision.reply is not None or revision.items is not None or made.edited_by is not None
+    return replace(
+        made,
+        text=made.text if revision.reply is None else revision.reply,
+        items=revision.items
+        if revision.items is not None and set(revision.items) == set(made.items)
+        else made.items,
+        edited_by=revision.by if edited else None,
+        edited_upward=edited and made.amount.amount_minor > revision.from_amount.amount_minor,
+    )
+
+
+def _drafted(
+    case: Case,
+    asked: str,
+    order: OrderFacts,
+    evidence: Grounded,
+    stated: list[StatedRule],
+    now: datetime,
+    revision: Revision | None,
+) -> Draft | None:
     if case.intent != "refund_request":
         return Draft("reply", _answer(order, evidence), evidence.citations)
     rules = [
@@ -61,9 +87,10 @@ def draft(
         for rule in stated
         if rule.parameters.get("rule") in RULES
     ]
+    named = revision.items if revision and revision.items else case.ticket.items
     claim = Claim(
         order=order,
-        wanted=None if case.ticket.items is None else tuple(Sku(sku) for sku in case.ticket.items),
+        wanted=None if named is None else tuple(Sku(sku) for sku in named),
         says_damaged=says_damaged(asked),
         says_cancel=says_cancel(asked),
         now=now,
@@ -129,8 +156,7 @@ def _revised(proposed: Draft, revision: Revision | None) -> Draft:
             edited_by=revision.by,
         )
     amount = Money(revision.amount_minor, proposed.amount.currency)
-    before = revision.from_amount.amount_minor
-    return replace(proposed, amount=amount, edited_by=revision.by, edited_upward=amount.amount_minor > before)
+    return replace(proposed, amount=amount, edited_by=revision.by)
 
 
 def _items(order: OrderFacts) -> str:

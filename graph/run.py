@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from graph.drafter import Draft
 from graph.sight import Sight
+from policies.steering import Steering
 from policies.transitions import Progress
 from refunds.evidence import Grounded
 from refunds.order import OrderFacts
@@ -25,6 +26,9 @@ class AgentRun:
     context: ToolContext
     answers: tuple[str, ...] = ()
     """What the customer wrote after the ticket."""
+
+    steering: Steering = field(default_factory=Steering)
+    """What operators have narrowed, as it was when the run began."""
 
     trace: list[TraceEvent] = field(default_factory=list)
     evidence: Grounded | None = None

@@ -48,6 +48,11 @@ WRITERS = {
     "takeovers": {"desk"},
     "deliveries": {"desk"},
     "flags": {"desk"},
+    "assignments": {"desk"},
+    "provider_acts": {"desk"},
+    "provider_answers": {"cashier"},
+    "second_looks": {"desk"},
+    "ratings": {"desk"},
 }
 """Which role writes what; a row by anybody else was not written by the house."""
 

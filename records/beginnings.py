@@ -23,6 +23,9 @@ class Beginning:
     written: Takeover | None
     """What a person wants proposed and nothing was proposed for since."""
 
+    flags: tuple[tuple[str, str], ...] = ()
+    """The run-time flags in force but the kill switch: names and values, of the tenant and of everybody."""
+
 
 async def beginning_of(page: Reads, case: Case) -> Beginning:
     """The beginning of a run; the page is in the tenant and the customer of the case."""
@@ -30,6 +33,7 @@ async def beginning_of(page: Reads, case: Case) -> Beginning:
     if row is None:
         raise LookupError(f"no case {case.case_id}")
     written = None
+    flags = tuple((str(name), str(value)) for name, value in row["flags"])
     if row["person"] is not None:
         written = Takeover(
             person=PersonId(row["person"]),
@@ -39,4 +43,4 @@ async def beginning_of(page: Reads, case: Case) -> Beginning:
             payment_id=PaymentId(row["payment_id"]),
             amount=Money(row["amount_minor"], Currency(row["currency"])),
         )
-    return Beginning(row["region"], row["ordered_at"], row["now"], tuple(row["answers"]), written)
+    return Beginning(row["region"], row["ordered_at"], row["now"], tuple(row["answers"]), written, flags)

@@ -111,6 +111,18 @@ class Home:
         """The same for the server API."""
         return self.folder / "demo-server-tokens.json"
 
+    def session_secret(self) -> str:
+        """What signs the cookies of the desk's page: made on first use."""
+        file = self.folder / "keys" / "session.secret"
+        if not file.exists():
+            write_secret(file, secrets.token_urlsafe(48))
+        return file.read_text(encoding="utf-8").strip()
+
+    @property
+    def password_file(self) -> Path:
+        """The passwords of the demo shop's people, for the page."""
+        return self.folder / "demo-passwords.json"
+
     @property
     def outbox(self) -> Path:
         """Where replies go while no mail server is named."""

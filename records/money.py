@@ -1,19 +1,22 @@
 """Money in the books: proposals, decisions and orders of money, each read into its type."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+
+from psycopg.types.json import Jsonb
 
 from records.books import Books, Page, Refused, Row
 from records.queue import ring_desk, ring_till
 from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
-from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
+from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
 from refunds.money import Currency, Money
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
-from refunds.words import Asked, RefundResult, RejectCode, SettlementOutcome
+from refunds.words import Asked, RefundResult, RejectCode, SettlementOutcome, Via
 
 _BLOCKED: dict[str, RefundResult] = {
     "blocked:kill_switch": "blocked:kill_switch",
@@ -76,6 +79,11 @@ def decision_of_row(row: Row) -> Decision:
         execute_by=row["execute_by"],
         code=row["code"],
         revised_amount_minor=row["revised_amount_minor"],
+        revised_items=None
+        if row["revised_items"] is None
+        else tuple(Sku(item) for item in row["revised_items"]),
+        revised_reply=row["revised_reply"],
+        letter=row["letter"],
         instruction=row["instruction"],
         asks=row["asks"],
         decided_by=PersonId(row["decided_by"]),
@@ -142,7 +150,7 @@ async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) 
     return row is not None
 
 
-async def cast_vote(page: Page, vote: Vote, note: str | None) -> bool:
+async def cast_vote(page: Page, vote: Vote, note: str | None, via: Via, address: str | None) -> bool:
     """Insert a vote; False where the person has voted on this proposal before."""
     ballot = vote.ballot
     row = await page.row(
@@ -165,6 +173,8 @@ async def cast_vote(page: Page, vote: Vote, note: str | None) -> bool:
         payload=vote.payload,
         signature=vote.signature,
         note=note,
+        via=via,
+        address=address,
         decided_at=ballot.decided_at,
         execute_by=ballot.execute_by,
     )
@@ -178,6 +188,9 @@ async def complete(
     *,
     code: RejectCode | None = None,
     revised_amount_minor: int | None = None,
+    revised_items: Sequence[Sku] | None = None,
+    revised_reply: str | None = None,
+    letter: str | None = None,
     instruction: str | None = None,
     asks: Asked | None = None,
 ) -> Decision | None:
@@ -188,6 +201,9 @@ async def complete(
         person=person,
         code=code,
         revised_amount_minor=revised_amount_minor,
+        revised_items=None if revised_items is None else Jsonb(list(revised_items)),
+        revised_reply=revised_reply,
+        letter=letter,
         instruction=instruction,
         asks=asks,
     )

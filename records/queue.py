@@ -1,6 +1,7 @@
 """Doorbells: a job in the same transaction as the row that needs it. A job names ids and grants nothing."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from records.books import Page
 from refunds.canonical import canonical
@@ -14,6 +15,10 @@ SETTLE = "settle"
 
 ANSWER = "answer_customer"
 """The desk writes the reply that a case calls for, and sends what has not gone out."""
+
+
+NOTIFY = "notify"
+"""The desk tells people of a case."""
 
 
 async def ring(page: Page, tenant: TenantId, case_id: CaseId) -> None:
@@ -31,6 +36,11 @@ async def ring_till(page: Page, tenant: TenantId, decision_id: DecisionId, payme
 async def ring_desk(page: Page, tenant: TenantId, case_id: CaseId) -> None:
     """Ask the desk to answer the customer of a case."""
     await _defer(page, "desk", ANSWER, f"reply:{case_id}", tenant=tenant, case_id=str(case_id))
+
+
+async def ring_notice(page: Page, tenant: TenantId, notice_id: UUID) -> None:
+    """Ask the desk to tell people of a case."""
+    await _defer(page, "desk", NOTIFY, f"notice:{notice_id}", tenant=tenant, notice_id=str(notice_id))
 
 
 async def ring_idle(page: Page, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from records.books import Page, Row
 from refunds.ids import NO_ORDER, NO_PAYMENT, CaseId, OrderId, PaymentId, PersonId
 from refunds.money import NOTHING, Money
-from refunds.words import TakeoverAct
+from refunds.words import TakeoverAct, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Takeover:
     payment_id: PaymentId = NO_PAYMENT
     amount: Money = NOTHING
     note: str = ""
+    via: Via | None = None
+    address: str | None = None
 
 
 async def take_over(page: Page, case_id: CaseId, takeover: Takeover) -> None:
@@ -34,6 +36,8 @@ async def take_over(page: Page, case_id: CaseId, takeover: Takeover) -> None:
         amount_minor=takeover.amount.amount_minor,
         currency=takeover.amount.currency,
         note=takeover.note,
+        via=takeover.via,
+        address=takeover.address,
     )
 
 

@@ -11,6 +11,7 @@ from refunds.ids import (
     PaymentId,
     PersonId,
     ProposalId,
+    Sku,
     TenantId,
     ThreadId,
 )
@@ -103,6 +104,15 @@ class Decision:
 
     revised_amount_minor: int | None
     """On a revise: the amount that the person asks for; zero means the reply without the refund."""
+
+    revised_items: tuple[Sku, ...] | None
+    """On a revise: the items that the person asks for, where they said which."""
+
+    revised_reply: str | None
+    """On a revise: the reply as the person wrote it."""
+
+    letter: str | None
+    """On a reject: what the customer is told, where the person wrote it."""
 
     instruction: str | None
     asks: Asked | None

@@ -72,4 +72,13 @@ class Money:
         return f"{whole}.{part:0{digits}d} {self.currency}"
 
 
+def read_amount(text: str, of: Currency) -> Money:
+    """The money of a text such as `79.00` or `79` in a currency; ValueError where it is none."""
+    digits = _MINOR_DIGITS.get(of, 2)
+    said = re.fullmatch(r"(\d{1,10})(?:[.,](\d{1,3}))?", text.strip(), re.ASCII)
+    if said is None or (said.group(2) is not None and len(said.group(2)) != digits):
+        raise ValueError(f"not an amount of {of}: write it as {Money(0, of)}")
+    return Money(int(said.group(1)) * 10**digits + int(said.group(2) or 0), of)
+
+
 NOTHING = Money(0, NO_CURRENCY)

@@ -75,11 +75,30 @@ Role = Literal["reviewer", "specialist", "operator", "auditor", "service"]
 Audience = Literal["desk", "server"]
 
 # What a token may be used for; a person's roles are asked as well.
-Scope = Literal["tickets:write", "cases:read", "cases:decide", "messages:write", "flags:write", "jobs:write"]
+Scope = Literal[
+    "tickets:write",
+    "cases:read",
+    "cases:decide",
+    "messages:write",
+    "flags:write",
+    "jobs:write",
+    "audit:read",
+    "money:ask",
+]
+
+# From where a person acts: the desk's page, its API, the graph's server API, the command line.
+Via = Literal["page", "api", "server", "command"]
 
 # What a person does with a case that nobody proposes for, and whom a person asks for more.
 TakeoverAct = Literal["reply", "propose", "close"]
 Asked = Literal["customer", "colleague"]
+
+# What a person asks of an order of money whose outcome is not known, and says of a case that was decided.
+ProviderAct = Literal["check", "retry", "settle"]
+SecondVerdict = Literal["agree", "disagree", "unsure"]
+
+Notice = Literal["new", "expiring", "second_approval", "unknown_outcome"]
+Thumb = Literal["up", "down"]
 
 RejectCode = Literal[
     "not_eligible",
@@ -105,6 +124,9 @@ RefundResult = Literal[
     "blocked:over_refund",
 ]
 
+# Run-time flags, set by an operator. The newest row of a name counts.
+FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only"]
+
 DocumentStatus = Literal["draft", "approved", "withdrawn", "private"]
 OrderStatus = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
 Budget = Literal["steps", "tokens", "latency", "cost"]
@@ -125,5 +147,10 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "order_status": get_args(OrderStatus),
     "takeover_act": get_args(TakeoverAct),
     "asked": get_args(Asked),
+    "via": get_args(Via),
+    "provider_act": get_args(ProviderAct),
+    "second_verdict": get_args(SecondVerdict),
+    "notice": get_args(Notice),
+    "thumb": get_args(Thumb),
 }
 """Name of each Postgres enum of the schema `books`, with its labels in order."""

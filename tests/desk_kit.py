@@ -13,10 +13,15 @@ from stage import Stage
 
 from desk.app import create_app
 from desk.channels import Channel, FileChannel
+from desk.live import Live
+from desk.notices import Notices
 from desk.outbox import Outbox
+from desk.ratings import Ratings
 from desk.room import Room
 from evals.shop import demo_tokens
 from refunds.ids import CaseId, TenantId
+
+SECRET = "a secret of tests"
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,10 @@ def desk_on_fixture(stage: Stage, tmp_path: Path) -> DeskStages:
             outbox=Outbox(house.desk_books, channel, "shop.example"),
             manifest=house.manifest,
             public_url="http://desk",
+            live=Live(stage.desk_url),
+            notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
+            ratings=Ratings(house.desk_books, SECRET, "http://desk"),
+            session_secret=SECRET,
         )
         yield DeskStage(stage, room, create_app(room), tmp_path / "outbox")
 

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from desk.decisions import Said, Word
 from desk.people import Person, sign_in
 from evals.house import House, make_keys, open_house
-from evals.shop import DEMO, demo_tokens, open_shop
+from evals.shop import DEMO, demo_passwords, demo_tokens, open_shop
 from graph.checkpointer import install_checkpoints
 from graph.drive import Durability
 from graph.planner import Planner, PlannerView
@@ -61,7 +61,7 @@ async def prepare_template(home: Home, url: str) -> None:
     install_checkpoints(url)
     make_keys(home)
     async with Books.open(url, size=1) as owner:
-        await open_shop(owner, demo_tokens(home))
+        await open_shop(owner, demo_tokens(home), demo_passwords(home))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(CLOCK)
 
@@ -91,6 +91,11 @@ class Stage:
     house: House
     url: str
     owner: psycopg.AsyncConnection[DictRow]
+
+    @property
+    def desk_url(self) -> str:
+        """The books as the desk opens them."""
+        return self.house.home.role_url("desk", self.url)
 
     async def person(self, name: str) -> Person:
         return await sign_in(self.house.desk_books, demo_tokens(self.house.home)[name])

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
 from policies.clauses.claim import says_cancel
+from policies.steering import steering_of
 from records.beginnings import Beginning
 from records.books import Books, BooksAway
 from records.cases import Case
@@ -22,6 +23,7 @@ from refunds.evidence import Evidence, Grounded
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
 from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
+from refunds.words import Action
 from tools.get_policy_evidence import MoneyClaim, get_policy_evidence
 from tools.lookup_order import lookup_order
 
@@ -58,6 +60,9 @@ class ToolContext:
     claim: MoneyClaim = "none"
     """Whether the ticket asks for money back, and whether it says for what: named items, or a cancellation."""
 
+    disabled: frozenset[Action] = frozenset()
+    """Tools that an operator has turned off."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -81,6 +86,7 @@ def context_of(case: Case, start: Beginning) -> ToolContext:
         region=start.region or DEFAULT_REGION,
         as_of=(start.ordered_at or start.now).date(),
         claim=_claim_of(case),
+        disabled=steering_of(start.flags).disabled_tools,
     )
 
 
@@ -108,7 +114,7 @@ class Gateway:
             else {"order_id": request.order_id}
         )
         event = TraceEvent(len(before) + 1, action, args, "tool_unavailable", 0, 0, checked)
-        if TIERS[action] != "read" or len(before) >= CALLS_A_RUN:
+        if TIERS[action] != "read" or len(before) >= CALLS_A_RUN or action in context.disabled:
             return ToolResult(event)
         same = [row for row in before if row.action == action and row.checked_args == checked]
         if same:

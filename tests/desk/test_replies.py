@@ -29,7 +29,8 @@ class Fickle:
     taken: list[tuple[str, str, str]] = field(default_factory=list)
     name: str = "fickle"
 
-    async def send(self, message_id: str, recipient: str, body: str) -> None:
+    async def send(self, message_id: str, recipient: str, body: str, subject: str = "") -> None:
+        assert subject or body
         fails = self.failures > 0
         self.failures -= fails
         if fails and not self.after_taking:
@@ -232,13 +233,13 @@ async def test_a_mail_server_that_is_away_is_a_try_that_failed(desk_on: DeskStag
 
 def test_nothing_in_a_text_becomes_a_header() -> None:
     body = "Bcc: evil@evil.example\r\nSubject: you won\r\n\r\n.\r\nQUIT"
-    mail = message("m@x", "a@b.example", "c@d.example", body)
+    mail = message("m@x", "a@b.example", "c@d.example", body, "Your request")
     parsed = email.message_from_bytes(mail.as_bytes())
     assert parsed["Bcc"] is None
     assert parsed.get_all("Subject") == ["Your request"]
     for bad in ("c@d.example\r\nBcc: evil@evil.example", "c@d.example\nX: y"):
         with pytest.raises(ValueError, match=r"linefeed|newline|carriage"):
-            message("m@x", "a@b.example", bad, "hello")
+            message("m@x", "a@b.example", bad, "hello", "Your request")
     assert isinstance(mail, EmailMessage)
 
 

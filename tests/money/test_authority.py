@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import Stage
 
-from desk.decisions import BadDecision, Conflict, Desk, Word
+from desk.decisions import Conflict, Desk, Word
+from desk.notes import BadDecision
 from desk.people import NoAuthority, NotSignedIn, Person, sign_in
 from policies.authority import may_approve, rule_of, rules_for
 from records.books import Page

@@ -18,8 +18,9 @@ from langgraph.types import Command
 from stage import Cluster, Stage, open_stage
 
 from cashier.twin import Fault
-from desk.decisions import BadDecision, Conflict, NothingToDecide, Word
+from desk.decisions import Conflict, NothingToDecide, Word
 from desk.flags import set_kill_switch
+from desk.notes import BadDecision
 from desk.people import NoAuthority
 from records.cases import Case
 

@@ -12,8 +12,9 @@ from stage import Scripted, Stage, wish
 from cashier.executor import Executor
 from cashier.processor import ProviderRefund
 from cashier.twin import Twin
-from desk.decisions import BadDecision, Conflict, Word
+from desk.decisions import Conflict, Word
 from desk.flags import set_kill_switch
+from desk.notes import BadDecision
 from desk.people import NoAuthority
 from desk.queue import find_case, waiting
 from evals.house import trusted_keys

@@ -58,7 +58,8 @@ left join lateral (
     p.body, p.digest, p.expires_at, p.expires_at <= clock() as past_deciding,
     (select count(*) from proposals n where n.tenant = p.tenant and n.case_id = p.case_id) as proposals,
     d.decision_id, d.tenant, d.case_id, d.thread_id, d.proposal_id, d.digest as decided_digest, d.kind, d.word, d.payment_id,
-    d.order_id, d.amount_minor, d.currency, d.code, d.revised_amount_minor, d.instruction, d.asks, d.decided_by,
+    d.order_id, d.amount_minor, d.currency, d.code, d.revised_amount_minor, d.revised_items, d.revised_reply, d.letter, d.instruction,
+    d.asks, d.decided_by,
     d.decided_at, d.execute_by,
     d.asks is not null and not exists (
       select from messages m where m.tenant = d.tenant and m.case_id = d.case_id and m.author = d.asks::text
@@ -117,54 +118,6 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
 order by c.received_at, c.case_id
 limit %(most)s;
 
--- list_waiting --
--- What waits for a person: for a word first, the longest waiting first; who has claimed it, and until when it is due.
-select
-  c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
-  p.kind, p.amount_minor, p.currency, p.expires_at, l.person as owner,
-  coalesce(p.expires_at, s.at + make_interval(hours => %(handover_hours)s)) as due_at
-from (
-  select * from waiting w where w.tenant = tenant()
-  order by (not w.needs_word), w.received_at limit %(most)s offset %(skip)s
-) w
-join cases c on c.tenant = w.tenant and c.case_id = w.case_id
-join lateral (
-  select status, reason, at, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
-  order by e.seq desc limit 1
-) s on true
-left join lateral (
-  select kind, amount_minor, currency, expires_at from proposals p
-  where p.tenant = c.tenant and p.case_id = c.case_id
-    and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
-) p on true
-left join lateral (
-  select person from claims k where k.tenant = c.tenant and k.case_id = c.case_id and k.ends_at > clock()
-  order by k.seq desc limit 1
-) l on true
-order by (not w.needs_word), w.received_at;
-
--- list_cases --
--- Every case, or every one of a status, the longest here first; who has claimed it, and until when it is due.
-select
-  c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
-  p.kind, p.amount_minor, p.currency, p.expires_at, l.person as owner,
-  coalesce(p.expires_at, s.at + make_interval(hours => %(handover_hours)s)) as due_at
-from cases c
-join lateral (
-  select status, reason, at, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
-  order by e.seq desc limit 1
-) s on true
-left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
-  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
-left join lateral (
-  select person from claims k where k.tenant = c.tenant and k.case_id = c.case_id and k.ends_at > clock()
-  order by k.seq desc limit 1
-) l on true
-where (%(every)s or waits_for_a_person(s.status, s.reason))
-  and (%(status)s::case_status is null or s.status = %(status)s::case_status)
-order by (s.status = 'needs_human') desc, c.received_at
-limit %(most)s offset %(skip)s;
-
 -- newest_waiting --
 -- The cases that wait for a person's word, the newest first.
 select c.case_id, c.received_at
@@ -182,20 +135,24 @@ where tenant = tenant() and at > %(since)s group by case_id order by max(at) lim
 
 -- insert_takeover --
 insert into takeovers (
-  tenant, takeover_id, case_id, person, act, reply, payment_id, order_id, amount_minor, currency, note
+  tenant, takeover_id, case_id, person, act, reply, payment_id, order_id, amount_minor, currency, note, via,
+  address
 ) values (
   tenant(), gen_random_uuid(), %(case_id)s, %(person)s, %(act)s, %(reply)s, %(payment_id)s, %(order_id)s,
-  %(amount_minor)s, %(currency)s, %(note)s
+  %(amount_minor)s, %(currency)s, %(note)s, %(via)s, %(address)s
 )
 returning takeover_id;
 
 -- beginning --
 -- What a run starts from: where and when its order was made, what the customer wrote since the ticket, and what a
--- person wants proposed and nothing has been proposed for since.
+-- person wants proposed and nothing has been proposed for since, and the flags that narrow it.
 select o.region, o.ordered_at, clock() as now,
   array(select m.body from messages m where m.case_id = c.case_id and m.author = 'customer' order by m.at, m.message_id)
     as answers,
-  t.person, t.reply, t.payment_id, t.order_id as takeover_order_id, t.amount_minor, t.currency
+  t.person, t.reply, t.payment_id, t.order_id as takeover_order_id, t.amount_minor, t.currency,
+  (select coalesce(jsonb_agg(jsonb_build_array(f.name, f.value)), '[]') from (
+    select distinct on (tenant, name) name, value from flags where name <> 'kill_switch'
+    order by tenant, name, set_at desc, seq desc) f) as flags
 from (select %(case_id)s::uuid as case_id) c
 left join orders o on o.order_id = %(order_id)s
 left join lateral (
@@ -217,16 +174,6 @@ returning message_id;
 
 -- messages_of --
 select message_id, author, body, at from messages where case_id = %(case_id)s order by at, message_id;
-
--- insert_claim --
-insert into claims (tenant, case_id, seq, person, ends_at)
-select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(person)s, clock() + make_interval(mins => %(minutes)s)
-from claims where case_id = %(case_id)s
-returning ends_at;
-
--- claim_of --
--- Who has claimed a case now.
-select person, claimed_at, ends_at from claims where case_id = %(case_id)s and ends_at > clock() order by seq desc limit 1;
 
 -- events_of --
 -- The timeline of a case.

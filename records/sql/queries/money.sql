@@ -15,11 +15,11 @@ returning proposal_id;
 -- insert_vote --
 insert into votes (
   tenant, proposal_id, person, case_id, thread_id, decision_id, word, digest, kind, payment_id, order_id, amount_minor,
-  currency, authority, kid, payload, signature, note, decided_at, execute_by
+  currency, authority, kid, payload, signature, note, decided_at, execute_by, via, address
 ) values (
   %(tenant)s, %(proposal_id)s, %(person)s, %(case_id)s, %(thread_id)s, %(decision_id)s, %(word)s, %(digest)s, %(kind)s,
   %(payment_id)s, %(order_id)s, %(amount_minor)s, %(currency)s, %(authority)s, %(kid)s, %(payload)s, %(signature)s,
-  %(note)s, %(decided_at)s, %(execute_by)s
+  %(note)s, %(decided_at)s, %(execute_by)s, %(via)s, %(address)s
 )
 on conflict do nothing
 returning person;
@@ -37,11 +37,12 @@ select * from votes where proposal_id = %(proposal_id)s order by decided_at, per
 -- The word on a proposal, with the limit that its votes agree on; no row where more people must agree.
 insert into decisions (
   tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency,
-  code, revised_amount_minor, instruction, asks, decided_by, decided_at, execute_by
+  code, revised_amount_minor, revised_items, revised_reply, letter, instruction, asks, decided_by, decided_at, execute_by
 )
 select
   v.tenant, v.decision_id, v.proposal_id, v.case_id, v.thread_id, v.word, v.digest, v.kind, v.payment_id, v.order_id,
-  v.amount_minor, v.currency, %(code)s, %(revised_amount_minor)s, %(instruction)s, %(asks)s, v.person, v.decided_at,
+  v.amount_minor, v.currency, %(code)s, %(revised_amount_minor)s, %(revised_items)s,
+  %(revised_reply)s, %(letter)s, %(instruction)s, %(asks)s, v.person, v.decided_at,
   (select min(o.execute_by) from votes o where o.tenant = v.tenant and o.proposal_id = v.proposal_id and o.word = v.word)
 from votes v
 where v.proposal_id = %(proposal_id)s and v.person = %(person)s

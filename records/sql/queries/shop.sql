@@ -14,25 +14,6 @@ values (%(tenant)s, %(currency)s, %(floor_minor)s, %(approvals)s, %(specialists)
 -- The rows of the rest of this transaction are this tenant's.
 select set_config('books.tenant', %(tenant)s, true);
 
--- insert_person --
-insert into people (person, name) values (%(person)s, %(name)s) on conflict do nothing;
-
--- insert_membership --
-insert into memberships (tenant, person, role) values (%(tenant)s, %(person)s, %(role)s) on conflict do nothing;
-
--- insert_token --
-insert into tokens (token_sha256, person, audience, scopes, ceiling_minor, expires_at)
-values (%(token_sha256)s, %(person)s, %(audience)s, %(scopes)s, %(ceiling_minor)s, clock() + make_interval(days => %(days)s))
-on conflict do nothing;
-
--- person_of_token --
--- The person that a token speaks for, with every role they have; none where it has ended or they have left.
-select t.person, p.name, t.audience, t.scopes, t.ceiling_minor, m.tenant, m.role
-from tokens t
-join people p on p.person = t.person and p.active
-join memberships m on m.person = t.person
-where t.token_sha256 = %(token_sha256)s and t.expires_at > clock();
-
 -- order_facts --
 -- An order with its payments, what of each is gone, and the items whose refund was ordered and did not fail.
 select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.delivered_at, o.currency, o.items,
@@ -177,6 +158,3 @@ select distinct on (tenant, name) tenant, name, value, reason, set_by, set_at fr
 
 -- kill_switch --
 select kill_switch(tenant()) as killed;
-
--- person_there --
-select person from people where person = %(person)s;

@@ -49,22 +49,5 @@ select pg_advisory_xact_lock(4071776002);
 
 -- audited_rows --
 -- Every row that has an event in the chain, with the hash of what it says now.
-with said (subject, subject_key, said) as (
-  select 'cases', case_id::text, to_jsonb(t) from cases t
-  union all select 'case_events', case_id || '/' || seq, to_jsonb(t) from case_events t
-  union all select 'trace_events', case_id || '/' || run || '/' || step, to_jsonb(t) from trace_events t
-  union all select 'proposals', proposal_id::text, to_jsonb(t) from proposals t
-  union all select 'votes', proposal_id || '/' || person, to_jsonb(t) from votes t
-  union all select 'decisions', decision_id::text, to_jsonb(t) from decisions t
-  union all select 'disbursements', decision_id::text, to_jsonb(t) from disbursements t
-  union all select 'sends', decision_id || '/' || attempt, to_jsonb(t) from sends t
-  union all select 'settlements', decision_id || '/' || seq, to_jsonb(t) from settlements t
-  union all select 'messages', message_id::text, to_jsonb(t) from messages t
-  union all select 'replies', case_id || '/' || outcome || '/' || round, to_jsonb(t) from replies t
-  union all select 'takeovers', takeover_id::text, to_jsonb(t) from takeovers t
-  union all select 'deliveries', case_id || '/' || outcome || '/' || round || '/' || attempt, to_jsonb(t) from deliveries t
-  union all select 'claims', case_id || '/' || seq, to_jsonb(t) from claims t
-  union all select 'flags', name || '/' || seq, to_jsonb(t) from flags t where t.tenant = tenant()
-)
 select subject, subject_key, encode(sha256(convert_to(jsonb_strip_nulls(said)::text, 'UTF8')), 'hex') as row_sha256
-from said;
+from written;

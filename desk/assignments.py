@@ -1,0 +1,71 @@
+"""Assignments: for whom a case is. They say whose work it is and give nobody a right."""
+
+from desk.decisions import NothingToDecide, explained
+from desk.notes import BadDecision, check_note
+from desk.people import Person
+from policies.deadlines import ESCALATE_SHARE
+from records.books import Books, Refused
+from records.cases import case_by_id
+from records.looks import case_state
+from refunds.ids import CaseId, PersonId, TenantId
+from refunds.words import Authority
+
+MOST = 500
+
+
+async def assign(
+    books: Books,
+    person: Person,
+    tenant: TenantId,
+    case_id: CaseId,
+    to_person: PersonId | None,
+    to_role: Authority | None,
+    note: str,
+) -> None:
+    """Hand a case to a colleague or a team and give it back. Raises NoAuthority, BadDecision, NothingToDecide."""
+    person.may_decide(tenant)
+    check_note(note, "note")
+    if (to_person is None) == (to_role is None):
+        raise BadDecision("to: a person or a team, one of the two")
+    try:
+        async with books.transaction(tenant) as page:
+            if await case_by_id(page, case_id) is None:
+                raise NothingToDecide(f"no case {case_id} for {tenant}")
+            await page.rows("hold_case", tenant=tenant, case_id=case_id)
+            now = await case_state(page, case_id)
+            if now.ended and now.status != "refund_failed":
+                raise NothingToDecide(f"case {case_id} has ended ({now.status})")
+            held = await page.row("claim_of", case_id=case_id)
+            if held is not None and held["person"] == person.person:
+                await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
+            await page.rows(
+                "insert_assignment",
+                case_id=case_id,
+                by_person=person.person,
+                to_person=to_person,
+                to_role=to_role,
+                note=note,
+            )
+    except Refused as refused:
+        raise explained(refused) from None
+
+
+async def escalate(books: Books) -> int:
+    """What has little time left becomes the specialists' matter, once a proposal; how many."""
+    escalated = 0
+    for tenant in await books.tenants():
+        async with books.transaction(tenant) as page:
+            late = await page.rows("running_out", share=ESCALATE_SHARE, most=MOST)
+        for row in late:
+            async with books.transaction(tenant) as page:
+                await page.rows("hold_case", tenant=tenant, case_id=row["case_id"])
+                await page.rows(
+                    "insert_assignment",
+                    case_id=row["case_id"],
+                    by_person=None,
+                    to_person=None,
+                    to_role="specialist",
+                    note=f"the time to decide ends at {row['expires_at']:%Y-%m-%d %H:%M} UTC",
+                )
+            escalated += 1
+    return escalated

@@ -1,0 +1,323 @@
+"""The dossier: one case on one screen, from the books alone. What stands in it is data, whoever wrote it."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from desk.decisions import authority_of
+from desk.people import Person
+from policies.authority import AuthorityRule, may_approve, voice_of
+from policies.budget import audit
+from policies.deadlines import Urgency, urgency
+from policies.manifest import Manifest
+from records.books import Books, Page, Row
+from records.cases import Case
+from records.looks import Look, look_at
+from records.messages import messages_of
+from records.money import OpenEnd
+from records.orders import order_facts
+from records.replies import Reply, replies_of
+from records.takeovers import takeovers_of
+from records.traces import read_trace
+from refunds.evidence import Citation
+from refunds.money import Money
+from refunds.order import OrderFacts, Payment
+from refunds.proposal import Proposal
+
+EARLIER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A quoted clause, and whether its document is in force today."""
+
+    citation: Citation
+    title: str
+    in_force: bool
+    standing: str
+    verbatim: bool
+    """Whether the quote is what the books hold, to the letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that was looked at, and what was found."""
+
+    name: str
+    passed: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything that a person sees of a case before they decide."""
+
+    case: Case
+    look: Look
+    events: list[Row]
+    trace: list[Row]
+    budget_audit: str
+    proposals: list[Row]
+    diff: list[tuple[str, str]]
+    """Against the proposal before, where a person asked for another: lines with ` `, `-` or `+`."""
+
+    changed: list[tuple[str, str, str]]
+    cited: list[Cited]
+    order: OrderFacts | None
+    earlier: list[Row]
+    messages: list[Row]
+    replies: list[Reply]
+    takeovers: list[Row]
+    assignments: list[Row]
+    votes: list[Row]
+    looks: list[Row]
+    rating: Row | None
+    claim: Row | None
+    rule: AuthorityRule | None
+    checks: list[Check]
+    effect: str
+    urgency: Urgency
+
+    @property
+    def end(self) -> OpenEnd | None:
+        return self.look.end
+
+    @property
+    def deciding(self) -> bool:
+        """Whether a word on the open proposal is waited for."""
+        end = self.look.end
+        return (
+            end is not None and end.decision is None and not end.past_deciding and not self.look.state.ended
+        )
+
+    @property
+    def to_take_over(self) -> bool:
+        """Whether a person may end the case by themselves, or propose."""
+        now = self.look.state
+        if now.status in {"bypassed", "blocked", "refund_failed"} or now.reason in ASKED:
+            return True
+        return self.deciding and self.end is not None and self.end.proposal.kind == "handoff"
+
+    @property
+    def payment(self) -> Payment | None:
+        """The payment that the proposal goes back to."""
+        return _payment(self.order, self.end.proposal) if self.end else None
+
+
+ASKED = frozenset({"asked_customer", "asked_colleague"})
+
+
+async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
+    """Read everything around a case in one transaction."""
+    async with books.transaction(case.tenant) as page:
+        look = await look_at(page, case.case_id)
+        end = look.end
+        trace = await read_trace(page, case.case_id)
+        order = await order_facts(page, case.order_id) if case.order_id else None
+        if order is not None and order.customer_id != case.customer_id:
+            order = None
+        proposals = await page.rows("proposals_of", case_id=case.case_id)
+        cited = [await _cited(page, citation, look.now) for citation in end.proposal.citations] if end else []
+        rule = await authority_of(page, case.tenant, end) if end else None
+        votes = await page.rows("votes_of", proposal_id=end.proposal.proposal_id) if end else []
+        gone = await page.row("items_gone", proposal_id=end.proposal.proposal_id) if end else None
+        owner = await page.row("claim_of", case_id=case.case_id)
+        return Dossier(
+            case=case,
+            look=look,
+            events=await page.rows("events_of", case_id=case.case_id),
+            trace=await page.rows("trace_timed", case_id=case.case_id),
+            budget_audit=audit(trace, manifest.limits()),
+            proposals=proposals,
+            diff=_diff(proposals),
+            changed=_changed(proposals),
+            cited=cited,
+            order=order,
+            earlier=await page.rows(
+                "cases_of_customer", customer_id=case.customer_id, case_id=case.case_id, most=EARLIER
+            ),
+            messages=await messages_of(page, case.case_id),
+            replies=await replies_of(page, case.case_id),
+            takeovers=await takeovers_of(page, case.case_id),
+            assignments=await page.rows("assignments_of", case_id=case.case_id),
+            votes=votes,
+            looks=await page.rows("second_looks_of", case_id=case.case_id),
+            rating=await page.row("rating_of", case_id=case.case_id),
+            claim=owner,
+            rule=rule,
+            checks=_checks(case, look, order, cited, gone_before=bool(gone and gone["gone"])),
+            effect=effect_of(end, order, rule, votes),
+            urgency=_urgency(proposals, look),
+        )
+
+
+def effect_of(
+    end: OpenEnd | None, order: OrderFacts | None, rule: AuthorityRule | None, votes: Sequence[Row] = ()
+) -> str:
+    """One sentence that says what Approve will do; empty where there is nothing to approve."""
+    if end is None or end.decision is not None:
+        return ""
+    proposal = end.proposal
+    match proposal.kind:
+        case "handoff":
+            return "Approve closes this hand-over and sends nothing; to answer, take the case over."
+        case "reply":
+            does = "sends this reply and returns no money"
+        case "refund":
+            paid = _payment(order, proposal)
+            method = card(paid.method) if paid else f"payment {proposal.payment_id}"
+            does = f"sends this reply and returns {proposal.amount} to {method}, once"
+    yes = sum(vote["word"] == "approve" for vote in votes)
+    missing = rule.approvals - yes if rule else 0
+    if missing > 1:
+        of = f", {rule.specialists} of them a specialist" if rule and rule.specialists else ""
+        return f"Approve is one of {missing} that are needed{of}; together they {_plural(does)}."
+    return f"Approve {does}."
+
+
+def _plural(does: str) -> str:
+    return does.replace("sends", "send").replace("returns", "return")
+
+
+def card(method: str) -> str:
+    """A payment method as people say it: `card_4242` is card …4242."""
+    kind, _, digits = method.rpartition("_")
+    if kind and digits.isdigit() and len(digits) == 4:
+        return f"{kind.replace('_', ' ')} …{digits}"
+    return method.replace("_", " ")
+
+
+def may_say_yes(person: Person, shown: Dossier) -> str:
+    """Why this person's approval does not count; empty where it does."""
+    if not shown.deciding or shown.end is None:
+        return "there is nothing to approve"
+    voice = voice_of(person.roles_in(shown.case.tenant))
+    if voice is None:
+        return "you may look and not decide"
+    if shown.case.submitted_by == person.person:
+        return "nobody decides a case they submitted"
+    if any(row["edited_upward"] and row["edited_by"] == person.person for row in shown.proposals):
+        return "nobody approves an amount they raised"
+    if any(row["act"] == "propose" and row["person"] == person.person for row in shown.takeovers):
+        return "nobody approves what they wrote"
+    if any(vote["person"] == person.person for vote in shown.votes):
+        return "you have voted: somebody else must agree"
+    if not may_approve(voice, shown.rule):
+        return f"{shown.end.proposal.amount} needs a specialist"
+    return ""
+
+
+def _payment(order: OrderFacts | None, proposal: Proposal) -> Payment | None:
+    if order is None:
+        return None
+    return next((paid for paid in order.payments if paid.payment_id == proposal.payment_id), None)
+
+
+async def _cited(page: Page, citation: Citation, now: datetime) -> Cited:
+    row = await page.row(
+        "clause_now",
+        document_id=citation.document_id,
+        version=citation.version,
+        clause=citation.clause,
+        today=now.date(),
+    )
+    if row is None:
+        return Cited(
+            citation, citation.document_id, in_force=False, standing="not in the books", verbatim=False
+        )
+    if row["in_force"]:
+        standing = f"in force since {row['effective_on']:%Y-%m-%d}"
+    elif row["status"] != "approved":
+        standing = str(row["status"])
+    elif row["newest"] is not None and row["newest"] != citation.version:
+        standing = f"of its time; today version {row['newest']} is in force"
+    else:
+        standing = f"ended on {row['expires_on']:%Y-%m-%d}" if row["expires_on"] else "not in force today"
+    return Cited(citation, row["title"], bool(row["in_force"]), standing, row["quote"] == citation.quote)
+
+
+def _checks(
+    case: Case, look: Look, order: OrderFacts | None, cited: Sequence[Cited], *, gone_before: bool
+) -> list[Check]:
+    """What the house looked at for this case, looked at again now."""
+    found = [
+        Check("Intake signature", case.verdict == "verified", case.verdict.replace("_", " ")),
+        Check(
+            "Admitted by the bundle", case.route == "guarded_agent", f"{case.bundle_version}, {case.route}"
+        ),
+        Check("Kill switch", not look.killed, "on: nothing is paid" if look.killed else "off"),
+    ]
+    end = look.end
+    if end is None:
+        return found
+    proposal = end.proposal
+    if proposal.citations:
+        whole = all(one.verbatim for one in cited)
+        found.append(Check("Quotes stand in the policy", whole, f"{len(cited)}, to the letter"))
+        current = [one for one in cited if not one.in_force]
+        found.append(
+            Check(
+                "Policy in force today",
+                not current,
+                "all of it" if not current else ", ".join(one.standing for one in current),
+            )
+        )
+    if proposal.kind == "refund":
+        paid = _payment(order, proposal)
+        found.append(
+            Check("Payment is of this customer's order", paid is not None, proposal.payment_id or "none")
+        )
+        left = paid.left if paid else None
+        enough = left is not None and (proposal.amount <= left or end.ordered)
+        found.append(
+            Check("Within what is left of the payment", enough, f"{left} left" if left else "unknown")
+        )
+        found.append(
+            Check("Items not refunded before", not gone_before, "refunded" if gone_before else "none of them")
+        )
+        found.append(Check("Decided by a rule", bool(proposal.rule), proposal.rule or "written by a person"))
+    return found
+
+
+def _urgency(proposals: Sequence[Row], look: Look) -> Urgency:
+    if not proposals or look.end is None or look.end.decision is not None:
+        return "calm"
+    return urgency(proposals[-1]["proposed_at"], proposals[-1]["expires_at"], look.now)
+
+
+def _bodies(proposals: Sequence[Row]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The last two proposals, where the first of them was sent back."""
+    if len(proposals) < 2:
+        return None
+    return json.loads(proposals[-2]["body"]), json.loads(proposals[-1]["body"])
+
+
+def _diff(proposals: Sequence[Row]) -> list[tuple[str, str]]:
+    both = _bodies(proposals)
+    if both is None or both[0]["draft"] == both[1]["draft"]:
+        return []
+    lines = difflib.ndiff(both[0]["draft"].split("\n"), both[1]["draft"].split("\n"))
+    return [(line[0], line[2:]) for line in lines if line[0] != "?"]
+
+
+def _changed(proposals: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """What else is different from the proposal before: its name, then and now."""
+    both = _bodies(proposals)
+    if both is None:
+        return []
+    before, now = both
+
+    def money(body: dict[str, Any]) -> str:
+        return str(Money(body["amount_minor"], body["currency"])) if body["amount_minor"] else "no refund"
+
+    pairs = [
+        ("amount", money(before), money(now)),
+        ("items", ", ".join(before["items"]), ", ".join(now["items"])),
+        ("kind", before["kind"], now["kind"]),
+        ("rule", before["rule"], now["rule"]),
+        ("digest", proposals[-2]["digest"][:12], proposals[-1]["digest"][:12]),
+    ]
+    return [pair for pair in pairs if pair[1] != pair[2]]

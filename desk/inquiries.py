@@ -1,0 +1,95 @@
+"""Inquiries: orders of money without a known end, and what a named person asks the provider about them.
+
+The desk writes the question down and rings the till, which alone speaks with the provider.
+"""
+
+from typing import assert_never
+from uuid import UUID
+
+from desk.decisions import NothingToDecide, explained
+from desk.notes import BadDecision, check_note
+from desk.people import NoAuthority, Person
+from records.books import Books, Refused, Row
+from records.queue import ring_till
+from refunds.ids import DecisionId, PaymentId, TenantId
+from refunds.words import ProviderAct
+
+UNKNOWN_SECONDS = 30
+"""What a payment may take before its outcome counts as unknown."""
+
+MOST = 500
+
+
+async def unknown_outcomes(
+    books: Books, person: Person, decision_id: DecisionId | None = None, *, most: int = MOST
+) -> list[Row]:
+    """Orders of money without a known end, a person's matters first, with every send and every question about them."""
+    found: list[Row] = []
+    for tenant in person.tenants:
+        person.may_see(tenant)
+        page = books.reading(tenant)
+        for row in await page.rows(
+            "unknown_outcomes", unknown_seconds=UNKNOWN_SECONDS, decision_id=decision_id, most=most
+        ):
+            acts = await page.rows("provider_acts_of", decision_id=row["decision_id"])
+            found.append(dict(row) | {"tenant": tenant, "acts": [dict(act) for act in acts]})
+    return found
+
+
+async def ask_provider(
+    books: Books,
+    person: Person,
+    decision_id: UUID,
+    act: ProviderAct,
+    refund_id: str | None,
+    note: str,
+) -> None:
+    """Write a question down and ring the till. Raises NoAuthority, BadDecision, NothingToDecide, Refused."""
+    check_note(note, "note")
+    match act:
+        case "settle":
+            if not refund_id:
+                raise BadDecision("refund_id: the provider's own id of the refund")
+        case "check" | "retry":
+            if refund_id:
+                raise BadDecision("refund_id: only to mark it settled")
+        case _:
+            assert_never(act)
+    for tenant in person.tenants:
+        if await _ask(books, person, tenant, decision_id, act, refund_id, note):
+            return
+    raise NothingToDecide(f"no order of money {decision_id} that {person.person} may see")
+
+
+async def _ask(
+    books: Books,
+    person: Person,
+    tenant: TenantId,
+    decision_id: UUID,
+    act: ProviderAct,
+    refund_id: str | None,
+    note: str,
+) -> bool:
+    """False where the order of money is not this tenant's."""
+    try:
+        async with books.transaction(tenant) as page:
+            ordered = await page.row("disbursement", decision_id=decision_id)
+            if ordered is None:
+                return False
+            person.may_ask_provider(tenant)
+            await page.rows(
+                "insert_provider_act",
+                decision_id=decision_id,
+                person=person.person,
+                act=act,
+                provider_refund_id=refund_id,
+                note=note,
+                via=person.via,
+                address=person.address,
+            )
+            await ring_till(page, tenant, DecisionId(decision_id), PaymentId(ordered["payment_id"]))
+    except Refused as refused:
+        if refused.reason == "no_authority":
+            raise NoAuthority(refused.detail) from None
+        raise explained(refused) from None
+    return True

@@ -1,0 +1,76 @@
+"""Metrics of the people's work: how long decisions take, who says what, what runs out, who may be tired."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from desk.people import OPERATORS, NoAuthority, Person
+from desk.second_looks import sample
+from records.books import Books, Row
+from refunds.ids import TenantId
+
+DAYS = 30
+QUICK_SHARE = 0.5
+TIRED_RUN = 25
+TIRED_AN_HOUR = 60
+"""From here on somebody is told that they may be tired: half of the votes within five seconds of claiming, so many
+approvals in a row, so many votes in an hour."""
+
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The figures of one tenant over the last days."""
+
+    tenant: TenantId
+    people: list[Row]
+    ends: dict[str, int]
+    disagreements: list[Row]
+    looks: dict[str, int]
+    hand_offs: list[Row]
+    spent: dict[str, Any]
+    ratings: dict[str, int]
+    words: list[Row]
+    hours: list[Row]
+
+
+def tired(row: Row) -> str:
+    """Why this person may be tired; empty where nothing says so."""
+    if row["votes"] >= 10 and row["quick"] / row["votes"] >= QUICK_SHARE:
+        return f"{row['quick']} of {row['votes']} within five seconds"
+    if row["longest_run"] >= TIRED_RUN:
+        return f"{row['longest_run']} approvals in a row"
+    if row["last_hour"] >= TIRED_AN_HOUR:
+        return f"{row['last_hour']} votes in the last hour"
+    return ""
+
+
+async def work_of(books: Books, person: Person, *, days: int = DAYS) -> list[Work]:
+    """The figures of every tenant that the person operates or audits."""
+    tenants = person.where(OPERATORS | {"auditor"})
+    if not tenants:
+        raise NoAuthority(f"{person.person} may not see the house's figures: needs operator or auditor")
+    return [await _work(books, tenant, days) for tenant in tenants]
+
+
+async def _work(books: Books, tenant: TenantId, days: int) -> Work:
+    page = books.reading(tenant)
+    people = await page.rows("decisions_by_person", days=days)
+    spent = await page.row("spent", days=days)
+    return Work(
+        tenant=tenant,
+        people=[dict(row) | {"tired": tired(row)} for row in people],
+        ends={row["status"]: row["cases"] for row in await page.rows("ends_counted", days=days)},
+        disagreements=await page.rows("disagreements", days=days, most=MOST),
+        looks={row["verdict"]: row["looks"] for row in await page.rows("second_looks_counted", days=days)},
+        hand_offs=await page.rows("hand_offs_by_reason", days=days),
+        spent=dict(spent or {}),
+        ratings={row["thumb"]: row["ratings"] for row in await page.rows("ratings_counted", days=days)},
+        words=await page.rows("newest_ratings", days=days, most=MOST),
+        hours=await page.rows("decided_by_hour"),
+    )
+
+
+async def second_looks(books: Books, person: Person) -> list[Row]:
+    """What this person may look at again."""
+    return await sample(books, person, person.tenants)

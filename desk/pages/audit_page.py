@@ -1,0 +1,116 @@
+"""The audit: who did what, when, on which digest, from where; to filter, to print and to take away."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from desk.audit_trail import Asked, export, trail
+from desk.dossier import dossier_of
+from desk.notes import BadDecision, storable
+from desk.pages.forms import Opened, visitor
+from desk.pages.render import page
+from desk.people import AUDITORS, NoAuthority, Person
+from desk.queue import find_case
+from desk.sessions import Visit
+from refunds.ids import TenantId
+
+router = APIRouter(include_in_schema=False)
+Auditing = Annotated[Visit, Depends(visitor("audit:read"))]
+PAGE = 100
+Text = Annotated[str, Query(max_length=128)]
+
+
+def asked(person: Text = "", case: Text = "", act: Text = "", since: Text = "", before: Text = "") -> Asked:
+    """The filters of the address. BadDecision names the one that is none."""
+    return Asked(
+        person=storable(person.strip(), "person") or None,
+        case_id=_uuid(case.strip()) if case.strip() else None,
+        act=storable(act.strip(), "act") or None,
+        since=_day(since, "since"),
+        before=_day(before, "before"),
+    )
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadDecision("case: a case id") from None
+
+
+def _day(text: str, field: str) -> datetime | None:
+    if not text.strip():
+        return None
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadDecision(f"{field}: a day such as 2026-11-20") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+@router.get("/audit")
+async def audit(
+    request: Request,
+    room: Opened,
+    visit: Auditing,
+    wanted: Annotated[Asked, Depends(asked)],
+    number: Annotated[int, Query(alias="page", ge=1, le=1_000)] = 1,
+) -> Response:
+    """Acts of named people, the newest first, of every tenant that the visitor audits."""
+    acts = []
+    for tenant in audited(visit.person):
+        acts += await trail(room.books, visit.person, replace(wanted, tenant=tenant), most=PAGE * number + 1)
+    acts.sort(key=lambda row: row["at"], reverse=True)
+    shown = acts[PAGE * (number - 1) : PAGE * number]
+    fields = {
+        name: request.query_params.get(name, "") for name in ("person", "case", "act", "since", "before")
+    }
+    return page(
+        request,
+        "audit.html",
+        visit,
+        acts=shown,
+        fields=fields,
+        number=number,
+        more=len(acts) > PAGE * number,
+        tenants=audited(visit.person),
+    )
+
+
+@router.get("/audit/export")
+async def take_away(
+    request: Request, room: Opened, visit: Auditing, tenant: Text = "", case: Text = ""
+) -> Response:
+    """The chain with its rows and the signed anchors, as lines of JSON."""
+    del request
+    if case:
+        found = await find_case(room.books, visit.person, case)
+        of_tenant, case_id, name = found.tenant, found.case_id, str(found.case_id)
+    else:
+        of_tenant, case_id, name = TenantId(tenant or audited(visit.person)[0]), None, "audit"
+    visit.person.may_audit(of_tenant)
+    lines = export(room.books, visit.person, of_tenant, case_id)
+    headers = {"content-disposition": f'attachment; filename="{name}.jsonl"'}
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+
+
+@router.get("/audit/cases/{case_id}")
+async def printed(request: Request, case_id: str, room: Opened, visit: Auditing) -> Response:
+    """One case on paper: what was asked, found, proposed, decided by whom, paid and said."""
+    case = await find_case(room.books, visit.person, case_id)
+    visit.person.may_audit(case.tenant)
+    shown = await dossier_of(room.books, room.manifest, case)
+    acts = await trail(room.books, visit.person, Asked(tenant=case.tenant, case_id=case.case_id), most=500)
+    return page(request, "printed.html", visit, shown=shown, acts=acts, at=datetime.now(UTC))
+
+
+def audited(person: Person) -> list[TenantId]:
+    """The tenants whose audit a person may read. NoAuthority where there is none."""
+    found = person.where(AUDITORS)
+    if not found:
+        raise NoAuthority(f"{person.person} may not read the audit: needs auditor or operator")
+    return found

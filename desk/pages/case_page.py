@@ -1,0 +1,265 @@
+"""One case on one screen, and what a person does with it. Each form names the digest that was on the screen."""
+
+from typing import Annotated, Any, get_args
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from desk.assignments import assign
+from desk.claims import claim, give_back
+from desk.decisions import Conflict, NothingToDecide, Word
+from desk.dossier import ASKED, Dossier, dossier_of, may_say_yes
+from desk.letters import rejection
+from desk.messages import add_message
+from desk.notes import BadDecision, clean_text
+from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.render import go, is_fragment, page, said
+from desk.people import DECIDERS, NoAuthority, Person
+from desk.queue import find_case
+from desk.room import Room
+from desk.second_looks import look_twice
+from desk.sessions import Visit
+from desk.takeovers import Wish, take_case_over
+from policies.authority import SPECIALIST_FROM_MINOR
+from records.books import BooksAway, Refused
+from records.cases import Case
+from refunds.ids import PersonId, Sku
+from refunds.money import read_amount
+from refunds.proposal import Proposal
+from refunds.words import Asked, Authority, RejectCode, SecondVerdict, TakeoverAct
+
+router = APIRouter(include_in_schema=False)
+Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
+Deciding = Annotated[Act, Depends(actor("cases:decide"))]
+
+REFUSALS: dict[type[Exception], int] = {
+    BadDecision: 422,
+    Conflict: 409,
+    NothingToDecide: 409,
+    Refused: 409,
+    NoAuthority: 403,
+    BooksAway: 503,
+}
+"""What a person is told beside what they typed, which stays."""
+
+ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back")
+
+
+@router.get("/cases/{case_id}")
+async def show(request: Request, case_id: str, room: Opened, visit: Visiting) -> Response:
+    """The case."""
+    case = await find_case(room.books, visit.person, case_id)
+    return await _screen(request, room, visit, case, done=request.query_params.get("done") or None)
+
+
+@router.get("/cases/{case_id}/standing")
+async def standing(
+    request: Request, case_id: str, room: Opened, visit: Visiting, digest: str = ""
+) -> Response:
+    """Where the case stands now, beside the proposal that is on the screen."""
+    case = await find_case(room.books, visit.person, case_id)
+    shown = await dossier_of(room.books, room.manifest, case)
+    return page(request, "_standing.html", visit, shown=shown, digest=digest, me=visit.person.person)
+
+
+@router.post("/cases/{case_id}/decide")
+async def decide(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+    """A word on the proposal whose digest was on the screen."""
+    return await _do(request, room, act, case_id, _decide)
+
+
+async def _decide(room: Room, act: Act, case: Case) -> str:
+    wanted = act.one_of("act", ACTS)
+    shown = await dossier_of(room.books, room.manifest, case)
+    if shown.end is None:
+        raise NothingToDecide(f"case {case.case_id} has no proposal")
+    word = word_of(act, wanted, shown.end.proposal)
+    await room.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
+    # Who changes something waits for the proposal that comes of it; every other word is this person's last.
+    return "stay" if wanted in {"no_refund", "edit"} else "next"
+
+
+def word_of(act: Act, wanted: str, proposal: Proposal) -> Word:
+    """The word in a form. BadDecision names the field."""
+    note = clean_text(act.text("note")) or None
+    match wanted:
+        case "approve":
+            return Word("approve", note=note)
+        case "reject":
+            code: RejectCode = act.one_of("code", get_args(RejectCode))
+            letter = clean_text(act.text("letter"))
+            return Word(
+                "reject", code, note=note, letter=letter if letter not in {"", rejection(code)} else None
+            )
+        case "ask":
+            asks: Asked = act.one_of("asks", get_args(Asked))
+            return Word("revise", note=note, asks=asks)
+        case "send_back":
+            if note is None:
+                raise BadDecision("note: say what is to be different")
+            return Word("revise", note=note)
+        case "no_refund":
+            if proposal.kind != "refund":
+                raise BadDecision("amount: this proposal has no refund to leave out")
+            return Word("revise", revised_amount_minor=0, note=note)
+        case _:
+            return _edit(act, proposal, note)
+
+
+def _edit(act: Act, proposal: Proposal, note: str | None) -> Word:
+    """A revision of what differs from the screen; BadDecision where nothing does."""
+    reply = clean_text(act.text("reply"))
+    amount = None
+    if proposal.kind == "refund":
+        try:
+            amount = read_amount(act.text("amount"), proposal.amount.currency).amount_minor
+        except ValueError as error:
+            raise BadDecision(f"amount: {error}") from None
+    items = tuple(Sku(item) for item in act.texts("items"))
+    word = Word(
+        "revise",
+        note=note,
+        revised_amount_minor=None if amount == proposal.amount.amount_minor else amount,
+        revised_items=items if items and set(items) != set(proposal.items) else None,
+        revised_reply=reply if reply != proposal.draft else None,
+    )
+    if (word.revised_amount_minor, word.revised_items, word.revised_reply) == (None, None, None):
+        raise BadDecision("edit: nothing is different from the proposal on the screen")
+    return word
+
+
+@router.post("/cases/{case_id}/claim")
+async def take(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+    """Take the case in hand, or give it back."""
+    return await _do(request, room, act, case_id, _take)
+
+
+async def _take(room: Room, act: Act, case: Case) -> str:
+    if act.text("act") == "give_back":
+        await give_back(room.books, act.visit.person, case.tenant, case.case_id)
+    else:
+        await claim(room.books, act.visit.person, case.tenant, case.case_id)
+    return "stay"
+
+
+@router.post("/cases/{case_id}/hand-over")
+async def hand_over(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+    """Hand the case to a colleague or a team."""
+    return await _do(request, room, act, case_id, _hand_over)
+
+
+async def _hand_over(room: Room, act: Act, case: Case) -> str:
+    to, team = act.text("to"), act.text("to").removeprefix("team:")
+    role: Authority | None = next((known for known in get_args(Authority) if known == team), None)
+    person = PersonId(to) if not to.startswith("team:") and to else None
+    note = clean_text(act.text("note"))
+    await assign(room.books, act.visit.person, case.tenant, case.case_id, person, role, note)
+    return "next"
+
+
+@router.post("/cases/{case_id}/take-over")
+async def take_over(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+    """End a hand-over: reply, propose a refund that somebody else decides, or close."""
+    return await _do(request, room, act, case_id, _take_over)
+
+
+async def _take_over(room: Room, act: Act, case: Case) -> str:
+    wanted: TakeoverAct = act.one_of("act", get_args(TakeoverAct))
+    amount = None
+    if wanted == "propose":
+        shown = await dossier_of(room.books, room.manifest, case)
+        if shown.order is None or not shown.order.payments:
+            raise BadDecision("amount: this case names no order of its customer, so nothing can be paid back")
+        try:
+            amount = read_amount(act.text("amount"), shown.order.payments[0].paid.currency).amount_minor
+        except ValueError as error:
+            raise BadDecision(f"amount: {error}") from None
+    reply = "" if wanted == "close" else act.text("reply")
+    wish = Wish(wanted, reply, amount, clean_text(act.text("note")))
+    await take_case_over(room.desk, act.visit.person, case.tenant, case.case_id, wish)
+    return "next"
+
+
+@router.post("/cases/{case_id}/message")
+async def write(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+    """Add what the customer or a colleague answered; the case goes on where it waits for that."""
+    return await _do(request, room, act, case_id, _write)
+
+
+async def _write(room: Room, act: Act, case: Case) -> str:
+    author: Asked = act.one_of("author", get_args(Asked))
+    text = clean_text(act.text("text"))
+    await add_message(room.books, act.visit.person, case.tenant, case.case_id, uuid4(), author, text)
+    return "stay"
+
+
+@router.post("/cases/{case_id}/second-look")
+async def second_look(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+    """What a colleague says of a decided case."""
+    return await _do(request, room, act, case_id, _second_look)
+
+
+async def _second_look(room: Room, act: Act, case: Case) -> str:
+    verdict: SecondVerdict = act.one_of("verdict", get_args(SecondVerdict))
+    note = clean_text(act.text("note"))
+    await look_twice(room.books, act.visit.person, case.tenant, case.case_id, verdict, note)
+    return "stay"
+
+
+async def _do(request: Request, room: Room, act: Act, case_id: str, do: Any) -> Response:  # noqa: ANN401
+    """Do it and open what comes next; where it is refused, say so beside what was typed."""
+    case = await find_case(room.books, act.visit.person, case_id)
+    try:
+        then = await do(room, act, case)
+    except tuple(REFUSALS) as error:
+        status = next(code for kind, code in REFUSALS.items() if isinstance(error, kind))
+        if is_fragment(request):
+            return said(request, str(error), status)
+        return await _screen(request, room, act.visit, case, message=str(error), status=status, typed=act)
+    if then == "next":
+        return go(request, f"/next?after={case.case_id}")
+    return go(request, f"/cases/{case.case_id}")
+
+
+async def _screen(
+    request: Request,
+    room: Room,
+    visit: Visit,
+    case: Case,
+    *,
+    message: str = "",
+    status: int = 200,
+    typed: Act | None = None,
+    done: str | None = None,
+) -> Response:
+    shown = await dossier_of(room.books, room.manifest, case)
+    async with room.books.transaction(case.tenant) as books:
+        deciders = await books.rows("deciders")
+    mine = bool(visit.person.roles_in(case.tenant) & DECIDERS)
+    return page(
+        request,
+        "case.html",
+        visit,
+        status,
+        shown=shown,
+        message=message,
+        typed=typed,
+        done=done,
+        decides_here=mine,
+        no_yes=may_say_yes(visit.person, shown),
+        confirm=confirms(shown),
+        letters={code: rejection(code) for code in get_args(RejectCode)},
+        colleagues=_colleagues(deciders, visit.person),
+        asked=ASKED,
+        me=visit.person.person,
+    )
+
+
+def confirms(shown: Dossier) -> bool:
+    """Whether Approve asks once more: from the amount on that takes a specialist."""
+    return shown.end is not None and shown.end.proposal.amount.amount_minor >= SPECIALIST_FROM_MINOR
+
+
+def _colleagues(rows: list[Any], me: Person) -> list[str]:
+    return sorted({row["person"] for row in rows} - {me.person})

@@ -1,0 +1,65 @@
+"""Forms: what a page sends, read by name. A form counts only from a page of the same session."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData
+
+from desk.door import room_of
+from desk.notes import BadDecision
+from desk.room import Room
+from desk.sessions import Visit, check_csrf, visit_of
+from refunds.words import Scope
+
+FIELDS = 200
+Opened = Annotated[Room, Depends(room_of)]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A person who sends a form."""
+
+    visit: Visit
+    form: FormData
+
+    def text(self, name: str) -> str:
+        """A field, empty where it is not there."""
+        value = self.form.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> list[str]:
+        """A field that may stand more than once."""
+        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+
+    def one_of(self, name: str, allowed: tuple[str, ...]) -> Any:  # noqa: ANN401  (a member of a closed set)
+        """A field that has one of these values. BadDecision lists them."""
+        value = self.text(name)
+        if value not in allowed:
+            raise BadDecision(f"{name}: one of {', '.join(allowed)}")
+        return value
+
+
+def visitor(scope: Scope) -> Callable[..., Awaitable[Visit]]:
+    """Who visits, where they may use this page. Raises NotSignedIn, NoAuthority."""
+
+    async def visit(request: Request, room: Opened) -> Visit:
+        found = await visit_of(room.books, request)
+        found.person.may(scope)
+        return found
+
+    return visit
+
+
+def actor(scope: Scope) -> Callable[..., Awaitable[Act]]:
+    """Who sends a form, where they may. Raises NotSignedIn, NoAuthority, BadToken."""
+
+    async def act(request: Request, room: Opened) -> Act:
+        found = await visit_of(room.books, request)
+        form = await request.form(max_fields=FIELDS, max_files=0)
+        check_csrf(found, form.get("csrf"))
+        found.person.may(scope)
+        return Act(found, form)
+
+    return act

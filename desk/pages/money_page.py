@@ -1,0 +1,40 @@
+"""Unknown outcomes: money that was sent and whose end nobody knows, and what a named person asks about it."""
+
+from typing import Annotated, get_args
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from desk.inquiries import ask_provider, unknown_outcomes
+from desk.notes import clean_text
+from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.render import go, page
+from desk.people import ASKERS
+from desk.sessions import Visit
+from refunds.words import ProviderAct
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/unknown")
+async def unknown(
+    request: Request, room: Opened, visit: Annotated[Visit, Depends(visitor("cases:read"))]
+) -> Response:
+    """Every order of money without a known end."""
+    orders = await unknown_outcomes(room.books, visit.person)
+    template = "_orders.html" if request.query_params.get("part") == "orders" else "unknown.html"
+    return page(request, template, visit, orders=orders, may_ask=bool(visit.person.where(ASKERS)))
+
+
+@router.post("/unknown/{decision_id}")
+async def ask(
+    request: Request, decision_id: UUID, room: Opened, act: Annotated[Act, Depends(actor("money:ask"))]
+) -> Response:
+    """Check the provider, ask again with the same key, or name the refund that settles it."""
+    wanted: ProviderAct = act.one_of("act", get_args(ProviderAct))
+    refund_id = act.text("refund_id").strip() or None if wanted == "settle" else None
+    await ask_provider(
+        room.books, act.visit.person, decision_id, wanted, refund_id, clean_text(act.text("note"))
+    )
+    return go(request, "/unknown")

@@ -1,0 +1,77 @@
+"""Operations: the kill switch and what narrows the agent, the queue's health, and how the people's work goes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from desk.flags import current_flags, set_flag, set_kill_switch
+from desk.health import parts_of
+from desk.jobs import jobs_that_died, replay_job
+from desk.metrics import DAYS, second_looks, work_of
+from desk.notes import clean_text
+from desk.notices import TRIES
+from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.render import go, page
+from desk.people import OPERATORS
+from desk.sessions import Visit
+from policies.steering import TOOLS
+
+router = APIRouter(include_in_schema=False)
+Operating = Annotated[Act, Depends(actor("flags:write"))]
+DEAD = 20
+
+
+@router.get("/ops")
+async def operations(
+    request: Request, room: Opened, visit: Annotated[Visit, Depends(visitor("audit:read"))]
+) -> Response:
+    """The house at a glance."""
+    person = visit.person
+    operates = bool(person.where(OPERATORS))
+    unreached = []
+    jobs = []
+    async with room.books.transaction() as books:
+        jobs = await books.rows("jobs_by_status")
+    for tenant in person.tenants:
+        async with room.books.transaction(tenant) as books:
+            unreached += await books.rows("notices_given_up", tries=TRIES, most=DEAD)
+    return page(
+        request,
+        "operations.html",
+        visit,
+        flags=await current_flags(room.books, person),
+        parts=await parts_of(room),
+        jobs=jobs,
+        dead=await jobs_that_died(room.books, person, most=DEAD) if operates else [],
+        unreached=unreached,
+        work=await work_of(room.books, person),
+        looks=await second_looks(room.books, person),
+        days=DAYS,
+        tools=sorted(TOOLS),
+        tenants=person.where(OPERATORS),
+    )
+
+
+@router.post("/ops/flags")
+async def turn(request: Request, room: Opened, act: Operating) -> Response:
+    """Set a flag with a reason; in force with the commit."""
+    name, value = act.text("name"), act.text("value")
+    reason, tenant = clean_text(act.text("reason")), act.text("tenant") or "*"
+    person = act.visit.person
+    if name == "kill_switch" and value in {"on", "off"}:
+        await set_kill_switch(room.books, person, on=value == "on", reason=reason, tenant=tenant)
+    else:
+        if name == "disabled_tools":
+            value = ",".join(act.texts("tools")) or "off"
+        await set_flag(room.books, person, name=name, value=value, reason=reason, tenant=tenant)
+    return go(request, "/ops")
+
+
+@router.post("/ops/jobs/{job}/replay")
+async def replay(
+    request: Request, job: int, room: Opened, act: Annotated[Act, Depends(actor("jobs:write"))]
+) -> Response:
+    """Put a dead job back into its queue."""
+    await replay_job(room.books, act.visit.person, job)
+    return go(request, "/ops")

@@ -1,0 +1,216 @@
+"""The queue: what waits for whom, first what matters most; each row changes by itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.responses import Response, StreamingResponse
+
+from desk.dossier import ASKED
+from desk.live import TooMany, Watcher
+from desk.notes import BadDecision, storable
+from desk.pages.forms import Opened, visitor
+from desk.pages.render import go, page
+from desk.people import NotSignedIn, Person
+from desk.queue import Filters, NoSuchCase, QueuePage, find_case, queue_page
+from desk.room import Room
+from desk.sessions import Visit, visit_of
+from policies.deadlines import urgency
+from records.books import Row
+from records.looks import glance_at
+from refunds.ids import TenantId
+from refunds.money import Currency, read_amount
+from refunds.words import Intent
+
+router = APIRouter(include_in_schema=False)
+Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
+
+PAGE = 50
+STAGES = {0: "to decide", 1: "to take up", 2: "waiting for an answer"}
+KEEP_ALIVE_SECONDS = 15.0
+TIDY = Currency("USD")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the visitor asked for, as it stands in the address of the page."""
+
+    filters: Filters
+    number: int
+    typed: dict[str, str]
+    """The fields as they were typed, for the form."""
+
+    def address(self, number: int | None = None, **changed: str) -> str:
+        """The same with something different."""
+        fields = {name: value for name, value in (self.typed | changed).items() if value}
+        if number is not None and number > 1:
+            fields["page"] = str(number)
+        return "/?" + urlencode(fields) if fields else "/"
+
+
+def asked(
+    search: Annotated[str, Query(max_length=200)] = "",
+    stage: Annotated[str, Query(max_length=2)] = "",
+    tenant: Annotated[str, Query(max_length=128)] = "",
+    least: Annotated[str, Query(max_length=16)] = "",
+    most: Annotated[str, Query(max_length=16)] = "",
+    older: Annotated[str, Query(max_length=6)] = "",
+    reason: Annotated[str, Query(max_length=100)] = "",
+    intent: Annotated[str, Query(max_length=32)] = "",
+    mine: Annotated[str, Query(max_length=4)] = "",
+    number: Annotated[int, Query(alias="page", ge=1, le=20_000)] = 1,
+) -> Asked:
+    """The filters of the address. BadDecision names the one that is none."""
+    typed = {
+        "search": search, "stage": stage, "tenant": tenant, "least": least, "most": most, "older": older,
+        "reason": reason, "intent": intent, "mine": mine,
+    }  # fmt: skip
+    if intent and intent not in get_args(Intent):
+        raise BadDecision(f"intent: one of {', '.join(get_args(Intent))}")
+    wanted: Intent | None = next((known for known in get_args(Intent) if known == intent), None)
+    filters = Filters(
+        tenant=TenantId(tenant) if tenant else None,
+        stage=_number(stage, "stage", 2),
+        search=storable(search.strip(), "search") or None,
+        least_minor=_amount(least, "least"),
+        most_minor=_amount(most, "most"),
+        older_hours=_number(older, "older", 87_600),
+        reason=storable(reason, "reason") or None,
+        intent=wanted,
+        mine=bool(mine),
+    )
+    return Asked(filters, number, typed)
+
+
+Wanted = Annotated[Asked, Depends(asked)]
+
+
+def _number(text: str, field: str, most: int) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= most):
+        raise BadDecision(f"{field}: a number from 0 to {most}")
+    return int(text)
+
+
+def _amount(text: str, field: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return read_amount(text, TIDY).amount_minor
+    except ValueError:
+        raise BadDecision(f"{field}: an amount such as 79.00") from None
+
+
+@router.get("/")
+async def queue(request: Request, room: Opened, visit: Visiting, wanted: Wanted) -> Response:
+    """The first page of the desk."""
+    found = await _found(room, visit.person, wanted)
+    done = request.query_params.get("done", "")
+    return page(request, "queue.html", visit, **_shown(found, visit.person, wanted), done=done or None)
+
+
+@router.get("/rows")
+async def rows(request: Request, room: Opened, visit: Visiting, wanted: Wanted) -> Response:
+    """The same rows as they are now."""
+    found = await _found(room, visit.person, wanted)
+    return page(request, "_rows.html", visit, **_shown(found, visit.person, wanted))
+
+
+@router.get("/next")
+async def open_next(request: Request, room: Opened, visit: Visiting, after: str = "") -> Response:
+    """The next case that this person may take in hand; the queue where there is none."""
+    found = await queue_page(room.books, visit.person, Filters(), most=PAGE)
+    for row in found.rows:
+        taken = row["owner"] not in {None, visit.person.person}
+        if str(row["case_id"]) != after and not taken and row["stage"] < 2 and _theirs(row, visit.person):
+            return go(request, f"/cases/{row['case_id']}?{urlencode({'done': after})}")
+    return go(request, f"/?{urlencode({'done': after})}")
+
+
+def _theirs(row: Row, person: Person) -> bool:
+    """Whether a case is for this person, or for nobody in particular."""
+    if row["for_person"]:
+        return bool(row["for_person"] == person.person)
+    return not row["for_role"] or row["for_role"] in person.roles_in(row["tenant"])
+
+
+@router.get("/strip/{case_id}")
+async def strip(request: Request, case_id: str, room: Opened, visit: Visiting) -> Response:
+    """One line about a case that was just decided, read from the books."""
+    case = await find_case(room.books, visit.person, case_id)
+    look = await glance_at(room.books, case.tenant, case.case_id)
+    proposal = look.end.proposal if look.end else None
+    return page(request, "_strip.html", visit, case=case, look=look, proposal=proposal)
+
+
+@router.get("/live")
+async def live(request: Request, room: Opened, visit: Visiting) -> Response:
+    """What moves, as it moves: ids of cases of the visitor's tenants."""
+    tenants = frozenset(visit.person.tenants)
+
+    async def stream() -> AsyncIterator[bytes]:
+        try:
+            with room.live.watch(tenants) as watcher:
+                yield format_sse_event(data_str="*", event="moved", retry=1_000)
+                while (hint := await _next_hint(watcher)) is not None:
+                    if hint:
+                        yield format_sse_event(data_str=hint, event="moved")
+                    elif await _still_there(room, request):
+                        yield KEEPALIVE_COMMENT
+                    else:
+                        return
+        except TooMany:
+            yield format_sse_event(data_str="", event="full", retry=60_000)
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def _next_hint(watcher: Watcher) -> str | None:
+    """The next case that moved; empty after a quiet while, None at the end."""
+    try:
+        return await asyncio.wait_for(watcher.moved.get(), KEEP_ALIVE_SECONDS)
+    except TimeoutError:
+        return ""
+
+
+async def _still_there(room: Room, request: Request) -> bool:
+    """Whether the session goes on: a page that stays open learns that it has ended."""
+    try:
+        await visit_of(room.books, request)
+    except NotSignedIn:
+        return False
+    return True
+
+
+async def _found(room: Room, person: Person, wanted: Asked) -> QueuePage:
+    person_tenants = person.tenants
+    if wanted.filters.tenant is not None and wanted.filters.tenant not in person_tenants:
+        raise NoSuchCase(wanted.filters.tenant, person)
+    return await queue_page(room.books, person, wanted.filters, most=PAGE, skip=PAGE * (wanted.number - 1))
+
+
+def _shown(found: QueuePage, person: Person, wanted: Asked) -> dict[str, Any]:
+    total = found.all if wanted.filters.stage is None else found.counts.get(wanted.filters.stage, 0)
+    return {
+        "rows": [{**row, "urgency": _urgency(row), "waits": row["reason"] in ASKED} for row in found.rows],
+        "counts": found.counts,
+        "total": total,
+        "stages": STAGES,
+        "asked": wanted,
+        "tenants": person.tenants,
+        "intents": get_args(Intent),
+        "pages": max(1, -(-total // PAGE)),
+        "first": PAGE * (wanted.number - 1) + 1,
+        "me": person.person,
+    }
+
+
+def _urgency(row: Row) -> str:
+    if row["expires_at"] is None or row["stage"] != 0:
+        return "over" if row["now"] >= row["due_at"] else "calm"
+    return urgency(row["proposed_at"], row["expires_at"], row["now"])

@@ -1,0 +1,90 @@
+"""Signing in and out: a local account, or an issuer that vouches for its own people."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from desk.oidc import NotVouchedFor
+from desk.pages.forms import Opened
+from desk.pages.render import page
+from desk.passwords import LockedOut, WrongPassword, check_password
+from desk.people import NoAuthority, NotSignedIn
+from desk.sessions import address_of, begin_session, check_csrf, end_session, visit_of
+
+router = APIRouter(include_in_schema=False)
+BACK = "/sign-in/issuer/back"
+
+
+def local(address: str) -> str:
+    """A page of this desk; the queue where the address is anything else."""
+    ours = address.startswith("/") and not address.startswith("//") and "\\" not in address
+    return address if ours and address.isprintable() and address.isascii() and len(address) <= 500 else "/"
+
+
+def _form(request: Request, room: Opened, status: int = 200, message: str = "", name: str = "") -> Response:
+    label = room.issuer.label if room.issuer else ""
+    wanted = local(request.query_params.get("next", "/"))
+    return page(request, "sign_in.html", None, status, message=message, name=name, next=wanted, issuer=label)
+
+
+@router.get("/sign-in")
+async def sign_in_form(request: Request, room: Opened) -> Response:
+    """The form."""
+    return _form(request, room)
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request,
+    room: Opened,
+    name: Annotated[str, Form(max_length=128)] = "",
+    password: Annotated[str, Form(max_length=1_000)] = "",
+) -> Response:
+    """A name and a password. It grants nothing that the visitor does not prove, so it needs no token of a session."""
+    try:
+        person = await check_password(room.books, name, password, address_of(request))
+    except WrongPassword as error:
+        return _form(request, room, 401, str(error), name)
+    except LockedOut as error:
+        return _form(request, room, 429, str(error), name)
+    await begin_session(room.books, request, person)
+    return RedirectResponse(local(request.query_params.get("next", "/")), 303)
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, room: Opened) -> Response:
+    """The session ends."""
+    try:
+        visit = await visit_of(room.books, request)
+        check_csrf(visit, (await request.form()).get("csrf"))
+        await end_session(room.books, request)
+    except NotSignedIn:
+        pass  # it has ended already
+    return RedirectResponse("/sign-in", 303)
+
+
+@router.get("/sign-in/issuer")
+async def ask_issuer(request: Request, room: Opened) -> Response:
+    """Off to the issuer."""
+    if room.issuer is None:
+        return _form(request, room, 404, "no issuer is configured here: sign in with a name and a password")
+    try:
+        return await room.issuer.begin(request, f"{room.public_url}{BACK}")
+    except NotVouchedFor as error:
+        return _form(request, room, 503, str(error))
+
+
+@router.get(BACK)
+async def back_from_issuer(request: Request, room: Opened) -> Response:
+    """Back from the issuer, with its word."""
+    if room.issuer is None:
+        return _form(request, room, 404, "no issuer is configured here: sign in with a name and a password")
+    try:
+        person = await room.issuer.complete(request)
+    except NotVouchedFor as error:
+        return _form(request, room, 401, str(error))
+    except NoAuthority as error:
+        return _form(request, room, 403, str(error))
+    await begin_session(room.books, request, person)
+    return RedirectResponse("/", 303)

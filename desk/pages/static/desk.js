@@ -1,0 +1,117 @@
+// Keys, dialogs and live hints. The page works without any of it: every key is a button, every hint a reload.
+"use strict";
+
+const typing = (element) => element.closest("input:not([type=radio]):not([type=checkbox]), textarea, select") !== null;
+
+const within = () => document.querySelector("dialog[open]") ?? document;
+
+// What the visitor typed or chose and has not sent.
+const dirty = () =>
+  [...document.querySelectorAll("main form")].some((form) =>
+    [...form.elements].some(
+      (field) =>
+        (field.matches("input[type=radio], input[type=checkbox]") && field.checked !== field.defaultChecked) ||
+        (field.matches("input:not([type=radio]):not([type=checkbox]), textarea") && field.value !== field.defaultValue),
+    ),
+  );
+
+const openDialog = (id) => {
+  const dialog = document.getElementById(id);
+  if (!dialog || dialog.open) return;
+  if (id === "help") listKeys();
+  dialog.showModal();
+};
+
+const listKeys = () => {
+  const list = document.getElementById("keys");
+  list.replaceChildren(
+    ...[...document.querySelectorAll("[data-key][data-says]")].flatMap((element) => {
+      const key = document.createElement("dt");
+      const kbd = document.createElement("kbd");
+      kbd.textContent = element.dataset.key;
+      key.append(kbd);
+      const says = document.createElement("dd");
+      says.textContent = element.dataset.says;
+      return [key, says];
+    }),
+  );
+};
+
+const moveInList = (step) => {
+  const items = [...document.querySelectorAll("[data-item]")];
+  if (!items.length) return false;
+  const at = items.indexOf(document.activeElement);
+  const next = at < 0 ? (step > 0 ? 0 : items.length - 1) : Math.min(items.length - 1, Math.max(0, at + step));
+  items[next].focus();
+  return true;
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
+  if (typing(event.target)) return;
+  if (within() === document && (event.key === "j" || event.key === "k") && moveInList(event.key === "j" ? 1 : -1)) {
+    event.preventDefault();
+    return;
+  }
+  const wanted = [...within().querySelectorAll("[data-key]")].find(
+    (element) => element.dataset.key === event.key && (within() !== document || !element.closest("dialog")),
+  );
+  if (!wanted || wanted.disabled) return;
+  event.preventDefault();
+  if (typing(wanted)) wanted.focus();
+  else wanted.click();
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) openDialog(opener.dataset.opens);
+  if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
+});
+
+// A prefilled text follows the choice until somebody writes in it.
+document.addEventListener("change", (event) => {
+  const { fills, text } = event.target.dataset;
+  const field = fills && document.getElementById(fills);
+  if (!field) return;
+  const ours = [...document.querySelectorAll(`[data-fills="${fills}"]`)].some((other) => other.dataset.text === field.value);
+  if (field.value === "" || ours) field.value = text;
+});
+
+// One decision a press: a form that is on its way is not sent again until it is answered.
+const sending = new WeakSet();
+document.addEventListener("htmx:before:request", (event) => {
+  const form = event.target.closest?.("form");
+  if (!form || form.method !== "post") return;
+  if (sending.has(form)) event.preventDefault();
+  else sending.add(form);
+});
+document.addEventListener("htmx:after:request", (event) => {
+  const form = event.target.closest?.("form");
+  if (form) setTimeout(() => sending.delete(form), 300);
+});
+
+// A refusal that came while a dialog is open is read in the dialog, beside what was typed.
+document.addEventListener("htmx:after:swap", () => {
+  const said = document.querySelector("#said > .said");
+  const dialog = document.querySelector("dialog[open] article");
+  if (said && dialog) {
+    dialog.querySelector(":scope > .said")?.remove();
+    dialog.prepend(said);
+  }
+  if (document.querySelector("[data-stale]") && !dirty() && !document.querySelector("dialog[open]")) location.reload();
+});
+
+// Live: a hint says that something moved; the parts of the page that care ask again.
+const watch = () => {
+  const address = document.body.dataset.live;
+  if (!address) return;
+  const lamp = document.getElementById("live");
+  const moved = () => document.body.dispatchEvent(new CustomEvent("moved"));
+  const source = new EventSource(address);
+  source.addEventListener("moved", moved);
+  source.addEventListener("open", () => lamp?.setAttribute("data-on", ""));
+  source.addEventListener("full", () => source.close());
+  source.addEventListener("error", () => lamp?.removeAttribute("data-on"));
+  window.addEventListener("pagehide", () => source.close());
+};
+document.addEventListener("DOMContentLoaded", watch);

@@ -1,0 +1,91 @@
+"""Passwords of local people: argon2id, one try after the other, and a lock-out that ends by itself."""
+
+import asyncio
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from records.books import Books, Page
+from refunds.canonical import sha256
+from refunds.ids import PersonId
+
+LOCK_MINUTES = 15
+TRIES_OF_A_NAME = 5
+TRIES_OF_AN_ADDRESS = 50
+"""Wrong passwords within those minutes; after that neither the right one nor a wrong one is looked at."""
+
+SHORTEST, LONGEST = 12, 256
+
+
+class WrongPassword(Exception):
+    """No such person, or not their password: which of the two is not said."""
+
+    def __init__(self) -> None:
+        super().__init__("that name and that password do not belong together")
+
+
+class LockedOut(Exception):
+    """Too many wrong passwords of this name or from this address."""
+
+    def __init__(self) -> None:
+        super().__init__(f"too many wrong passwords: try again in {LOCK_MINUTES} minutes, or ask an operator")
+
+
+class BadPassword(ValueError):
+    """A new password that is none; the message says why."""
+
+
+@cache
+def hasher() -> PasswordHasher:
+    """argon2id with the parameters of RFC 9106 for little memory: 64 MiB, three passes, four lanes."""
+    return PasswordHasher()
+
+
+@cache
+def nobodys() -> str:
+    """What is verified where nobody has that name, so that it takes as long."""
+    return hasher().hash("nobody has this password")
+
+
+def password_hash(password: str) -> str:
+    """The argon2id hash of a new password. BadPassword where it is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise BadPassword(f"password: from {SHORTEST} to {LONGEST} characters")
+    return hasher().hash(password)
+
+
+async def set_password(page: Page, person: PersonId, password: str) -> None:
+    """Give a local person a password. The page is the owner's: no process may do this."""
+    await page.rows("insert_password", person=person, hash=await asyncio.to_thread(password_hash, password))
+
+
+async def check_password(books: Books, name: str, password: str, address: str) -> PersonId:
+    """The person of a name and a password. Raises WrongPassword, LockedOut."""
+    name_sha256 = sha256(name)
+    async with books.transaction() as page:
+        await page.rows("lock_sign_in", name_sha256=name_sha256)
+        failed = await page.row(
+            "failed_sign_ins", name_sha256=name_sha256, address=address, minutes=LOCK_MINUTES
+        )
+        if (
+            failed is None
+            or failed["of_name"] >= TRIES_OF_A_NAME
+            or failed["of_address"] >= TRIES_OF_AN_ADDRESS
+        ):
+            raise LockedOut
+        printable = name.isascii() and name.isprintable()
+        row = await page.row("password_of", person=name) if printable else None
+        right = await asyncio.to_thread(_verify, row["hash"] if row else nobodys(), password[:LONGEST])
+        succeeded = row is not None and right
+        page.later("insert_sign_in", name_sha256=name_sha256, address=address, succeeded=succeeded)
+    if not succeeded:
+        raise WrongPassword
+    return PersonId(name)
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return hasher().verify(stored, password)
+    except (Argon2Error, InvalidHashError):
+        return False

@@ -1,0 +1,88 @@
+"""Revisions: what a person may ask to be different. The agent makes it a proposal of its own, with its own digest."""
+
+from collections.abc import Sequence
+
+from desk.notes import BadDecision, clean_text
+from policies.amounts import amounts_in, foreign_amounts
+from records.books import Page
+from records.cases import Case
+from records.money import OpenEnd
+from records.orders import order_facts
+from refunds.ids import Sku
+from refunds.order import OrderFacts
+from refunds.proposal import DRAFT_LIMIT
+
+
+async def check_revision(
+    page: Page,
+    case: Case,
+    end: OpenEnd,
+    *,
+    amount_minor: int | None,
+    items: Sequence[Sku] | None,
+    reply: str | None,
+) -> None:
+    """BadDecision where a wish passes what is left, names what is not in the order, or says another amount."""
+    if amount_minor is None and items is None and reply is None:
+        return
+    if end.proposal.kind == "handoff":
+        raise BadDecision(
+            "revise: there is no draft to change: write the reply, or propose, by taking it over"
+        )
+    if amount_minor is not None or items is not None:
+        if end.proposal.kind != "refund":
+            raise BadDecision("amount: this proposal has no refund to change")
+        await _check_amount(page, end, amount_minor)
+    order = await order_facts(page, case.order_id) if case.order_id else None
+    if items is not None:
+        check_items(order, items)
+    if reply is not None:
+        if amount_minor == 0 and end.proposal.kind == "refund" and str(end.proposal.amount) in reply:
+            raise BadDecision(f"reply: says {end.proposal.amount}, and nothing is to be returned")
+        known = _known_amounts(end, order)
+        known.add(end.proposal.amount.amount_minor if amount_minor is None else amount_minor)
+        check_reply_text(reply, known)
+
+
+async def _check_amount(page: Page, end: OpenEnd, wanted: int | None) -> None:
+    if wanted is None:
+        return
+    if wanted < 0:
+        raise BadDecision("amount: below zero")
+    row = await page.row("left_of_payment", payment_id=end.proposal.payment_id)
+    left = row["amount_left"] if row else None
+    if left is None or wanted > left:
+        raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
+
+
+def check_items(order: OrderFacts | None, items: Sequence[Sku]) -> None:
+    """BadDecision where an item is none of the order's, or stands twice, or none is there."""
+    there = {item.sku for item in order.items} if order else set()
+    if not items or len(set(items)) != len(items):
+        raise BadDecision("items: each once, and at least one")
+    strange = [sku for sku in items if sku not in there]
+    if strange:
+        raise BadDecision(f"items: {', '.join(strange)[:200]}: not in the order")
+
+
+def check_reply_text(reply: str, known: set[int]) -> None:
+    """BadDecision where a reply is empty, too long, has a control character or an amount of nowhere."""
+    if reply != clean_text(reply):
+        raise BadDecision("reply: a tab, a carriage return or a space at an end of it")
+    if not 0 < len(reply) <= DRAFT_LIMIT:
+        raise BadDecision(f"reply: from 1 to {DRAFT_LIMIT} characters")
+    if not all(letter == "\n" or letter.isprintable() for letter in reply):
+        raise BadDecision("reply: a control character in it")
+    strange = foreign_amounts(reply, known)
+    if strange:
+        said = f"{strange[0] // 100}.{strange[0] % 100:02d}"
+        raise BadDecision(f"reply: says {said}, which is no amount of the order, its policy or this refund")
+
+
+def _known_amounts(end: OpenEnd, order: OrderFacts | None) -> set[int]:
+    """The amounts that stand in the order and in what is quoted."""
+    known = {amount for citation in end.proposal.citations for amount in amounts_in(citation.quote)}
+    if order is not None:
+        known |= {item.price.amount_minor for item in order.items}
+        known |= {payment.paid.amount_minor for payment in order.payments}
+    return known

@@ -1,0 +1,50 @@
+"""Second looks: a colleague reads again what was decided, turned away or blocked, and says what they think of it."""
+
+from desk.decisions import Conflict, NothingToDecide
+from desk.notes import BadDecision, check_note
+from desk.people import Person
+from records.books import Books, Row
+from records.cases import case_by_id
+from records.looks import look_at
+from refunds.ids import CaseId, TenantId
+from refunds.words import SecondVerdict
+
+DAYS = 14
+EACH = 3
+"""Cases of each kind that a tenant's people are shown at a time."""
+
+
+async def sample(books: Books, person: Person, tenants: list[TenantId]) -> list[Row]:
+    """Cases to look at again, some of each kind; those that this person did not decide."""
+    found: list[Row] = []
+    for tenant in tenants:
+        person.may_see(tenant)
+        rows = await books.reading(tenant).rows(
+            "to_look_at_again", days=DAYS, each=EACH, person=person.person
+        )
+        found += [dict(row) | {"tenant": tenant} for row in rows]
+    return found
+
+
+async def look_twice(
+    books: Books, person: Person, tenant: TenantId, case_id: CaseId, verdict: SecondVerdict, note: str
+) -> None:
+    """Write down a second look. Raises NoAuthority, Conflict, BadDecision, NothingToDecide."""
+    person.may_decide(tenant)
+    check_note(note, "note")
+    if verdict != "agree" and not note.strip():
+        raise BadDecision("note: say what you would have done")
+    async with books.transaction(tenant) as page:
+        if await case_by_id(page, case_id) is None:
+            raise NothingToDecide(f"no case {case_id} for {tenant}")
+        look = await look_at(page, case_id)
+        decided = look.end.decision if look.end else None
+        if not look.state.ended and look.state.status not in {"bypassed", "blocked"}:
+            raise NothingToDecide(f"case {case_id} is not decided yet ({look.state.status})")
+        if decided is not None and decided.decided_by == person.person:
+            raise Conflict("a second look is somebody else's: you decided this case")
+        row = await page.row(
+            "insert_second_look", case_id=case_id, person=person.person, verdict=verdict, note=note
+        )
+    if row is None:
+        raise Conflict(f"{person.person} has looked at this case before")

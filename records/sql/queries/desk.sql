@@ -1,0 +1,236 @@
+-- The desk's pages: what lies around one case, what the provider is asked, what is looked at twice, how it all goes.
+
+-- proposals_of --
+-- Every proposal of a case in order, with the word on each.
+select p.proposal_id, p.digest, p.body, p.kind, p.reason, p.edited_by, p.edited_upward, p.proposed_at, p.expires_at,
+  d.word, d.code, d.instruction, d.asks, d.decided_by, d.decided_at, d.revised_amount_minor, d.revised_reply is not null
+    as revised_reply, d.revised_items is not null as revised_items
+from proposals p left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
+where p.case_id = %(case_id)s order by p.proposed_at;
+
+-- cases_of_customer --
+-- The other cases of a customer, the newest first.
+select c.case_id, c.ticket_id, c.received_at, c.order_id, c.intent, s.status, s.reason, p.amount_minor, p.currency
+from cases c
+join lateral (
+  select status, reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+) s on true
+left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+where c.customer_id = %(customer_id)s and c.case_id <> %(case_id)s
+order by c.received_at desc limit %(most)s;
+
+-- clause_now --
+-- Whether a quoted clause stands in a document that is in force today, and which version of it is.
+select d.status, d.title, d.effective_on, d.expires_on, c.quote,
+  d.status = 'approved' and d.effective_on <= %(today)s and (d.expires_on is null or d.expires_on > %(today)s)
+    and not exists (
+      select from policy_documents n where n.tenant = d.tenant and n.document_id = d.document_id and n.version > d.version
+        and n.status in ('approved', 'withdrawn') and n.effective_on <= %(today)s
+        and (n.expires_on is null or n.expires_on > %(today)s)) as in_force,
+  (select max(n.version) from policy_documents n where n.tenant = d.tenant and n.document_id = d.document_id
+    and n.status = 'approved' and n.effective_on <= %(today)s
+    and (n.expires_on is null or n.expires_on > %(today)s)) as newest
+from policy_documents d
+left join policy_clauses c on c.tenant = d.tenant and c.document_id = d.document_id and c.version = d.version
+  and c.clause = %(clause)s
+where d.document_id = %(document_id)s and d.version = %(version)s;
+
+-- trace_timed --
+-- Every step of every run of a case.
+select run, step, action, args, result, tokens, latency_ms, cost_micros, at from trace_events
+where case_id = %(case_id)s order by run, step;
+
+-- items_gone --
+-- Whether an item of a proposal was refunded by another order of money.
+select exists (
+  select from proposals mine
+  join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
+  join proposals other on other.tenant = d.tenant and other.proposal_id = d.proposal_id
+  left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+  where mine.proposal_id = %(proposal_id)s and coalesce(s.outcome, 'pending') not in ('failed', 'refused')
+    and jsonb_exists_any(mine.body::jsonb->'items', array(select jsonb_array_elements_text(other.body::jsonb->'items')))
+) as gone;
+
+-- insert_provider_act --
+insert into provider_acts (tenant, decision_id, person, act, provider_refund_id, note, via, address)
+values (tenant(), %(decision_id)s, %(person)s, %(act)s, %(provider_refund_id)s, %(note)s, %(via)s, %(address)s)
+returning act_id;
+
+-- provider_act_due --
+-- The newest thing that a person asked of an order of money and the till has not answered.
+select a.act_id, a.person, a.act, a.provider_refund_id, a.at from provider_acts a
+where a.decision_id = %(decision_id)s and not exists (
+  select from provider_answers r where r.tenant = a.tenant and r.act_id = a.act_id)
+order by a.at desc limit 1;
+
+-- insert_provider_answer --
+insert into provider_answers (tenant, act_id, decision_id, said)
+select tenant(), a.act_id, a.decision_id, %(said)s from provider_acts a
+where a.decision_id = %(decision_id)s and a.at <= (select at from provider_acts where act_id = %(act_id)s)
+  and not exists (select from provider_answers r where r.tenant = a.tenant and r.act_id = a.act_id)
+on conflict do nothing;
+
+-- provider_acts_of --
+select a.act, a.person, a.provider_refund_id, a.note, a.at, r.said, r.at as said_at from provider_acts a
+left join provider_answers r on r.tenant = a.tenant and r.act_id = a.act_id
+where a.decision_id = %(decision_id)s order by a.at;
+
+-- unknown_outcomes --
+-- Orders of money without a known end: not settled after the seconds that one takes, pending, or a person's matter.
+select d.decision_id, d.case_id, c.ticket_id, d.payment_id, d.order_id, d.amount_minor, d.currency, d.ordered_at,
+  s.outcome, s.detail, s.provider_refund_id, s.settled_at, x.decided_by, x.execute_by, clock() as now,
+  (select coalesce(jsonb_agg(jsonb_build_object('attempt', n.attempt, 'epoch', n.epoch, 'key', n.key, 'sent_at', n.sent_at)
+    order by n.attempt), '[]') from sends n where n.tenant = d.tenant and n.decision_id = d.decision_id) as sends
+from disbursements d
+join cases c on c.tenant = d.tenant and c.case_id = d.case_id
+join decisions x on x.tenant = d.tenant and x.decision_id = d.decision_id
+left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+where (s.outcome in ('pending', 'needs_person')
+  or (s.outcome is null and d.ordered_at < clock() - make_interval(secs => %(unknown_seconds)s)))
+  and (%(decision_id)s::uuid is null or d.decision_id = %(decision_id)s)
+order by (s.outcome = 'needs_person') desc nulls last, d.ordered_at
+limit %(most)s;
+
+-- to_look_at_again --
+-- A sample of what was decided and nobody has looked at twice: some of each kind, the same all day for everybody.
+select * from (
+  select c.case_id, c.ticket_id, c.received_at, e.status, e.reason, e.at, p.amount_minor, p.currency, d.decided_by,
+    row_number() over (partition by e.status order by hashtext(c.case_id::text || current_date::text)) as place
+  from case_events e
+  join cases c on c.tenant = e.tenant and c.case_id = e.case_id
+  left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
+    and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+  left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
+  where e.at > clock() - make_interval(days => %(days)s)
+    and e.status in ('refunded', 'replied', 'rejected', 'bypassed', 'blocked')
+    and not exists (select from case_events n where n.tenant = e.tenant and n.case_id = e.case_id and n.seq > e.seq)
+    and not exists (select from second_looks s where s.tenant = c.tenant and s.case_id = c.case_id)
+    and d.decided_by is distinct from %(person)s
+) sample where place <= %(each)s order by status, place;
+
+-- insert_second_look --
+insert into second_looks (tenant, case_id, person, verdict, note)
+values (tenant(), %(case_id)s, %(person)s, %(verdict)s, %(note)s) on conflict do nothing returning person;
+
+-- second_looks_of --
+select person, verdict, note, at from second_looks where case_id = %(case_id)s order by at;
+
+-- insert_rating --
+insert into ratings (tenant, case_id, thumb, word) values (tenant(), %(case_id)s, %(thumb)s, %(word)s)
+on conflict do nothing returning case_id;
+
+-- rating_of --
+select thumb, word, at from ratings where case_id = %(case_id)s;
+
+-- ratings_counted --
+select thumb, count(*) as ratings from ratings where at > clock() - make_interval(days => %(days)s) group by thumb;
+
+-- newest_ratings --
+select case_id, thumb, word, at from ratings where at > clock() - make_interval(days => %(days)s) and word <> ''
+order by at desc limit %(most)s;
+
+-- decisions_by_person --
+-- What each person said, and how long a proposal had waited for it; the quick ones and the longest run of yeses tell of
+-- somebody who is tired.
+select v.person, count(*) as votes,
+  count(*) filter (where v.word = 'approve') as approved,
+  count(*) filter (where v.word = 'reject') as rejected,
+  count(*) filter (where v.word = 'revise') as revised,
+  percentile_cont(0.5) within group (order by extract(epoch from v.decided_at - p.proposed_at))::float8 as median_seconds,
+  count(*) filter (where v.decided_at - coalesce(v.opened_at, p.proposed_at) < interval '5 seconds') as quick,
+  count(*) filter (where v.decided_at > clock() - interval '1 hour') as last_hour,
+  max(v.run) as longest_run
+from (
+  select w.*, count(*) filter (where w.word <> 'approve') over (partition by w.person order by w.decided_at) as breaks,
+    k.claimed_at as opened_at,
+    case when w.word = 'approve' then row_number() over (partition by w.person, w.word, w.block order by w.decided_at) else 0 end as run
+  from (
+    select o.*, count(*) filter (where o.word <> 'approve') over (partition by o.person order by o.decided_at) as block
+    from votes o where o.decided_at > clock() - make_interval(days => %(days)s)
+  ) w
+  left join lateral (
+    select claimed_at from claims c where c.tenant = w.tenant and c.case_id = w.case_id and c.person = w.person
+      and c.claimed_at <= w.decided_at order by c.seq desc limit 1
+  ) k on true
+) v
+join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
+group by v.person order by votes desc, v.person;
+
+-- ends_counted --
+-- How cases ended; an expiry is nobody's no.
+select status, count(*) as cases from case_events
+where ended and at > clock() - make_interval(days => %(days)s) group by status order by status;
+
+-- disagreements --
+-- Proposals on which one said yes and another did not.
+select v.case_id, v.proposal_id, max(v.decided_at) as at,
+  jsonb_object_agg(v.person, v.word) as words
+from votes v where v.decided_at > clock() - make_interval(days => %(days)s)
+group by v.case_id, v.proposal_id having count(distinct v.word) > 1 order by at desc limit %(most)s;
+
+-- second_looks_counted --
+select verdict, count(*) as looks from second_looks where at > clock() - make_interval(days => %(days)s) group by verdict;
+
+-- hand_offs_by_reason --
+select reason, count(*) as cases from case_events
+where status in ('needs_human', 'bypassed', 'blocked') and at > clock() - make_interval(days => %(days)s)
+group by reason order by cases desc, reason limit 40;
+
+-- spent --
+select count(distinct t.case_id) as cases, count(*) as steps, coalesce(sum(t.tokens), 0)::bigint as tokens,
+  coalesce(sum(t.cost_micros), 0)::bigint as cost_micros,
+  (select coalesce(jsonb_object_agg(currency, minor), '{}') from (
+    select d.currency, sum(d.amount_minor)::bigint as minor from disbursements d
+    join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id and s.outcome = 'succeeded'
+    where s.settled_at > clock() - make_interval(days => %(days)s) group by d.currency) m) as refunded
+from trace_events t where t.at > clock() - make_interval(days => %(days)s);
+
+-- decided_by_hour --
+-- Decisions of the last day by the hour, for the eye.
+select date_trunc('hour', d.decided_at) as hour, d.word, count(*) as decisions
+from decisions d where d.decided_at > clock() - interval '24 hours' group by 1, 2 order by 1, 2;
+
+-- acts --
+-- Who did what, when, on which digest, from where: every act of a named person, the newest first.
+select * from (
+  select v.decided_at as at, v.person, v.word::text as act, v.case_id, v.digest::text as digest, v.amount_minor, v.currency::text as currency,
+    v.via::text as via, v.address, v.note, v.authority::text as authority
+  from votes v
+  union all
+  select t.at, t.person, 'take over: ' || t.act, t.case_id, null, nullif(t.amount_minor, 0), nullif(t.currency, 'XXX'),
+    t.via::text, t.address, t.note, null
+  from takeovers t
+  union all
+  select a.at, a.person, 'ask provider: ' || a.act, d.case_id, d.digest, d.amount_minor, d.currency, a.via::text, a.address,
+    coalesce(a.provider_refund_id || ' ', '') || a.note, null
+  from provider_acts a join disbursements d on d.tenant = a.tenant and d.decision_id = a.decision_id
+  union all
+  select h.at, coalesce(h.by_person::text, 'the house'), 'hand over to ' || coalesce(h.to_person::text, h.to_role::text || 's'), h.case_id, null,
+    null, null, null, null, h.note, null
+  from assignments h
+  union all
+  select k.claimed_at, k.person, case when k.ends_at > k.claimed_at + interval '1 second' then 'claim' else 'give back' end, k.case_id, null, null, null, null, null, null, null
+  from claims k
+  union all
+  select s.at, s.person, 'second look: ' || s.verdict, s.case_id, null, null, null, null, null, s.note, null
+  from second_looks s
+  union all
+  select f.set_at, f.set_by, f.name || ' ' || f.value || case f.tenant when '*' then ' for everybody' else '' end, null, null,
+    null, null, null, null, f.reason, null
+  from flags f
+) done
+where (%(person)s::text is null or person = %(person)s)
+  and (%(case_id)s::uuid is null or case_id = %(case_id)s)
+  and (%(act)s::text is null or act like %(act)s || '%%')
+  and (%(since)s::timestamptz is null or at >= %(since)s)
+  and (%(before)s::timestamptz is null or at < %(before)s)
+order by at desc limit %(most)s offset %(skip)s;
+
+-- chain_of --
+-- The chain of one case, or of every case of the tenant; the text of each row is what its hash was taken over.
+select a.tenant, a.chain, a.seq, a.subject, a.subject_key, a.row_sha256, a.actor,
+  to_char(a.at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, a.previous, a.hash, jsonb_strip_nulls(s.said)::text as row
+from audit_events a left join written s on s.subject = a.subject and s.subject_key = a.subject_key
+where %(chain)s::text is null or a.chain = %(chain)s
+order by a.chain, a.seq;

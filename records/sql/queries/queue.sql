@@ -1,0 +1,200 @@
+-- The queue: what waits for whom, in which order, and who has it in hand.
+
+-- list_waiting --
+-- What waits for a person: to decide, to take up, to be answered; in each by risk × amount × age. The first of each
+-- band are read, and put in order together.
+select
+  w.case_id, w.ticket_id, w.customer_id, w.order_id, w.intent, w.received_at, w.status, w.reason, w.at, false as ended,
+  w.kind, w.amount_minor, w.currency, w.expires_at, w.stage, w.proposed_at, w.for_person, w.for_role,
+  risk_of(w.status, w.reason, w.kind) as risk, w.weight, w.now,
+  coalesce(w.expires_at, w.at + make_interval(hours => %(handover_hours)s)) as due_at,
+  case when l.ends_at > w.now then l.person end as owner,
+  (select count(*) from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
+    where w.stage = 0 and v.word = 'approve' and v.tenant = w.tenant and v.case_id = w.case_id
+      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as votes
+from (
+  select n.*, t.now, power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
+  from (select clock() as now) t
+  cross join generate_series(0, 2) as s (stage)
+  cross join generate_series(0, 63) as b (band)
+  cross join lateral (
+    select * from waiting w
+    where w.tenant = tenant() and w.stage = s.stage and w.band = b.band
+      and (%(stage)s::int is null or w.stage = %(stage)s)
+      and (%(least_minor)s::bigint is null or coalesce(w.amount_minor, 0) >= %(least_minor)s)
+      and (%(most_minor)s::bigint is null or coalesce(w.amount_minor, 0) <= %(most_minor)s)
+      and (%(older_hours)s::int is null or w.received_at <= t.now - make_interval(hours => %(older_hours)s))
+      and (%(reason)s::text is null or w.reason = %(reason)s)
+      and (%(intent)s::intent is null or w.intent = %(intent)s::intent)
+      and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
+        select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now))
+      and (%(search)s::text is null or w.ticket_id ilike %(search)s or w.customer_id ilike %(search)s
+        or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s or exists (
+          select from cases c where c.tenant = w.tenant and c.case_id = w.case_id and c.ticket ilike %(search)s))
+    order by w.received_at limit %(most)s::int + %(skip)s::int
+  ) n
+  order by n.stage, weight desc, n.case_id
+  limit %(most)s offset %(skip)s
+) w
+left join lateral (
+  select k.person, k.ends_at from claims k where k.tenant = w.tenant and k.case_id = w.case_id order by k.seq desc limit 1
+) l on true
+order by w.stage, w.weight desc, w.case_id;
+
+-- count_waiting --
+-- How many wait, by stage, under the same filters.
+select w.stage, count(*) as cases
+from waiting w, (select clock() as now) t
+where w.tenant = tenant()
+  and (%(least_minor)s::bigint is null or coalesce(w.amount_minor, 0) >= %(least_minor)s)
+  and (%(most_minor)s::bigint is null or coalesce(w.amount_minor, 0) <= %(most_minor)s)
+  and (%(older_hours)s::int is null or w.received_at <= t.now - make_interval(hours => %(older_hours)s))
+  and (%(reason)s::text is null or w.reason = %(reason)s)
+  and (%(intent)s::intent is null or w.intent = %(intent)s::intent)
+  and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
+    select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now))
+  and (%(search)s::text is null or w.ticket_id ilike %(search)s or w.customer_id ilike %(search)s
+    or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s or exists (
+      select from cases c where c.tenant = w.tenant and c.case_id = w.case_id and c.ticket ilike %(search)s))
+group by w.stage;
+
+-- list_cases --
+-- Every case, or every one of a status, the newest first; who has claimed it, and until when it is due.
+select
+  c.case_id, c.ticket_id, c.customer_id, c.order_id, c.intent, c.received_at, s.status, s.reason, s.at, s.ended,
+  p.kind, p.amount_minor, p.currency, p.expires_at, p.proposed_at, l.person as owner,
+  coalesce(p.expires_at, s.at + make_interval(hours => %(handover_hours)s)) as due_at
+from cases c
+join lateral (
+  select status, reason, at, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
+  order by e.seq desc limit 1
+) s on true
+left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+left join lateral (
+  select person from (
+    select k.person, k.ends_at from claims k where k.tenant = c.tenant and k.case_id = c.case_id order by k.seq desc limit 1
+  ) newest where newest.ends_at > clock()
+) l on true
+where (%(every)s or waits_for_a_person(s.status, s.reason))
+  and (%(status)s::case_status is null or s.status = %(status)s::case_status)
+  and (%(search)s::text is null or c.ticket_id ilike %(search)s or c.customer_id ilike %(search)s
+    or c.order_id ilike %(search)s or c.case_id::text ilike %(search)s or c.ticket ilike %(search)s)
+order by c.received_at desc, c.case_id
+limit %(most)s offset %(skip)s;
+
+-- insert_claim --
+-- A lease on a case; one of no minutes gives it back.
+insert into claims (tenant, case_id, seq, person, ends_at)
+select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(person)s, clock() + make_interval(mins => %(minutes)s)
+from claims where case_id = %(case_id)s
+returning ends_at;
+
+-- claim_of --
+-- Who has claimed a case now: the newest lease, where it has not ended.
+select person, claimed_at, ends_at from (
+  select person, claimed_at, ends_at from claims where case_id = %(case_id)s order by seq desc limit 1
+) newest where ends_at > clock();
+
+-- insert_assignment --
+-- A case is for a person or a team from now on; nobody's hand means that the house escalates.
+insert into assignments (tenant, case_id, seq, by_person, to_person, to_role, note)
+select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(by_person)s, %(to_person)s, %(to_role)s, %(note)s
+from assignments where case_id = %(case_id)s
+returning seq;
+
+-- assignments_of --
+select seq, by_person, to_person, to_role, note, at from assignments where case_id = %(case_id)s order by seq;
+
+-- running_out --
+-- What is to be decided and has less than this share of its time left, and is not escalated since it was proposed.
+select w.case_id, w.expires_at from waiting w, (select clock() as now) t
+where w.tenant = tenant() and w.stage = 0 and w.expires_at > t.now
+  and t.now >= w.expires_at - (w.expires_at - w.proposed_at) * %(share)s
+  and not exists (select from assignments a where a.tenant = w.tenant and a.case_id = w.case_id
+    and a.by_person is null and a.at > w.proposed_at)
+order by w.expires_at limit %(most)s;
+
+-- deciders --
+-- Who may decide for the tenant, by name and role.
+select p.person, p.name, m.role from memberships m join people p on p.person = m.person and p.active
+where m.tenant = tenant() and m.role in ('reviewer', 'specialist') order by p.person, m.role;
+
+-- insert_notice --
+insert into notices (tenant, case_id, kind, about) values (tenant(), %(case_id)s, %(kind)s, %(about)s)
+on conflict do nothing returning notice_id;
+
+-- notices_due --
+-- What somebody is to be told and nobody has written down yet.
+select due.case_id, due.kind, due.about from (
+  select w.case_id, 'new'::notice as kind, coalesce(w.proposed_at, w.at)::text as about, w.at
+  from waiting w where w.tenant = tenant() and w.stage < 2
+  union all
+  select w.case_id, 'expiring', w.expires_at::text, w.at
+  from waiting w where w.tenant = tenant() and w.stage = 0
+    and clock() >= w.expires_at - (w.expires_at - w.proposed_at) * %(share)s and w.expires_at > clock()
+  union all
+  select p.case_id, 'second_approval', p.proposal_id::text, v.decided_at
+  from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
+  where v.word = 'approve' and v.decided_at > clock() - interval '31 days' and p.expires_at > clock()
+    and not exists (select from decisions d where d.tenant = v.tenant and d.proposal_id = v.proposal_id)
+    and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+  union all
+  select d.case_id, 'unknown_outcome', d.decision_id::text, d.ordered_at
+  from disbursements d
+  left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+  where d.ordered_at > clock() - interval '31 days' and (s.outcome = 'needs_person' or (
+    s.outcome is null and d.ordered_at < clock() - make_interval(secs => %(unknown_seconds)s)))
+) due
+where due.at > clock() - interval '31 days' and not exists (
+  select from notices n where n.tenant = tenant() and n.case_id = due.case_id and n.kind = due.kind and n.about = due.about)
+order by due.at limit %(most)s;
+
+-- notice --
+-- A notice with what may be said of its case outside the house: ids, an amount, a time.
+select n.notice_id, n.kind, n.about, n.at, n.case_id, c.ticket_id, s.status, s.reason, p.amount_minor, p.currency, p.expires_at
+from notices n
+join cases c on c.tenant = n.tenant and c.case_id = n.case_id
+join lateral (
+  select status, reason from case_events e where e.tenant = n.tenant and e.case_id = n.case_id order by seq desc limit 1
+) s on true
+left join proposals p on p.tenant = n.tenant and p.case_id = n.case_id
+  and not exists (select from proposals o where o.tenant = p.tenant and o.supersedes = p.proposal_id)
+where n.notice_id = %(notice_id)s;
+
+-- addresses_of_deciders --
+select distinct p.person, p.email from memberships m join people p on p.person = m.person and p.active
+where m.tenant = tenant() and p.email is not null
+  and m.role = any(%(roles)s::person_role[]) order by p.person;
+
+-- notice_tries_of --
+select receiver_sha256, channel, max(attempt) as attempts, bool_or(delivered) as delivered from notice_tries
+where notice_id = %(notice_id)s group by receiver_sha256, channel;
+
+-- insert_notice_try --
+insert into notice_tries (tenant, notice_id, receiver_sha256, attempt, channel, delivered, detail)
+select tenant(), %(notice_id)s, %(receiver_sha256)s, coalesce(max(attempt), 0) + 1, %(channel)s, %(delivered)s, %(detail)s
+from notice_tries where notice_id = %(notice_id)s and receiver_sha256 = %(receiver_sha256)s
+returning attempt;
+
+-- notices_unsent --
+-- Notices whose last try to somebody failed, for another try after a pause that doubles; and those never tried.
+select n.notice_id from notices n
+left join lateral (
+  select max(t.attempt) as attempts, max(t.at) as at from notice_tries t
+  where t.tenant = n.tenant and t.notice_id = n.notice_id and not t.delivered and not exists (
+    select from notice_tries o where o.tenant = t.tenant and o.notice_id = t.notice_id
+      and o.receiver_sha256 = t.receiver_sha256 and o.delivered)
+) f on true
+where n.at > clock() - interval '7 days' and (
+  (f.attempts is not null and f.attempts < %(tries)s and f.at < clock() - make_interval(secs => 5 * 2 ^ f.attempts))
+  or (n.at < clock() - interval '15 seconds' and not exists (
+    select from notice_tries t where t.tenant = n.tenant and t.notice_id = n.notice_id)))
+order by n.at limit %(most)s;
+
+-- notices_given_up --
+-- Who was not reached after every try.
+select n.kind, n.case_id, t.channel, t.detail, t.attempt, t.at from notice_tries t
+join notices n on n.tenant = t.tenant and n.notice_id = t.notice_id
+where t.attempt >= %(tries)s and not t.delivered and t.at > clock() - interval '31 days'
+order by t.at desc limit %(most)s;
