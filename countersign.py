@@ -2,16 +2,16 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evals.audit_commands import audit_app
 from evals.exam_commands import exam_app
+from evals.people_commands import people_app
 from evals.shop_commands import orders_app, policies_app
-from evals.terminal import Failed, Json, command, group, home, report, say, show, tell
+from evals.terminal import Failed, Json, command, find, group, home, house, person, report, say, show, tell
 
 if TYPE_CHECKING:
     from desk.decisions import Word
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 app = group("Countersign: a support agent that drafts, a person who countersigns, money that moves once.")
 intake_app = group("The intake bundle.")
-audit_app = group("The audit chains and their signed anchors.")
 db_app = group("The books.")
 for name, sub in (
     ("intake", intake_app),
     ("audit", audit_app),
     ("db", db_app),
+    ("people", people_app),
     ("policies", policies_app),
     ("orders", orders_app),
     ("eval", exam_app),
@@ -50,39 +50,6 @@ Code = Annotated[
     str, typer.Option(help="not_eligible, outside_window, wrong_order, … (a wrong one lists them all).")
 ]
 Most = Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a tenant at most.")]
-Copy = Annotated[
-    Path | None, typer.Argument(metavar="[FILE]", help="The anchors' copy outside the database.")
-]
-
-
-@asynccontextmanager
-async def house() -> "AsyncIterator[House]":
-    """The house on its database; brought up first where it is the embedded one."""
-    from evals.house import books_of_owner, open_house
-
-    at = home()
-    url = await books_of_owner(at)
-    async with open_house(at, url) as opened:
-        yield opened
-
-
-async def person(opened: "House", otherwise: str | None = None) -> "Person":
-    """The person of COUNTERSIGN_TOKEN; on the embedded books a demo person where nobody has to sign."""
-    from desk.people import sign_in
-    from evals.shop import demo_tokens
-
-    token = os.environ.get("COUNTERSIGN_TOKEN", "")
-    if not token and otherwise and opened.home.database_url is None:
-        token = demo_tokens(opened.home)[otherwise]
-    return await sign_in(opened.desk_books, token, via="command")
-
-
-async def find(opened: "House", name: str, otherwise: str | None = "demo-auditor") -> "tuple[Person, Case]":
-    """Who speaks, and the case of an id or a ticket id that they may see."""
-    from desk.queue import find_case
-
-    who = await person(opened, otherwise)
-    return who, await find_case(opened.desk_books, who, name)
 
 
 def read_tickets(source: str) -> "list[Ticket]":
@@ -295,33 +262,6 @@ async def ledger(most: Most = 200, as_json: Json = False) -> None:
         tell(await ledger(opened.desk_books, who, most=most), as_json, ledger_table)
 
 
-@command(audit_app, "verify", "countersign audit verify /backup/anchors.jsonl")
-async def audit_verify(copy: Copy = None, as_json: Json = False) -> None:
-    """Every chain against the rows it speaks of and against the signed anchors."""
-    from evals.house import trusted_keys
-    from records.audit import verify
-
-    if copy is not None and not copy.exists():
-        raise Failed(f"{copy}: no such file")
-    async with house() as opened:
-        keys = trusted_keys(opened.home, "anchor")
-        findings, events = await verify(opened.desk_books, keys.read, copy or opened.home.anchors_file)
-    for finding in findings:
-        report({"finding": str(finding)}, as_json, str(finding))
-    if findings:
-        raise Failed(f"{len(findings)} findings in {events} events: the books are not as they were written")
-    report({"events": events, "findings": 0}, as_json, f"{events} events, as they were written")
-
-
-@command(audit_app, "anchor", "countersign audit anchor")
-async def audit_anchor(as_json: Json = False) -> None:
-    """Sign the heads that moved, and copy the signature out of the database."""
-    async with house() as opened:
-        made = await opened.anchor()
-    number = made.anchor_no if made else None
-    report({"anchor": number}, as_json, f"anchor {number}" if made else "nothing moved")
-
-
 @command(app, "kill", "countersign kill on --reason 'provider incident'")
 async def kill(
     switch: Annotated[str, typer.Argument(metavar="on|off")],
@@ -342,13 +282,24 @@ async def kill(
     report({"kill_switch": switch, "tenant": tenant, "went_on": moved}, as_json, line)
 
 
-@command(app, "flags", "countersign flags --json")
-async def flags(as_json: Json = False) -> None:
-    """The run-time flags in force, who set them and why."""
-    from desk.flags import current_flags
+@command(app, "flags", "countersign flags --set step_cap=3 --reason 'a loop was seen'")
+async def flags(
+    setting: Annotated[str | None, typer.Option("--set", help="NAME=VALUE; off takes it away.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    tenant: Annotated[str, typer.Option(help="One tenant, or * for everybody.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """The run-time flags in force, who set them and why; or, with --set, one more."""
+    from desk.flags import current_flags, set_flag
     from evals.printing import flags_table
 
     async with house() as opened:
+        if setting is not None:
+            flag, _, value = setting.partition("=")
+            if flag == "kill_switch":
+                raise typer.BadParameter("--set: countersign kill turns the kill switch")
+            operator = await person(opened)
+            await set_flag(opened.desk_books, operator, name=flag, value=value, reason=reason, tenant=tenant)
         who = await person(opened, "demo-operator")
         tell(await current_flags(opened.desk_books, who), as_json, flags_table)
 

@@ -14,7 +14,7 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 
 from deploy.environment import ROOT, Addresses, environments
-from evals.shop import PEOPLE, demo_tokens, on_server
+from evals.shop import PEOPLE, demo_passwords, demo_tokens, on_server
 from graph.settings import RunnerKind
 from records.books import CONNECT_SECONDS, BooksAway
 from records.embedded import EmbeddedPostgres
@@ -175,19 +175,22 @@ def not_ready(plan: Plan) -> str:
 
 def welcome(plan: Plan) -> str:
     """The addresses and the sign-ins."""
-    tokens = demo_tokens(plan.home)
+    tokens, passwords = demo_tokens(plan.home), demo_passwords(plan.home)
     books = plan.admin_url.rpartition("@")[2]
     lines = [
         "",
         "The house is open.",
-        f"  desk    {plan.addresses.desk}   (API; OpenAPI at /api/openapi.json)",
+        f"  desk    {plan.addresses.desk}   (the page; its API under /api, OpenAPI at /api/openapi.json)",
         f"  graph   {plan.addresses.graph}   (LangGraph server API, graph id refund_agent; runner: {plan.runner})",
         f"  books   postgresql://{books}",
         "",
-        "Sign-ins of the demo shop: Authorization: Bearer <token>",
+        "Sign-ins of the demo shop: a name and a password at the page; Authorization: Bearer <token> for the APIs",
     ]
     for person, role in PEOPLE.items():
-        lines.append(f"  {person:<18} {role:<10} desk {tokens[person]}   graph {tokens[on_server(person)]}")
+        password = passwords.get(person, "-")
+        lines.append(
+            f"  {person:<18} {role:<10} page {password:<16}  desk {tokens[person]}  graph {tokens[on_server(person)]}"
+        )
     lines += ["", "Ctrl-C stops all of it."]
     return "\n".join(lines)
 

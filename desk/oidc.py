@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
-import httpx
+import httpx2
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
 from joserfc.errors import JoseError
@@ -78,14 +78,14 @@ class Issuer:
         """Send the visitor to the provider. Raises NotVouchedFor."""
         try:
             return cast("Response", await self.client.authorize_redirect(request, back))
-        except (httpx.HTTPError, AuthlibBaseError, ValueError, KeyError) as error:
+        except (httpx2.HTTPError, AuthlibBaseError, ValueError, KeyError) as error:
             raise NotVouchedFor(f"{self.label} cannot be reached: {type(error).__name__}") from None
 
     async def complete(self, request: Request) -> PersonId:
         """Who came back, with the roles that the provider says they have now. Raises NotVouchedFor, NoAuthority."""
         try:
             token = await self.client.authorize_access_token(request)
-        except (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, KeyError, RuntimeError) as error:
+        except (httpx2.HTTPError, AuthlibBaseError, JoseError, ValueError, KeyError, RuntimeError) as error:
             raise NotVouchedFor(f"{self.label} did not say who you are: {type(error).__name__}") from None
         claims = token.get("userinfo") or {}
         subject, name = str(claims.get("sub") or ""), str(claims.get(self.name_claim) or "")

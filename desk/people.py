@@ -176,6 +176,7 @@ async def issue(
     *,
     audience: Audience = "desk",
     ceiling_minor: int | None = None,
+    days: int = TOKEN_DAYS,
 ) -> None:
     """Give a person a token for an audience, with its scopes. The page is the owner's."""
     await page.rows(
@@ -185,7 +186,7 @@ async def issue(
         audience=audience,
         scopes=sorted(scopes),
         ceiling_minor=ceiling_minor,
-        days=TOKEN_DAYS,
+        days=days,
     )
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from desk.decisions import Conflict, NothingToDecide
 from desk.intake import TicketRefused
 from desk.notes import BadDecision
+from desk.passwords import BadPassword
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
 from evals.tau2 import BadData
@@ -25,6 +26,7 @@ from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
 from records.audit import BadAnchors
 from records.books import BooksAway, Refused, explained
+from records.export import BadExport
 from records.home import BadHome
 from records.jobs import NoSuchJob
 from records.migrate import MigrationRefused
@@ -40,6 +42,8 @@ _KNOWN = (
     BadData,
     BadDecision,
     BadDocument,
+    BadExport,
+    BadPassword,
     BadHome,
     BadKey,
     BadRule,
@@ -192,6 +196,23 @@ def ledger_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["sends"],
                 row["outcome"] or "not yet",
                 row["provider_refund_id"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def people_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Everybody, for the eye."""
+    return table(
+        ("person", "name", "roles", "e-mail", "signs in by"),
+        (
+            (
+                row["person"] if row["active"] else f"{row['person']} (left)",
+                row["name"],
+                "; ".join(f"{tenant}: {', '.join(held)}" for tenant, held in row["roles"].items()),
+                row["email"] or "",
+                row["issuer"] or ("password" if row["has_password"] else "token"),
             )
             for row in rows
         ),

@@ -5,13 +5,17 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 if TYPE_CHECKING:
+    from desk.people import Person
+    from evals.house import House
     from records.books import Row
+    from records.cases import Case
     from records.home import Home
     from records.states import State
 
@@ -31,6 +35,36 @@ def home() -> "Home":
     from records.home import Home
 
     return Home.of_environment(os.environ)
+
+
+@asynccontextmanager
+async def house() -> "AsyncIterator[House]":
+    """The house on its database; brought up first where it is the embedded one."""
+    from evals.house import books_of_owner, open_house
+
+    at = home()
+    url = await books_of_owner(at)
+    async with open_house(at, url) as opened:
+        yield opened
+
+
+async def person(opened: "House", otherwise: str | None = None) -> "Person":
+    """The person of COUNTERSIGN_TOKEN; on the embedded books a demo person where nobody has to sign."""
+    from desk.people import sign_in
+    from evals.shop import demo_tokens
+
+    token = os.environ.get("COUNTERSIGN_TOKEN", "")
+    if not token and otherwise and opened.home.database_url is None:
+        token = demo_tokens(opened.home)[otherwise]
+    return await sign_in(opened.desk_books, token, via="command")
+
+
+async def find(opened: "House", name: str, otherwise: str | None = "demo-auditor") -> "tuple[Person, Case]":
+    """Who speaks, and the case of an id or a ticket id that they may see."""
+    from desk.queue import find_case
+
+    who = await person(opened, otherwise)
+    return who, await find_case(opened.desk_books, who, name)
 
 
 class Failed(Exception):

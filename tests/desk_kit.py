@@ -1,5 +1,6 @@
 """The desk's room on the stage of a test, and a client that speaks to it as a person."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from desk.notices import Notices
 from desk.outbox import Outbox
 from desk.ratings import Ratings
 from desk.room import Room
-from evals.shop import demo_tokens
+from evals.shop import demo_passwords, demo_tokens
 from refunds.ids import CaseId, TenantId
 
 SECRET = "a secret of tests"
@@ -47,6 +48,16 @@ class DeskStage:
         async with self.client(who) as client:
             return await client.request(method, path, json=body, **more)
 
+    @asynccontextmanager
+    async def visit(self, person: str = "demo-reviewer") -> AsyncIterator["Visitor"]:
+        """A person who has signed in at the page."""
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+            password = demo_passwords(self.stage.house.home)[person]
+            answer = await client.post("/sign-in", data={"name": person, "password": password})
+            assert answer.status_code == 303, answer.text
+            yield Visitor(client)
+
     async def view(self, case_id: object) -> dict[str, Any]:
         answer = await self.ask("GET", f"/api/cases/{case_id}", who="demo-auditor")
         assert answer.status_code == 200, answer.text
@@ -67,6 +78,37 @@ class DeskStage:
     def sent(self) -> list[str]:
         """The texts in the outbox folder."""
         return [file.read_text() for file in sorted(self.outbox.glob("*.eml"))]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A signed-in client; its forms carry the session's token."""
+
+    client: httpx.AsyncClient
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        return await self.client.get(path, **more)
+
+    async def csrf(self) -> str:
+        found = re.search(r'name="csrf" value="([^"]+)"', (await self.get("/")).text)
+        assert found is not None
+        return found.group(1)
+
+    async def post(self, path: str, *, fragment: bool = True, **fields: Any) -> httpx.Response:
+        """A form of the page, as the page's own script sends it."""
+        headers = {"hx-request": "true"} if fragment else {}
+        return await self.client.post(path, data={"csrf": await self.csrf(), **fields}, headers=headers)
+
+    async def digest(self, case_id: object) -> str:
+        """The digest on the screen of a case."""
+        found = re.search(r'name="digest" value="([0-9a-f]{64})"', (await self.get(f"/cases/{case_id}")).text)
+        assert found is not None
+        return found.group(1)
+
+    async def decide(self, case_id: object, act: str, **fields: Any) -> httpx.Response:
+        if "digest" not in fields:
+            fields["digest"] = await self.digest(case_id)
+        return await self.post(f"/cases/{case_id}/decide", act=act, **fields)
 
 
 class DeskStages(Protocol):

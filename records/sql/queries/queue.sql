@@ -173,8 +173,8 @@ where notice_id = %(notice_id)s group by receiver_sha256, channel;
 
 -- insert_notice_try --
 insert into notice_tries (tenant, notice_id, receiver_sha256, attempt, channel, delivered, detail)
-select tenant(), %(notice_id)s, %(receiver_sha256)s, coalesce(max(attempt), 0) + 1, %(channel)s, %(delivered)s, %(detail)s
-from notice_tries where notice_id = %(notice_id)s and receiver_sha256 = %(receiver_sha256)s
+select tenant(), %(notice_id)s, %(receiver_sha256)s::sha256, coalesce(max(attempt), 0) + 1, %(channel)s, %(delivered)s, %(detail)s
+from notice_tries where notice_id = %(notice_id)s and receiver_sha256 = %(receiver_sha256)s::sha256
 returning attempt;
 
 -- notices_unsent --

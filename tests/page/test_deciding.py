@@ -1,0 +1,438 @@
+"""A person decides: on what is on the screen, in their own name, and within what the books allow."""
+
+import json
+from typing import Any
+
+import pytest
+from desk_kit import DeskStage
+
+from desk.letters import rejection
+
+TWO_ITEMS = json.dumps(
+    [
+        {"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": 5_000},
+        {"sku": "SKU-9", "name": "Phone", "category": "phone", "price_minor": 2_900},
+    ]
+)
+
+
+async def two_items(desk: DeskStage) -> None:
+    await desk.stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
+
+
+async def newest(desk: DeskStage, case_id: object) -> dict[str, Any]:
+    """The newest proposal of a case."""
+    rows = await desk.stage.sql(
+        "select *, body::jsonb as said from books.proposals where case_id = %s order by proposed_at desc limit 1",
+        case_id,
+    )
+    return rows[0]
+
+
+async def test_one_screen_shows_what_a_decision_needs(desk: DeskStage) -> None:
+    earlier, _ = await desk.stage.paused(
+        question="What is the return policy for my cracked tablet?", intent="policy_question"
+    )
+    case, state = await desk.stage.paused()
+    proposal = state["proposal"]
+    assert isinstance(proposal, dict)
+    async with desk.visit() as visitor:
+        text = (await visitor.get(f"/cases/{case.case_id}")).text
+    for shown in (
+        "My tablet arrived cracked. I want a refund, please.",
+        "79.00 USD",
+        "Approve sends this reply and returns 79.00 USD to card …4242, once.",
+        proposal["citations"][0]["quote"],
+        proposal["citations"][0]["citation_id"],
+        "in force since",
+        "SKU-1",
+        "pay_D300",
+        "0.00 USD",
+        earlier.ticket_id,
+        "Intake signature",
+        "Within what is left of the payment",
+        "lookup order",
+        "0 tokens",
+        proposal["digest"],
+    ):
+        assert shown in text, shown
+    assert text.index("79.00 USD</span></h1>") < text.index("The customer wrote")
+
+
+async def test_a_word_carries_its_person_its_digest_and_where_it_was_said(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor:
+        answer = await visitor.decide(case.case_id, "approve")
+        assert answer.headers["hx-redirect"] == f"/next?after={case.case_id}"
+    [vote] = await desk.stage.sql("select * from books.votes")
+    assert (vote["person"], vote["via"], vote["address"]) == ("demo-reviewer", "page", "127.0.0.1")
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "refunded"
+    assert desk.stage.refunds() == 1
+
+
+async def test_what_is_not_on_the_screen_any_more_is_not_decided(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        digest = await visitor.digest(case.case_id)
+        await other.decide(case.case_id, "approve")
+        late = await visitor.decide(case.case_id, "approve", digest=digest)
+        assert late.status_code == 409
+        assert "demo-reviewer-2 said approve at" in late.text
+        forged = await visitor.decide(case.case_id, "approve", digest="0" * 64)
+        assert forged.status_code == 409
+    assert await desk.stage.count("votes") == 1
+
+
+async def test_the_reply_without_the_refund_is_a_proposal_of_its_own(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor:
+        assert (await visitor.decide(case.case_id, "no_refund")).headers[
+            "hx-redirect"
+        ] == f"/cases/{case.case_id}"
+        await desk.stage.run(case)
+        text = (await visitor.get(f"/cases/{case.case_id}")).text
+        assert "Approve sends this reply and returns no money." in text
+        assert "<del>79.00 USD</del> <ins>no refund</ins>" in text
+        await visitor.decide(case.case_id, "approve")
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "replied"
+    assert desk.stage.refunds() == 0
+
+
+async def test_an_edit_is_a_new_proposal_with_its_own_digest_and_a_diff(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor:
+        before = await newest(desk, case.case_id)
+        reply = before["said"]["draft"].replace("79.00", "50.00") + "\n\nWith our regrets."
+        answer = await visitor.decide(
+            case.case_id, "edit", amount="50.00", items="SKU-1", reply=reply, note="worn"
+        )
+        assert answer.status_code == 200, answer.text
+        await desk.stage.run(case)
+        after = await newest(desk, case.case_id)
+        assert after["digest"] != before["digest"]
+        assert (after["amount_minor"], after["edited_by"], after["edited_upward"]) == (
+            5_000,
+            "demo-reviewer",
+            False,
+        )
+        assert after["said"]["draft"] == reply
+        text = (await visitor.get(f"/cases/{case.case_id}")).text
+        assert "<del>79.00 USD</del> <ins>50.00 USD</ins>" in text and "<ins>With our regrets.</ins>" in text
+        await visitor.decide(case.case_id, "approve")
+    await desk.stage.finish()
+    [refund] = desk.stage.house.twin.all_refunds()
+    assert refund.amount.amount_minor == 5_000
+
+
+async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        await visitor.decide(
+            case.case_id,
+            "edit",
+            amount="20.00",
+            items="SKU-1",
+            reply=(await newest(desk, case.case_id))["said"]["draft"].replace("79.00", "20.00"),
+        )
+        await desk.stage.run(case)
+        await visitor.decide(
+            case.case_id,
+            "edit",
+            amount="60.00",
+            items="SKU-1",
+            reply=(await newest(desk, case.case_id))["said"]["draft"].replace("20.00", "60.00"),
+        )
+        await desk.stage.run(case)
+        assert (await newest(desk, case.case_id))["edited_upward"] is True
+        assert "nobody approves an amount they raised" in (await visitor.get(f"/cases/{case.case_id}")).text
+        mine = await visitor.decide(case.case_id, "approve")
+        assert (mine.status_code, "raised" in mine.text) == (403, True)
+        assert (await other.decide(case.case_id, "approve")).status_code == 200
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "refunded"
+
+
+async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None:
+    await two_items(desk)
+    case, _ = await desk.stage.paused(items=["SKU-1"])
+    assert (await newest(desk, case.case_id))["amount_minor"] == 5_000
+    async with desk.visit() as visitor:
+        draft = (await newest(desk, case.case_id))["said"]["draft"]
+        await visitor.decide(case.case_id, "edit", amount="50.00", items=["SKU-9", "SKU-1"], reply=draft)
+        await desk.stage.run(case)
+        after = await newest(desk, case.case_id)
+        assert (after["amount_minor"], sorted(after["said"]["items"]), after["edited_upward"]) == (
+            7_900,
+            ["SKU-1", "SKU-9"],
+            True,
+        )
+        assert (await visitor.decide(case.case_id, "approve")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"amount": "79.01"}, "more than the 7900"),
+        ({"amount": "-1"}, "not an amount"),
+        ({"amount": "1e3"}, "not an amount"),
+        ({"amount": "12.345"}, "not an amount"),
+        ({"items": "SKU-404"}, "not in the order"),
+        ({"items": ["SKU-1", "SKU-1", "SKU-2"]}, "each once"),
+        ({"reply": "We return 500.00 USD to you."}, "500.00, which is no amount"),
+        ({"reply": "x" * 6_001}, "from 1 to 6000"),
+        ({"reply": "a bell \x07 rings"}, "control character"),
+        ({}, "nothing is different"),
+    ],
+)  # fmt: skip
+async def test_an_edit_stays_within_its_bounds(desk: DeskStage, fields: dict[str, Any], why: str) -> None:
+    case, _ = await desk.stage.paused()
+    draft = (await newest(desk, case.case_id))["said"]["draft"]
+    async with desk.visit() as visitor:
+        answer = await visitor.decide(
+            case.case_id, "edit", **{"amount": "79.00", "items": "SKU-1", "reply": draft, **fields}
+        )
+    assert answer.status_code == 422
+    assert why in answer.text
+    assert await desk.stage.count("votes") == 0
+
+
+async def test_a_reject_has_a_code_a_note_and_words_for_the_customer(desk: DeskStage) -> None:
+    first, _ = await desk.stage.paused()
+    second, _ = await desk.stage.paused()
+    async with desk.visit() as visitor:
+        page = (await visitor.get(f"/cases/{first.case_id}")).text
+        assert rejection("outside_window").split("\n")[2] in page
+        bare = await visitor.decide(first.case_id, "reject", letter="no")
+        assert (bare.status_code, "code: one of not_eligible" in bare.text) == (422, True)
+        await visitor.decide(
+            first.case_id, "reject", code="outside_window", letter="Dear you,\r\n\r\nno.  ", note="third time"
+        )
+        await visitor.decide(second.case_id, "reject", code="wording", letter=rejection("wording"))
+    await desk.stage.finish()
+    for case in (first, second):
+        await desk.answer_customer(case.case_id)
+        assert await desk.status(case.case_id) == "rejected"
+    bodies = [
+        row["body"] for row in await desk.stage.sql("select body from books.replies order by written_at")
+    ]
+    assert bodies == ["Dear you,\n\nno.", rejection("wording")]
+    [one, two] = await desk.stage.sql("select letter, code::text from books.decisions order by decided_at")
+    assert (one["letter"], one["code"], two["letter"]) == ("Dear you,\n\nno.", "outside_window", None)
+    assert "third time" not in bodies[0]
+
+
+async def test_a_question_stops_the_clock_and_its_answer_returns_to_the_case(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor:
+        empty = await visitor.decide(case.case_id, "ask", asks="customer", note=" ")
+        assert empty.status_code == 422
+        await visitor.decide(case.case_id, "ask", asks="customer", note="Can you send a photo?")
+        assert "clock stopped" in (await visitor.get("/?stage=2")).text
+    await desk.stage.move_clock(hours=24 * 20)
+    await desk.stage.finish()
+    assert (await desk.view(case.case_id))["state"]["reason"] == "asked_customer"
+    async with desk.visit() as visitor:
+        text = (await visitor.get(f"/cases/{case.case_id}")).text
+        assert "The answer came by another way" in text
+        await visitor.post(
+            f"/cases/{case.case_id}/message", author="customer", text="Here it is: broken glass."
+        )
+        await desk.stage.finish()
+        assert "Here it is: broken glass." in (await visitor.get(f"/cases/{case.case_id}")).text
+    assert (await desk.view(case.case_id))["state"]["status"] == "needs_human"
+
+
+async def test_the_agent_is_sent_back_with_words_and_not_for_ever(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor:
+        assert (await visitor.decide(case.case_id, "send_back", note="")).status_code == 422
+        for _ in range(6):
+            assert (
+                await visitor.decide(case.case_id, "send_back", note="read the newer clause")
+            ).status_code == 200
+            await desk.stage.run(case)
+        assert (await desk.view(case.case_id))["state"]["reason"] == "loop_detected"
+
+
+async def test_a_claim_names_its_holder_and_ends_by_itself(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        assert (await visitor.post(f"/cases/{case.case_id}/claim", act="claim")).status_code == 200
+        assert "yours" in (await visitor.get("/?mine=yes")).text
+        assert case.ticket_id not in (await other.get("/?mine=yes")).text
+        taken = await other.post(f"/cases/{case.case_id}/claim", act="claim")
+        assert taken.status_code == 409 and "demo-reviewer has claimed it since" in taken.text
+        decided = await other.decide(case.case_id, "approve")
+        assert decided.status_code == 409 and "until" in decided.text
+        await desk.stage.move_clock(minutes=16)
+        assert (await other.decide(case.case_id, "approve")).status_code == 200
+
+
+async def test_a_claim_may_be_given_back(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        await visitor.post(f"/cases/{case.case_id}/claim", act="claim")
+        await other.post(f"/cases/{case.case_id}/claim", act="give_back")
+        assert (await other.post(f"/cases/{case.case_id}/claim", act="claim")).status_code == 409
+        await visitor.post(f"/cases/{case.case_id}/claim", act="give_back")
+        assert (await other.post(f"/cases/{case.case_id}/claim", act="claim")).status_code == 200
+
+
+async def test_who_has_spoken_has_it_in_hand_no_longer(desk: DeskStage) -> None:
+    """Two people must agree: the first one's lease does not keep the second away."""
+    case, _ = await desk.stage.paused(
+        customer_id="C103", order_id="D303", question="My camera is defective. Refund, please."
+    )
+    async with desk.visit() as visitor, desk.visit("demo-specialist") as specialist:
+        text = (await visitor.get(f"/cases/{case.case_id}")).text
+        assert (
+            "Approve is one of 2 that are needed, 1 of them a specialist; together they send this reply and return 2399.00 USD"
+            in text
+        )
+        await visitor.post(f"/cases/{case.case_id}/claim", act="claim")
+        await visitor.decide(case.case_id, "approve")
+        assert "1 said yes" in (await specialist.get("/")).text
+        assert "you have voted" in (await visitor.get(f"/cases/{case.case_id}")).text
+        assert (await specialist.decide(case.case_id, "approve")).status_code == 200
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "refunded"
+
+
+async def test_a_refusal_keeps_what_was_typed(desk: DeskStage) -> None:
+    """With the page's script the form stays as it is; without one the page comes back with it."""
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        await other.post(f"/cases/{case.case_id}/claim", act="claim")
+        typed: dict[str, Any] = {
+            "act": "reject",
+            "code": "other",
+            "letter": "A letter of ten minutes.",
+            "digest": await visitor.digest(case.case_id),
+        }
+        fragment = await visitor.post(f"/cases/{case.case_id}/decide", **typed)
+        assert fragment.text.startswith('<p class="said"')
+        page = await visitor.post(f"/cases/{case.case_id}/decide", fragment=False, **typed)
+        assert page.status_code == 409
+        assert "A letter of ten minutes." in page.text and "demo-reviewer-2 has claimed it" in page.text
+
+
+async def test_the_next_case_opens_by_itself_and_what_is_somebody_elses_does_not(desk: DeskStage) -> None:
+    first, _ = await desk.stage.paused()
+    second, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        opened = await visitor.get(f"/next?after={first.case_id}")
+        assert opened.headers["location"] == f"/cases/{second.case_id}?done={first.case_id}"
+        assert first.ticket_id in (await visitor.get(f"/strip/{first.case_id}")).text
+        await other.post(f"/cases/{second.case_id}/claim", act="claim")
+        assert (await visitor.get(f"/next?after={first.case_id}")).headers[
+            "location"
+        ] == f"/?done={first.case_id}"
+
+
+async def test_a_case_is_handed_to_a_person_or_a_team(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with (
+        desk.visit() as visitor,
+        desk.visit("demo-reviewer-2") as other,
+        desk.visit("demo-specialist") as specialist,
+    ):
+        for to in ("demo-auditor", "nobody"):
+            refused = await visitor.post(f"/cases/{case.case_id}/hand-over", to=to)
+            assert refused.status_code in {403, 409}, refused.text
+        assert (await visitor.post(f"/cases/{case.case_id}/hand-over", to="")).status_code == 422
+        await visitor.post(f"/cases/{case.case_id}/claim", act="claim")
+        await visitor.post(f"/cases/{case.case_id}/hand-over", to="demo-reviewer-2", note="you know this one")
+        assert "for demo-reviewer-2" in (await visitor.get("/")).text
+        assert (await visitor.get("/next")).headers["location"] == "/?done="
+        assert (await other.get("/next")).headers["location"].startswith(f"/cases/{case.case_id}")
+        await other.post(f"/cases/{case.case_id}/hand-over", to="team:specialist")
+        assert (await other.get("/next")).headers["location"] == "/?done="
+        assert (await specialist.get("/next")).headers["location"].startswith(f"/cases/{case.case_id}")
+
+
+@pytest.mark.parametrize("act", ["reply", "propose", "close"])
+async def test_what_never_got_a_draft_is_ended_on_the_page(desk: DeskStage, act: str) -> None:
+    case = await desk.stage.submit(
+        order_id="D300",
+        question="hm",
+        intent="other",
+        route="human_review_now",
+        bundle_version="intake_bundle_v2",
+    )
+    await desk.stage.run(case)
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        page = (await visitor.get(f"/cases/{case.case_id}")).text
+        assert "Take over" in page and ">Approve" not in page
+        fields: dict[str, Any] = {"reply": "We looked into it.", "note": "spam", "amount": "10.00"}
+        answer = await visitor.post(f"/cases/{case.case_id}/take-over", act=act, **fields)
+        assert answer.status_code == 200, answer.text
+        await desk.stage.finish()
+        if act == "propose":
+            assert (await visitor.decide(case.case_id, "approve")).status_code == 403
+            assert (await other.decide(case.case_id, "approve")).status_code == 200
+            await desk.stage.finish()
+    assert (
+        await desk.status(case.case_id)
+        == {"reply": "replied", "propose": "refunded", "close": "closed_by_human"}[act]
+    )
+
+
+async def test_nobody_decides_what_they_submitted(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    await desk.stage.forced(
+        "update books.cases set submitted_by = 'demo-reviewer' where case_id = %s", case.case_id
+    )
+    async with desk.visit() as visitor:
+        assert "nobody decides a case they submitted" in (await visitor.get(f"/cases/{case.case_id}")).text
+        for act, more in (("approve", {}), ("reject", {"code": "other"})):
+            answer = await visitor.decide(case.case_id, act, **more)
+            assert answer.status_code == 403, act
+    with pytest.raises(Exception, match="no_authority"):
+        await forged_reject(desk, case.case_id)
+
+
+async def forged_reject(desk: DeskStage, case_id: object) -> None:
+    """As a program would that skips the desk's own checks."""
+    from desk.decisions import Word
+    from refunds.ids import TenantId
+
+    house = desk.stage.house
+    person = await desk.stage.person("demo-reviewer")
+    async with house.desk_books.transaction(TenantId("demo")) as page:
+        from records.cases import case_by_id
+        from records.looks import look_at
+
+        case = await case_by_id(page, case_id)  # type: ignore[arg-type]
+        assert case is not None
+        look = await look_at(page, case.case_id)
+        assert look.end is not None
+        await house.desk.record(page, person, case, look.end, Word("reject", "other"), look.now)
+
+
+async def test_a_second_look_is_somebody_elses(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        early = await other.post(f"/cases/{case.case_id}/second-look", verdict="agree")
+        assert early.status_code == 409
+        await visitor.decide(case.case_id, "reject", code="other")
+        await desk.stage.finish()
+        assert (await visitor.post(f"/cases/{case.case_id}/second-look", verdict="agree")).status_code == 409
+        assert (await other.post(f"/cases/{case.case_id}/second-look", verdict="disagree")).status_code == 422
+        assert (
+            await other.post(f"/cases/{case.case_id}/second-look", verdict="disagree", note="it was eligible")
+        ).status_code == 200
+        assert (await other.post(f"/cases/{case.case_id}/second-look", verdict="agree")).status_code == 409
+
+
+async def test_a_screen_that_is_stale_says_so(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        digest = await visitor.digest(case.case_id)
+        standing = f"/cases/{case.case_id}/standing?digest={digest}"
+        assert 'role="alert"' not in (await visitor.get(standing)).text
+        await other.decide(case.case_id, "no_refund")
+        assert "demo-reviewer-2 said revise at" in (await visitor.get(standing)).text
+        await desk.stage.run(case)
+        assert "another proposal than the one on this screen" in (await visitor.get(standing)).text
