@@ -160,6 +160,9 @@ async def _http_refusal(request: Request, error: Exception) -> Response:
         raise error
     if is_page(request):
         return said(request, str(error.detail).lower(), error.status_code)
+    if error.status_code == 400:
+        # The framework's word for a body that it cannot read; every wrong body is one kind of answer here.
+        return JSONResponse({"detail": "body: cannot be read"}, 422)
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
 
