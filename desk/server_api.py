@@ -11,14 +11,18 @@ from fastapi import APIRouter, Depends, Request
 
 from desk.decisions import Conflict, NothingToDecide, Word
 from desk.door import room_of, signed_in
+from desk.notes import storable
 from desk.operations_api import me_of
 from desk.people import Person
 from desk.room import Room
-from desk.shapes import Decided, Failure, Me, ServerAnswer
+from desk.shapes import Decided, Done, Failure, Me, ServerAnswer, UnreadAnswer
 from records.books import BooksAway
 
 DECIDE_SECONDS = 5.0
 """Less than the server waits for an answer, so that what it is told is what was written."""
+
+UNREAD_MOST = 20
+"""Answers of a case that nobody could read and that are written down; more say nothing new."""
 
 router = APIRouter(
     prefix="/api/server",
@@ -32,6 +36,30 @@ Opened = Annotated[Room, Depends(room_of)]
 async def server_me(person: Annotated[Person, Depends(signed_in("cases:read", "server"))]) -> Me:
     """Who a token of the server API speaks for."""
     return me_of(person)
+
+
+@router.post("/cases/{case_id}/unread")
+async def note_unread(
+    case_id: UUID,
+    body: UnreadAnswer,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("cases:read", "server"))],
+) -> Done:
+    """Somebody answered and nobody could read it: the case stays in the queue and this is written down."""
+    for tenant in person.tenants:
+        async with room.books.transaction(tenant) as page:
+            row = await page.row("case_by_id", case_id=case_id)
+            if row is not None and str(row["thread_id"]) == body.thread_id:
+                await page.rows("hold_case", tenant=tenant, case_id=case_id)
+                await page.rows(
+                    "insert_unread_answer",
+                    case_id=case_id,
+                    person=person.person,
+                    why=storable(body.why, "why"),
+                    most=UNREAD_MOST,
+                )
+                return Done()
+    raise NothingToDecide(f"no case {case_id} on that thread that {person.person} may see")
 
 
 @router.post("/cases/{case_id}/decisions")

@@ -56,7 +56,7 @@ async def visit_of(books: Books, request: Request) -> Visit:
     name, csrf = request.session.get(_NAME), request.session.get(_CSRF)
     if not isinstance(name, str) or not isinstance(csrf, str):
         raise NotSignedIn
-    rows = await books.glance(None, "person_of_session", session_sha256=sha256(name))
+    rows = await books.reading(None).rows("person_of_session", session_sha256=sha256(name))
     if not rows:
         raise NotSignedIn
     roles = roles_of_rows(rows)
@@ -75,7 +75,9 @@ async def visit_of(books: Books, request: Request) -> Visit:
 
 def check_csrf(visit: Visit, given: object) -> None:
     """BadToken where a form does not carry the session's own token."""
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), visit.csrf.encode()):
+    if not isinstance(given, str) or not hmac.compare_digest(
+        given.encode("utf-8", "replace"), visit.csrf.encode()
+    ):
         raise BadToken
 
 

@@ -87,6 +87,13 @@ class ServerAnswer(Strict):
     note: str | None = Field(default=None, max_length=2_000)
 
 
+class UnreadAnswer(Strict):
+    """An answer on the server API that could not be read, and why."""
+
+    thread_id: str
+    why: str = Field(min_length=1, max_length=300)
+
+
 class TakeoverBody(Strict):
     """What a person does with a hand-over."""
 

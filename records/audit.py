@@ -53,6 +53,7 @@ WRITERS = {
     "provider_answers": {"cashier"},
     "second_looks": {"desk"},
     "ratings": {"desk"},
+    "unread_answers": {"desk"},
 }
 """Which role writes what; a row by anybody else was not written by the house."""
 

@@ -33,6 +33,11 @@ def read_answer(value: object) -> Read:
     match value:
         case {"decision_id": str(decision_id), **rest} if not rest:
             return Read(None, decision_id)
+        case {"decisions": [{"type": "approve", "args": Mapping() as shown, **rest}], **more} if not (
+            rest or more
+        ):
+            # What was on the screen is said back; it must be what is there.
+            return Read(Answer("approve"), shown=shown)
         case {"decisions": [Mapping() as only], **rest} if not rest:
             return Read(_decided(only))
         case [Mapping() as only]:

@@ -3,6 +3,7 @@
 An answer is not written here. The hook asks the desk with the caller's own credential, and only its yes starts the run.
 """
 
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
 
 auth = Auth()
+
+log = logging.getLogger("countersign.graph")
 
 Context = Auth.types.AuthContext
 
@@ -209,6 +212,7 @@ async def _answer(
     try:
         read = read_answer(resume)
     except UnreadableAnswer as error:
+        await _note_unread(case_id, thread_id, str(error))
         raise _refuse(422, str(error)) from None
     if read.pause_id is not None and read.pause_id not in {pause.id for pause in snapshot.interrupts}:
         raise _refuse(409, "the thread does not wait at that pause: look again")
@@ -223,6 +227,14 @@ async def _answer(
         await rooms.desk.decide(CREDENTIAL.get(""), case_id, thread_id, read.answer)
     except DeskSaysNo as no:
         raise _refuse(no.status, no.detail) from None
+
+
+async def _note_unread(case_id: CaseId, thread_id: ThreadId, why: str) -> None:
+    """That somebody said something which could not be read is the desk's to write down; the case stays either way."""
+    try:
+        await the_rooms().desk.note_unread(CREDENTIAL.get(""), case_id, thread_id, why)
+    except DeskSaysNo as no:
+        log.info("an unreadable answer was not written down: %s", no)
 
 
 async def _same_screen(rooms: Rooms, thread_id: ThreadId, read: Read) -> None:

@@ -78,6 +78,11 @@ class DeskCall:
         body |= {name: value for name, value in optional.items() if value is not None}
         await self._ask("POST", f"/api/server/cases/{case_id}/decisions", token, body)
 
+    async def note_unread(self, token: str, case_id: CaseId, thread_id: ThreadId, why: str) -> None:
+        """Have it written down that an answer could not be read. DeskSaysNo."""
+        body = {"thread_id": str(thread_id), "why": why[:300]}
+        await self._ask("POST", f"/api/server/cases/{case_id}/unread", token, body)
+
     async def _ask(
         self, method: str, path: str, token: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:

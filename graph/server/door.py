@@ -270,6 +270,8 @@ def run_body(body: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
     }
     for key, value in body.items():
         match key:
+            case "input" if value == {} and body.get("command"):
+                pass  # some interfaces send an empty input beside every answer
             case "assistant_id" if value in (GRAPH_ID, ASSISTANT_ID):
                 pass
             case "input" | "command" | "stream_mode" | "multitask_strategy" | "config":

@@ -6,6 +6,7 @@
 --   provider_answers what the till found when it did that                                       (cashier)
 --   second_looks    what a colleague says of a case that was decided                             (desk)
 --   ratings         the customer's thumb                                                         (desk)
+--   unread_answers  somebody answered at the server API and nobody could read it                  (desk)
 --   notices, notice_tries   who is told of a case, once a reason, and each try to tell them       (desk)
 set local search_path = books, pg_temp;
 grant create on schema books to books_guard, books_scribe;
@@ -82,6 +83,18 @@ create table assignments (
   primary key (tenant, case_id, seq),
   foreign key (tenant, case_id) references cases,
   check ((to_person is null) <> (to_role is null))
+);
+
+-- An answer at a pause that nobody could read; the case waits as before.
+create table unread_answers (
+  tenant tenant_id not null,
+  case_id uuid not null,
+  seq integer not null check (seq > 0),
+  person identifier not null references people,
+  why text not null check (length(why) between 1 and 300),
+  at timestamptz not null default clock(),
+  primary key (tenant, case_id, seq),
+  foreign key (tenant, case_id) references cases
 );
 
 create table provider_acts (
@@ -164,13 +177,13 @@ declare
 begin
   foreach named in array array[
     'passwords', 'sign_ins', 'sessions', 'session_ends', 'assignments', 'provider_acts', 'provider_answers',
-    'second_looks', 'ratings', 'notices', 'notice_tries'
+    'second_looks', 'ratings', 'notices', 'notice_tries', 'unread_answers'
   ] loop
     execute format(
       'create trigger sealed before update or delete or truncate on %I for each statement execute function refuse_change()', named);
   end loop;
   foreach named in array array[
-    'assignments', 'provider_acts', 'provider_answers', 'second_looks', 'ratings', 'notices', 'notice_tries'
+    'assignments', 'provider_acts', 'provider_answers', 'second_looks', 'ratings', 'notices', 'notice_tries', 'unread_answers'
   ] loop
     execute format('alter table %I enable row level security', named);
     execute format('alter table %I force row level security', named);
@@ -437,6 +450,7 @@ create trigger b_audit after insert on assignments for each row execute function
 create trigger b_audit after insert on provider_acts for each row execute function write_audit('act_id');
 create trigger b_audit after insert on provider_answers for each row execute function write_audit('act_id');
 create trigger b_audit after insert on second_looks for each row execute function write_audit('case_id', 'person');
+create trigger b_audit after insert on unread_answers for each row execute function write_audit('case_id', 'seq');
 create trigger b_audit after insert on ratings for each row execute function write_audit('case_id');
 create trigger c_waiting after insert on assignments for each row execute function keep_assigned();
 create trigger c_tell after insert on claims for each row execute function tell_desk();
@@ -464,13 +478,14 @@ create view written with (security_invoker = true) as
   union all select 'provider_acts', act_id::text, to_jsonb(t) from provider_acts t
   union all select 'provider_answers', act_id::text, to_jsonb(t) from provider_answers t
   union all select 'second_looks', case_id || '/' || person, to_jsonb(t) from second_looks t
-  union all select 'ratings', case_id::text, to_jsonb(t) from ratings t;
+  union all select 'ratings', case_id::text, to_jsonb(t) from ratings t
+  union all select 'unread_answers', case_id || '/' || seq, to_jsonb(t) from unread_answers t;
 grant select on written to desk;
 
 grant select on passwords, sign_ins, sessions, session_ends, assignments, provider_acts, provider_answers, second_looks,
-  ratings, notices, notice_tries to desk;
+  ratings, notices, notice_tries, unread_answers to desk;
 grant insert on sign_ins, sessions, session_ends, assignments, provider_acts, second_looks, ratings, notices,
-  notice_tries to desk;
+  notice_tries, unread_answers to desk;
 grant select on provider_acts, provider_answers to cashier;
 grant insert on provider_answers to cashier;
 

@@ -116,6 +116,11 @@ values (tenant(), %(case_id)s, %(person)s, %(verdict)s, %(note)s) on conflict do
 -- second_looks_of --
 select person, verdict, note, at from second_looks where case_id = %(case_id)s order by at;
 
+-- insert_unread_answer --
+insert into unread_answers (tenant, case_id, seq, person, why)
+select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(person)s, %(why)s
+from unread_answers where case_id = %(case_id)s having count(*) < %(most)s;
+
 -- insert_rating --
 insert into ratings (tenant, case_id, thumb, word) values (tenant(), %(case_id)s, %(thumb)s, %(word)s)
 on conflict do nothing returning case_id;
@@ -215,6 +220,9 @@ select * from (
   union all
   select s.at, s.person, 'second look: ' || s.verdict, s.case_id, null, null, null, null, null, s.note, null
   from second_looks s
+  union all
+  select u.at, u.person, 'answer not read', u.case_id, null, null, null, 'server', null, u.why, null
+  from unread_answers u
   union all
   select f.set_at, f.set_by, f.name || ' ' || f.value || case f.tenant when '*' then ' for everybody' else '' end, null, null,
     null, null, null, null, f.reason, null
