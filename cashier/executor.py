@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
 from uuid import UUID
 
-from cashier.inquiries import AskAgain, Inquiry, Known, Told, look_into
+from psycopg.errors import UniqueViolation
+
+from cashier.inquiries import AskAgain, Finding, Inquiry, Known, Told, look_into
 from cashier.processor import (
     Answer,
     Broken,
@@ -48,6 +50,9 @@ KEY_TRUST = timedelta(hours=20)
 
 EPOCH_PAUSE = timedelta(minutes=5)
 """Between two empty lists before a key is given up: a list may be behind."""
+
+ASKED_AFTER = timedelta(seconds=20)
+"""Before that nobody asks about an order of money, so nobody looks for a question."""
 
 LATE_FAILURE_DAYS = 30
 """For so long a provider may still tell that a refund failed at the customer's bank."""
@@ -147,10 +152,15 @@ class Executor:
             votes = await page.rows("votes_of", proposal_id=ordered["proposal_id"])
             sends = await page.rows("sends_of", decision_id=decision_id)
             settlements = await page.rows("settlements_of", decision_id=decision_id)
-            asked = await page.row("provider_act_due", decision_id=decision_id) if sends else None
+            late = ordered["now"] - ordered["ordered_at"] > ASKED_AFTER
+            asked = await page.row("provider_act_due", decision_id=decision_id) if sends or late else None
         last = settlements[-1]["outcome"] if settlements else None
         order = _Order(tenant, decision_id, ordered, sends, len(settlements), last)
-        if asked is not None and last not in {"succeeded", "failed", "refused"}:
+        if asked is not None and (last in {"succeeded", "failed", "refused"} or not sends):
+            await self._tell(
+                order, asked, f"the outcome is known: {last}" if last else "nothing was sent yet"
+            )
+        elif asked is not None:
             return await self._answer(order, asked, verify(ordered, votes, self.desk_keys), started)
         match last:
             case "succeeded" | "pending":
@@ -334,19 +344,34 @@ class Executor:
             asked["act"], asked["provider_refund_id"], amount, order.tenant, str(order.decision_id)
         )
         found = look_into(inquiry, there)
-        paid: Paid
+        try:
+            paid, said = await self._follow_up(order, found, verified, started)
+        except (Refused, UniqueViolation) as error:
+            # The refund settles another order, or the books have another end: an answer too.
+            why = error.reason if isinstance(error, Refused) else "that refund settles another order of money"
+            paid, said = "waiting", f"nothing came of it: {why}"
+        await self._tell(order, asked, said)
+        return paid
+
+    async def _follow_up(
+        self, order: "_Order", found: Finding, verified: Payable | NotPayable | UnknownKey, started: float
+    ) -> tuple[Paid, str]:
+        """What comes of what was found, and what the person is told."""
         match found:
             case Known(status, refund_id) if status == order.last:
-                paid, said = "waiting", f"the provider has {refund_id}: still {status}"
+                return "waiting", f"the provider has {refund_id}: still {status}"
             case Known(status, refund_id):
                 paid = await self._write(order, status, refund_id, "")
-                said = f"the provider has {refund_id}: {status}"
+                return paid, f"the provider has {refund_id}: {status}"
             case AskAgain():
-                paid, said = await self._ask_again(order, verified, started)
+                return await self._ask_again(order, verified, started)
             case Told(said):
-                paid = "waiting"
+                return "waiting", said
             case _:
                 assert_never(found)
+
+    async def _tell(self, order: "_Order", asked: Row, said: str) -> None:
+        """Answer the person who asked."""
         async with self.books.transaction(order.tenant) as page:
             await page.rows(
                 "insert_provider_answer",
@@ -355,7 +380,6 @@ class Executor:
                 said=said[:500],
             )
             await ring(page, order.tenant, CaseId(order.row["case_id"]))
-        return paid
 
     async def _ask_again(
         self, order: "_Order", verified: Payable | NotPayable | UnknownKey, started: float
@@ -374,6 +398,9 @@ class Executor:
             return "waiting", "not asked again: the time to pay of this approval is over"
         if order.row["killed"]:
             return "waiting", "not asked again: the kill switch is on"
+        there = await self._list(order)
+        if there is None or await self._passes_what_was_paid(order, verified, there):
+            return "waiting", "not asked again: with it more would be refunded than was paid"
         paid = await self._send(order, verified, epoch, started)
         told = {
             "settled": "the provider answered",

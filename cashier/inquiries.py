@@ -57,7 +57,7 @@ def look_into(inquiry: Inquiry, there: Sequence[ProviderRefund]) -> Finding:
     ]
     match inquiry.act:
         case "settle":
-            return _named(inquiry, there)
+            return _named(inquiry, there, ours)
         case "check" | "retry" if len(ours) > 1:
             return Told(f"the provider lists {len(ours)} refunds of this order: {_ids(ours)}")
         case "check" | "retry" if ours:
@@ -66,18 +66,31 @@ def look_into(inquiry: Inquiry, there: Sequence[ProviderRefund]) -> Finding:
             others = f"; of this payment it lists {_ids(there)}" if there else ""
             return Told(f"the provider lists no refund of this order{others}")
         case "retry":
+            same = [
+                one
+                for one in there
+                if not one.decision_id and one.amount == inquiry.amount and one.status != "failed"
+            ]
+            if same:
+                return Told(
+                    f"not asked again: {_ids(same)} may be it; mark it settled with its id, or turn it down"
+                )
             return AskAgain()
         case _:
             assert_never(inquiry.act)
 
 
-def _named(inquiry: Inquiry, there: Sequence[ProviderRefund]) -> Finding:
+def _named(inquiry: Inquiry, there: Sequence[ProviderRefund], ours: Sequence[ProviderRefund]) -> Finding:
     """The refund of the id that a person gave: of this payment, of this amount, and of no other order of money."""
     found = next((refund for refund in there if refund.refund_id == inquiry.refund_id), None)
     if found is None:
         return Told(f"the provider lists no refund {inquiry.refund_id} of this payment")
     if found.decision_id and (found.tenant, found.decision_id) != (inquiry.tenant, inquiry.decision_id):
         return Told(f"{found.refund_id} is the refund of another order of money")
+    if ours and found not in ours:
+        return Told(f"the provider lists another refund of this very order: {_ids(ours)}")
+    if not ours and found.status != "succeeded":
+        return Told(f"{found.refund_id} was made elsewhere and is {found.status}: it settles nothing")
     return _same_amount(inquiry, found)
 
 

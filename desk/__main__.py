@@ -57,6 +57,8 @@ async def run(settings: DeskSettings) -> None:
                 timeout_graceful_shutdown=10,
                 limit_concurrency=400,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=settings.trusted_proxies or None,
             )
         )
         async with asyncio.TaskGroup() as group:

@@ -141,12 +141,10 @@ async def _page_refusal(request: Request, error: Exception, status: int) -> Resp
     """A refusal that a person reads: the way to sign in, or why not."""
     if isinstance(error, NotSignedIn):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        back = urlencode({"next": here if request.method == "GET" and not is_fragment(request) else "/"})
-        if request.method == "GET":
-            return go(request, f"/sign-in?{back}")
-        return said(
-            request, "you are signed out: sign in again, in another window if you typed something", 401
-        )
+        if request.method == "GET" and not is_fragment(request):
+            return go(request, f"/sign-in?{urlencode({'next': here})}")
+        # What was typed stays on the page; the same person's forms count again after another window's sign-in.
+        return said(request, "you are signed out: sign in again in another window, then go on here", 401)
     try:
         visit = await visit_of(request.app.state.room.books, request)
     except (NotSignedIn, BooksAway):

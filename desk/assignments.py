@@ -1,6 +1,8 @@
 """Assignments: for whom a case is. They say whose work it is and give nobody a right."""
 
-from desk.decisions import NothingToDecide, explained
+import re
+
+from desk.decisions import Conflict, NothingToDecide, claimed_by, explained
 from desk.notes import BadDecision, check_note
 from desk.people import Person
 from policies.deadlines import ESCALATE_SHARE
@@ -11,6 +13,7 @@ from refunds.ids import CaseId, PersonId, TenantId
 from refunds.words import Authority
 
 MOST = 500
+NAME = re.compile(r"[!-~]{1,128}")
 
 
 async def assign(
@@ -27,6 +30,8 @@ async def assign(
     check_note(note, "note")
     if (to_person is None) == (to_role is None):
         raise BadDecision("to: a person or a team, one of the two")
+    if to_person is not None and not NAME.fullmatch(to_person):
+        raise BadDecision("to: nobody has such a name")
     try:
         async with books.transaction(tenant) as page:
             if await case_by_id(page, case_id) is None:
@@ -36,7 +41,9 @@ async def assign(
             if now.ended and now.status != "refund_failed":
                 raise NothingToDecide(f"case {case_id} has ended ({now.status})")
             held = await page.row("claim_of", case_id=case_id)
-            if held is not None and held["person"] == person.person:
+            if held is not None and held["person"] != person.person:
+                raise Conflict(claimed_by(held))
+            if held is not None:
                 await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
             await page.rows(
                 "insert_assignment",

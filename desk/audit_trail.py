@@ -15,7 +15,6 @@ from refunds.ids import CaseId, TenantId
 class Asked:
     """What of the trail is asked for; None asks for all of it."""
 
-    tenant: TenantId | None = None
     person: str | None = None
     case_id: UUID | None = None
     act: str | None = None
@@ -23,10 +22,12 @@ class Asked:
     before: datetime | None = None
 
 
-async def trail(books: Books, person: Person, asked: Asked, *, most: int, skip: int = 0) -> list[Row]:
-    """Acts of named people, the newest first, of the tenants that the person audits."""
+async def trail(
+    books: Books, person: Person, asked: Asked, tenants: list[TenantId], *, most: int
+) -> list[Row]:
+    """Acts of named people, the newest first, of tenants that the person audits."""
     found: list[Row] = []
-    for tenant in [asked.tenant] if asked.tenant is not None else person.tenants:
+    for tenant in tenants:
         person.may_audit(tenant)
         rows = await books.reading(tenant).rows(
             "acts",
@@ -35,12 +36,18 @@ async def trail(books: Books, person: Person, asked: Asked, *, most: int, skip: 
             act=asked.act,
             since=asked.since,
             before=asked.before,
-            most=most + skip,
+            most=most,
             skip=0,
         )
-        found += [dict(row) | {"tenant": tenant} for row in rows]
+        known = {(row["at"], row["act"]) for row in found if row["case_id"] is None}
+        # What concerns everybody stands in the books of each tenant.
+        found += [
+            dict(row) | {"tenant": tenant}
+            for row in rows
+            if row["case_id"] is not None or (row["at"], row["act"]) not in known
+        ]
     found.sort(key=lambda row: row["at"], reverse=True)
-    return found[skip : skip + most]
+    return found[:most]
 
 
 async def export(

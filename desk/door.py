@@ -34,7 +34,8 @@ def signed_in(scope: Scope, audience: Audience = "desk") -> SignedIn:
     ) -> Person:
         if given is None:
             raise NotSignedIn
-        who = await sign_in(room_of(request).books, given.credentials.strip(), audience)
+        address = request.client.host[:64] if request.client else None
+        who = await sign_in(room_of(request).books, given.credentials.strip(), audience, address=address)
         who.may(scope)
         return who
 

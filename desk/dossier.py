@@ -102,6 +102,13 @@ class Dossier:
         return self.deciding and self.end is not None and self.end.proposal.kind == "handoff"
 
     @property
+    def worded_by(self) -> str | None:
+        """Who wrote the words of the proposal, where a person sent the one before back with them."""
+        if len(self.proposals) < 2 or not self.proposals[-2]["revised_reply"]:
+            return None
+        return str(self.proposals[-2]["decided_by"])
+
+    @property
     def payment(self) -> Payment | None:
         """The payment that the proposal goes back to."""
         return _payment(self.order, self.end.proposal) if self.end else None

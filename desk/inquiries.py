@@ -3,6 +3,7 @@
 The desk writes the question down and rings the till, which alone speaks with the provider.
 """
 
+import re
 from typing import assert_never
 from uuid import UUID
 
@@ -18,6 +19,7 @@ UNKNOWN_SECONDS = 30
 """What a payment may take before its outcome counts as unknown."""
 
 MOST = 500
+REFUND_ID = re.compile(r"[!-~]{1,255}")
 
 
 async def unknown_outcomes(
@@ -48,7 +50,7 @@ async def ask_provider(
     check_note(note, "note")
     match act:
         case "settle":
-            if not refund_id:
+            if not refund_id or not REFUND_ID.fullmatch(refund_id):
                 raise BadDecision("refund_id: the provider's own id of the refund")
         case "check" | "retry":
             if refund_id:

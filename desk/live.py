@@ -21,6 +21,8 @@ CHANNEL = "countersign_desk"
 WATCHERS = 200
 """Pages that are kept live at a time; one more is told to come back later."""
 
+WATCHERS_OF_ONE = 20
+
 HELD = 200
 """Hints that wait for one page; a page that falls behind is told to look at everything again."""
 
@@ -40,6 +42,7 @@ class Watcher:
     """One open page: the cases of its tenants that moved, as they come."""
 
     tenants: frozenset[TenantId]
+    person: str
     moved: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(HELD))
 
     def tell(self, case_id: str | None) -> None:
@@ -65,11 +68,12 @@ class Live:
     closed: bool = False
 
     @contextmanager
-    def watch(self, tenants: frozenset[TenantId]) -> Iterator[Watcher]:
+    def watch(self, tenants: frozenset[TenantId], person: str) -> Iterator[Watcher]:
         """A page, for as long as it is open. Raises TooMany."""
-        if len(self.watchers) >= WATCHERS or self.closed:
+        theirs = sum(watcher.person == person for watcher in self.watchers)
+        if len(self.watchers) >= WATCHERS or theirs >= WATCHERS_OF_ONE or self.closed:
             raise TooMany
-        watcher = Watcher(tenants)
+        watcher = Watcher(tenants, person)
         self.watchers.add(watcher)
         try:
             yield watcher

@@ -43,7 +43,17 @@ async def add_message(
             raise Conflict(f"case {case_id} has ended ({now.status}): open a new ticket")
         if len(there) >= MESSAGES_A_CASE:
             raise Conflict(f"case {case_id} has {MESSAGES_A_CASE} messages: open a new ticket")
-        if not await write_message(page, case_id, message_id, author, text):
+        new = await write_message(
+            page,
+            case_id,
+            message_id,
+            author,
+            text,
+            person=person.person,
+            via=person.via,
+            address=person.address,
+        )
+        if not new:
             raise Conflict(f"message_id: {message_id} is a message of another case")
         await ring(page, tenant, case_id)
         return True

@@ -12,8 +12,8 @@ DAYS = 30
 QUICK_SHARE = 0.5
 TIRED_RUN = 25
 TIRED_AN_HOUR = 60
-"""From here on somebody is told that they may be tired: half of the votes within five seconds of claiming, so many
-approvals in a row, so many votes in an hour."""
+"""From here on somebody may be tired: half of the votes within five seconds of the one before, so many approvals in a
+row, so many votes in an hour."""
 
 MOST = 20
 

@@ -14,7 +14,7 @@ from desk.inquiries import UNKNOWN_SECONDS
 from desk.webhooks import Webhook
 from policies.deadlines import WARN_SHARE
 from records.books import Books, Page, Row
-from records.queue import ring_notice
+from records.queue import ring_idle_notices, ring_notice
 from refunds.canonical import sha256
 from refunds.ids import TenantId
 from refunds.money import Currency, Money
@@ -34,7 +34,7 @@ _HEADS: dict[Notice, str] = {
     "unknown_outcome": "The outcome of a refund is not known",
 }
 _WHO: dict[Notice, list[Role]] = {
-    "new": ["reviewer"],
+    "new": ["reviewer", "specialist"],
     "expiring": ["reviewer", "specialist"],
     "second_approval": ["reviewer", "specialist"],
     "unknown_outcome": ["specialist", "operator"],
@@ -71,7 +71,8 @@ class Mail:
 
     async def tell(self, notice_id: str, subject: str, text: str, facts: dict[str, object]) -> None:
         del facts
-        await self.channel.send(f"{notice_id}.notice@{self.domain}", self.address, text, subject)
+        name = f"{notice_id}.{sha256(self.address)[:12]}.notice@{self.domain}"
+        await self.channel.send(name, self.address, text, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,8 @@ class Notices:
                     if written is not None:
                         await ring_notice(page, tenant, written["notice_id"])
                         rung += 1
-                for row in await page.rows("notices_unsent", tries=TRIES, most=MOST):
-                    await ring_notice(page, tenant, row["notice_id"])
-                    rung += 1
+                unsent = await page.rows("notices_unsent", tries=TRIES, most=MOST)
+                rung += await ring_idle_notices(page, tenant, [row["notice_id"] for row in unsent])
         return rung
 
     async def send(self, tenant: TenantId, notice_id: UUID) -> None:
@@ -141,6 +141,9 @@ class Notices:
                 for known in await page.rows("notice_tries_of", notice_id=notice_id)
             }
             receivers = await self._receivers(page, row["kind"])
+        if not receivers:
+            await self._note(tenant, notice_id, "", "none", None)
+            return
         failures = []
         for receiver in receivers:
             known = tried.get((sha256(receiver.address), receiver.name))
@@ -170,16 +173,22 @@ class Notices:
             )
         except NotSent as error:
             failure = str(error)
+        await self._note(tenant, notice_id, receiver.address, receiver.name, failure)
+        return failure
+
+    async def _note(
+        self, tenant: TenantId, notice_id: UUID, address: str, channel: str, failure: str | None
+    ) -> None:
+        """Write a try down; one that there was nobody to tell is done too."""
         async with self.books.transaction(tenant) as page:
             await page.rows(
                 "insert_notice_try",
                 notice_id=notice_id,
-                receiver_sha256=sha256(receiver.address),
-                channel=receiver.name,
+                receiver_sha256=sha256(address),
+                channel=channel,
                 delivered=failure is None,
                 detail=failure or "",
             )
-        return failure
 
     def _link(self, row: Row) -> str:
         return f"{self.public_url}/cases/{row['case_id']}"

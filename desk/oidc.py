@@ -97,21 +97,23 @@ class Issuer:
             )
         roles = roles_said(claims.get(self.roles_claim))
         known = set(await self.books.tenants())
-        if not any(held for tenant, held in roles.items() if tenant in known):
-            raise NoAuthority(f"{name} has no role here: {self.label} gives none in claim {self.roles_claim}")
+        given = {tenant: sorted(held) for tenant, held in roles.items() if tenant in known and held}
         try:
             async with self.books.transaction() as page:
                 row = await page.row(
                     "meet",
                     person=name,
-                    name=str(claims.get("name") or name)[:200],
+                    name=str(claims.get("name") or name).replace("\x00", "")[:200],
                     issuer=self.issuer,
                     subject=subject[:255],
-                    roles=Jsonb({tenant: sorted(held) for tenant, held in roles.items() if tenant in known}),
+                    roles=Jsonb(given),
                 )
         except Refused as refused:
             raise NoAuthority(refused.detail) from None
-        return PersonId(row["person"] if row else name)
+        # Whoever has no role any more has lost what they had before they are turned away.
+        if not given or row is None or row["person"] is None:
+            raise NoAuthority(f"{name} has no role here: {self.label} gives none in claim {self.roles_claim}")
+        return PersonId(row["person"])
 
 
 def roles_said(claim: object) -> dict[str, frozenset[Role]]:
@@ -119,7 +121,7 @@ def roles_said(claim: object) -> dict[str, frozenset[Role]]:
     if not isinstance(claim, Mapping):
         return {}
     return {
-        str(tenant): frozenset(cast("Role", role) for role in said if role in GIVEN)
+        str(tenant): frozenset(cast("Role", role) for role in said if isinstance(role, str) and role in GIVEN)
         for tenant, said in claim.items()
         if isinstance(said, list | tuple)
     }

@@ -1,7 +1,10 @@
 """Passwords of local people: argon2id, one try after the other, and a lock-out that ends by itself."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
+from weakref import WeakKeyDictionary
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -14,6 +17,9 @@ LOCK_MINUTES = 15
 TRIES_OF_A_NAME = 5
 TRIES_OF_AN_ADDRESS = 50
 """Wrong passwords within those minutes; after that neither the right one nor a wrong one is looked at."""
+
+AT_ONCE = 2
+WAIT_SECONDS = 10.0
 
 SHORTEST, LONGEST = 12, 256
 
@@ -42,6 +48,23 @@ def hasher() -> PasswordHasher:
     return PasswordHasher()
 
 
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def turns() -> AsyncIterator[None]:
+    """One's turn to have a password looked at. LockedOut where too many wait."""
+    waiting = _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+    try:
+        await asyncio.wait_for(waiting.acquire(), WAIT_SECONDS)
+    except TimeoutError:
+        raise LockedOut from None
+    try:
+        yield
+    finally:
+        waiting.release()
+
+
 @cache
 def nobodys() -> str:
     """What is verified where nobody has that name, so that it takes as long."""
@@ -63,7 +86,9 @@ async def set_password(page: Page, person: PersonId, password: str) -> None:
 async def check_password(books: Books, name: str, password: str, address: str) -> PersonId:
     """The person of a name and a password. Raises WrongPassword, LockedOut."""
     name_sha256 = sha256(name)
-    async with books.transaction() as page:
+    # Few at a time: each takes memory and a moment, and whoever decides needs the connections.
+    async with turns(), books.transaction() as page:
+        await page.rows("lock_sign_in", name_sha256=sha256(address))
         await page.rows("lock_sign_in", name_sha256=name_sha256)
         failed = await page.row(
             "failed_sign_ins", name_sha256=name_sha256, address=address, minutes=LOCK_MINUTES

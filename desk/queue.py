@@ -79,12 +79,14 @@ class Filters:
         return {
             "stage": self.stage,
             "search": pattern(self.search) if self.search else None,
+            "asked": self.search or "",
             "least_minor": self.least_minor,
             "most_minor": self.most_minor,
             "older_hours": self.older_hours,
             "reason": self.reason,
             "intent": self.intent,
             "mine": person.person if self.mine else None,
+            "me": person.person,
         }
 
 

@@ -22,7 +22,10 @@ async def check_revision(
     items: Sequence[Sku] | None,
     reply: str | None,
 ) -> None:
-    """BadDecision where a wish passes what is left, names what is not in the order, or says another amount."""
+    """BadDecision where a wish passes what is left, names what is not in the order, or says another amount.
+
+    Whoever changes the items names the amount too: what is typed is what is proposed.
+    """
     if amount_minor is None and items is None and reply is None:
         return
     if end.proposal.kind == "handoff":
@@ -36,12 +39,29 @@ async def check_revision(
     order = await order_facts(page, case.order_id) if case.order_id else None
     if items is not None:
         check_items(order, items)
+        if amount_minor is None:
+            raise BadDecision("amount: say what is paid back for these items")
+        worth = sum(item.price.amount_minor for item in order.items if item.sku in items) if order else 0
+        if amount_minor > worth:
+            raise BadDecision(f"amount: {amount_minor} is more than the {worth} that these items cost")
     if reply is not None:
-        if amount_minor == 0 and end.proposal.kind == "refund" and str(end.proposal.amount) in reply:
-            raise BadDecision(f"reply: says {end.proposal.amount}, and nothing is to be returned")
-        known = _known_amounts(end, order)
-        known.add(end.proposal.amount.amount_minor if amount_minor is None else amount_minor)
-        check_reply_text(reply, known)
+        before = end.proposal.amount.amount_minor
+        wanted = before if amount_minor is None else amount_minor
+        check_reply_text(reply, _known_amounts(end, order) | {wanted})
+        _check_stated(reply, before, wanted)
+
+
+def _check_stated(reply: str, before: int, wanted: int) -> None:
+    """A reply that speaks of money speaks of what is paid, and of no amount that was proposed before."""
+    stated = set(amounts_in(reply))
+    if wanted != before and before in stated:
+        raise BadDecision(f"reply: still says {_written(before)}, and {_written(wanted)} is proposed")
+    if wanted and stated and wanted not in stated:
+        raise BadDecision(f"reply: does not say the {_written(wanted)} that is proposed")
+
+
+def _written(amount_minor: int) -> str:
+    return f"{amount_minor // 100}.{amount_minor % 100:02d}"
 
 
 async def _check_amount(page: Page, end: OpenEnd, wanted: int | None) -> None:
@@ -75,8 +95,9 @@ def check_reply_text(reply: str, known: set[int]) -> None:
         raise BadDecision("reply: a control character in it")
     strange = foreign_amounts(reply, known)
     if strange:
-        said = f"{strange[0] // 100}.{strange[0] % 100:02d}"
-        raise BadDecision(f"reply: says {said}, which is no amount of the order, its policy or this refund")
+        raise BadDecision(
+            f"reply: says {_written(strange[0])}, which is no amount of the order, its policy or this refund"
+        )
 
 
 def _known_amounts(end: OpenEnd, order: OrderFacts | None) -> set[int]:

@@ -38,11 +38,11 @@ async def look_twice(
         if await case_by_id(page, case_id) is None:
             raise NothingToDecide(f"no case {case_id} for {tenant}")
         look = await look_at(page, case_id)
-        decided = look.end.decision if look.end else None
+        mine = await page.row("took_part", case_id=case_id, person=person.person)
         if not look.state.ended and look.state.status not in {"bypassed", "blocked"}:
             raise NothingToDecide(f"case {case_id} is not decided yet ({look.state.status})")
-        if decided is not None and decided.decided_by == person.person:
-            raise Conflict("a second look is somebody else's: you decided this case")
+        if mine is None or mine["took_part"]:
+            raise Conflict("a second look is somebody else's: you had a say in this case")
         row = await page.row(
             "insert_second_look", case_id=case_id, person=person.person, verdict=verdict, note=note
         )

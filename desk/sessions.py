@@ -15,7 +15,7 @@ HOURS = 12
 """A working day; after it everybody signs in again."""
 
 COOKIE = "countersign"
-_NAME, _CSRF = "sid", "csrf"
+_NAME, _CSRF, _WHO = "sid", "csrf", "who"
 
 
 class BadToken(Exception):
@@ -36,10 +36,16 @@ class Visit:
 async def begin_session(books: Books, request: Request, person: PersonId) -> None:
     """A new session for a person who has just signed in; whatever the cookie held before is gone."""
     name = secrets.token_urlsafe(32)
+    before = request.session.get(_NAME)
     async with books.transaction() as page:
+        if isinstance(before, str):
+            await page.rows("end_session", session_sha256=sha256(before))
         await page.rows("insert_session", session_sha256=sha256(name), person=person, hours=HOURS)
+    same = request.session.get(_WHO) == person
+    csrf = request.session.get(_CSRF) if same else None
     request.session.clear()
-    request.session.update({_NAME: name, _CSRF: secrets.token_urlsafe(24)})
+    # The forms that the same person has open in this browser go on counting.
+    request.session.update({_NAME: name, _WHO: person, _CSRF: csrf or secrets.token_urlsafe(24)})
 
 
 async def end_session(books: Books, request: Request) -> None:
@@ -48,7 +54,7 @@ async def end_session(books: Books, request: Request) -> None:
     if isinstance(name, str):
         async with books.transaction() as page:
             await page.rows("end_session", session_sha256=sha256(name))
-    request.session.clear()
+    request.session.pop(_NAME, None)
 
 
 async def visit_of(books: Books, request: Request) -> Visit:

@@ -1,9 +1,9 @@
 """The settings of the desk's process: environment prefix DESK_."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,6 +24,9 @@ class DeskSettings(BaseSettings):
     intake_keys: Path
     """The intake bundle's public JWKs."""
 
+    trusted_proxies: str = ""
+    """Addresses of proxies whose word on where a request came from is believed, with commas between them."""
+
     public_url: str = ""
     """Where people reach this desk; what a refused server client is pointed to."""
 
@@ -42,7 +45,7 @@ class DeskSettings(BaseSettings):
     webhook_secret: SecretStr | None = None
     """Who else is told, and the secret that signs what they are told."""
 
-    session_secret: SecretStr
+    session_secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs the cookies of people at the page and the links that customers rate by."""
 
     oidc_issuer: str = ""

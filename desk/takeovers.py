@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from desk.decisions import Desk, NothingToDecide, Word, explained
+from desk.decisions import Conflict, Desk, NothingToDecide, Word, claimed_by, explained
 from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
 from records.books import Page, Refused
@@ -39,6 +39,11 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
             if case is None:
                 raise NothingToDecide(f"no case {case_id} for {tenant}")
             await page.rows("hold_case", tenant=tenant, case_id=case_id)
+            held = await page.row("claim_of", case_id=case_id)
+            if held is not None and held["person"] != person.person:
+                raise Conflict(claimed_by(held))
+            if held is not None:
+                await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
             takeover = Takeover(
                 person.person, wish.act, wish.reply, note=wish.note, via=person.via, address=person.address
             )

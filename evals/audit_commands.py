@@ -96,7 +96,14 @@ async def audit_check(
     if not found.events:
         raise Failed(f"{file}: no event in it")
     report(
-        {"events": found.events, "chains": found.chains, "anchored": found.anchored, "findings": 0},
+        {
+            "scope": found.scope,
+            "events": found.events,
+            "chains": found.chains,
+            "anchored": found.anchored,
+            "findings": 0,
+        },
         as_json,
-        f"{found.events} events in {found.chains} chains, as they were written; {found.anchored} under a signed head",
+        f"{found.scope}: {found.events} events in {found.chains} chains, as they were written;"
+        f" {found.anchored} under a signed head",
     )

@@ -63,6 +63,8 @@ async def known(page: "Page", person: str) -> None:
     row = await page.row("person_there", person=person)
     if row is None:
         raise Failed(f"{person}: nobody of that name: countersign people list")
+    if not row["active"]:
+        raise Failed(f"{person} has left: countersign people leave {person} --back")
     if row["issuer"] is not None:
         raise Failed(f"{person}: {row['issuer']} vouches for them and says their roles")
 
@@ -100,7 +102,8 @@ async def add(
             await page.rows("delete_membership", person=person)
             for held in sorted(roles.get(tenant, frozenset())):
                 await page.rows("insert_membership", tenant=tenant, person=person, role=held)
-        await page.rows("set_email", person=person, email=email)
+        if email is not None:
+            await page.rows("set_email", person=person, email=email)
         await set_password(page, PersonId(person), password)
     report({"person": person, "roles": role}, as_json, f"{person} may sign in: {', '.join(role)}")
 
@@ -115,6 +118,7 @@ async def password(person: Who, stdin: Stdin = False, as_json: Json = False) -> 
     async with owner() as page:
         await known(page, person)
         await set_password(page, PersonId(person), chosen)
+        await page.rows("end_sessions_of", person=person)
     report({"person": person}, as_json, f"{person} has a new password")
 
 

@@ -318,16 +318,16 @@ def _revision(run: AgentRun) -> Revision | None:
     if end is None or end.decision is None:
         return None
     word, before = end.decision, end.proposal.amount
-    edits = (word.revised_amount_minor, word.revised_items, word.revised_reply)
-    if word.word == "revise" and any(edit is not None for edit in edits):
-        amount = word.revised_amount_minor
-        if amount is None and word.revised_items is None and before.amount_minor:
-            amount = before.amount_minor
-        return Revision(amount, word.decided_by, before, word.revised_items, word.revised_reply)
-    if end.set_by is not None:
-        kept = end.proposal.draft if run.sight.standing.lapsed and end.proposal.edited_by else None
-        return Revision(end.set_amount_minor, end.set_by, before, reply=kept)
-    return None
+    if word.word == "revise" and word.revised_amount_minor is not None:
+        return Revision(
+            word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
+        )
+    lapsed = run.sight.standing.lapsed
+    reply = end.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
+    if end.set_by is None and reply is None:
+        return None
+    items = end.proposal.items if end.proposal.edited_by else None
+    return Revision(end.set_amount_minor, end.set_by, before, items or None, reply, insists=not lapsed)
 
 
 def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:

@@ -40,10 +40,16 @@ class Revision:
     """What a person asked for when they sent the last proposal back."""
 
     amount_minor: int | None
-    by: PersonId
+    """What a person set, and who; None where nobody did."""
+
+    by: PersonId | None
     from_amount: Money
     items: tuple[Sku, ...] | None = None
     reply: str | None = None
+    """Words that a person saw beside an amount: they stand beside that amount or nowhere."""
+
+    insists: bool = True
+    """Somebody asked for these words; where they do not fit any more, a person reads the case."""
 
 
 def draft(
@@ -59,15 +65,17 @@ def draft(
     made = _drafted(case, asked, order, evidence, stated, now, revision)
     if made is None or revision is None:
         return made
-    edited = revision.reply is not None or revision.items is not None or made.edited_by is not None
+    wanted = revision.from_amount.amount_minor if revision.amount_minor is None else revision.amount_minor
+    fits = made.amount.amount_minor == wanted
+    if revision.reply is not None and not fits and revision.insists:
+        return None
+    same_items = revision.items is not None and set(revision.items) == set(made.items)
     return replace(
         made,
-        text=made.text if revision.reply is None else revision.reply,
-        items=revision.items
-        if revision.items is not None and set(revision.items) == set(made.items)
-        else made.items,
-        edited_by=revision.by if edited else None,
-        edited_upward=edited and made.amount.amount_minor > revision.from_amount.amount_minor,
+        text=made.text if revision.reply is None or not fits else revision.reply,
+        items=revision.items if revision.items is not None and same_items else made.items,
+        edited_upward=made.edited_by is not None
+        and made.amount.amount_minor > revision.from_amount.amount_minor,
     )
 
 
@@ -145,6 +153,8 @@ def _revised(proposed: Draft, revision: Revision | None) -> Draft:
     """The draft with the amount a person asked for; zero leaves the reply alone."""
     if revision is None or revision.amount_minor is None:
         return proposed
+    if revision.items is not None and set(revision.items) != set(proposed.items):
+        return proposed  # another rule decides for other items; the books will not have it as this person's
     if revision.amount_minor == 0:
         return replace(
             proposed,

@@ -22,6 +22,7 @@ class BadExport(ValueError):
 class Verified:
     """What an export shows."""
 
+    scope: str
     events: int
     chains: int
     anchored: int
@@ -36,6 +37,7 @@ async def export_lines(books: Books, tenant: TenantId, case_id: CaseId | None) -
         # The anchors first: a head that is signed later must not be missed in events that were read before.
         anchors = [Anchor.of(row) for row in await page.rows("all_anchors")]
         events = await page.rows("chain_of", chain=str(case_id) if case_id else None)
+    yield canonical({"export": {"tenant": tenant, "chain": str(case_id) if case_id else None}}) + "\n"
     for event in events:
         yield canonical({"event": dict(event)}) + "\n"
     for anchor in anchors:
@@ -46,18 +48,28 @@ def verify_export(lines: Iterable[str], read: Read) -> Verified:
     """Hold an export against the keys that sign anchors. Raises BadExport; an edit is a finding."""
     chains: dict[tuple[str, str], list[dict[str, str | int | None]]] = {}
     anchors: list[Anchor] = []
+    scope: tuple[str, str | None] | None = None
     for number, line in enumerate(lines, start=1):
         try:
             said = json.loads(line)
-            if "event" in said:
+            if "export" in said:
+                scope = said["export"]["tenant"], said["export"]["chain"]
+            elif "event" in said:
                 event = said["event"]
                 chains.setdefault((event["tenant"], event["chain"]), []).append(event)
             else:
                 anchors.append(Anchor.of(said["anchor"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise BadExport(f"line {number}: neither an event nor an anchor") from None
+    if scope is None:
+        raise BadExport("no line says whose export this is")
     findings = verify_anchors(anchors, read, "export")
     heads = anchored_heads(anchor for anchor in anchors if read(anchor.signature) is not None)
+    findings += [
+        Finding(tenant, chain, seq, "signed, and not in the export")
+        for (tenant, chain), (seq, _) in heads.items()
+        if tenant == scope[0] and scope[1] in {None, chain} and (tenant, chain) not in chains
+    ]
     anchored = 0
     for (tenant, chain), events in chains.items():
         findings += _broken(tenant, chain, events)
@@ -70,7 +82,8 @@ def verify_export(lines: Iterable[str], read: Read) -> Verified:
             anchored += seq
         else:
             findings.append(Finding(tenant, chain, seq, "the signed head is not in the export"))
-    return Verified(sum(len(events) for events in chains.values()), len(chains), anchored, findings)
+    whose = f"case {scope[1]}" if scope[1] else f"tenant {scope[0]}"
+    return Verified(whose, sum(len(events) for events in chains.values()), len(chains), anchored, findings)
 
 
 def _broken(tenant: str, chain: str, events: list[dict[str, str | int | None]]) -> list[Finding]:

@@ -4,12 +4,22 @@ from uuid import UUID
 
 from records.books import Page, Row
 from refunds.canonical import sha256
-from refunds.ids import CaseId
-from refunds.words import Asked
+from refunds.ids import CaseId, PersonId
+from refunds.words import Asked, Via
 
 
-async def write_message(page: Page, case_id: CaseId, message_id: UUID, author: Asked, body: str) -> bool:
-    """Write a message down; False where it is there already."""
+async def write_message(
+    page: Page,
+    case_id: CaseId,
+    message_id: UUID,
+    author: Asked,
+    body: str,
+    *,
+    person: PersonId,
+    via: Via,
+    address: str | None,
+) -> bool:
+    """Write a message down, with who brought it; False where it is there already."""
     row = await page.row(
         "insert_message",
         message_id=message_id,
@@ -17,6 +27,9 @@ async def write_message(page: Page, case_id: CaseId, message_id: UUID, author: A
         author=author,
         body=body,
         body_sha256=sha256(body),
+        person=person,
+        via=via,
+        address=address,
     )
     return row is not None
 

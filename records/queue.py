@@ -43,6 +43,16 @@ async def ring_notice(page: Page, tenant: TenantId, notice_id: UUID) -> None:
     await _defer(page, "desk", NOTIFY, f"notice:{notice_id}", tenant=tenant, notice_id=str(notice_id))
 
 
+async def ring_idle_notices(page: Page, tenant: TenantId, notice_ids: Iterable[UUID]) -> int:
+    """Ring those of these notices that no job is about; how many."""
+    wanted = {f"notice:{notice_id}": notice_id for notice_id in notice_ids}
+    busy = {row["lock"] for row in await page.rows("locks_at_work", locks=list(wanted))}
+    idle = [notice_id for lock, notice_id in wanted.items() if lock not in busy]
+    for notice_id in idle:
+        await ring_notice(page, tenant, notice_id)
+    return len(idle)
+
+
 async def ring_idle(page: Page, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
     """Ring those of these cases that no job is about; how many."""
     wanted = {case_lock(case_id): case_id for case_id in case_ids}

@@ -22,7 +22,7 @@ from desk.room import Room
 from evals.shop import demo_passwords, demo_tokens
 from refunds.ids import CaseId, TenantId
 
-SECRET = "a secret of tests"
+SECRET = "a secret of tests that is long enough"
 
 
 @dataclass(frozen=True)

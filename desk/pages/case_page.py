@@ -110,18 +110,19 @@ def word_of(act: Act, wanted: str, proposal: Proposal) -> Word:
 def _edit(act: Act, proposal: Proposal, note: str | None) -> Word:
     """A revision of what differs from the screen; BadDecision where nothing does."""
     reply = clean_text(act.text("reply"))
-    amount = None
+    amount = proposal.amount.amount_minor
     if proposal.kind == "refund":
         try:
             amount = read_amount(act.text("amount"), proposal.amount.currency).amount_minor
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
     items = tuple(Sku(item) for item in act.texts("items"))
+    others = bool(items) and set(items) != set(proposal.items)
     word = Word(
         "revise",
         note=note,
-        revised_amount_minor=None if amount == proposal.amount.amount_minor else amount,
-        revised_items=items if items and set(items) != set(proposal.items) else None,
+        revised_amount_minor=amount if others or amount != proposal.amount.amount_minor else None,
+        revised_items=items if others else None,
         revised_reply=reply if reply != proposal.draft else None,
     )
     if (word.revised_amount_minor, word.revised_items, word.revised_reply) == (None, None, None):
@@ -172,7 +173,8 @@ async def _take_over(room: Room, act: Act, case: Case) -> str:
         if shown.order is None or not shown.order.payments:
             raise BadDecision("amount: this case names no order of its customer, so nothing can be paid back")
         try:
-            amount = read_amount(act.text("amount"), shown.order.payments[0].paid.currency).amount_minor
+            most = max(shown.order.payments, key=lambda paid: paid.left.amount_minor)
+            amount = read_amount(act.text("amount"), most.paid.currency).amount_minor
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
     reply = "" if wanted == "close" else act.text("reply")

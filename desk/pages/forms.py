@@ -41,6 +41,17 @@ class Act:
         return value
 
 
+async def read_form(request: Request) -> FormData:
+    """The fields of a form. BadDecision where they are no text that the books could hold."""
+    try:
+        form = await request.form(max_fields=FIELDS, max_files=0)
+        for _, value in form.multi_items():
+            str(value).encode("utf-8")
+    except (UnicodeError, LookupError):
+        raise BadDecision("form: not text in UTF-8") from None
+    return form
+
+
 def visitor(scope: Scope) -> Callable[..., Awaitable[Visit]]:
     """Who visits, where they may use this page. Raises NotSignedIn, NoAuthority."""
 
@@ -57,7 +68,7 @@ def actor(scope: Scope) -> Callable[..., Awaitable[Act]]:
 
     async def act(request: Request, room: Opened) -> Act:
         found = await visit_of(room.books, request)
-        form = await request.form(max_fields=FIELDS, max_files=0)
+        form = await read_form(request)
         check_csrf(found, form.get("csrf"))
         found.person.may(scope)
         return Act(found, form)

@@ -1,6 +1,7 @@
 """The queue: what waits for whom, first what matters most; each row changes by itself."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
@@ -15,12 +16,12 @@ from desk.live import TooMany, Watcher
 from desk.notes import BadDecision, storable
 from desk.pages.forms import Opened, visitor
 from desk.pages.render import go, page
-from desk.people import NotSignedIn, Person
+from desk.people import DECIDERS, NotSignedIn, Person
 from desk.queue import Filters, NoSuchCase, QueuePage, find_case, queue_page
 from desk.room import Room
 from desk.sessions import Visit, visit_of
 from policies.deadlines import urgency
-from records.books import Row
+from records.books import BooksAway, Row
 from records.looks import glance_at
 from refunds.ids import TenantId
 from refunds.money import Currency, read_amount
@@ -30,6 +31,9 @@ router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 
 PAGE = 50
+LOOK_AHEAD = 500
+"""How far down the queue the next case is looked for."""
+
 STAGES = {0: "to decide", 1: "to take up", 2: "waiting for an answer"}
 KEEP_ALIVE_SECONDS = 15.0
 TIDY = Currency("USD")
@@ -124,19 +128,25 @@ async def rows(request: Request, room: Opened, visit: Visiting, wanted: Wanted) 
 @router.get("/next")
 async def open_next(request: Request, room: Opened, visit: Visiting, after: str = "") -> Response:
     """The next case that this person may take in hand; the queue where there is none."""
-    found = await queue_page(room.books, visit.person, Filters(), most=PAGE)
-    for row in found.rows:
-        taken = row["owner"] not in {None, visit.person.person}
-        if str(row["case_id"]) != after and not taken and row["stage"] < 2 and _theirs(row, visit.person):
+    found = await queue_page(room.books, visit.person, Filters(), most=LOOK_AHEAD)
+    ids = [str(row["case_id"]) for row in found.rows]
+    # Behind the one that was open, and round to the front: whoever only looks comes by every case.
+    start = ids.index(after) + 1 if after in ids else 0
+    for row in found.rows[start:] + found.rows[:start]:
+        if str(row["case_id"]) != after and _theirs(row, visit.person):
             return go(request, f"/cases/{row['case_id']}?{urlencode({'done': after})}")
     return go(request, f"/?{urlencode({'done': after})}")
 
 
 def _theirs(row: Row, person: Person) -> bool:
-    """Whether a case is for this person, or for nobody in particular."""
+    """Whether there is something in a case for this person to do, and it is theirs or nobody's in particular."""
+    roles = person.roles_in(row["tenant"])
+    taken = row["owner"] not in {None, person.person}
+    if taken or row["voted"] or row["stage"] > 1 or row["status"] == "refund_pending" or not roles & DECIDERS:
+        return False
     if row["for_person"]:
         return bool(row["for_person"] == person.person)
-    return not row["for_role"] or row["for_role"] in person.roles_in(row["tenant"])
+    return not row["for_role"] or row["for_role"] in roles
 
 
 @router.get("/strip/{case_id}")
@@ -155,15 +165,15 @@ async def live(request: Request, room: Opened, visit: Visiting) -> Response:
 
     async def stream() -> AsyncIterator[bytes]:
         try:
-            with room.live.watch(tenants) as watcher:
+            with room.live.watch(tenants, visit.person.person) as watcher:
                 yield format_sse_event(data_str="*", event="moved", retry=1_000)
+                checked = time.monotonic()
                 while (hint := await _next_hint(watcher)) is not None:
-                    if hint:
-                        yield format_sse_event(data_str=hint, event="moved")
-                    elif await _still_there(room, request):
-                        yield KEEPALIVE_COMMENT
-                    else:
-                        return
+                    if time.monotonic() - checked >= KEEP_ALIVE_SECONDS:
+                        checked = time.monotonic()
+                        if not await _still_there(room, request, tenants):
+                            return
+                    yield format_sse_event(data_str=hint, event="moved") if hint else KEEPALIVE_COMMENT
         except TooMany:
             yield format_sse_event(data_str="", event="full", retry=60_000)
 
@@ -178,13 +188,13 @@ async def _next_hint(watcher: Watcher) -> str | None:
         return ""
 
 
-async def _still_there(room: Room, request: Request) -> bool:
-    """Whether the session goes on: a page that stays open learns that it has ended."""
+async def _still_there(room: Room, request: Request, tenants: frozenset[TenantId]) -> bool:
+    """Whether the session goes on with the same tenants; otherwise the page asks for a stream of its own again."""
     try:
-        await visit_of(room.books, request)
-    except NotSignedIn:
+        visit = await visit_of(room.books, request)
+    except (NotSignedIn, BooksAway):
         return False
-    return True
+    return frozenset(visit.person.tenants) == tenants
 
 
 async def _found(room: Room, person: Person, wanted: Asked) -> QueuePage:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from desk.oidc import NotVouchedFor
-from desk.pages.forms import Opened
+from desk.pages.forms import Opened, read_form
 from desk.pages.render import page
 from desk.passwords import LockedOut, WrongPassword, check_password
 from desk.people import NoAuthority, NotSignedIn
@@ -42,6 +42,8 @@ async def sign_in(
     password: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
     """A name and a password. It grants nothing that the visitor does not prove, so it needs no token of a session."""
+    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        return _form(request, room, 403, "sign in on this page, not on another one")
     try:
         person = await check_password(room.books, name, password, address_of(request))
     except WrongPassword as error:
@@ -57,7 +59,7 @@ async def sign_out(request: Request, room: Opened) -> Response:
     """The session ends."""
     try:
         visit = await visit_of(room.books, request)
-        check_csrf(visit, (await request.form()).get("csrf"))
+        check_csrf(visit, (await read_form(request)).get("csrf"))
         await end_session(room.books, request)
     except NotSignedIn:
         pass  # it has ended already

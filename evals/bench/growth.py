@@ -142,7 +142,13 @@ def listing_ms(url: str) -> float:
 def listing_plans(url: str) -> list[dict[str, Any]]:
     """How Postgres lists them, so many times."""
     unfiltered = ("stage", "search", "least_minor", "most_minor", "older_hours", "reason", "intent", "mine")
-    values: dict[str, Any] = {"most": 50, "skip": 0, "handover_hours": 24} | dict.fromkeys(unfiltered)
+    values: dict[str, Any] = {
+        "most": 50,
+        "skip": 0,
+        "handover_hours": 24,
+        "asked": "",
+        "me": "",
+    } | dict.fromkeys(unfiltered)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set role desk")
         connection.execute("set search_path = books")

@@ -17,7 +17,8 @@ def all_routes(desk: DeskStage) -> list[Any]:
     for route in desk.app.routes:
         inner = getattr(route, "original_router", None)
         found += inner.routes if inner is not None else [route]
-    return found
+    # The pages have a table of their own.
+    return [route for route in found if route.path.startswith("/api/") or route.path in OPEN]
 
 
 def routes(desk: DeskStage) -> list[tuple[str, str]]:
@@ -251,7 +252,11 @@ async def test_the_contract_is_published_whole(desk: DeskStage) -> None:
         if path not in OPEN:
             assert {"401", "403", "422", "503"} <= set(operation["responses"]), (method, path)
             assert operation["security"] == [{"HTTPBearer": []}], (method, path)
-        if method == "POST" and path not in {"/api/cases/{case_id}/claim", "/api/jobs/{job}/replay"}:
+        if method == "POST" and path not in {
+            "/api/cases/{case_id}/claim",
+            "/api/cases/{case_id}/release",
+            "/api/jobs/{job}/replay",
+        }:
             assert operation["requestBody"]["content"]["application/json"]["schema"], (method, path)
     assert spec["components"]["securitySchemes"] == {"HTTPBearer": {"type": "http", "scheme": "bearer"}}
 

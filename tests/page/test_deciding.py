@@ -160,7 +160,13 @@ async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None
     assert (await newest(desk, case.case_id))["amount_minor"] == 5_000
     async with desk.visit() as visitor:
         draft = (await newest(desk, case.case_id))["said"]["draft"]
-        await visitor.decide(case.case_id, "edit", amount="50.00", items=["SKU-9", "SKU-1"], reply=draft)
+        await visitor.decide(
+            case.case_id,
+            "edit",
+            amount="79.00",
+            items=["SKU-9", "SKU-1"],
+            reply=draft.replace("50.00", "79.00"),
+        )
         await desk.stage.run(case)
         after = await newest(desk, case.case_id)
         assert (after["amount_minor"], sorted(after["said"]["items"]), after["edited_upward"]) == (
@@ -329,6 +335,44 @@ async def test_the_next_case_opens_by_itself_and_what_is_somebody_elses_does_not
         assert (await visitor.get(f"/next?after={first.case_id}")).headers[
             "location"
         ] == f"/?done={first.case_id}"
+
+
+async def test_whoever_only_looks_comes_by_every_case(desk: DeskStage) -> None:
+    cases = {str((await desk.stage.paused())[0].case_id) for _ in range(3)}
+    async with desk.visit() as visitor:
+        seen, at = [], ""
+        for _ in range(3):
+            at = (
+                (await visitor.get(f"/next?after={at}"))
+                .headers["location"]
+                .removeprefix("/cases/")
+                .partition("?")[0]
+            )
+            seen.append(at)
+        assert set(seen) == cases
+
+
+async def test_what_a_colleague_has_in_hand_is_theirs_to_end(desk: DeskStage) -> None:
+    case = await desk.stage.submit(
+        question="hm", intent="other", route="human_review_now", bundle_version="intake_bundle_v2"
+    )
+    await desk.stage.run(case)
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        await other.post(f"/cases/{case.case_id}/claim", act="claim")
+        taken = await visitor.post(f"/cases/{case.case_id}/take-over", act="reply", reply="Hello.")
+        assert taken.status_code == 409 and "demo-reviewer-2 has claimed it" in taken.text
+        assert (
+            await visitor.post(f"/cases/{case.case_id}/hand-over", to="team:specialist")
+        ).status_code == 409
+
+
+async def test_a_message_says_who_brought_it(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    async with desk.visit() as visitor, desk.visit("demo-auditor") as auditor:
+        await visitor.decide(case.case_id, "ask", asks="customer", note="A photo?")
+        await visitor.post(f"/cases/{case.case_id}/message", author="customer", text="Here.")
+        assert "message of the customer" in (await auditor.get("/audit?person=demo-reviewer")).text
+        assert "brought by demo-reviewer" in (await auditor.get(f"/cases/{case.case_id}")).text
 
 
 async def test_a_case_is_handed_to_a_person_or_a_team(desk: DeskStage) -> None:

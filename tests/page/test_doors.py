@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import httpx
 import pytest
@@ -262,3 +263,92 @@ async def test_the_desk_knows_its_newest_roles(desk: DeskStage) -> None:
         await desk.stage.sql("update books.memberships set role = 'auditor' where person = 'demo-reviewer'")
         assert (await visitor.decide(case.case_id, "approve", digest=digest)).status_code == 403
         assert "Audit" in await visible(visitor)
+
+
+async def test_no_form_however_odd_breaks_a_page(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    odd = ["", "a b", "é", "x\x00", "n" * 300, "team:king", "-1", "1e99", "9" * 30, "\u202e", "{{ 7 }}"]
+    async with desk.visit("demo-specialist") as visitor:
+        digest = await visitor.digest(case.case_id)
+        for method, path in ROUTES:
+            if method != "POST":
+                continue
+            for value in odd:
+                fields: dict[str, Any] = dict.fromkeys(
+                    (
+                        "to",
+                        "act",
+                        "code",
+                        "amount",
+                        "reply",
+                        "note",
+                        "letter",
+                        "refund_id",
+                        "author",
+                        "text",
+                        "verdict",
+                        "items",
+                        "asks",
+                    ),
+                    value,
+                )
+                for act in ("settle", "edit", "reject", "propose", "ask", value):
+                    answer = await visitor.post(
+                        concrete(path, case.case_id), **{**fields, "act": act, "digest": digest}
+                    )
+                    assert answer.status_code < 500, (path, act, value, answer.text)
+        csrf = await visitor.csrf()
+        for charset, body in (("undefined", b"x"), ("utf-7", b"+2AA-")):
+            parts = (
+                b'--b\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n'
+                + csrf.encode()
+                + b'\r\n--b\r\ncontent-disposition: form-data; name="note"\r\n\r\n'
+                + body
+                + b"\r\n--b--\r\n"
+            )
+            headers = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
+            answer = await visitor.client.post(
+                f"/cases/{case.case_id}/decide", content=parts, headers=headers
+            )
+            assert answer.status_code in {403, 422}, answer.text
+        for path in (
+            "/",
+            "/rows",
+            "/audit",
+            "/unknown",
+            "/next",
+            "/strip/x",
+            "/cases/%00",
+            "/cases/%ff/standing",
+        ):
+            for query in (
+                "?page=99999999999",
+                "?search=%00",
+                "?least=%ff",
+                "?after=%00",
+                "?done=%3Cscript%3E",
+                "?case=x&since=%00",
+            ):
+                assert (await visitor.get(path + query)).status_code < 500, path + query
+
+
+async def test_signing_in_again_in_another_window_keeps_the_forms_of_the_same_person(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    passwords = demo_passwords(desk.stage.house.home)
+    async with desk.visit() as visitor:
+        csrf, digest = await visitor.csrf(), await visitor.digest(case.case_id)
+        await desk.stage.move_clock(hours=13)
+        out = await visitor.client.get(f"/cases/{case.case_id}/standing", headers={"hx-request": "true"})
+        assert (out.status_code, "hx-redirect" in out.headers) == (401, False)
+        await sign_in(visitor.client, "demo-reviewer", passwords["demo-reviewer"])
+        said = {"act": "approve", "digest": digest, "csrf": csrf}
+        assert (await visitor.client.post(f"/cases/{case.case_id}/decide", data=said)).status_code == 303
+        await sign_in(visitor.client, "demo-auditor", passwords["demo-auditor"])
+        assert await visitor.csrf() != csrf
+
+
+async def test_nobody_is_signed_in_by_another_site(desk: DeskStage) -> None:
+    form = {"name": "demo-reviewer", "password": demo_passwords(desk.stage.house.home)["demo-reviewer"]}
+    async with desk.client(None) as client:
+        answer = await client.post("/sign-in", data=form, headers={"sec-fetch-site": "cross-site"})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)

@@ -151,6 +151,11 @@ async def test_roles_follow_the_claims_of_the_newest_sign_in(vouched: DeskStage,
     async with Browser(vouched) as browser:
         refused = await browser.go("/sign-in/issuer")
         assert (refused.status_code, "has no role here" in refused.text) == (403, True)
+    assert await vouched.stage.sql("select 1 from books.memberships where person = 'ann@shop.example'") == []
+    provider.vouch(sub="s-stranger", preferred_username="stranger", countersign={})
+    async with Browser(vouched) as browser:
+        assert (await browser.go("/sign-in/issuer")).status_code == 403
+    assert await vouched.stage.sql("select 1 from books.people where person = 'stranger'") == []
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,12 @@ def listed(
         (inquiry("check"), [listed("re_1"), listed("re_2")], Told),
         (inquiry("check"), [listed("re_1", amount=1)], Told),
         (inquiry("retry"), [], AskAgain),
-        (inquiry("retry"), [listed("re_1", "")], AskAgain),
+        (inquiry("retry"), [listed("re_1", "")], Told),
+        (inquiry("retry"), [listed("re_1", "", 1)], AskAgain),
+        (inquiry("retry"), [listed("re_1", "", status="failed")], AskAgain),
+        (inquiry("settle", "re_2"), [listed("re_1"), listed("re_2", "")], Told),
+        (inquiry("settle", "re_1"), [listed("re_1", "", status="failed")], Told),
+        (inquiry("settle", "re_1"), [listed("re_1", "", status="pending")], Told),
         (inquiry("retry"), [listed("re_1", status="failed")], Known),
         (inquiry("settle", "re_1"), [listed("re_1", "")], Known),
         (inquiry("settle", "re_1"), [listed("re_1", "d-2")], Told),
@@ -176,3 +181,44 @@ def test_what_the_list_says_is_what_comes_of_it(
     asked: Inquiry, there: list[ProviderRefund], found: type
 ) -> None:
     assert isinstance(look_into(asked, there), found)
+
+
+async def test_a_refund_that_settles_one_order_settles_no_other(desk: DeskStage) -> None:
+    """The same id for a second order is an answer, and the order is looked after as before."""
+    await desk.stage.forced("update books.payments set amount_minor = 15800 where payment_id = 'pay_D300'")
+    await desk.stage.sql(
+        'update books.orders set items = items || \'[{"sku": "SKU-9", "name": "Phone", "category": "phone", "price_minor": 7900}]\'::jsonb where order_id = \'D300\''
+    )
+    cases = []
+    for item in ("SKU-1", "SKU-9"):
+        case, _ = await desk.stage.paused(items=[item])
+        await desk.decide(case.case_id)
+        await desk.stage.run(case)
+        cases.append(case)
+    desk.stage.house.twin.misbehave("drop_before", times=2)
+    await desk.stage.house.executor.settle_all()
+    await desk.stage.move_clock(hours=21)
+    await desk.stage.house.executor.settle_all()
+    made = desk.stage.house.twin.refund_outside(TenantId("demo"), PAYMENT, Money(7_900, USD))
+    async with desk.visit("demo-specialist") as specialist:
+        for decision in await desk.stage.decision_ids():
+            await specialist.post(f"/unknown/{decision}", act="settle", refund_id=made)
+        await desk.stage.finish()
+        assert "nothing came of it: settlement_mismatch" in (await specialist.get("/unknown")).text
+    assert sorted([await desk.status(case.case_id) for case in cases]) == ["refund_pending", "refunded"]
+
+
+async def test_a_question_about_what_was_never_sent_is_answered(desk: DeskStage) -> None:
+    from desk.flags import set_kill_switch
+
+    case = await desk.stage.ordered()
+    operator = await desk.stage.person("demo-operator")
+    await set_kill_switch(desk.stage.house.desk_books, operator, on=True, reason="a test", tenant="demo")
+    await desk.stage.move_clock(seconds=40)
+    [decision] = await desk.stage.decision_ids()
+    async with desk.visit("demo-specialist") as specialist:
+        await specialist.post(f"/unknown/{decision}", act="check")
+        await desk.stage.house.executor.settle_all()
+        assert "nothing was sent yet" in (await specialist.get("/unknown")).text
+    assert desk.stage.refunds() == 0
+    assert await desk.status(case.case_id) == "refund_pending"

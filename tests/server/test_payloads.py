@@ -61,9 +61,7 @@ def test_an_answer_that_cannot_be_read_is_recorded_and_leaves_the_case(running: 
     unreadable = next(one for one in RECORDED if one["who"] == "Agent Chat UI edits")
     assert sent(running, case["case_id"], unreadable).status_code == 422
     rows = running.sql("select person, why from books.unread_answers where case_id = %s", case["case_id"])
-    assert [
-        (row["person"], "a changed amount or text is made at the desk" in row["why"]) for row in rows
-    ] == [("demo-reviewer", True)]
+    assert [(row["person"], "made at the desk" in row["why"]) for row in rows] == [("demo-reviewer", True)]
     with running.desk("demo-auditor") as desk:
         assert desk.get(f"/api/cases/{case['case_id']}").json()["state"] == case["state"]
 

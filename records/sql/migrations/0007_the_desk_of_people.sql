@@ -61,6 +61,9 @@ create table session_ends (
 
 alter table votes add column via via;
 alter table votes add column address text check (length(address) <= 64);
+alter table messages add column person identifier references people;
+alter table messages add column via via;
+alter table messages add column address text check (length(address) <= 64);
 alter table takeovers add column via via;
 alter table takeovers add column address text check (length(address) <= 64);
 alter table decisions add column revised_items jsonb check (jsonb_typeof(revised_items) = 'array');
@@ -68,6 +71,7 @@ alter table decisions add column revised_reply text check (length(revised_reply)
 alter table decisions add column letter text check (length(letter) between 1 and 6000);
 alter table decisions add check (word = 'revise' or (revised_items is null and revised_reply is null));
 alter table decisions add check (word = 'reject' or letter is null);
+alter table decisions add check (revised_items is null or revised_amount_minor is not null);
 
 -- People at work -----------------------------------------------------------------------------------------------
 
@@ -162,7 +166,7 @@ create table notice_tries (
   notice_id uuid not null,
   receiver_sha256 sha256 not null,
   attempt smallint not null check (attempt > 0),
-  channel text not null check (channel in ('smtp', 'file', 'webhook')),
+  channel text not null check (channel in ('smtp', 'file', 'webhook', 'none')),
   delivered boolean not null,
   detail text not null default '',
   at timestamptz not null default clock(),
@@ -215,6 +219,8 @@ alter table waiting add column customer_id identifier not null;
 alter table waiting add column order_id identifier;
 alter table waiting add column for_person identifier;
 alter table waiting add column for_role person_role;
+-- What a search finds it by: the words of the ticket as it stands. It is read as text, because not every ticket is a jsonb.
+alter table waiting add column words tsvector not null;
 create index waiting_in_order on waiting (tenant, stage, band, received_at);
 
 grant select on proposals, assignments, memberships, decisions to books_scribe;
@@ -253,16 +259,19 @@ begin
         and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id);
     end if;
     insert into waiting as w (tenant, case_id, received_at, stage, band, status, reason, at, intent, kind, amount_minor,
-      currency, proposed_at, expires_at, ticket_id, customer_id, order_id, for_person, for_role)
+      currency, proposed_at, expires_at, ticket_id, customer_id, order_id, for_person,
+      for_role, words)
     select c.tenant, c.case_id, c.received_at,
       case when new.status <> 'needs_human' then 1
         when new.reason in ('asked_customer', 'asked_colleague') then 2 else 0 end,
       band_of(risk_of(new.status, new.reason, open.kind), open.amount_minor),
       new.status, new.reason, new.at, c.intent, open.kind, open.amount_minor, open.currency, open.proposed_at,
-      open.expires_at, c.ticket_id, c.customer_id, c.order_id, a.to_person, a.to_role
+      open.expires_at, c.ticket_id, c.customer_id, c.order_id, a.to_person, a.to_role,
+      to_tsvector('simple', replace(c.ticket, '\n', ' '))
     from cases c
     left join lateral (
       select to_person, to_role from assignments h where h.tenant = c.tenant and h.case_id = c.case_id
+        and (h.by_person is not null or h.at > coalesce(open.proposed_at, '-infinity'))
       order by seq desc limit 1
     ) a on true
     where c.tenant = new.tenant and c.case_id = new.case_id
@@ -316,23 +325,25 @@ begin
   return new;
 end $$;
 
--- As before, and: what a person asked for of reply and items is what the next proposal says, in their name.
+-- As before, and: the words and the items that a person asked for are those of the next proposal. Words alone change no
+-- amount; who changes items names the amount too.
 create or replace function check_editor() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
   word decisions;
 begin
   select * into word from decisions d where d.tenant = new.tenant and d.proposal_id = new.supersedes and d.word = 'revise';
-  if new.kind <> 'handoff' and (word.revised_reply is not null or word.revised_items is not null) and (
-    new.edited_by is distinct from word.decided_by
-    or (word.revised_reply is not null and new.body::jsonb->>'draft' is distinct from word.revised_reply)
+  if new.kind <> 'handoff' and (
+    (word.revised_reply is not null and new.body::jsonb->>'draft' is distinct from word.revised_reply)
+    or (word.revised_reply is not null and word.revised_amount_minor is null
+      and (new.amount_minor, new.kind) is distinct from (word.amount_minor, word.kind))
     or (word.revised_items is not null and new.kind = 'refund' and new.body::jsonb->'items' is distinct from word.revised_items)
-  ) then
-    perform refuse('proposal_mismatch', 'an edited reply or item is the one that was asked for and carries its editor');
+  ) and not exists (
+    select from takeovers t where t.tenant = new.tenant and t.case_id = new.case_id and t.at > word.decided_at) then
+    perform refuse('proposal_mismatch', 'an edited reply or item is the one that was asked for');
   end if;
   if new.edited_by is not null
-     and not (word.decided_by is not distinct from new.edited_by and (word.revised_amount_minor = new.amount_minor
-       or (word.revised_amount_minor is null and (word.revised_reply is not null or word.revised_items is not null))))
+     and not (word.decided_by is not distinct from new.edited_by and word.revised_amount_minor is not distinct from new.amount_minor)
      and not exists (
        select from proposals p where p.tenant = new.tenant and p.case_id = new.case_id
          and p.edited_by = new.edited_by and p.amount_minor >= new.amount_minor)
@@ -364,6 +375,18 @@ begin
     where m.tenant = new.tenant and m.person = new.to_person and p.active and m.role in ('reviewer', 'specialist')
   ) then
     perform refuse('no_authority', new.to_person || ' may not decide for this tenant');
+  end if;
+  return new;
+end $$;
+
+-- One refund of the provider settles one order of money, whatever each of its settlements says.
+create function check_provider_refund() returns trigger language plpgsql security definer
+set search_path = books, pg_temp as $$
+begin
+  if new.provider_refund_id is not null and exists (
+    select from settlements where tenant = new.tenant and provider_refund_id = new.provider_refund_id
+      and decision_id <> new.decision_id) then
+    perform refuse('settlement_mismatch', 'that refund settles another order of money');
   end if;
   return new;
 end $$;
@@ -419,6 +442,9 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('meet:' || of_issuer || ' ' || of_subject, 7));
   select * into known from people where issuer = of_issuer and subject = of_subject;
   if not found then
+    if of_roles = '{}'::jsonb then
+      return null; -- nobody here, and nobody to be
+    end if;
     if exists (select from people where person = of_person) then
       perform refuse('no_authority', 'there is a person of that name whom this issuer does not vouch for');
     end if;
@@ -441,6 +467,7 @@ begin
   return known.person;
 end $$;
 
+create trigger check_provider_refund before insert on settlements for each row execute function check_provider_refund();
 create trigger check_assignment before insert on assignments for each row execute function check_assignment();
 create trigger check_provider_act before insert on provider_acts for each row execute function check_provider_act();
 reset role;
@@ -493,16 +520,16 @@ reset role;
 revoke create on schema books from books_guard, books_scribe;
 revoke execute on function write_audit(), keep_assigned(), tell_desk() from books_owner;
 revoke execute on function risk_of(case_status, text, proposal_kind), band_of(integer, bigint), keep_assigned(),
-  tell_desk(), check_assignment(), check_provider_act(), meet(text, text, text, text, jsonb) from public;
+  tell_desk(), check_assignment(), check_provider_act(), check_provider_refund(), meet(text, text, text, text, jsonb) from public;
 grant execute on function meet(text, text, text, text, jsonb), risk_of(case_status, text, proposal_kind) to desk;
 
 insert into waiting (tenant, case_id, received_at, stage, band, status, reason, at, intent, kind, amount_minor, currency,
-  proposed_at, expires_at, ticket_id, customer_id, order_id)
+  proposed_at, expires_at, ticket_id, customer_id, order_id, words)
 select c.tenant, c.case_id, c.received_at,
   case when e.status <> 'needs_human' then 1 when e.reason in ('asked_customer', 'asked_colleague') then 2 else 0 end,
   band_of(risk_of(e.status, e.reason, p.kind), p.amount_minor),
   e.status, e.reason, e.at, c.intent, p.kind, p.amount_minor, p.currency, p.proposed_at, p.expires_at, c.ticket_id,
-  c.customer_id, c.order_id
+  c.customer_id, c.order_id, to_tsvector('simple', replace(c.ticket, '\n', ' '))
 from cases c
 join lateral (
   select status, reason, at from case_events n where n.tenant = c.tenant and n.case_id = c.case_id order by seq desc limit 1

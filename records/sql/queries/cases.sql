@@ -167,13 +167,13 @@ select person, act, reply, amount_minor, currency, note, at from takeovers where
 
 -- insert_message --
 -- What a customer or a colleague says of a case; no row where this message is there already.
-insert into messages (tenant, message_id, case_id, author, body, body_sha256)
-values (tenant(), %(message_id)s, %(case_id)s, %(author)s, %(body)s, %(body_sha256)s)
+insert into messages (tenant, message_id, case_id, author, body, body_sha256, person, via, address)
+values (tenant(), %(message_id)s, %(case_id)s, %(author)s, %(body)s, %(body_sha256)s, %(person)s, %(via)s, %(address)s)
 on conflict do nothing
 returning message_id;
 
 -- messages_of --
-select message_id, author, body, at from messages where case_id = %(case_id)s order by at, message_id;
+select message_id, author, body, at, person from messages where case_id = %(case_id)s order by at, message_id;
 
 -- events_of --
 -- The timeline of a case.

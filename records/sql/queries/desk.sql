@@ -109,6 +109,11 @@ select * from (
     and d.decided_by is distinct from %(person)s
 ) sample where place <= %(each)s order by status, place;
 
+-- took_part --
+-- Whether a person had a say in how a case went.
+select exists (select from votes where case_id = %(case_id)s and person = %(person)s)
+  or exists (select from takeovers where case_id = %(case_id)s and person = %(person)s) as took_part;
+
 -- insert_second_look --
 insert into second_looks (tenant, case_id, person, verdict, note)
 values (tenant(), %(case_id)s, %(person)s, %(verdict)s, %(note)s) on conflict do nothing returning person;
@@ -143,21 +148,17 @@ select v.person, count(*) as votes,
   count(*) filter (where v.word = 'reject') as rejected,
   count(*) filter (where v.word = 'revise') as revised,
   percentile_cont(0.5) within group (order by extract(epoch from v.decided_at - p.proposed_at))::float8 as median_seconds,
-  count(*) filter (where v.decided_at - coalesce(v.opened_at, p.proposed_at) < interval '5 seconds') as quick,
+  count(*) filter (where v.decided_at - v.before < interval '5 seconds') as quick,
   count(*) filter (where v.decided_at > clock() - interval '1 hour') as last_hour,
   max(v.run) as longest_run
 from (
   select w.*, count(*) filter (where w.word <> 'approve') over (partition by w.person order by w.decided_at) as breaks,
-    k.claimed_at as opened_at,
+    lag(w.decided_at) over (partition by w.person order by w.decided_at) as before,
     case when w.word = 'approve' then row_number() over (partition by w.person, w.word, w.block order by w.decided_at) else 0 end as run
   from (
     select o.*, count(*) filter (where o.word <> 'approve') over (partition by o.person order by o.decided_at) as block
     from votes o where o.decided_at > clock() - make_interval(days => %(days)s)
   ) w
-  left join lateral (
-    select claimed_at from claims c where c.tenant = w.tenant and c.case_id = w.case_id and c.person = w.person
-      and c.claimed_at <= w.decided_at order by c.seq desc limit 1
-  ) k on true
 ) v
 join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
 group by v.person order by votes desc, v.person;
@@ -220,6 +221,9 @@ select * from (
   union all
   select s.at, s.person, 'second look: ' || s.verdict, s.case_id, null, null, null, null, null, s.note, null
   from second_looks s
+  union all
+  select m.at, m.person, 'message of the ' || m.author, m.case_id, null, null, null, m.via::text, m.address, null, null
+  from messages m where m.person is not null
   union all
   select u.at, u.person, 'answer not read', u.case_id, null, null, null, 'server', null, u.why, null
   from unread_answers u

@@ -4,7 +4,7 @@
 insert into people (person, name) values (%(person)s, %(name)s) on conflict do nothing;
 
 -- person_there --
-select person, issuer from people where person = %(person)s;
+select person, issuer, active from people where person = %(person)s;
 
 -- insert_membership --
 insert into memberships (tenant, person, role) values (%(tenant)s, %(person)s, %(role)s) on conflict do nothing;
@@ -69,6 +69,10 @@ values (%(session_sha256)s, %(person)s, clock() + make_interval(hours => %(hours
 -- end_session --
 insert into session_ends (session_sha256) select session_sha256 from sessions where session_sha256 = %(session_sha256)s
 on conflict do nothing;
+
+-- end_sessions_of --
+insert into session_ends (session_sha256) select session_sha256 from sessions
+where person = %(person)s and expires_at > clock() on conflict do nothing;
 
 -- person_of_session --
 -- The person of a session that has not ended, with every role they have now.

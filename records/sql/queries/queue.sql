@@ -5,16 +5,20 @@
 -- band are read, and put in order together.
 select
   w.case_id, w.ticket_id, w.customer_id, w.order_id, w.intent, w.received_at, w.status, w.reason, w.at, false as ended,
-  w.kind, w.amount_minor, w.currency, w.expires_at, w.stage, w.proposed_at, w.for_person, w.for_role,
+  w.kind, w.amount_minor, w.currency, w.expires_at, w.stage, w.proposed_at, w.for_role,
+  (select a.person from people a where a.person = w.for_person and a.active) as for_person,
   risk_of(w.status, w.reason, w.kind) as risk, w.weight, w.now,
-  coalesce(w.expires_at, w.at + make_interval(hours => %(handover_hours)s)) as due_at,
+  coalesce(case w.stage when 0 then w.expires_at end, w.at + make_interval(hours => %(handover_hours)s)) as due_at,
   case when l.ends_at > w.now then l.person end as owner,
+  exists (select from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
+    where w.stage = 0 and v.person = %(me)s and v.tenant = w.tenant and v.case_id = w.case_id
+      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as voted,
   (select count(*) from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
     where w.stage = 0 and v.word = 'approve' and v.tenant = w.tenant and v.case_id = w.case_id
       and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as votes
 from (
   select n.*, t.now, power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
-  from (select clock() as now) t
+  from (select clock() as now, (nullif(plainto_tsquery('simple', %(asked)s)::text, '') || ':*')::tsquery as asked) t
   cross join generate_series(0, 2) as s (stage)
   cross join generate_series(0, 63) as b (band)
   cross join lateral (
@@ -27,10 +31,10 @@ from (
       and (%(reason)s::text is null or w.reason = %(reason)s)
       and (%(intent)s::intent is null or w.intent = %(intent)s::intent)
       and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
-        select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now))
-      and (%(search)s::text is null or w.ticket_id ilike %(search)s or w.customer_id ilike %(search)s
-        or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s or exists (
-          select from cases c where c.tenant = w.tenant and c.case_id = w.case_id and c.ticket ilike %(search)s))
+        select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now
+          and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)))
+      and (%(search)s::text is null or w.words @@ t.asked or w.ticket_id ilike %(search)s
+        or w.customer_id ilike %(search)s or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s)
     order by w.received_at limit %(most)s::int + %(skip)s::int
   ) n
   order by n.stage, weight desc, n.case_id
@@ -44,7 +48,8 @@ order by w.stage, w.weight desc, w.case_id;
 -- count_waiting --
 -- How many wait, by stage, under the same filters.
 select w.stage, count(*) as cases
-from waiting w, (select clock() as now) t
+from waiting w, (
+  select clock() as now, (nullif(plainto_tsquery('simple', %(asked)s)::text, '') || ':*')::tsquery as asked) t
 where w.tenant = tenant()
   and (%(least_minor)s::bigint is null or coalesce(w.amount_minor, 0) >= %(least_minor)s)
   and (%(most_minor)s::bigint is null or coalesce(w.amount_minor, 0) <= %(most_minor)s)
@@ -52,10 +57,10 @@ where w.tenant = tenant()
   and (%(reason)s::text is null or w.reason = %(reason)s)
   and (%(intent)s::intent is null or w.intent = %(intent)s::intent)
   and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
-    select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now))
-  and (%(search)s::text is null or w.ticket_id ilike %(search)s or w.customer_id ilike %(search)s
-    or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s or exists (
-      select from cases c where c.tenant = w.tenant and c.case_id = w.case_id and c.ticket ilike %(search)s))
+    select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now
+          and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)))
+  and (%(search)s::text is null or w.words @@ t.asked or w.ticket_id ilike %(search)s
+    or w.customer_id ilike %(search)s or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s)
 group by w.stage;
 
 -- list_cases --
@@ -127,7 +132,7 @@ on conflict do nothing returning notice_id;
 -- notices_due --
 -- What somebody is to be told and nobody has written down yet.
 select due.case_id, due.kind, due.about from (
-  select w.case_id, 'new'::notice as kind, coalesce(w.proposed_at, w.at)::text as about, w.at
+  select w.case_id, 'new'::notice as kind, (case w.stage when 0 then w.proposed_at else w.at end)::text as about, w.at
   from waiting w where w.tenant = tenant() and w.stage < 2
   union all
   select w.case_id, 'expiring', w.expires_at::text, w.at
@@ -178,19 +183,19 @@ from notice_tries where notice_id = %(notice_id)s and receiver_sha256 = %(receiv
 returning attempt;
 
 -- notices_unsent --
--- Notices whose last try to somebody failed, for another try after a pause that doubles; and those never tried.
+-- Notices that somebody was not told of, for another try after a pause that doubles; and those that nobody tried.
 select n.notice_id from notices n
-left join lateral (
-  select max(t.attempt) as attempts, max(t.at) as at from notice_tries t
-  where t.tenant = n.tenant and t.notice_id = n.notice_id and not t.delivered and not exists (
-    select from notice_tries o where o.tenant = t.tenant and o.notice_id = t.notice_id
-      and o.receiver_sha256 = t.receiver_sha256 and o.delivered)
-) f on true
-where n.at > clock() - interval '7 days' and (
-  (f.attempts is not null and f.attempts < %(tries)s and f.at < clock() - make_interval(secs => 5 * 2 ^ f.attempts))
-  or (n.at < clock() - interval '15 seconds' and not exists (
+where n.at > clock() - interval '1 day' and (
+  exists (
+    select from (
+      select max(t.attempt) as attempts, max(t.at) as at from notice_tries t
+      where t.tenant = n.tenant and t.notice_id = n.notice_id group by t.receiver_sha256 having not bool_or(t.delivered)
+    ) f
+    where f.attempts < %(tries)s and f.at > clock() - interval '1 hour'
+      and f.at < clock() - make_interval(secs => 5 * 2 ^ f.attempts))
+  or (n.at between clock() - interval '1 hour' and clock() - interval '15 seconds' and not exists (
     select from notice_tries t where t.tenant = n.tenant and t.notice_id = n.notice_id)))
-order by n.at limit %(most)s;
+order by n.at desc limit %(most)s;
 
 -- notices_given_up --
 -- Who was not reached after every try.
