@@ -22,7 +22,7 @@ serve: setup ## the whole house: books, graph, desk and till; Ctrl-C stops all o
 	@$(BIN)/countersign serve $(ARGS)
 
 test: setup ## the tests that a change must pass
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -41,11 +41,7 @@ async def run(settings: DeskSettings) -> None:
             url=settings.database_url.get_secret_value(),
             queue="desk",
             tasks={ANSWER: answer, NOTIFY: tell},
-            routines={
-                "sweep": Routine(30, room.outbox.sweep),
-                "notices": Routine(5, room.notices.sweep),
-                "deadlines": Routine(20, lambda: escalate(room.books)),
-            },
+            routines=routines(room),
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -68,6 +64,17 @@ async def run(settings: DeskSettings) -> None:
             group.create_task(_end_streams(server, room, stop))
             await server.serve()
             stop.set()
+
+
+def routines(room: Room) -> dict[str, Routine]:
+    """What comes round by itself: lost replies, proposals that run out, and notices where anybody wants them."""
+    found = {
+        "sweep": Routine(30, room.outbox.sweep),
+        "deadlines": Routine(60, lambda: escalate(room.books)),
+    }
+    if room.notices.wanted:
+        found["notices"] = Routine(5, room.notices.sweep)
+    return found
 
 
 async def _end_streams(server: uvicorn.Server, room: Room, stop: asyncio.Event) -> None:

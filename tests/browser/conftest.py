@@ -66,25 +66,10 @@ def _chromium() -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture(scope="session", name="own_house")
-def _own_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
-    """A house for the browser alone: what is done to its books concerns nobody else."""
-    folder = tmp_path_factory.mktemp("browsed")
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(0o755)
-    house = RunningHouse(folder)
-    try:
-        house.start()
-        house.many_orders(60)
-        yield house
-    finally:
-        house.close()
-
-
 @pytest.fixture(name="desk")
-def _desk(own_house: RunningHouse, chromium: Browser) -> Iterator[Desk]:
+def _desk(running: RunningHouse, chromium: Browser) -> Iterator[Desk]:
     """The desk; at the end of each law nothing may have been complained of."""
-    desk = Desk(own_house, chromium)
+    desk = Desk(running, chromium)
     yield desk
     for page in desk.pages:
         page.context.close()

@@ -28,9 +28,9 @@ def status(house: RunningHouse, case_id: str) -> str:
 
 
 def test_a_ticket_arrives_by_itself_and_is_refunded_by_keyboard(desk: Any) -> None:
-    page = desk.visitor()
+    page = desk.visitor(then="/?search=by-itself")
     page.evaluate("window.here = 'the same page'")
-    case_id = desk.house.submit(order_id="X1", ticket_id="t-by-itself")
+    case_id = desk.house.submit(order_id="X392", ticket_id="t-by-itself")
     page.wait_for_selector(f"#row-{case_id}")
     assert page.evaluate("window.here") == "the same page"
     row = page.locator(f"#row-{case_id} a")
@@ -52,7 +52,7 @@ def test_a_ticket_arrives_by_itself_and_is_refunded_by_keyboard(desk: Any) -> No
 
 
 def test_two_browsers_race_for_one_case(desk: Any) -> None:
-    case = desk.house.paused(order_id="X2")
+    case = desk.house.paused(order_id="X393")
     at = f"/cases/{case['case_id']}"
     one, other = desk.visitor(then=at), desk.visitor("demo-reviewer-2", then=at)
     other.keyboard.press("r")
@@ -94,7 +94,7 @@ def test_a_large_amount_takes_two_people_and_a_second_look_at_the_sentence(desk:
 
 
 def test_an_edit_comes_back_with_a_digest_of_its_own_and_a_diff(desk: Any) -> None:
-    case = desk.house.paused(order_id="X3")
+    case = desk.house.paused(order_id="X394")
     page = desk.visitor(then=f"/cases/{case['case_id']}")
     before = page.locator("input[name=digest]").first.input_value()
     page.keyboard.press("e")
@@ -111,12 +111,12 @@ def test_an_edit_comes_back_with_a_digest_of_its_own_and_a_diff(desk: Any) -> No
     page.keyboard.press("a")
     page.wait_for_selector("#strip [data-status=refunded]")
     assert [
-        refund["amount_minor"] for refund in desk.house.refunds() if refund["payment_id"] == "pay_X3"
+        refund["amount_minor"] for refund in desk.house.refunds() if refund["payment_id"] == "pay_X394"
     ] == [4_000]
 
 
 def test_a_reject_takes_a_key_for_its_code_before_any_words(desk: Any) -> None:
-    case = desk.house.paused(order_id="X4")
+    case = desk.house.paused(order_id="X395")
     page = desk.visitor(then=f"/cases/{case['case_id']}")
     page.keyboard.press("r")
     page.keyboard.press("2")
@@ -128,7 +128,7 @@ def test_a_reject_takes_a_key_for_its_code_before_any_words(desk: Any) -> None:
 
 
 def test_what_runs_out_is_said_and_ends_as_expired(desk: Any) -> None:
-    case = desk.house.paused(order_id="X5")
+    case = desk.house.paused(order_id="X396")
     page = desk.visitor(then=f"/cases/{case['case_id']}")
     desk.house.sql(
         "set session_replication_role = replica; update books.proposals set proposed_at = now() - interval '71 hours', expires_at = now() + interval '3 seconds' where case_id = '"
@@ -141,7 +141,7 @@ def test_what_runs_out_is_said_and_ends_as_expired(desk: Any) -> None:
 
 def test_the_next_case_opens_by_itself_and_help_lists_the_keys(desk: Any) -> None:
     for number in (6, 7):
-        desk.house.paused(order_id=f"X{number}")
+        desk.house.paused(order_id=f"X{391 + number}")
     page = desk.visitor()
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -156,7 +156,7 @@ def test_the_next_case_opens_by_itself_and_help_lists_the_keys(desk: Any) -> Non
 
 
 def every_page(desk: Any) -> list[str]:
-    case = desk.house.paused(order_id="X8")
+    case = desk.house.paused(order_id="X399")
     return [
         "/",
         f"/cases/{case['case_id']}",
@@ -214,7 +214,7 @@ def test_what_customers_write_does_nothing(desk: Any) -> None:
     if SHARED.exists():
         texts += [json.loads(line)["text"] for line in SHARED.read_text(encoding="utf-8").splitlines()[::140]]
     cases = [
-        desk.house.submit(order_id="X9", question=f"My tablet is cracked, refund! {text}"[:7_900])
+        desk.house.submit(order_id="X400", question=f"My tablet is cracked, refund! {text}"[:7_900])
         for text in texts
     ]
     for case_id in cases:
