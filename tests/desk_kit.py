@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,11 +85,18 @@ class Visitor:
     """A signed-in client; its forms carry the session's token."""
 
     client: httpx.AsyncClient
+    known: dict[str, str] = field(default_factory=dict)
 
     async def get(self, path: str, **more: Any) -> httpx.Response:
         return await self.client.get(path, **more)
 
     async def csrf(self) -> str:
+        """The token of the session, read from a page once."""
+        if "csrf" not in self.known:
+            self.known["csrf"] = await self._csrf()
+        return self.known["csrf"]
+
+    async def _csrf(self) -> str:
         found = re.search(r'name="csrf" value="([^"]+)"', (await self.get("/")).text)
         assert found is not None
         return found.group(1)
