@@ -329,7 +329,7 @@ async def serve_house(
         check_ports(addresses)
         url = at.admin_url()
         with only_house(url) as lock:
-            await prepare(at, url)
+            await prepare(at, url, page=True)
             check_keys(at)
             plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers)
             # The process manager takes the signals and this thread; nothing else runs on this loop.
@@ -349,7 +349,7 @@ async def db_up(as_json: Json = False) -> None:
     """Start the embedded Postgres, migrate, make keys and the demo shop; prints the sign-ins' file."""
     from evals.house import prepare
 
-    await prepare(home(), home().admin_url())
+    await prepare(home(), home().admin_url(), page=True)
     file = str(home().token_file)
     report({"tokens": file}, as_json, f"the books are up; the demo sign-ins are in {file}")
 

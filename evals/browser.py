@@ -117,6 +117,7 @@ def served(folder: Path, graph_port: int, desk_port: int) -> Iterator[Served]:
 def sign_in(page: Page, house: str, person: str, password: str, then: str = "/") -> None:
     """Sign in by keyboard and open a page."""
     page.goto(house + "/sign-in")
+    page.wait_for_function("document.activeElement?.name === 'name'")
     page.keyboard.type(person)
     page.keyboard.press("Tab")
     page.keyboard.type(password)

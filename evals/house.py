@@ -90,12 +90,15 @@ def migrate_books(home: Home, admin_url: str, *, set_passwords: bool = False) ->
     return applied
 
 
-async def prepare(home: Home, admin_url: str) -> None:
-    """Migrations, roles, keys and the demo shop; safe to repeat."""
+async def prepare(home: Home, admin_url: str, *, page: bool = False) -> None:
+    """Migrations, roles, keys and the demo shop; safe to repeat. With `page` its people get their passwords too.
+
+    A password takes a tenth of a second to hash, which a command that shows no page need not wait for.
+    """
     migrate_books(home, admin_url)
     make_keys(home)
     async with Books.open(admin_url, size=2) as owner:
-        await open_shop(owner, demo_tokens(home), demo_passwords(home))
+        await open_shop(owner, demo_tokens(home), demo_passwords(home) if page else {})
 
 
 async def books_of_owner(home: Home) -> str:

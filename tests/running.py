@@ -188,11 +188,11 @@ class RunningHouse:
             cursor = connection.execute(text.encode(), values or None)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def many_orders(self, most: int) -> None:
+    def many_orders(self, most: int, letter: str = "X") -> None:
         """Orders X0 to X<most> of customer C100, 79.00 USD each, as D300."""
         with psycopg.connect(self.admin_url(), autocommit=True) as connection:
-            connection.execute(MANY_ORDERS, {"most": most})
-            connection.execute(MANY_PAYMENTS, {"most": most})
+            connection.execute(MANY_ORDERS, {"most": most, "letter": letter})
+            connection.execute(MANY_PAYMENTS, {"most": most, "letter": letter})
 
     def ticket(self, **fields: object) -> dict[str, object]:
         ticket: dict[str, object] = {

@@ -38,12 +38,12 @@ alter function books.clock() owner to books_owner;
 
 MANY_ORDERS = """
 insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
-select tenant, 'X' || n, customer_id, region, status, ordered_at, delivered_at, currency, items
+select tenant, %(letter)s || n, customer_id, region, status, ordered_at, delivered_at, currency, items
 from books.orders, generate_series(0, %(most)s) n where order_id = 'D300';
 """
 MANY_PAYMENTS = """
 insert into books.payments (tenant, payment_id, order_id, method, amount_minor, currency)
-select 'demo', 'pay_X' || n, 'X' || n, 'card', 7900, 'USD' from generate_series(0, %(most)s) n
+select 'demo', 'pay_' || %(letter)s || n, %(letter)s || n, 'card', 7900, 'USD' from generate_series(0, %(most)s) n
 """
 
 CRACKED = "My tablet arrived cracked. I want a refund, please."
@@ -174,8 +174,8 @@ class Stage:
 
     async def many_orders(self, most: int) -> None:
         """Orders X0 to X<most> of customer C100, 79.00 USD each, as D300."""
-        await self.owner.execute(MANY_ORDERS, {"most": most})
-        await self.owner.execute(MANY_PAYMENTS, {"most": most})
+        await self.owner.execute(MANY_ORDERS, {"most": most, "letter": "X"})
+        await self.owner.execute(MANY_PAYMENTS, {"most": most, "letter": "X"})
 
     def refunds(self) -> int:
         return len(self.house.twin.all_refunds())

@@ -53,13 +53,10 @@ def a_reviewer(house: RunningHouse, number: int) -> str:
 
 def test_twenty_who_decide_at_once_leave_one_decision_a_case(running: RunningHouse) -> None:
     """Each goes through every case in an order of their own, and says yes or no as they like."""
+    running.many_orders(CASES, "R")
     with running.desk() as desk:
         submitted = [
-            str(
-                desk.post("/api/tickets", json=running.ticket(order_id=f"X{100 + number % 250}")).json()[
-                    "case_id"
-                ]
-            )
+            str(desk.post("/api/tickets", json=running.ticket(order_id=f"R{number}")).json()["case_id"])
             for number in range(CASES)
         ]
     paused = "select case_id from books.waiting where case_id = any(%s::uuid[]) and stage = 0"
