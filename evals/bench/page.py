@@ -41,7 +41,7 @@ def orders(home: Home, most: int) -> None:
 def measure(house: Served, page: Page, cases: int) -> dict[str, float]:
     """The figures of so many approvals, one after the other."""
     orders(Home(house.folder), cases)
-    waiting = [house.submit(ticket_id=f"p-{number}", order_id=f"X{number}") for number in range(cases)]
+    waiting = [house.submit(ticket_id=f"p-{number}", order_id=f"B{number}") for number in range(1, cases + 1)]
     sign_in(page, house.desk, "demo-reviewer", house.password("demo-reviewer"))
     time.sleep(2 + cases / 15)
     seconds = sorted(pressed(page, house, case_id) for case_id in waiting)
