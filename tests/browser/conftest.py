@@ -60,8 +60,9 @@ class Desk:
             self.complaints.append(f"{kind}: {text}")
 
 
-@pytest.fixture(scope="session", name="chromium")
+@pytest.fixture(name="chromium")
 def _chromium() -> Iterator[Browser]:
+    """One a law: while it is open its thread has a running loop, in which no other law could start one."""
     with browser() as opened:
         yield opened
 
