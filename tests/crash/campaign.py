@@ -222,8 +222,8 @@ def stalled(orders: Orders, run: Run) -> list[str]:
 def make_orders(orders: Orders) -> None:
     """An order with a payment for every run."""
     with psycopg.connect(orders.url, autocommit=True) as owner:
-        owner.execute(MANY_ORDERS, {"most": orders.runs})
-        owner.execute(MANY_PAYMENTS, {"most": orders.runs})
+        owner.execute(MANY_ORDERS, {"most": orders.runs, "letter": "X"})
+        owner.execute(MANY_PAYMENTS, {"most": orders.runs, "letter": "X"})
 
 
 def plan(orders: Orders, points: list[str]) -> list[Run]:
