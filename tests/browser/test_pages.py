@@ -99,9 +99,7 @@ def test_an_edit_comes_back_with_a_digest_of_its_own_and_a_diff(desk: Any) -> No
     before = page.locator("input[name=digest]").first.input_value()
     page.keyboard.press("e")
     page.fill("#edit [name=amount]", "40.00")
-    letter = page.input_value("#edit [name=reply]")
     page.click("#edit button:has-text('Ask for this')")
-    expect(page.locator("#edit .said")).to_contain_text("no amount of the order") if "40" in letter else None
     page.wait_for_function(
         "before => document.querySelector('input[name=digest]')?.value !== before && document.querySelector('.diff')",
         arg=before,

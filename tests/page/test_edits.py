@@ -112,14 +112,15 @@ async def test_after_an_answer_words_of_before_hold_no_money_back(stage: Stage) 
     from desk.messages import add_message
     from refunds.ids import TenantId
 
-    case, state = await stage.paused(question="I want a refund for my tablet, please.")
+    moved = "update books.orders set delivered_at = delivered_at {} interval '60 days', ordered_at = ordered_at {} interval '60 days' where order_id = 'D300'"
+    await stage.sql(moved.format("-", "-"))
+    case, state = await stage.paused()
     proposal = state["proposal"]
     assert isinstance(proposal, dict)
-    if proposal["kind"] == "reply":
-        worded = await revised(
-            stage, case, revised_reply="Hello,\n\nwhat is wrong with it?\n\nYour support team"
-        )
-        assert worded["edited_by"] is None
+    assert proposal["kind"] == "reply"
+    worded = await revised(stage, case, revised_reply="Hello,\n\nwhat is wrong with it?\n\nYour support team")
+    assert worded["edited_by"] is None
+    await stage.sql(moved.format("+", "+"))  # the shop's books had the wrong day
     await stage.say(case, Word("revise", note="What is wrong with it?", asks="customer"))
     person = await stage.person("demo-helpdesk")
     await add_message(

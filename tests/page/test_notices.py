@@ -201,15 +201,17 @@ async def test_whom_nobody_can_tell_is_not_tried_for_ever(desk: DeskStage) -> No
 
 
 async def test_a_refund_that_failed_is_told(desk: DeskStage) -> None:
+    """Though the proposal that it failed for was told of before."""
     told = notices(desk, Webhook("http://127.0.0.1:9", SecretStr("x")))
-    case = await desk.stage.ordered()
+    case, _ = await desk.stage.paused()
     await told.sweep()
+    await desk.decide(case.case_id)
     desk.stage.house.twin.misbehave("declined")
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "refund_failed"
     await told.sweep()
     rows = await desk.stage.sql("select kind::text from books.notices")
-    assert [row["kind"] for row in rows] == ["new"]
+    assert [row["kind"] for row in rows] == ["new", "new"]
 
 
 async def test_nobody_is_told_where_nobody_wants_it(desk: DeskStage) -> None:
