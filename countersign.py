@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evals import policy_commands
 from evals.audit_commands import audit_app
 from evals.exam_commands import exam_app
 from evals.people_commands import people_app
@@ -34,6 +35,7 @@ for name, sub in (
     ("eval", exam_app),
 ):
     app.add_typer(sub, name=name)
+_ = policy_commands  # registers what policies_app offers besides the import
 
 Yes = Annotated[bool, typer.Option("--yes", help="Answer yes.")]
 Tickets = Annotated[

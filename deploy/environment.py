@@ -13,10 +13,12 @@ from records.leash import VARIABLE
 ROOT = Path(__file__).parents[1]
 
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE")
+SHARED = ("COUNTERSIGN_MANIFEST", "COUNTERSIGN_MODE")
+MIND = ("GRAPH_", "OPENAI_", "LANGFUSE_", "OTEL_EXPORTER_OTLP_")
 OWN = {
-    "graph": ("GRAPH_",),
-    "worker": ("GRAPH_",),
-    "desk": ("DESK_",),
+    "graph": (*MIND, *SHARED),
+    "worker": (*MIND, *SHARED),
+    "desk": ("DESK_", *SHARED),
     "cashier": ("CASHIER_",),
     "anchorer": (),
 }
@@ -60,6 +62,7 @@ def environments(
     mind = {
         "GRAPH_DATABASE_URL": home.role_url("graph", admin_url),
         "GRAPH_INTAKE_KEYS": str(home.public_keys_file("intake")),
+        "GRAPH_TOOLS_KEY": str(home.private_key_file("tools")),
         "GRAPH_DESK_URL": addresses.desk,
         "GRAPH_PORT": str(addresses.graph_port),
         "GRAPH_CONFIG": str(ROOT / "langgraph.json"),

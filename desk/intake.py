@@ -12,6 +12,7 @@ from records.cases import Case, arrival, case_by_ticket, open_case
 from records.queue import ring
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import Ticket
+from refunds.words import CaseMode
 
 
 class TicketRefused(Exception):
@@ -27,6 +28,9 @@ class Intake:
     keys: PublicKeys
     key: SigningKey | None = None
     """The bundle's own key; without it only signed tickets come in verified."""
+
+    mode: CaseMode = "production"
+    """What the cases that come in may do outside."""
 
     async def submit(self, ticket: Ticket, person: Person) -> Case:
         """The case of a ticket: a new one, or the one it already is. TicketRefused for an altered repeat."""
@@ -64,6 +68,7 @@ class Intake:
                 submitted_by=person.person,
                 release=self.manifest.agent_version,
                 graph_version=self.manifest.graph_version,
+                mode=self.mode,
             )
             if opened is not None:
                 await ring(page, tenant, CaseId(case_id))

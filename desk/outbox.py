@@ -41,6 +41,8 @@ class Outbox:
             case = await case_by_id(page, case_id)
             if case is None:
                 return
+            if case.mode != "production":
+                return  # nothing of it leaves the house
             recipient = await recipient_of(page, case.customer_id)
             if recipient is not None:
                 await self._write(page, case, recipient)

@@ -71,7 +71,7 @@ async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[
     key = private_key(settings.key_file)
     intake_key = private_key(settings.intake_key_file) if settings.intake_key_file else None
     intake_keys = trusted_keys(settings.intake_keys)
-    pinned = manifest()
+    pinned = manifest(settings.manifest)
     await check_books(url)
     public_url = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     domain = settings.mail_from.rpartition("@")[2]
@@ -82,7 +82,7 @@ async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[
         yield Room(
             books=books,
             desk=Desk(books, key),
-            intake=Intake(books, pinned, intake_keys, intake_key),
+            intake=Intake(books, pinned, intake_keys, intake_key, settings.mode),
             outbox=Outbox(books, channel, domain, ratings.link if settings.public_url else None),
             manifest=pinned,
             public_url=public_url,

@@ -3,16 +3,26 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from refunds.words import CaseMode
 
 
 class DeskSettings(BaseSettings):
     """What the desk needs: its own door to the books, its key, the intake bundle's key, a channel for replies."""
 
-    model_config = SettingsConfigDict(env_prefix="DESK_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="DESK_", frozen=True, extra="ignore", populate_by_name=True)
 
     database_url: SecretStr
+    manifest: Path | None = Field(
+        default=None, validation_alias=AliasChoices("COUNTERSIGN_MANIFEST", "manifest")
+    )
+    """A manifest of the shop's own; the release's where none is named."""
+
+    mode: CaseMode = Field(default="production", validation_alias=AliasChoices("COUNTERSIGN_MODE", "mode"))
+    """What the cases that come in from now on may do outside."""
+
     host: str = "127.0.0.1"
     port: int = 8080
     key_file: Path

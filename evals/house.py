@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
+
+from pydantic import SecretStr
 
 from cashier.__main__ import charges_of
 from cashier.executor import Executor
@@ -16,11 +18,12 @@ from desk.intake import Intake
 from evals.shop import demo_passwords, demo_tokens, open_shop
 from graph.checkpointer import checkpointer, install_checkpoints
 from graph.drive import Driver, Durability
-from graph.mind import Mind
-from graph.planner import DeterministicPlanner, Planner
+from graph.mind import Mind, mind_of
+from graph.planner import Planner
 from graph.refund_graph import refund_graph
+from graph.settings import GraphSettings
 from graph.sight import shown
-from policies.manifest import Manifest, manifest
+from policies.manifest import Manifest
 from policies.signature import PublicKeys, SigningKey, new_key, parse_public_keys, parse_signing_key
 from records.audit import Anchor, anchor
 from records.books import Books
@@ -34,7 +37,7 @@ from refunds.canonical import canonical
 from refunds.ids import CaseId, TenantId
 from tools.gateway import Ticks
 
-KEYS = ("intake", "desk", "anchor")
+KEYS = ("intake", "desk", "anchor", "tools")
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between looks at a payment that another process is paying."""
@@ -183,9 +186,9 @@ async def open_house(
     books_type: type[Books] = Books,
     test_database_allowed: bool = False,
     size: int = 8,
+    equip: Callable[[Mind], Mind] | None = None,
 ) -> AsyncIterator[House]:
-    """The house on a database; each room through its own role."""
-    pinned = manifest()
+    """The house on a database; each room through its own role. `equip` changes what the graph works with."""
     await check_books(home.role_url("desk", admin_url), test_database_allowed=test_database_allowed)
     async with AsyncExitStack() as stack:
         urls = {role: home.role_url(role, admin_url) for role in LOGIN_ROLES}
@@ -194,15 +197,24 @@ async def open_house(
         cashier_books = await stack.enter_async_context(books_type.open(urls["cashier"], size=size))
         anchorer_books = await stack.enter_async_context(books_type.open(urls["anchorer"], size=2))
         saver = await stack.enter_async_context(checkpointer(urls["graph"], size=size))
-        mind = Mind(graph_books, pinned, trusted_keys(home, "intake"), planner or DeterministicPlanner())
-        if ticks is not None:
-            mind = Mind(mind.books, mind.manifest, mind.intake_keys, mind.planner, ticks)
+        settings = GraphSettings(
+            database_url=SecretStr(urls["graph"]),
+            intake_keys=home.public_keys_file("intake"),
+            tools_key=home.private_key_file("tools"),
+        )
+        mind = mind_of(settings, graph_books)
+        mind = replace(mind, planner=planner or mind.planner, ticks=ticks or mind.ticks)
+        mind = equip(mind) if equip else mind
+        stack.push_async_callback(mind.close)
+        pinned = mind.manifest
         twin = Twin(twin_file or home.twin_file, charges_of(cashier_books))
         yield House(
             home=home,
             manifest=pinned,
             desk_books=desk_books,
-            intake=Intake(desk_books, pinned, trusted_keys(home, "intake"), private_key(home, "intake")),
+            intake=Intake(
+                desk_books, pinned, trusted_keys(home, "intake"), private_key(home, "intake"), mind.mode
+            ),
             desk=Desk(desk_books, private_key(home, "desk")),
             driver=Driver(mind, refund_graph(mind, saver), durability),
             twin=twin,

@@ -6,17 +6,22 @@ from itertools import islice
 from pathlib import Path
 
 from evals.shop import enter_tenant, import_corpus
+from graph.settings import GraphSettings
 from policies.clause_lines import Edition, read_clause_lines
 from policies.clauses import check_rules
-from policies.documents import PolicyDocument, read_corpus
+from policies.documents import PolicyDocument, corpus_sha256, read_corpus
+from policies.manifest import manifest
 from records.books import Books
 from records.cases import books_now
+from records.library import note_import
 from records.orders import follow_orders
+from refunds.canonical import digest
 from refunds.ids import TenantId
 from refunds.money import currency
 from refunds.order import OrderFacts
 from refunds.order_line import BadOrder, Unstated, read_order_line
 
+CLAUSES_AT_ONCE = 64
 LINES_AT_ONCE = 2_000
 """Orders a transaction: enough to be quick, few enough that a stop loses seconds of work."""
 
@@ -96,7 +101,7 @@ async def import_library(
 ) -> tuple[int, int, int]:
     """A tenant's policy into its library: how many documents were read, how many were new, how many rules they state.
 
-    A folder of Markdown documents, or an export of clauses with its rules beside it.
+    A folder of Markdown documents, or an export of clauses and its rules. None counts before a person approves.
     """
     documents = _documents(source, rules, edition)
     for document in documents:
@@ -104,7 +109,15 @@ async def import_library(
     async with Books.open(owner_url, size=2) as owner, owner.transaction(tenant) as page:
         await enter_tenant(page, tenant, tenant)
         new = await import_corpus(page, tenant, documents)
+        await note_import(page, _hash_of(source, documents), len(documents))
     return len(documents), new, sum(len(document.rules) for document in documents)
+
+
+def _hash_of(source: Path, documents: tuple[PolicyDocument, ...]) -> str:
+    """The hash of a corpus, as a manifest names it: of a folder's files, or of the documents of an export."""
+    if source.is_dir() and any(source.glob("*.md")):
+        return corpus_sha256(source)
+    return digest({f"{document.document_id}-v{document.version}": document.sha256 for document in documents})
 
 
 def _documents(source: Path, rules: Path | None, edition: Edition) -> tuple[PolicyDocument, ...]:
@@ -113,3 +126,37 @@ def _documents(source: Path, rules: Path | None, edition: Edition) -> tuple[Poli
     if source.is_file():
         return read_clause_lines(source, rules, edition)
     return read_corpus(source)
+
+
+async def index_library(
+    owner_url: str, tenant: TenantId, settings: GraphSettings, said: Said
+) -> tuple[int, int | None]:
+    """Let an embedding model read what it has not: how many clauses it read, and its tokens where that is told."""
+    from graph.model.models import embedding_of  # noqa: PLC0415  (loads a model library)
+
+    tokens: int | None = 0
+    done = 0
+    async with Books.open(owner_url, size=2) as owner:
+        embedding = embedding_of(settings, str(settings.embedding_model), manifest(settings.manifest), owner)
+        try:
+            rows = await owner.reading(tenant).rows("unmeant_phrases", model=embedding.model)
+            for first in range(0, len(rows), CLAUSES_AT_ONCE):
+                part = rows[first : first + CLAUSES_AT_ONCE]
+                vectors, used = await embedding.vectors([f"{row['title']}. {row['quote']}" for row in part])
+                tokens = None if tokens is None or used is None else tokens + used
+                async with owner.transaction(tenant) as page:
+                    for row, vector in zip(part, vectors, strict=True):
+                        page.later(
+                            "insert_vector",
+                            document_id=row["document_id"],
+                            version=row["version"],
+                            clause=row["clause"],
+                            phrase=1,
+                            model=embedding.model,
+                            vector=vector,
+                        )
+                done += len(part)
+                said(done, len(rows))
+        finally:
+            await embedding.close()
+    return done, tokens

@@ -20,6 +20,7 @@ from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
 from evals.tau2 import BadData
 from graph.checkpointer import LooseSerializer
+from graph.planner import BadProvider
 from policies.clauses import BadRule
 from policies.documents import BadDocument
 from policies.manifest import ManifestMismatch
@@ -46,6 +47,7 @@ _KNOWN = (
     BadPassword,
     BadHome,
     BadKey,
+    BadProvider,
     BadRule,
     BadTicket,
     BooksAway,
@@ -233,6 +235,26 @@ def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["set_by"],
                 row["set_at"].strftime("%Y-%m-%d %H:%M"),
                 row["reason"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def library_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The document versions of a library."""
+    return table(
+        ("document", "version", "region", "from", "until", "status", "said by", "counts"),
+        (
+            (
+                row["document_id"],
+                str(row["version"]),
+                row["region"],
+                row["effective_on"].isoformat(),
+                row["expires_on"].isoformat() if row["expires_on"] else "-",
+                row["status"],
+                f"{row['verdict'] or '-'} {row['person'] or ''}".strip(),
+                "yes" if row["counts"] else "no",
             )
             for row in rows
         ),

@@ -28,19 +28,27 @@ async def policies_import(
     version: Annotated[int, typer.Option(min=1, help="Of clauses as JSONL.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Policy documents with their rules into a tenant's library; safe to repeat."""
+    """Policy documents with their rules into a tenant's library; safe to repeat. None counts before it is approved."""
     from evals.house import books_of_owner
     from evals.imports import import_library
     from evals.shop import staff
     from policies.clause_lines import Edition
+    from records.books import Books
+    from records.library import counts, library_of
 
     at, shop = home(), tenant_id(tenant)
     url = await books_of_owner(at)
     read, new, stated = await import_library(url, shop, source, rules, Edition(version))
     if at.database_url is None:
         await staff(url, shop)
+    async with Books.open(url, size=1) as owner:
+        waiting = sum(
+            row["status"] == "approved" and not counts(row) for row in await library_of(owner.reading(shop))
+        )
     line = f"{read} documents read, {new} new, {stated} rules in them"
-    report({"documents": read, "new": new, "rules": stated}, as_json, line)
+    if waiting:
+        line += f"; {waiting} wait for approval: countersign policies approve --tenant {shop} --all"
+    report({"documents": read, "new": new, "rules": stated, "waiting": waiting}, as_json, line)
 
 
 @command(orders_app, "import", "countersign orders import orders.jsonl --tenant demo")

@@ -19,7 +19,7 @@ from desk.decisions import Word
 from desk.people import Person, sign_in
 from evals.house import House, database_of_its_own, open_house, prepare, private_key
 from evals.imports import CLAUSES_FILE, import_library
-from evals.shop import demo_tokens, enter_tenant, staff
+from evals.shop import approve_library, demo_tokens, enter_tenant, staff
 from policies.clause_lines import Edition
 from policies.intake import classify, sign
 from policies.manifest import DEMO_CORPUS
@@ -27,7 +27,7 @@ from records.books import Books, Page
 from records.home import Home
 from records.orders import import_orders
 from records.states import State
-from refunds.ids import OrderId, PaymentId, TenantId
+from refunds.ids import OrderId, PaymentId, PersonId, TenantId
 from refunds.money import Currency
 from refunds.order import OrderFacts
 from refunds.order_line import BadOrder, Unstated, read_order_line
@@ -283,6 +283,8 @@ async def _open_shop(url: str, orders: Sequence[OrderFacts]) -> None:
         await enter_tenant(page, TAU2, "tau2 retail")
         await import_orders(page, orders)
     await staff(url, TAU2)
+    async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as page:
+        await approve_library(page, PersonId("demo-specialist"))
 
 
 @dataclass(slots=True)

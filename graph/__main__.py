@@ -8,9 +8,11 @@ import sys
 from graph.checkpointer import LooseSerializer, checkpointer
 from graph.drive import Driver
 from graph.mind import Mind, mind_of
+from graph.planner import BadProvider
 from graph.refund_graph import refund_graph
 from graph.runner import Runner
 from graph.settings import GraphSettings
+from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
 from records.books import BooksAway
 from records.leash import held
@@ -29,7 +31,7 @@ async def run(settings: GraphSettings) -> None:
     mind: Mind = mind_of(settings)
     await check_books(url)
     async with (
-        mind.books.opened(),
+        mind.opened(),
         checkpointer(url, size=2 * settings.concurrency) as saver,
         asyncio.TaskGroup() as group,
     ):
@@ -46,7 +48,9 @@ def main() -> int:
         epilog="example: GRAPH_DATABASE_URL=… GRAPH_INTAKE_KEYS=… RUNNER=workers python -m graph",
     ).parse_args()
     return run_process(
-        "graph", lambda: run(GraphSettings()), (BadKey, BooksAway, CannotWork, LooseSerializer)
+        "graph",
+        lambda: run(GraphSettings()),
+        (BadKey, BadProvider, BooksAway, CannotWork, LooseSerializer, ManifestMismatch),
     )
 
 

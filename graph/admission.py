@@ -19,6 +19,7 @@ from records.cases import books_now, case_by_ticket, open_case, write_event
 from records.queue import ring
 from refunds.ids import CaseId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
+from refunds.words import CaseMode
 
 ON_THE_SERVER = PersonId("graph")
 """Who submitted a case that was opened by a run without a person."""
@@ -31,6 +32,7 @@ class Admission:
     books: Books
     manifest: Manifest
     intake_keys: PublicKeys
+    mode: CaseMode = "production"
 
     async def node(
         self, state: CaseState, config: RunnableConfig
@@ -99,6 +101,7 @@ class Admission:
                 submitted_by=submitted_by,
                 release=self.manifest.agent_version,
                 graph_version=self.manifest.graph_version,
+                mode=self.mode,
             )
             if opened is not None:
                 # The server's own run goes on with it; the job that waits for its end makes its row true.

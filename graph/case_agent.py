@@ -6,59 +6,50 @@ checkpointed; after a crash it reads everything again, and an open proposal of i
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, assert_never
-from uuid import uuid4
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
-from graph.drafter import Draft, Revision, draft, drafted_by
-from graph.planner import Planner, PlannerView
-from graph.run import AgentRun, Runs
+from graph.drafter import Draft, Worded, Writer, draft, drafted_by
+from graph.granting import grant
+from graph.planner import Bench, Planner, PlannerView, Thinker, Thought
+from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
+from graph.run import AgentRun, Granted, Runs, Spent, asked_in
 from graph.sight import leave, look_again, see, shown_as_seen, thread_of
 from graph.state import AgentInput, AgentState, Output
-from policies.actions import (
-    ActionRequest,
-    Blocked,
-    DraftReply,
-    GetPolicyEvidence,
-    LookupOrder,
-    RequestHumanApproval,
-    action_name,
-    read_wish,
-)
+from graph.tracing import Spans
+from graph.watching import Watch
+from policies.actions import GetPolicyEvidence, LookupOrder, action_name
 from policies.admission import Arrival, BypassAgent, admit
-from policies.budget import next_step_reason
+from policies.budget import Limits, next_step_reason
+from policies.hygiene import look_at_text
+from policies.languages import DEFAULT
+from policies.loops import goes_in_circles
 from policies.manifest import Manifest
+from policies.spending import Sum
 from policies.steering import steering_of
-from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
 from records.beginnings import beginning_of
 from records.books import Books, Refused
 from records.cases import write_event
 from records.library import rules_in_force
 from records.looks import open_end
 from records.money import propose
-from records.traces import read_trace, write_trace
+from records.traces import read_trace, write_findings, write_trace
 from refunds.canonical import digest
 from refunds.evidence import Grounded
-from refunds.ids import ProposalId
+from refunds.masking import known_of
 from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
-from tools.gateway import Gateway, Ticks, ToolRequest, ToolResult, context_of
+from refunds.words import Stage
+from tools.gateway import Gateway, Ticks, ToolResult, context_of
 
 UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
 """Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
 
 log = logging.getLogger("countersign.graph")
-
-PROPOSED_BY_PERSON = "proposed_by_person"
-"""Why a proposal waits that a person wrote and somebody else decides."""
-
-RETRIEVAL_ONLY = "retrieval_only"
-"""Why a case is handed over while an operator lets nothing be drafted."""
 
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
@@ -71,7 +62,13 @@ class CaseAgent:
     books: Books
     planner: Planner
     manifest: Manifest
+    gateway: Gateway
     ticks: Ticks = time.monotonic
+    thinker: Thinker | None = None
+    """A planner that is a model; the planner is what it falls back to."""
+
+    writer: Writer | None = None
+    spans: Spans = field(default_factory=Spans)
     runs: Runs = field(default_factory=Runs)
 
     async def plan(
@@ -87,128 +84,161 @@ class CaseAgent:
         limits = self.manifest.limits()
         limits = replace(limits, steps=run.steering.steps(limits.steps))
         run.handoff = run.handoff or next_step_reason(run.trace, limits)
+        if run.handoff is None and goes_in_circles(run.trace):
+            run.handoff = "loop_detected"
         if run.handoff:
             return Command(goto="propose", update={"run": name})
         started = self.ticks()
-        view = PlannerView(
-            run.asked,
-            run.sight.case.intent,
-            run.sight.case.order_id,
-            [event.result for event in run.trace],
-        )
         try:
-            run.wish = await self.planner.next_wish(view)
+            thought = await self._think(run, limits)
         except Exception as error:  # noqa: BLE001  (whatever a planner does, the run goes on to a person)
             log.warning("the planner failed: %s", type(error).__name__)
             run.handoff = "model_unavailable"
             return Command(goto="propose", update={"run": name})
-        run.planning_ms = self._since(started)
-        target = self._grant(run)
-        return Command(goto=target, update={"run": name, "trace": [event.to_json() for event in run.trace]})
+        run.findings += thought.findings
+        planning = Spent(self._since(started), thought.tokens, thought.cost_micros)
+        if thought.handoff is not None:
+            run.planning, run.handoff = planning, thought.handoff
+            return Command(goto="propose", update={"run": name})
+        rooms = grant(run, thought.wish, planning, limits.steps - len(run.trace))
+        goto: Any = list(rooms) if len(rooms) > 1 else rooms[0]
+        return Command(goto=goto, update={"run": name, "trace": [event.to_json() for event in run.trace]})
+
+    async def _think(self, run: AgentRun, limits: Limits) -> Thought:
+        """What the planner wishes for, with what that cost."""
+        case = run.sight.case
+        question = run.looked.text if run.looked else run.asked
+        view = PlannerView(question, case.intent, case.order_id, [event.result for event in run.trace])
+        if self.thinker is None:
+            return Thought(await self.planner.next_wish(view))
+        await self._watch(run).at("planning")
+        return await self.thinker.think(view, self._bench(run, limits))
+
+    def _bench(self, run: AgentRun, limits: Limits) -> Bench:
+        return Bench(
+            case=run.sight.case,
+            run=run.number,
+            step=len(run.trace) + 1,
+            left=limits.left(run.trace),
+            known=run.known,
+            language=run.language,
+            actions=[event.action for event in run.trace],
+            evidence=run.evidence,
+            order=run.order,
+        )
+
+    def _watch(self, run: AgentRun) -> Watch:
+        return Watch(self.books, run.sight.case, kept=self.thinker is not None)
 
     def _since(self, started: float) -> int:
         """Whole milliseconds."""
         return max(0, round((self.ticks() - started) * 1000))
 
-    def _grant(self, run: AgentRun) -> Literal["evidence", "order", "draft", "propose", "block"]:
-        """The node that a wish may run, after the allowlist and the validator of its edge."""
-        request = read_wish(run.wish)
-        step = len(run.trace) + 1
-        if isinstance(request, Blocked):
-            result = "blocked_action" if request.reason == "forbidden_action" else request.reason
-            action = str(_plain(request.action))
-            run.trace.append(TraceEvent(step, action, _plain(request.args), result, 0, run.planning_ms))
-            run.blocked = request.reason
-            return "block"
-        raw = run.wish.get("arguments") if isinstance(run.wish, Mapping) else None
-        run.args = _plain(raw)
-        target = _node_of(request)
-        broken = unmet(("plan", target), run.progress)
-        if broken is None and isinstance(request, RequestHumanApproval):
-            claims_draft = request.reason == "draft_ready_for_review"
-            if claims_draft and not REVIEW_REQUIRES_DRAFT.holds(run.progress):
-                broken = REVIEW_REQUIRES_DRAFT.name
-        if broken is not None:
-            run.trace.append(TraceEvent(step, action_name(request), run.args, broken, 0, run.planning_ms))
-            run.blocked = "invalid_state_transition"
-            return "block"
-        if isinstance(request, DraftReply) and run.steering.retrieval_only:
-            run.handoff = RETRIEVAL_ONLY
-            return "propose"
-        if isinstance(request, RequestHumanApproval):
-            checked: dict[str, object] = {"reason": request.reason}
-            run.trace.append(
-                TraceEvent(
-                    step, "request_human_approval", run.args, request.reason, 0, run.planning_ms, checked
-                )
-            )
-            run.handoff = request.reason
-        return target
-
     async def evidence(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
-        result = await self._call(state, config)
+        del config
+        result = await self._call(state, "evidence", "reading_policy")
         if result and isinstance(result[1].evidence, Grounded):
             result[0].evidence = result[1].evidence
         return Command(goto="plan")
 
     async def order(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
-        result = await self._call(state, config)
+        del config
+        result = await self._call(state, "order", "reading_order")
         if result and result[1].order is not None:
             result[0].order = result[1].order
         return Command(goto="plan")
 
-    async def _call(self, state: AgentState, config: RunnableConfig) -> tuple[AgentRun, ToolResult] | None:
-        del config
+    async def _call(self, state: AgentState, room: str, stage: Stage) -> tuple[AgentRun, ToolResult] | None:
         run = self.runs.get(state.get("run"))
-        if run is None:
+        granted = run.granted.pop(room, None) if run else None
+        if run is None or granted is None or not isinstance(granted.request, GetPolicyEvidence | LookupOrder):
             return None
-        request = read_wish(run.wish)
-        if not isinstance(request, GetPolicyEvidence | LookupOrder):
-            return None
-        result = await self._gateway(run, request)
-        latency_ms = result.event.latency_ms + run.planning_ms
-        run.trace.append(replace(result.event, latency_ms=latency_ms))
+        await self._watch(run).at(stage)
+        with self.spans.span(action_name(granted.request), "tool", run.known, input=granted.args) as span:
+            result = await self.gateway.call(
+                run.context, granted.request, granted.args, run.trace, granted.step
+            )
+            span.set(output=result.event.result, checked=result.event.checked_args, source=result.source)
+        event, planning = result.event, granted.planning
+        run.findings += result.findings
+        run.trace.append(
+            replace(
+                event,
+                latency_ms=event.latency_ms + planning.ms,
+                tokens=event.tokens + planning.tokens,
+                cost_micros=event.cost_micros + planning.cost_micros,
+            )
+        )
+        run.trace.sort(key=lambda one: one.step)
         if result.ends_run:
             run.handoff = "loop_detected"
         return run, result
 
-    async def _gateway(self, run: AgentRun, request: ToolRequest) -> ToolResult:
-        return await Gateway(self.books, self.ticks).call(run.context, request, run.args, run.trace)
-
     async def draft(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
         del config
         run = self.runs.get(state.get("run"))
-        if run is None or run.order is None or run.evidence is None:
+        granted = run.granted.pop("draft", None) if run else None
+        if run is None or granted is None or run.order is None or run.evidence is None:
             return Command(goto="plan")
         started = self.ticks()
         case = run.sight.case
+        await self._watch(run).at("drafting")
         page = self.books.reading(case.tenant, case.customer_id)
         stated = await rules_in_force(page, run.context.region, run.context.as_of)
-        result = "cited_draft"
+        result, cost = "cited_draft", granted.planning
         try:
-            run.draft = draft(case, run.asked, run.order, run.evidence, stated, run.sight.now, _revision(run))
+            run.draft = draft(
+                case, run.asked, run.order, run.evidence, stated, run.sight.now, revision_of(run)
+            )
             if run.draft is None:
                 result = "no_approved_evidence"
             else:
-                _proposal(replace(run, handoff="draft_ready_for_review"), self.manifest)
+                proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
+                worded = await self._word(run, run.draft, granted)
+                cost = replace(
+                    cost,
+                    tokens=cost.tokens + worded.tokens,
+                    cost_micros=cost.cost_micros + worded.cost_micros,
+                )
+                if worded.handoff is not None:
+                    run.draft, result = None, worded.handoff
+                elif worded.text is not None:
+                    run.draft = replace(run.draft, text=worded.text)
+                    proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
         except (ValueError, KeyError, TypeError) as error:
             # A name in an order or a number in a policy that cannot stand in a reply: a person reads it.
-            log.warning("no draft for case %s: %s", case.case_id, error)
+            log.warning("no draft for case %s: %s", case.case_id, type(error).__name__)
             run.draft, result = None, "draft_failed_checks"
-        event = TraceEvent(
-            step=len(run.trace) + 1,
-            action="draft_reply",
-            args=run.args,
-            result=result,
-            tokens=0,
-            latency_ms=self._since(started) + run.planning_ms,
-            checked_args={},
-            result_sha256=digest(run.draft.text) if run.draft else "",
+        run.trace.append(
+            TraceEvent(
+                step=granted.step,
+                action="draft_reply",
+                args=granted.args,
+                result=result,
+                tokens=cost.tokens,
+                latency_ms=self._since(started) + cost.ms,
+                checked_args={},
+                result_sha256=digest(run.draft.text) if run.draft else "",
+                cost_micros=cost.cost_micros,
+            )
         )
-        run.trace.append(event)
         if run.draft is None:
             run.handoff = result
         return Command(goto="plan")
+
+    async def _word(self, run: AgentRun, made: Draft, granted: Granted) -> Worded:
+        """The draft in a model's words, where there is a model and no person gave words of their own."""
+        revision = revision_of(run)
+        if self.writer is None or (revision is not None and revision.reply is not None):
+            return Worded(None)
+        limits = self.manifest.limits().less(Sum(granted.planning.tokens, granted.planning.cost_micros))
+        watch = self._watch(run)
+        bench = replace(self._bench(run, limits), step=granted.step)
+        with self.spans.span("check the draft", "guardrail", run.known) as span:
+            worded = await self.writer.word(made, run.asked, bench, lambda words: watch.at("drafting", words))
+            span.set(output=worded.handoff or "passed", findings=[one.to_json() for one in worded.findings])
+        run.findings += worded.findings
+        return worded
 
     async def propose(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
         """Write the trace and the proposal in one transaction."""
@@ -217,11 +247,11 @@ class CaseAgent:
             return await self._shown(config)
         wrote = False
         try:
-            proposal = _proposal(run, self.manifest)
+            proposal = proposal_of(run, self.manifest)
         except ValueError as error:
             log.warning("what was written for case %s cannot be proposed: %s", run.sight.case.case_id, error)
             run.draft, run.handoff = None, "draft_failed_checks"
-            proposal = _proposal(run, self.manifest)
+            proposal = proposal_of(run, self.manifest)
         try:
             wrote = await self._write(run, proposal)
         except Refused as refused:
@@ -229,9 +259,10 @@ class CaseAgent:
                 raise
             # What the books will not have is a person's to sort out.
             run.draft, run.handoff = None, "draft_failed_checks"
-            wrote = await self._write(run, _proposal(run, self.manifest))
+            wrote = await self._write(run, proposal_of(run, self.manifest))
         finally:
             self.runs.end(state.get("run"))
+            await self._watch(run).over()
         return await self._shown(config, run.trace if wrote else None)
 
     async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
@@ -244,6 +275,7 @@ class CaseAgent:
             if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
                 return False
             write_trace(page, case.case_id, case.customer_id, run.trace)
+            write_findings(page, case.case_id, run.findings)
             return await propose(page, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
 
     async def block(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
@@ -253,6 +285,7 @@ class CaseAgent:
             case = run.sight.case
             async with self.books.transaction(case.tenant, case.customer_id) as page:
                 write_trace(page, case.case_id, case.customer_id, run.trace)
+                write_findings(page, case.case_id, run.findings)
                 await write_event(page, case, "blocked", run.blocked, ended=False)
         self.runs.end(state.get("run"))
         return await self._shown(config)
@@ -268,8 +301,18 @@ class CaseAgent:
         if now.open_proposal and not (now.word == "revise" or now.lapsed or sight.taken_over):
             return None
         start = await beginning_of(self.books.reading(sight.case.tenant, sight.case.customer_id), sight.case)
+        case = sight.case
+        looked = look_at_text(asked_in(case, start.answers))
         run = AgentRun(
-            sight, context_of(sight.case, start), answers=start.answers, steering=steering_of(start.flags)
+            sight,
+            context_of(case, start, self.manifest.agent_version),
+            answers=start.answers,
+            steering=steering_of(start.flags),
+            number=start.run,
+            known=known_of(start.customer, (case.order_id, case.ticket_id, *(case.ticket.items or ()))),
+            language=start.language or DEFAULT,
+            looked=looked,
+            findings=list(looked.findings),
         )
         if start.written is not None:
             run.draft, run.handoff = drafted_by(start.written, sight.end), PROPOSED_BY_PERSON
@@ -283,9 +326,21 @@ class CaseAgent:
         if isinstance(verdict, BypassAgent):
             # A person took it up; neither a model nor a tool runs for what admission turns away.
             run.handoff = verdict.reason
+        elif looked.goes_to is not None and not self._reads(run):
+            run.handoff = looked.goes_to
         if sight.end is not None and sight.end.proposals >= PROPOSALS_A_CASE:
             run.handoff = "loop_detected"
         return self.runs.start(run), run
+
+    def _reads(self, run: AgentRun) -> bool:
+        """Whether the agent may work on a text in another language: a model, for a customer who is written to in it."""
+        looked = run.looked
+        return (
+            self.thinker is not None
+            and looked is not None
+            and looked.goes_to == "other_language"
+            and looked.language == run.language
+        )
 
     async def _shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
         """The state for the eye; the trace from the books where it is not the one that was just written."""
@@ -298,103 +353,16 @@ class CaseAgent:
         return shown_as_seen(sight, trace, self.manifest)
 
 
-def _node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
-    match request:
-        case GetPolicyEvidence():
-            return "evidence"
-        case LookupOrder():
-            return "order"
-        case DraftReply():
-            return "draft"
-        case RequestHumanApproval():
-            return "propose"
-        case _:
-            assert_never(request)
-
-
-def _revision(run: AgentRun) -> Revision | None:
-    """What a person wants to be different: in the word that sent it back, or in a proposal before."""
-    end = run.sight.end
-    if end is None or end.decision is None:
-        return None
-    word, before = end.decision, end.proposal.amount
-    if word.word == "revise" and word.revised_amount_minor is not None:
-        return Revision(
-            word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
-        )
-    lapsed = run.sight.standing.lapsed
-    reply = end.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
-    if end.set_by is None and reply is None:
-        return None
-    items = end.proposal.items if end.proposal.edited_by else None
-    return Revision(end.set_amount_minor, end.set_by, before, items or None, reply, insists=not lapsed)
-
-
-def _proposal(run: AgentRun, manifest: Manifest) -> Proposal:
-    """What this run asks a person to countersign; a run without a draft hands the case over."""
-    case, end = run.sight.case, run.sight.end
-    made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
-    found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
-    drafted = made or Draft("handoff", "", found)
-    reason = run.handoff or "planner_requested_handoff"
-    if made and run.sight.standing.lapsed:
-        reason = "approval_lapsed"
-    return Proposal(
-        tenant=case.tenant,
-        proposal_id=ProposalId(uuid4()),
-        case_id=case.case_id,
-        thread_id=case.thread_id,
-        kind=drafted.kind,
-        reason=reason,
-        order_id=drafted.order_id,
-        payment_id=drafted.payment_id,
-        amount=drafted.amount,
-        draft=drafted.text,
-        citations=drafted.citations,
-        items=drafted.items,
-        rule=drafted.rule,
-        release=manifest.agent_version,
-        graph_version=manifest.graph_version,
-        supersedes=end.proposal.proposal_id if end else None,
-        edited_by=drafted.edited_by,
-        edited_upward=drafted.edited_upward,
-    )
-
-
-def _plain(value: object, depth: int = 0) -> object:
-    """Any Python value as the JSON that the trace keeps; what JSON cannot say is named by its type."""
-    if depth > 4:
-        return "…"
-    match value:
-        case None | bool():
-            return value
-        case int() if abs(value) < 2**53:
-            return value
-        case str():
-            return _storable(value[:8_000])
-        case Mapping():
-            shown = list(value.items())[:32]
-            return {_storable(str(key)[:128]): _plain(inner, depth + 1) for key, inner in shown}
-        case list() | tuple():
-            return [_plain(inner, depth + 1) for inner in value[:32]]
-        case _:
-            return f"<{type(value).__name__}>"
-
-
-def _storable(text: str) -> str:
-    """The text without what Postgres and UTF-8 cannot hold: NUL and halves of pairs."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
 def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:
     """The topology of the autonomous part."""
     builder = StateGraph(AgentState, input_schema=AgentInput, output_schema=Output)
-    builder.add_node("plan", agent.plan)
-    builder.add_node("evidence", agent.evidence)
-    builder.add_node("order", agent.order)
-    builder.add_node("draft", agent.draft)
-    builder.add_node("propose", agent.propose)
-    builder.add_node("block", agent.block)
+    around = agent.spans.around
+    builder.add_node("plan", around("plan", agent.plan))
+    builder.add_node("evidence", around("evidence", agent.evidence))
+    builder.add_node("order", around("order", agent.order))
+    builder.add_node("draft", around("draft", agent.draft))
+    builder.add_node("propose", around("propose", agent.propose))
+    builder.add_node("block", around("block", agent.block))
     builder.add_edge(START, "plan")
     builder.add_edge("propose", END)
     builder.add_edge("block", END)

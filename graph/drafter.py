@@ -1,9 +1,11 @@
 """The drafter: a reply whose every number and date comes from order facts or policy, never from a customer's text."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Protocol, assert_never
 
+from graph.planner import Bench
 from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, judge
 from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
@@ -11,10 +13,11 @@ from records.library import StatedRule
 from records.money import OpenEnd
 from records.takeovers import Takeover
 from refunds.evidence import Citation, Grounded
+from refunds.finding import Finding
 from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
 from refunds.money import NOTHING, Money
 from refunds.order import OrderFacts
-from refunds.words import ProposalKind
+from refunds.words import HandoffReason, ProposalKind
 
 NAMED_ITEMS = 3
 
@@ -33,6 +36,25 @@ class Draft:
     rule: str = ""
     edited_by: PersonId | None = None
     edited_upward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """The words that a model found for a draft; None where the rule's own stand, or where a person writes."""
+
+    text: str | None
+    tokens: int = 0
+    cost_micros: int = 0
+    findings: tuple[Finding, ...] = ()
+    handoff: HandoffReason | None = None
+
+
+class Writer(Protocol):
+    """Finds words for what is decided, and tells whoever watches of them as they come."""
+
+    async def word(
+        self, draft: Draft, asked_by: str, bench: Bench, watch: Callable[[str], Awaitable[None]]
+    ) -> Worded: ...
 
 
 @dataclass(frozen=True, slots=True)

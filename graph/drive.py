@@ -74,7 +74,8 @@ class Driver:
     async def _run(
         self, given: Command[Any] | dict[str, Any] | None, config: RunnableConfig, now: Sight
     ) -> None:
-        with driving(now):
+        first = now.end is None and now.state.status == "received"
+        with driving(now), self.mind.spans.case(now.case, "drive", first=first):
             await self.graph.ainvoke(cast("Any", given), config, durability=self.durability)
 
     async def sweep(self) -> int:

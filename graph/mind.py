@@ -1,39 +1,131 @@
 """The mind of a process: what the graph works with, made once from the process's settings."""
 
+import asyncio
+import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 from graph.planner import DeterministicPlanner, Planner
 from graph.settings import GraphSettings
+from graph.tracing import Spans
 from policies.manifest import Manifest, manifest
-from policies.signature import BadKey, PublicKeys, parse_public_keys
+from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
 from records.books import Books
+from refunds.words import CaseMode
+from tools.gateway import Gateway
+from tools.order_service import OrderService
+
+if TYPE_CHECKING:
+    from graph.model.embedding import Embedding
+    from graph.model.models import Models
 
 
 @dataclass(frozen=True)
 class Mind:
-    """Books, rules and a planner."""
+    """Books, rules, tools and a planner; models and spans where the settings ask for them."""
 
     books: Books
     manifest: Manifest
     intake_keys: PublicKeys
     planner: Planner = field(default_factory=DeterministicPlanner)
     ticks: Callable[[], float] = time.monotonic
+    orders: OrderService | None = None
+    models: "Models | None" = None
+    meaning: "Embedding | None" = None
+    spans: Spans = field(default_factory=Spans)
+    mode: CaseMode = "production"
+
+    @property
+    def gateway(self) -> Gateway:
+        """The only way to a tool."""
+        return Gateway(self.books, self.ticks, self.orders, self.meaning)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["Mind"]:
+        """The same with open books; what it opened on the way is closed, and its last spans are sent."""
+        try:
+            async with self.books.opened():
+                yield self
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close what it works with beside the books, and send the last spans."""
+        if self.models is not None:
+            await self.models.close()
+        if self.meaning is not None:
+            await self.meaning.close()
+        if self.orders is not None:
+            await self.orders.close()
+        await asyncio.to_thread(self.spans.shutdown)
 
 
-def mind_of(settings: GraphSettings) -> Mind:
-    """A mind whose books are still closed. BadKey names the key file that is missing or none."""
+def mind_of(settings: GraphSettings, books: Books | None = None) -> Mind:
+    """A mind, with closed books of its own where none are given.
+
+    BadKey names the key file that is missing or none, BadProvider the model that cannot be used.
+    """
+    pinned = manifest(settings.manifest)
+    books = books or Books.at(settings.database_url.get_secret_value(), size=3 * settings.concurrency + 4)
+    spans = _spans(settings, pinned)
+    models = None
+    if pinned.planner == "model":
+        from graph.model.models import models_of  # noqa: PLC0415  (a house without a model loads no model library)
+
+        models = models_of(settings, pinned, books, spans)
+    meaning = None
+    if settings.embedding_model is not None:
+        from graph.model.models import embedding_of  # noqa: PLC0415  (as above)
+
+        meaning = embedding_of(settings, settings.embedding_model, pinned, books)
+    return Mind(
+        books=books,
+        manifest=pinned,
+        intake_keys=_public(settings),
+        orders=_orders(settings),
+        models=models,
+        meaning=meaning,
+        spans=spans,
+        mode=settings.mode,
+    )
+
+
+def _public(settings: GraphSettings) -> PublicKeys:
     try:
         text = settings.intake_keys.read_text(encoding="utf-8")
     except OSError as error:
         raise BadKey(f"{settings.intake_keys}: {error.strerror}: run countersign db up") from None
-    return Mind(
-        books=Books.at(settings.database_url.get_secret_value(), size=3 * settings.concurrency + 4),
-        manifest=manifest(),
-        intake_keys=parse_public_keys(text, str(settings.intake_keys)),
-    )
+    return parse_public_keys(text, str(settings.intake_keys))
+
+
+def _orders(settings: GraphSettings) -> OrderService | None:
+    if settings.orders_url is None:
+        return None
+    if settings.tools_key is None:
+        raise BadKey("GRAPH_TOOLS_KEY: an order service is named and nothing could sign a call to it")
+    return OrderService(settings.orders_url, tools_key(settings))
+
+
+def tools_key(settings: GraphSettings) -> SigningKey:
+    """What signs the calls to services beside the house. Raises BadKey."""
+    file = settings.tools_key
+    try:
+        return parse_signing_key(file.read_text(encoding="utf-8") if file else "", str(file))
+    except OSError as error:
+        raise BadKey(f"{file}: {error.strerror}: run countersign db up") from None
+
+
+def _spans(settings: GraphSettings, pinned: Manifest) -> Spans:
+    asked_for = ("LANGFUSE_PUBLIC_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not any(os.environ.get(name) for name in asked_for):
+        return Spans()
+    from graph.exporting import spans_of  # noqa: PLC0415  (a house without traces loads no exporter)
+
+    return spans_of(os.environ, mode=settings.mode, release=pinned.agent_version, service="countersign-graph")
 
 
 @cache

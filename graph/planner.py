@@ -4,8 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from policies.budget import Limits
+from records.cases import Case
+from refunds.evidence import Grounded
+from refunds.finding import Finding
 from refunds.ids import OrderId
-from refunds.words import Intent
+from refunds.masking import NOBODY, Known
+from refunds.order import OrderFacts
+from refunds.words import HandoffReason, Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +25,49 @@ class PlannerView:
     """The results of the trace, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a model works on besides the view: the case and the run it is asked for, and what was found so far."""
+
+    case: Case
+    run: int
+    step: int
+    left: Limits
+    """What the run may still spend."""
+
+    known: Known = NOBODY
+    language: str = "en"
+    actions: Sequence[str] = ()
+    evidence: Grounded | None = None
+    order: OrderFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A wish with what it cost and what was noticed on the way."""
+
+    wish: object
+    tokens: int = 0
+    cost_micros: int = 0
+    findings: tuple[Finding, ...] = ()
+    handoff: HandoffReason | None = None
+    """A person is to take over before anything is asked for."""
+
+
+class BadProvider(Exception):
+    """The models cannot be used as they are configured; the message says what is missing."""
+
+
 class Planner(Protocol):
     """Answers with an action and its arguments; whatever else it answers is blocked."""
 
     async def next_wish(self, view: PlannerView) -> object: ...
+
+
+class Thinker(Protocol):
+    """A planner that costs something: it is asked with the bench of the run."""
+
+    async def think(self, view: PlannerView, bench: Bench) -> Thought: ...
 
 
 class DeterministicPlanner:

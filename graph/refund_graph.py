@@ -23,6 +23,7 @@ from graph.settling import Settling
 from graph.sight import leave, see, thread_of
 from graph.state import CaseState, Input, Output
 from graph.walk import walk
+from graph.watching import streamed
 from policies.transitions import cross
 
 RefundGraph = CompiledStateGraph[CaseState, None, Input, Output]
@@ -36,13 +37,26 @@ def refund_agent() -> RefundGraph:
 
 def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = None) -> RefundGraph:
     """The compiled graph; without a checkpointer for a server, which brings its own."""
-    admission = Admission(mind.books, mind.manifest, mind.intake_keys)
-    agent = CaseAgent(mind.books, mind.planner, mind.manifest, mind.ticks)
+    admission = Admission(mind.books, mind.manifest, mind.intake_keys, mind.mode)
+    agent = CaseAgent(
+        mind.books,
+        mind.planner,
+        mind.manifest,
+        mind.gateway,
+        mind.ticks,
+        thinker=mind.models.thinker if mind.models else None,
+        writer=mind.models.writer if mind.models else None,
+        spans=mind.spans,
+    )
     settling = Settling(mind.books, mind.manifest)
 
     autonomous = case_agent(agent).compile(checkpointer=False, name="case_agent")
 
     async def run_agent(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
+        with streamed():
+            return await run_part(state, config)
+
+    async def run_part(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
         if config["configurable"].get(CONFIG_KEY_DURABILITY) == "exit":
             return await walk(agent, state.get("case_id"), config)
         # `sync` is handed down to a subgraph, and one without a checkpointer fails when it waits for it.
@@ -63,12 +77,13 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
         return target
 
     builder = StateGraph(CaseState, input_schema=Input, output_schema=Output)
-    builder.add_node("admission", admission.node)
-    builder.add_node("case_agent", run_agent)
-    builder.add_node("approval", settling.approval)
-    builder.add_node("refund", settling.refund)
-    builder.add_node("settlement", settling.settlement)
-    builder.add_node("close", settling.close)
+    around = mind.spans.around
+    builder.add_node("admission", around("admission", admission.node, "guardrail"))
+    builder.add_node("case_agent", around("case_agent", run_agent, "agent"))
+    builder.add_node("approval", around("approval", settling.approval))
+    builder.add_node("refund", around("refund", settling.refund))
+    builder.add_node("settlement", around("settlement", settling.settlement))
+    builder.add_node("close", around("close", settling.close))
     builder.add_edge(START, "admission")
     builder.add_conditional_edges("case_agent", after_agent, ["approval", "close", END])
     builder.add_edge("close", END)

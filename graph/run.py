@@ -1,14 +1,20 @@
 """One run of the autonomous part: what it has in hand, held in this process and never in a checkpoint."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 from graph.drafter import Draft
 from graph.sight import Sight
+from policies.actions import ActionRequest
+from policies.hygiene import Looked
 from policies.steering import Steering
 from policies.transitions import Progress
+from records.cases import Case
 from refunds.evidence import Grounded
+from refunds.finding import Finding
+from refunds.masking import NOBODY, Known
 from refunds.order import OrderFacts
 from refunds.ticket import QUESTION_LIMIT
 from refunds.trace import TraceEvent
@@ -16,6 +22,28 @@ from tools.gateway import ToolContext
 
 RUNS_HELD = 512
 """Runs under way in one process at most; one that is pushed out starts again from its case row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a step has cost so far."""
+
+    ms: int = 0
+    tokens: int = 0
+    cost_micros: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A request that passed the allowlist and the validator of its edge, and its place in the trace."""
+
+    request: ActionRequest
+    args: object
+    """The planner's own arguments, as JSON."""
+
+    step: int
+    planning: Spent
+    """What wishing for it cost."""
 
 
 @dataclass(slots=True)
@@ -30,15 +58,29 @@ class AgentRun:
     steering: Steering = field(default_factory=Steering)
     """What operators have narrowed, as it was when the run began."""
 
+    number: int = 1
+    """The how many-eth run of its case."""
+
+    known: Known = NOBODY
+    """What is masked wherever words of this case leave the process."""
+
+    language: str = "en"
+    """In which the customer is written to."""
+
+    looked: Looked | None = None
+    findings: list[Finding] = field(default_factory=list)
+    """What was noticed, for the reviewer."""
+
     trace: list[TraceEvent] = field(default_factory=list)
     evidence: Grounded | None = None
     order: OrderFacts | None = None
     draft: Draft | None = None
-    wish: object = None
-    planning_ms: int = 0
+    granted: dict[str, Granted] = field(default_factory=dict)
+    """What was wished for and may run, by the node that runs it."""
+
+    planning: Spent = field(default_factory=Spent)
     """What the wish took to be wished; counted with the step that it becomes."""
 
-    args: object = None
     handoff: str | None = None
     """Why the run goes to a person."""
 
@@ -47,8 +89,7 @@ class AgentRun:
     @property
     def asked(self) -> str:
         """The customer's words: the question and the answers since; the newest stay where it is too long."""
-        words = "\n\n".join((self.sight.case.ticket.question, *self.answers))
-        return words if len(words) <= QUESTION_LIMIT else words[-QUESTION_LIMIT:]
+        return asked_in(self.sight.case, self.answers)
 
     @property
     def progress(self) -> Progress:
@@ -59,6 +100,12 @@ class AgentRun:
             order_found=self.order is not None,
             drafted=self.draft is not None,
         )
+
+
+def asked_in(case: Case, answers: Sequence[str]) -> str:
+    """The words of a customer: the question and the answers since."""
+    words = "\n\n".join((case.ticket.question, *answers))
+    return words if len(words) <= QUESTION_LIMIT else words[-QUESTION_LIMIT:]
 
 
 class Runs:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from refunds.words import CaseMode
+
 RunnerKind = Literal["server", "workers"]
 
 
@@ -20,6 +22,31 @@ class GraphSettings(BaseSettings):
     runner: RunnerKind = Field(default="server", validation_alias=AliasChoices("RUNNER", "runner"))
     call_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """What the desk may take to answer."""
+
+    manifest: Path | None = Field(
+        default=None, validation_alias=AliasChoices("COUNTERSIGN_MANIFEST", "manifest")
+    )
+    """A manifest of the shop's own; the release's where none is named."""
+
+    mode: CaseMode = Field(default="production", validation_alias=AliasChoices("COUNTERSIGN_MODE", "mode"))
+    """What the cases that come in from now on may do outside."""
+
+    providers: Path | None = None
+    """Where models are besides OPENAI_BASE_URL, what they take at a time, and what they cost."""
+
+    moderation_model: str | None = None
+    """The provider's own moderation for the words that go out; by rule alone where none is named."""
+
+    embedding_model: str | None = None
+    """An embedding model of the first provider, read beside the words; words alone where none is named."""
+
+    embedding_provider: str = "openai"
+
+    orders_url: str | None = None
+    """The shop's own order service; the books alone where none is named."""
+
+    tools_key: Path | None = None
+    """What signs the calls to it."""
 
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Cases that one process drives at a time."""

@@ -78,6 +78,9 @@ class Settling:
             case "blocked:approval_mismatch" | "blocked:not_approved" | "blocked:over_refund":
                 await self._note(sight, "refund_failed", result)
                 target = "close"
+            case "blocked:mode":
+                await self._end_without_effect(sight)
+                target = "close"
             case _:
                 assert_never(result)
         after = leave(await self._look_again(config))
@@ -121,6 +124,11 @@ class Settling:
         if sight is None:
             raise NoCase(str(thread_of(config)))
         return sight
+
+    async def _end_without_effect(self, sight: Sight) -> None:
+        """Approved, in a mode that lets nothing out: the case ends there, and the books say why."""
+        async with self.books.transaction(sight.case.tenant) as page:
+            await page.rows("end_without_effect", case_id=sight.case.case_id)
 
     async def _note(self, sight: Sight, status: CaseStatus, reason: str) -> None:
         if (sight.state.status, sight.state.reason) != (status, reason):

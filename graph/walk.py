@@ -4,6 +4,7 @@ Nothing of that part is checkpointed, so where only the pause is saved its super
 a case. Where every step is saved and shown, the part runs as the subgraph that it is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
@@ -24,12 +25,15 @@ Node = Callable[[AgentState, RunnableConfig], Awaitable[Command[Any] | dict[str,
 async def walk(agent: CaseAgent, case_id: str | None, config: RunnableConfig) -> dict[str, Any]:
     """What the part shows in the end; its own bookkeeping stays in it."""
     nodes: Mapping[str, Node] = {
-        "plan": agent.plan,
-        "evidence": agent.evidence,
-        "order": agent.order,
-        "draft": agent.draft,
-        "propose": agent.propose,
-        "block": agent.block,
+        name: agent.spans.around(name, node)
+        for name, node in (
+            ("plan", agent.plan),
+            ("evidence", agent.evidence),
+            ("order", agent.order),
+            ("draft", agent.draft),
+            ("propose", agent.propose),
+            ("block", agent.block),
+        )
     }
     state: dict[str, Any] = {"case_id": case_id}
     at: object = "plan"
@@ -37,7 +41,14 @@ async def walk(agent: CaseAgent, case_id: str | None, config: RunnableConfig) ->
         if at == END:
             state.pop("run", None)
             return state
-        said = await nodes[str(at)](cast("AgentState", state), config)
+        if isinstance(at, list):
+            # Two reads that need nothing of one another; both go on to the same room.
+            both = await asyncio.gather(
+                *(nodes[str(name)](cast("AgentState", dict(state)), config) for name in at)
+            )
+            said = both[0]
+        else:
+            said = await nodes[str(at)](cast("AgentState", state), config)
         if isinstance(said, Command):
             state |= cast("dict[str, Any]", said.update or {})
             at = said.goto

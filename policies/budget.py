@@ -1,9 +1,10 @@
 """Budgets: how far a run may go. Pure functions over recorded figures; exactly at a limit passes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from policies.spending import Sum
 from refunds.words import Budget, HandoffReason
 
 
@@ -28,6 +29,24 @@ class Limits:
     tokens: int
     latency_ms: int
     cost_micros: int
+
+    def left(self, rows: Iterable[Spent]) -> "Limits":
+        """What recorded steps leave of it; never below nothing."""
+        spent = list(rows)
+        return Limits(
+            max(0, self.steps - len(spent)),
+            max(0, self.tokens - sum(row.tokens for row in spent)),
+            max(0, self.latency_ms - sum(row.latency_ms for row in spent)),
+            max(0, self.cost_micros - sum(row.cost_micros for row in spent)),
+        )
+
+    def less(self, spent: Sum) -> "Limits":
+        """The same without what was spent since."""
+        return replace(
+            self,
+            tokens=max(0, self.tokens - spent.tokens),
+            cost_micros=max(0, self.cost_micros - spent.cost_micros),
+        )
 
 
 _EXHAUSTED: dict[Budget, HandoffReason] = {

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from policies.actions import ARGUMENTS, TIERS
 from policies.budget import Limits
 from policies.documents import corpus_sha256
+from policies.prompts import PROMPTS, Prompt, PromptName, prompt
+from policies.spending import Purses
 from refunds.canonical import digest
 
 MANIFEST = Path(__file__).parent / "manifest.json"
@@ -43,6 +45,26 @@ class Pinned(BaseModel):
     sha256: Sha256
 
 
+class ModelRoute(BaseModel):
+    """A model at a provider; the settings of a process say where the provider is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    provider: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+    model: Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
+
+    @property
+    def endpoint(self) -> str:
+        """How its calls, limits and failures are counted."""
+        return f"{self.provider}/{self.model}"
+
+
+Routes = Annotated[list[ModelRoute], Field(min_length=1, max_length=8)]
+"""Models in the order in which they are asked: the next one where the one before cannot answer."""
+
+PlannerKind = Literal["deterministic", "model"]
+
+
 class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -55,13 +77,14 @@ class Manifest(BaseModel):
     dashboard_grader: Literal["trajectory-gate-v1"]
     forbidden_autonomous_action: Literal["issue_refund"]
     authority: Literal["draft_and_request_approval_only"]
-    planner: Literal["deterministic"]
-    model: Literal["none"]
-    prompt: Literal["none"]
+    planner: PlannerKind
+    models: dict[PromptName, Routes]
+    prompts: dict[PromptName, Pinned]
     tool_schema: Pinned
     corpus: Pinned
-    budgets: dict[Literal["deterministic", "model"], Profile]
+    budgets: dict[PlannerKind, Profile]
     time_to_decide_hours: Annotated[int, Field(ge=1, le=720)]
+    spending: dict[PlannerKind, Purses]
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -78,6 +101,14 @@ class Manifest(BaseModel):
     def limits(self) -> Limits:
         """The budget of the planner that this manifest names."""
         return self.budgets[self.planner].limits()
+
+    def purses(self) -> Purses:
+        """What its models may cost."""
+        return self.spending[self.planner]
+
+    def prompt(self, name: PromptName) -> Prompt:
+        """A prompt in the version that this manifest names."""
+        return prompt(name, self.prompts[name].version)
 
 
 def tool_schema_sha256() -> str:
@@ -104,12 +135,37 @@ def check(manifest: Manifest, corpus: Path = DEMO_CORPUS) -> Manifest:
                 f"manifest: {field}: says {wanted[:12]}…, found {found[:12]}…: "
                 "raise the version and write the new hash, or restore the file"
             )
-    if manifest.planner not in manifest.budgets:
-        raise ManifestMismatch(f"manifest: budgets: none for the planner {manifest.planner}")
+    for name in PROMPTS:
+        _check_prompt(manifest, name)
+    for named, given in (("budgets", manifest.budgets), ("spending", manifest.spending)):
+        if manifest.planner not in given:
+            raise ManifestMismatch(f"manifest: {named}: none for the planner {manifest.planner}")
     return manifest
 
 
+def _check_prompt(manifest: Manifest, name: PromptName) -> None:
+    if name not in manifest.prompts or name not in manifest.models:
+        raise ManifestMismatch(f"manifest: prompts and models: none for {name}")
+    pinned = manifest.prompts[name]
+    try:
+        found = prompt(name, pinned.version).sha256
+    except OSError:
+        raise ManifestMismatch(
+            f"manifest: prompts.{name}.version: there is no {name}-{pinned.version}.md"
+        ) from None
+    if found != pinned.sha256:
+        raise ManifestMismatch(
+            f"manifest: prompts.{name}.sha256: says {pinned.sha256[:12]}…, found {found[:12]}…: "
+            "a prompt that changes is a file of a new version"
+        )
+
+
 @cache
-def manifest() -> Manifest:
-    """The manifest of this release, checked."""
-    return check(Manifest.read(MANIFEST.read_text(encoding="utf-8")))
+def manifest(file: Path | None = None) -> Manifest:
+    """The manifest of this release, or one of a shop's own; checked."""
+    chosen = file or MANIFEST
+    try:
+        text = chosen.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ManifestMismatch(f"manifest: {chosen}: {error.strerror}") from None
+    return check(Manifest.read(text))

@@ -7,6 +7,7 @@ import re
 from functools import cache
 
 _SAME: tuple[tuple[str, str], ...] = (
+    ("unordered", r"(?:never|not|(?:did|have|had)n['’]t|did\s+not)\s+order(?:ed)?"),
     (
         "return",
         r"(?:send|sent|give|given|hand|bring|ship|post|mail)(?:ing)?\s+"
@@ -63,6 +64,17 @@ _SAME: tuple[tuple[str, str], ...] = (
     ("dispatch", r"dispatch\w*|despatch\w*|leave\s+your\s+warehouse|left\s+your\s+warehouse|goes\s+out"),
 )  # fmt: skip
 
+_GOODS = re.compile(
+    r"\b(?:kettles?|toasters?|blenders?|mixers?|lamps?|desk lamps?|socks?|shoes?|boots?|trainers|sneakers|shirts?|"
+    r"t-shirts?|jackets?|coats?|dress(?:es)?|skirts?|jeans|trousers|hats?|scar(?:f|ves)|gloves|bags?|backpacks?|suitcases?|mugs?|"
+    r"cups?|plates?|pans?|knives|knife|towels?|pillows?|blankets?|rugs?|curtains?|vases?|mirrors?|clocks?|toys?|dolls?|"
+    r"board games?|books?|bikes?|bicycles?|helmets?|tents?|balls?|drills?|hammers?|printers?|keyboards?|mouse|"
+    r"monitors?|speakers?|chargers?|cables?|vacuum cleaners?|hoovers?|fans?|heaters?|goods|products?|articles?|"
+    r"stuff|purchases?|gadgets?|devices?)\b",
+    re.IGNORECASE,
+)
+"""Goods that no clause tells from another: each is an item."""
+
 _COMMAND = re.compile(
     r"\b(?:repeat after me|pretend|act as|you are (?:now|a)\b|developer mode|system prompt|new instructions?|"
     r"(?:ignore|forget|override|disregard)\s+(?:all|any|the|your|previous)|"
@@ -96,4 +108,5 @@ def in_our_words(text: str) -> str:
     """A text with the policy's word for each that means the same, and without the words that say nothing."""
     for word, pattern in _patterns():
         text = pattern.sub(word, text)
+    text = _GOODS.sub("item", text)
     return " ".join(_CHATTER.sub(" ", text).split())

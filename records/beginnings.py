@@ -1,6 +1,7 @@
 """What a run of the agent starts from, read in one statement: the order's place and day, what was said since."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from records.books import Reads
@@ -26,10 +27,21 @@ class Beginning:
     flags: tuple[tuple[str, str], ...] = ()
     """The run-time flags in force but the kill switch: names and values, of the tenant and of everybody."""
 
+    run: int = 1
+    """The number of the run that begins."""
+
+    customer: Mapping[str, str | None] = field(default_factory=dict)
+    """What the books know of the customer, by what it is: name, address, email."""
+
+    language: str | None = None
+    """The language in which the customer is written to, where the books say."""
+
 
 async def beginning_of(page: Reads, case: Case) -> Beginning:
     """The beginning of a run; the page is in the tenant and the customer of the case."""
-    row = await page.row("beginning", case_id=case.case_id, order_id=case.order_id)
+    row = await page.row(
+        "beginning", case_id=case.case_id, order_id=case.order_id, customer_id=case.customer_id
+    )
     if row is None:
         raise LookupError(f"no case {case.case_id}")
     written = None
@@ -43,4 +55,14 @@ async def beginning_of(page: Reads, case: Case) -> Beginning:
             payment_id=PaymentId(row["payment_id"]),
             amount=Money(row["amount_minor"], Currency(row["currency"])),
         )
-    return Beginning(row["region"], row["ordered_at"], row["now"], tuple(row["answers"]), written, flags)
+    return Beginning(
+        region=row["region"],
+        ordered_at=row["ordered_at"],
+        now=row["now"],
+        answers=tuple(row["answers"]),
+        written=written,
+        flags=flags,
+        run=row["run"],
+        customer={kind: row[f"customer_{kind}"] for kind in ("name", "address", "email")},
+        language=row["language"],
+    )

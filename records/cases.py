@@ -12,7 +12,7 @@ from records.queue import ring_desk
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
 from refunds.ticket import Ticket
-from refunds.words import CaseStatus, IntakeVerdict, Intent, Route
+from refunds.words import CaseMode, CaseStatus, IntakeVerdict, Intent, Route
 
 STILL_PAGE = 500
 
@@ -37,6 +37,8 @@ class Case:
     received_at: datetime
     release: str
     graph_version: str
+    mode: CaseMode = "production"
+    """What is not production has no effect outside: nothing is paid and nobody is written to."""
 
     @classmethod
     def of(cls, row: Row) -> "Case":
@@ -57,6 +59,7 @@ class Case:
             received_at=row["received_at"],
             release=row["release"],
             graph_version=row["graph_version"],
+            mode=row["mode"] or "production",
         )
 
 
@@ -86,6 +89,7 @@ async def open_case(
     submitted_by: PersonId,
     release: str,
     graph_version: str,
+    mode: CaseMode = "production",
 ) -> Case | None:
     """Insert a case; None where the ticket, the thread or the signature has one already."""
     row = await page.row(
@@ -107,6 +111,7 @@ async def open_case(
         submitted_by=submitted_by,
         release=release,
         graph_version=graph_version,
+        mode=mode,
     )
     return Case.of(row) if row else None
 

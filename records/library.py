@@ -1,5 +1,6 @@
 """The policy library in the books: documents in force, the words they are found by, the rules they state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -7,7 +8,10 @@ from psycopg.types.json import Jsonb
 
 from records.books import Page, Reads, Refused, Row
 from refunds.evidence import Citation, citation_id
-from refunds.ids import TenantId
+from refunds.ids import PersonId, TenantId
+from refunds.words import ReviewVerdict
+
+NEAREST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,15 @@ async def clauses_in_force(page: Reads, region: str, on_date: date) -> list[Shel
     ]
 
 
+async def nearest_clauses(
+    page: Reads, model: str, vector: Sequence[float], region: str, on_date: date
+) -> list[Row]:
+    """The clauses in force by how near they are in meaning, the nearest first."""
+    return await page.rows(
+        "nearest_clauses", model=model, vector=list(vector), region=region, on_date=on_date, most=NEAREST
+    )
+
+
 async def rules_in_force(page: Reads, region: str, on_date: date) -> list[StatedRule]:
     """The refund rules that count for the day and the region."""
     rows = await page.rows("rules_in_force", region=region, on_date=on_date)
@@ -63,6 +76,42 @@ async def rules_in_force(page: Reads, region: str, on_date: date) -> list[Stated
         )
         for row in rows
     ]
+
+
+async def note_import(page: Page, corpus_sha256: str, documents: int) -> None:
+    """Write down which corpus was imported, where it is another than the last time."""
+    page.later("insert_policy_import", corpus_sha256=corpus_sha256, documents=documents)
+
+
+async def review(
+    page: Page,
+    document_id: str,
+    version: int,
+    sha256: str,
+    verdict: ReviewVerdict,
+    person: PersonId,
+    note: str = "",
+) -> None:
+    """A named person's yes or no to the words of a document version. Refused where they may not say it."""
+    await page.rows(
+        "insert_policy_review",
+        document_id=document_id,
+        version=version,
+        sha256=sha256,
+        verdict=verdict,
+        person=person,
+        note=note,
+    )
+
+
+async def library_of(page: Reads, document_id: str | None = None, version: int | None = None) -> list[Row]:
+    """Every document version of the tenant with what a person said of it; or one document's."""
+    return await page.rows("library_listed", document_id=document_id, version=version)
+
+
+def counts(row: Row) -> bool:
+    """Whether a listed version may be cited on its days."""
+    return row["status"] == "approved" and row["verdict"] == "approve" and bool(row["of_these_words"])
 
 
 async def import_document(

@@ -24,6 +24,7 @@ _BLOCKED: dict[str, RefundResult] = {
     "blocked:approval_mismatch": "blocked:approval_mismatch",
     "blocked:not_approved": "blocked:not_approved",
     "blocked:over_refund": "blocked:over_refund",
+    "blocked:mode": "blocked:mode",
 }
 
 

@@ -1,13 +1,18 @@
 """The trace in the books: one row a step, arguments before and after validation."""
 
 import json
+from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
 from records.books import Page, Reads
 from refunds.canonical import canonical
+from refunds.finding import Finding
 from refunds.ids import CaseId, CustomerId
 from refunds.trace import TraceEvent
+
+MOST = 40
+"""Findings of a run that are kept."""
 
 
 def write_trace(page: Page, case_id: CaseId, customer_id: CustomerId, trace: list[TraceEvent]) -> None:
@@ -29,6 +34,13 @@ def write_trace(page: Page, case_id: CaseId, customer_id: CustomerId, trace: lis
         for event in trace
     ]
     page.later("insert_trace", case_id=case_id, for_customer=customer_id, steps=Jsonb(steps))
+
+
+def write_findings(page: Page, case_id: CaseId, found: Sequence[Finding]) -> None:
+    """Write what was noticed in the run whose trace was written before it."""
+    rows = [{"place": number, **finding.to_json()} for number, finding in enumerate(found[:MOST], start=1)]
+    if rows:
+        page.later("insert_findings", case_id=case_id, found=Jsonb(rows))
 
 
 async def read_trace(page: Reads, case_id: CaseId) -> list[TraceEvent]:

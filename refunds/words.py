@@ -122,10 +122,65 @@ RefundResult = Literal[
     "blocked:approval_mismatch",
     "blocked:not_approved",
     "blocked:over_refund",
+    "blocked:mode",
 ]
 
 # Run-time flags, set by an operator. The newest row of a name counts.
 FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only"]
+
+# What a case may do outside: staging only reads, dry_run does everything but pay and write to the customer.
+CaseMode = Literal["production", "staging", "dry_run"]
+
+# Models: for what one is asked, and what came of a call. `answered` is an answer of the wanted form.
+ModelFeature = Literal["plan", "draft", "moderate", "embed"]
+ModelOutcome = Literal[
+    "answered",
+    "refused",
+    "cut_off",
+    "filtered",
+    "empty",
+    "malformed",
+    "wrong_schema",
+    "not_an_answer",
+    "stalled",
+    "cut_stream",
+    "too_long",
+    "rate_limited",
+    "quota_exhausted",
+    "unauthorized",
+    "bad_request",
+    "server_error",
+    "unreachable",
+    "timed_out",
+]
+
+# What code noticed in a text, a wish or a draft. Shown to the reviewer and counted, never relied on.
+FindingKind = Literal[
+    "other_language",
+    "html",
+    "pasted_document",
+    "off_topic",
+    "injection_pattern",
+    "forbidden_wish",
+    "unknown_id",
+    "contradiction",
+    "invalid_answer",
+    "failed_check",
+    "moderated",
+    "without_model",
+    "retrieval_only",
+    "fallback_model",
+    "fallback_source",
+    "lexical_only",
+    "spend_warning",
+    "budget",
+    "model_failed",
+]
+
+ReviewVerdict = Literal["approve", "reject"]
+
+# What a run does now, for whoever watches.
+Stage = Literal["planning", "reading_policy", "reading_order", "drafting", "checking"]
 
 DocumentStatus = Literal["draft", "approved", "withdrawn", "private"]
 OrderStatus = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
@@ -152,5 +207,11 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "second_verdict": get_args(SecondVerdict),
     "notice": get_args(Notice),
     "thumb": get_args(Thumb),
+    "case_mode": get_args(CaseMode),
+    "model_feature": get_args(ModelFeature),
+    "model_outcome": get_args(ModelOutcome),
+    "finding": get_args(FindingKind),
+    "review_verdict": get_args(ReviewVerdict),
+    "stage": get_args(Stage),
 }
 """Name of each Postgres enum of the schema `books`, with its labels in order."""

@@ -1,7 +1,7 @@
 """The stage of a test: a whole house on a database of its own, and the few verbs that a story needs."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from evals.house import House, make_keys, open_house
 from evals.shop import DEMO, demo_passwords, demo_tokens, open_shop
 from graph.checkpointer import install_checkpoints
 from graph.drive import Durability
+from graph.mind import Mind
 from graph.planner import Planner, PlannerView
 from records.books import Books
 from records.cases import Case
@@ -193,6 +194,7 @@ async def open_stage(
     durability: Durability = "exit",
     planner: Planner | None = None,
     books_type: type[Books] = Books,
+    equip: Callable[[Mind], Mind] | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage on a database that was cloned from the template."""
     async with (
@@ -206,6 +208,7 @@ async def open_stage(
             books_type=books_type,
             test_database_allowed=True,
             size=12,
+            equip=equip,
         ) as house,
         await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as owner,
     ):

@@ -7,10 +7,11 @@ the call; and turns every failure into a result.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
 from policies.clauses.claim import says_cancel
@@ -20,19 +21,27 @@ from records.books import Books, BooksAway
 from records.cases import Case
 from refunds.canonical import digest
 from refunds.evidence import Evidence, Grounded
+from refunds.finding import Finding
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
 from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
 from refunds.words import Action
-from tools.get_policy_evidence import MoneyClaim, get_policy_evidence
+from tools.get_policy_evidence import MoneyClaim, Sense, get_policy_evidence
+from tools.invocation import Invocation
 from tools.lookup_order import lookup_order
+from tools.order_service import OrderService, ServiceAway, gone_on
 
 log = logging.getLogger("countersign.tools")
 
 CALLS_A_RUN = 16
 """Above any budget of steps: a run that asks more often is broken."""
 
-CALL_SECONDS = 5
+CALLS_A_MINUTE = 1_200
+MINUTE_SECONDS = 60.0
+"""What the tools of one tenant are called at most, by one process."""
+
+SECONDS: Mapping[Action, float] = {"get_policy_evidence": 5.0, "lookup_order": 6.0}
+"""The deadline of each tool, its retries and its fallback in it."""
 
 REPEATS = 2
 """The second time a planner asks the same, it is shown the stored result; the third time ends the run."""
@@ -63,6 +72,9 @@ class ToolContext:
     disabled: frozenset[Action] = frozenset()
     """Tools that an operator has turned off."""
 
+    release: str = ""
+    run: int = 1
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -71,12 +83,14 @@ class ToolResult:
     event: TraceEvent
     evidence: Evidence | None = None
     order: OrderFacts | None = None
+    source: str = "books"
+    findings: tuple[Finding, ...] = ()
 
     ends_run: bool = False
     """The same was asked too often: the run goes to a person."""
 
 
-def context_of(case: Case, start: Beginning) -> ToolContext:
+def context_of(case: Case, start: Beginning, release: str) -> ToolContext:
     """The context of a case."""
     return ToolContext(
         tenant=case.tenant,
@@ -87,6 +101,8 @@ def context_of(case: Case, start: Beginning) -> ToolContext:
         as_of=(start.ordered_at or start.now).date(),
         claim=_claim_of(case),
         disabled=steering_of(start.flags).disabled_tools,
+        release=release,
+        run=start.run,
     )
 
 
@@ -96,15 +112,36 @@ def _claim_of(case: Case) -> MoneyClaim:
     return "stated" if case.ticket.items or says_cancel(case.ticket.question) else "unstated"
 
 
-@dataclass(frozen=True, slots=True)
+class Meaning(Protocol):
+    """An embedding model, behind the budget of the case."""
+
+    @property
+    def model(self) -> str: ...
+
+    async def of_question(
+        self, context: "ToolContext", question: str, run: int, step: int
+    ) -> list[float] | None: ...
+
+
+@dataclass
 class Gateway:
-    """Calls tools on the books."""
+    """Calls tools on the books, and on the shop's own service where there is one. One a process."""
 
     books: Books
     ticks: Ticks = time.monotonic
+    orders: OrderService | None = None
+    meaning: Meaning | None = None
+    """Says what a question means, where the house has an embedding model."""
+
+    calls: dict[TenantId, deque[float]] = field(default_factory=dict)
 
     async def call(
-        self, context: ToolContext, request: ToolRequest, args: object, before: Sequence[TraceEvent]
+        self,
+        context: ToolContext,
+        request: ToolRequest,
+        args: object,
+        before: Sequence[TraceEvent],
+        step: int | None = None,
     ) -> ToolResult:
         """Run a tool for a case, once for the same arguments; never raises for what a tool does."""
         action = action_name(request)
@@ -113,17 +150,21 @@ class Gateway:
             if isinstance(request, GetPolicyEvidence)
             else {"order_id": request.order_id}
         )
-        event = TraceEvent(len(before) + 1, action, args, "tool_unavailable", 0, 0, checked)
+        step = len(before) + 1 if step is None else step
+        event = TraceEvent(step, action, args, "tool_unavailable", 0, 0, checked)
         if TIERS[action] != "read" or len(before) >= CALLS_A_RUN or action in context.disabled:
             return ToolResult(event)
         same = [row for row in before if row.action == action and row.checked_args == checked]
         if same:
             stored = replace(event, result="loop_detected", result_sha256=same[0].result_sha256)
             return ToolResult(stored, ends_run=len(same) >= REPEATS)
+        if not self._within_a_minute(context.tenant):
+            log.warning("tenant %s calls tools too often", context.tenant)
+            return ToolResult(event)
         started = self.ticks()
         try:
-            async with asyncio.timeout(CALL_SECONDS):
-                result = await self._run_when_there(context, request)
+            async with asyncio.timeout(SECONDS[action]):
+                result = await self._run_when_there(context, request, step)
         except Exception as error:  # noqa: BLE001  (whatever a tool does, the run goes on to a person)
             log.warning("tool %s failed: %s", action, type(error).__name__)
             result = ToolResult(event)
@@ -140,22 +181,32 @@ class Gateway:
             ),
         )
 
-    async def _run_when_there(self, context: ToolContext, request: ToolRequest) -> ToolResult:
+    def _within_a_minute(self, tenant: TenantId) -> bool:
+        """Whether a tenant may call once more; counted by this process."""
+        now = self.ticks()
+        calls = self.calls.setdefault(tenant, deque(maxlen=CALLS_A_MINUTE))
+        if len(calls) == CALLS_A_MINUTE and 0 < now - calls[0] < MINUTE_SECONDS:
+            return False
+        calls.append(now)
+        return True
+
+    async def _run_when_there(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
         """Run a tool, again where the books were away for a moment: a restart of them is nobody's hand-over."""
         pause = 0.05
         while True:
             try:
-                return await self._run(context, request)
+                return await self._run(context, request, step)
             except BooksAway:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
 
-    async def _run(self, context: ToolContext, request: ToolRequest) -> ToolResult:
+    async def _run(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
         page = self.books.reading(context.tenant, context.customer_id)
         match request:
             case GetPolicyEvidence(question):
+                sense, noticed = await self._sense(context, question, step)
                 evidence = await get_policy_evidence(
-                    page, context.tenant, question, context.region, context.as_of, context.claim
+                    page, context.tenant, question, context.region, context.as_of, context.claim, sense
                 )
                 shown = (
                     [citation.to_json() for citation in evidence.citations]
@@ -163,14 +214,52 @@ class Gateway:
                     else []
                 )
                 result = "grounded" if isinstance(evidence, Grounded) else "abstain"
-                return ToolResult(_event(result, shown), evidence=evidence)
+                return ToolResult(_event(result, shown), evidence=evidence, findings=noticed)
             case LookupOrder(order_id):
                 order = await lookup_order(page, order_id, context.order_id)
-                return ToolResult(
+                found = ToolResult(
                     _event("found" if order else "missing", order_id if order else None), order=order
                 )
+                return found if order is None else await self._gone_on(context, found, order, step)
             case _:
                 assert_never(request)
+
+    async def _sense(
+        self, context: ToolContext, question: str, step: int
+    ) -> tuple[Sense | None, tuple[Finding, ...]]:
+        """What a question means, where somebody can say it; by its words alone otherwise, and that is said."""
+        if self.meaning is None:
+            return None, ()
+        vector = await self.meaning.of_question(context, question, context.run, step)
+        if vector is None:
+            return None, (Finding("lexical_only", f"no embedding by {self.meaning.model}"),)
+        return Sense(self.meaning.model, tuple(vector)), ()
+
+    async def _gone_on(
+        self, context: ToolContext, found: ToolResult, order: OrderFacts, step: int
+    ) -> ToolResult:
+        """The order as the shop's own service knows it now; as the books have it where that is away."""
+        if self.orders is None:
+            return found
+        invocation = Invocation(
+            context.case_id,
+            context.tenant,
+            context.customer_id,
+            context.release,
+            step,
+            "lookup_order",
+            {"order_id": order.order_id},
+        )
+        try:
+            told = await self.orders.told_of(invocation, order.order_id)
+        except ServiceAway as away:
+            log.warning("the order service is away: %s", away)
+            return replace(found, findings=(Finding("fallback_source", f"order service: {away}"),))
+        if told is None:
+            return replace(
+                found, findings=(Finding("contradiction", "the order service knows no such order"),)
+            )
+        return replace(found, order=gone_on(order, told), source="order service")
 
 
 def _event(result: str, shown: object) -> TraceEvent:

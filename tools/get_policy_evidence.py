@@ -7,14 +7,16 @@ what may not be cited is never ranked.
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from policies.answering import asks_elsewhere, is_code
 from policies.clauses import ASKING
-from policies.ranking import Findable, Shelf, about_policy, answer
+from policies.ranking import Findable, Near, Shelf, about_policy
 from policies.wording import commands_the_agent, in_our_words
 from records.books import Reads
-from records.library import clauses_in_force, rules_in_force, words_of
+from records.library import clauses_in_force, nearest_clauses, rules_in_force, words_of
 from refunds.evidence import Abstain, Evidence, Grounded
 from refunds.ids import TenantId
 
@@ -24,17 +26,35 @@ SHELVES = 64
 MoneyClaim = Literal["none", "unstated", "stated"]
 
 
+@dataclass(frozen=True, slots=True)
+class Sense:
+    """What a question means to an embedding model."""
+
+    model: str
+    vector: tuple[float, ...]
+
+
 _SHELVES: OrderedDict[tuple[TenantId, str, date, str], Shelf] = OrderedDict()
 
 
 async def get_policy_evidence(
-    page: Reads, tenant: TenantId, question: str, region: str, on_date: date, claim: MoneyClaim = "none"
+    page: Reads,
+    tenant: TenantId,
+    question: str,
+    region: str,
+    on_date: date,
+    claim: MoneyClaim = "none",
+    sense: Sense | None = None,
 ) -> Evidence:
     """The clause in force that answers the question; Abstain where none does, or two might."""
     words, edition = await words_of(page, in_our_words(question))
     shelf = await _shelf(page, (tenant, region, on_date, edition))
     ranked = shelf.rank(words)
-    found = None if commands_the_agent(question) else answer(ranked)
+    no_question = commands_the_agent(question) or is_code(question) or asks_elsewhere(question, region)
+    found = None if no_question or not words else shelf.answer(words, ranked, question)
+    if sense is not None and not no_question:
+        near = await meant_by(page, sense, region, on_date)
+        found = shelf.fused(found, near, ranked, question)
     if found is not None:
         return Grounded((found,))
     stated = await rules_in_force(page, region, on_date) if claim != "none" else []
@@ -44,6 +64,12 @@ async def get_policy_evidence(
         if claim == "stated" or about_policy(ranked) or rule.parameters.get("rule") in ASKING
     ]
     return Grounded(tuple(rule.citation for rule in decisive), by_rule=True) if decisive else Abstain()
+
+
+async def meant_by(page: Reads, sense: Sense, region: str, on_date: date) -> list[Near]:
+    """The clauses in force that mean most nearly what is asked."""
+    rows = await nearest_clauses(page, sense.model, sense.vector, region, on_date)
+    return [Near(row["document_id"], row["version"], row["clause"], float(row["near"])) for row in rows]
 
 
 async def _shelf(page: Reads, key: tuple[TenantId, str, date, str]) -> Shelf:

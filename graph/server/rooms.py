@@ -52,7 +52,7 @@ async def open_rooms(settings: GraphSettings, mind: Mind) -> AsyncIterator[Rooms
     await check_books(url)
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=16)
     async with (
-        mind.books.opened(),
+        mind.opened(),
         checkpointer(url, size=2 * settings.concurrency) as saver,
         httpx.AsyncClient(
             base_url=settings.desk_url, timeout=settings.call_seconds, limits=limits, trust_env=False

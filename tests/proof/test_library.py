@@ -14,10 +14,11 @@ from stage import Cluster
 
 from evals.questions import Question, ask_all, read_questions, sums
 from evals.shop import DEMO, import_corpus
+from policies.answering import answers, asks_elsewhere
 from policies.clause_lines import Edition, read_clause_lines
 from policies.documents import BadDocument, PolicyDocument, read_corpus
 from policies.manifest import DEMO_CORPUS
-from policies.ranking import Findable, Shelf, answer
+from policies.ranking import COVERS, Findable, Shelf
 from policies.wording import commands_the_agent, in_our_words
 from records.books import Books
 from records.library import clauses_in_force, words_of
@@ -121,16 +122,22 @@ async def test_day_and_region_decide_which_version_counts(
     assert not_there not in names
 
 
-async def test_no_question_of_three_hundred_gets_a_wrong_citation(cluster: Cluster) -> None:
+async def test_no_question_that_shaped_the_ranking_gets_a_wrong_citation(cluster: Cluster) -> None:
     questions = read_questions()
     assert Counter((q.half, bool(q.expects)) for q in questions) == {
-        (half, answerable): 75 for half in ("tuning", "test") for answerable in (True, False)
+        (half, answerable): 75 for half in ("tuning", "test", "unseen") for answerable in (True, False)
     }
     asked = await ask_all(cluster.home, questions, lambda _done, _of: None)
-    assert [(one.question.question, one.wrong) for one in asked if one.wrong] == []
+    shaped = [one for one in asked if one.question.half != "unseen"]
+    assert [(one.question.question, one.wrong) for one in shaped if one.wrong] == []
+    # What nobody fitted anything to: one of 150 is wrong (docs/evidence.md), and nothing that has no answer gets one.
+    unseen = [one for one in asked if one.question.half == "unseen"]
+    assert sum(len(one.wrong) for one in unseen) <= 1
+    assert [one.cited for one in unseen if not one.question.expects and one.cited] == []
     answered = Counter(row["half"] for row in sums(asked) for _ in range(int(str(row["answered"]))))
-    assert answered["tuning"] >= 30
-    assert answered["test"] >= 30
+    assert answered["tuning"] >= 40
+    assert answered["test"] >= 50
+    assert answered["unseen"] >= 20
 
 
 async def test_asked_in_the_very_words_of_what_is_not_approved_nothing_of_it_is_cited(
@@ -180,16 +187,50 @@ def shelf(*clauses: str) -> Shelf:
 def test_a_score_is_between_nothing_and_all(clauses: list[str], question: str) -> None:
     asked = frozenset(question.split())
     for one in shelf(*clauses).rank(asked):
-        assert 0 <= one.score <= 1 + 1e-9
-        assert 0 <= one.coverage <= 1 + 1e-9
-        assert one.words <= len(asked)
+        assert 0 <= one.score <= 1 + COVERS + 1e-9
+        assert 0 <= one.covers <= 1 + 1e-9
+        assert 0 <= one.phrase_covers <= one.covers + 1e-9
+        assert one.shared <= len(asked)
 
 
 def test_between_two_that_fit_alike_nobody_guesses() -> None:
-    asked = frozenset({"red", "blue", "green"})
-    assert answer(shelf("red blue green", "other words here").rank(asked)) is not None
-    assert answer(shelf("red blue green", "green blue red", "other").rank(asked)) is None
-    assert answer(shelf("red blue green", "other").rank(asked | {"unheard", "of", "words"})) is None
+    asked = frozenset({"red", "blue", "green", "large", "soft", "warm"})
+    plain = " ".join(sorted(asked))
+
+    def sure(*clauses: str, but: frozenset[str] = frozenset()) -> float:
+        there = shelf(*clauses)
+        return there.sureness(asked | but, there.rank(asked | but), "")
+
+    alone = sure(plain, "other words here")
+    assert sure(plain, " ".join(reversed(plain.split())) + " too", "other") < alone
+    assert sure(plain, "other", but=frozenset({"unheard", "of", "things"})) < alone
+
+
+def test_a_clause_that_is_near_and_of_the_wrong_kind_answers_nothing() -> None:
+    assert answers("How long may I keep it?", "You may keep it for 14 days.")
+    assert not answers("How long may I keep it?", "You may keep it with pleasure.")
+    assert answers("How much is postage?", "Postage costs 4.90 USD.")
+    assert not answers("How much is postage?", "Postage is by courier.")
+
+
+@pytest.mark.parametrize(
+    ("question", "region", "elsewhere"),
+    [
+        ("What does it cost to Rome?", "US", True),
+        ("What does it cost to Rome?", "EU", False),
+        ("Can you tell us the US price?", "US", False),
+        ("Can you tell us the price?", "UK", False),
+        ("Is it the same in Japan?", "US", True),
+    ],
+)
+def test_a_question_about_another_place_is_left_to_a_person(
+    question: str, region: str, elsewhere: bool
+) -> None:
+    assert asks_elsewhere(question, region) is elsewhere
+
+
+def test_the_same_words_in_two_documents_are_one_clause() -> None:
+    assert len(shelf("red blue", "red  Blue", "green").clauses) == 2
 
 
 @pytest.mark.parametrize(

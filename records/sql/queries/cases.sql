@@ -30,11 +30,11 @@ select clock() as now, c.* from (select 1) one left join cases c on c.ticket_id 
 -- A ticket becomes a case, once; no row where it already is one.
 insert into cases (
   tenant, case_id, thread_id, ticket_id, ticket, ticket_sha256, question_sha256, customer_id, order_id, intent,
-  bundle_version, route, verdict, jti, submitted_by, release, graph_version
+  bundle_version, route, verdict, jti, submitted_by, release, graph_version, mode
 ) values (
   %(tenant)s, %(case_id)s, %(thread_id)s, %(ticket_id)s, %(ticket)s, %(ticket_sha256)s, %(question_sha256)s,
   %(customer_id)s, %(order_id)s, %(intent)s, %(bundle_version)s, %(route)s, %(verdict)s, %(jti)s, %(submitted_by)s,
-  %(release)s, %(graph_version)s
+  %(release)s, %(graph_version)s, nullif(%(mode)s::case_mode, 'production')
 )
 on conflict do nothing
 returning *;
@@ -152,8 +152,11 @@ select o.region, o.ordered_at, clock() as now,
   t.person, t.reply, t.payment_id, t.order_id as takeover_order_id, t.amount_minor, t.currency,
   (select coalesce(jsonb_agg(jsonb_build_array(f.name, f.value)), '[]') from (
     select distinct on (tenant, name) name, value from flags where name <> 'kill_switch'
-    order by tenant, name, set_at desc, seq desc) f) as flags
+    order by tenant, name, set_at desc, seq desc) f) as flags,
+  (select coalesce(max(run), 0) + 1 from trace_events e where e.case_id = c.case_id) as run,
+  k.name as customer_name, k.address as customer_address, k.email as customer_email, k.language
 from (select %(case_id)s::uuid as case_id) c
+left join customers k on k.customer_id = %(customer_id)s
 left join orders o on o.order_id = %(order_id)s
 left join lateral (
   select * from takeovers t

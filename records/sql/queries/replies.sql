@@ -45,7 +45,7 @@ join lateral (
   select status, reason, at, ended from case_events e
   where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
-where c.received_at > clock() - interval '40 days' and (
+where c.received_at > clock() - interval '40 days' and c.mode is null and (
   (
     e.at between clock() - interval '2 days' and clock() - interval '5 seconds'
     and (

@@ -117,36 +117,22 @@ where d.tenant = tenant() and d.document_id = grown.document_id and d.version = 
 -- The stems of a question, and the state of the library: how much is in it and when it last grew.
 select tsvector_to_array(to_tsvector('english', %(question)s)) as words,
   (select count(*)::text || '@' || max(imported_at)::text || '@' || sum(hashtext(concat_ws('|', document_id, version,
-    region, status, effective_on, expires_on)))::text from policy_documents) as edition;
+    region, status, effective_on, expires_on)))::text from policy_documents)
+    || '@' || (select count(*)::text from policy_reviews) as edition;
 
 -- shelf --
--- The clauses of the documents that are in force for the day and the region: the newest version of each, where it is
--- approved and was not withdrawn.
-with in_force as (
-  select distinct on (document_id) document_id, version, status
-  from policy_documents
-  where status in ('approved', 'withdrawn') and region in (%(region)s, '*')
-    and effective_on <= %(on_date)s and (expires_on is null or expires_on > %(on_date)s)
-  order by document_id, version desc
-)
+-- The clauses of the documents that are in force for the day and the region.
 select c.document_id, c.version, c.clause, c.quote, c.phrases
-from policy_clauses c join in_force i using (document_id, version)
-where i.status = 'approved'
+from documents_in_force(%(region)s, %(on_date)s) d
+join policy_clauses c using (tenant, document_id, version)
 order by c.document_id, c.clause;
 
 -- rules_in_force --
 -- The refund rules of the documents in force on the day and for the region, each with the clause it cites.
 select d.document_id, d.version, r.rule, c.clause, c.quote
-from (
-  select distinct on (document_id) document_id, version, rules, status
-  from policy_documents
-  where status in ('approved', 'withdrawn') and region in (%(region)s, '*')
-    and effective_on <= %(on_date)s and (expires_on is null or expires_on > %(on_date)s)
-  order by document_id, version desc
-) d
+from documents_in_force(%(region)s, %(on_date)s) d
 cross join lateral jsonb_array_elements(d.rules) with ordinality as r (rule, place)
 join policy_clauses c on c.document_id = d.document_id and c.version = d.version and c.clause = r.rule->>'clause'
-where d.status = 'approved'
 order by d.document_id, r.place;
 
 -- insert_flag --

@@ -1,0 +1,87 @@
+"""The policy library at the desk: who may see it, and whose yes makes a document count."""
+
+from desk.decisions import Conflict, NothingToDecide
+from desk.notes import BadDecision, check_note
+from desk.people import NoAuthority, Person
+from policies.manifest import Manifest
+from records.books import Books, Refused, Row
+from records.library import counts, library_of, review
+from refunds.ids import TenantId
+from refunds.words import ReviewVerdict
+
+NOTE_LIMIT = 500
+
+
+async def listed(books: Books, person: Person, tenant: TenantId) -> list[Row]:
+    """Every version of a tenant's documents, and whether it counts."""
+    person.may_see(tenant)
+    return [dict(row) | {"counts": counts(row)} for row in await library_of(books.reading(tenant))]
+
+
+async def waiting(books: Books, person: Person, tenant: TenantId) -> list[Row]:
+    """The versions that wait for a person's word, with their clauses to read."""
+    person.may_see(tenant)
+    page = books.reading(tenant)
+    found = [row for row in await library_of(page) if row["status"] == "approved" and not counts(row)]
+    return [
+        dict(row)
+        | {
+            "quotes": await page.rows(
+                "clauses_of_document", document_id=row["document_id"], version=row["version"]
+            )
+        }
+        for row in found
+        if row["verdict"] != "reject"
+    ]
+
+
+async def review_document(
+    books: Books,
+    person: Person,
+    tenant: TenantId,
+    document_id: str,
+    version: int,
+    *,
+    sha256: str,
+    verdict: ReviewVerdict,
+    note: str = "",
+) -> None:
+    """A specialist's word on the words that were shown. Raises NoAuthority, BadDecision, NothingToDecide, Conflict."""
+    person.may_see(tenant)
+    check_note(note)
+    if len(note) > NOTE_LIMIT:
+        raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
+    if verdict == "reject" and not note.strip():
+        raise BadDecision("note: say what is wrong with it")
+    async with books.transaction(tenant) as page:
+        there = await library_of(page, document_id, version)
+        if not there:
+            raise NothingToDecide(f"no document {document_id} version {version} for {tenant}")
+        try:
+            await review(page, document_id, version, sha256, verdict, person.person, note)
+        except Refused as refused:
+            if refused.reason == "no_authority":
+                raise NoAuthority(f"{person.person}: {refused.detail}") from None
+            if refused.reason == "stale_review":
+                raise Conflict(f"{document_id} version {version}: {refused.detail}") from None
+            raise
+
+
+async def standing_of(books: Books, person: Person, tenant: TenantId, manifest: Manifest) -> Row:
+    """Which corpus a library holds, whether it is the manifest's, and what waits for a person."""
+    person.may_see(tenant)
+    page = books.reading(tenant)
+    last = await page.row("last_policy_import")
+    rows = await library_of(page)
+    return {
+        "tenant": tenant,
+        "corpus_sha256": last["corpus_sha256"] if last else None,
+        "imported_at": last["at"] if last else None,
+        "manifest_sha256": manifest.corpus.sha256,
+        "is_the_manifests": bool(last and last["corpus_sha256"] == manifest.corpus.sha256),
+        "versions": len(rows),
+        "count": sum(counts(row) for row in rows),
+        "wait": sum(
+            row["status"] == "approved" and not counts(row) and row["verdict"] != "reject" for row in rows
+        ),
+    }

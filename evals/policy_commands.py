@@ -1,0 +1,162 @@
+"""The commands of those who answer for a shop's policy: what waits, whose yes makes it count, and what is found."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evals.shop_commands import Tenant, policies_app, tenant_id
+from evals.terminal import Failed, Json, command, house, person, report, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from records.books import Row
+
+Document = Annotated[str | None, typer.Argument(metavar="DOCUMENT", help="As return-policy-us.")]
+Version = Annotated[int | None, typer.Argument(min=1, metavar="VERSION")]
+
+REVIEWER = "demo-specialist"
+"""Who speaks on the embedded books where nobody has to sign in."""
+
+
+@command(policies_app, "list", "countersign policies list --tenant demo")
+async def policies_list(tenant: Tenant, as_json: Json = False) -> None:
+    """Every document version: from when, where, who approved it, and whether it counts."""
+    from desk.library import listed
+    from evals.printing import library_table
+
+    async with house() as opened:
+        who = await person(opened, "demo-auditor")
+        tell(await listed(opened.desk_books, who, tenant_id(tenant)), as_json, library_table)
+
+
+@command(policies_app, "status", "countersign policies status --tenant demo")
+async def policies_status(tenant: Tenant, as_json: Json = False) -> None:
+    """Which corpus the library holds, and whether it is the one that the manifest names."""
+    from desk.library import standing_of
+
+    async with house() as opened:
+        who = await person(opened, "demo-auditor")
+        row = await standing_of(opened.desk_books, who, tenant_id(tenant), opened.manifest)
+    found = "the manifest's corpus" if row["is_the_manifests"] else "another corpus than the manifest's"
+    line = f"{row['versions']} versions, {row['count']} count, {row['wait']} wait for approval; {found}"
+    if not row["is_the_manifests"]:
+        line += " (stale where the shop's policy is the manifest's: countersign policies import)"
+    report(
+        {name: str(value) if name.endswith("_at") else value for name, value in row.items()}, as_json, line
+    )
+
+
+@command(policies_app, "approve", "countersign policies approve return-policy-us 4 --tenant demo")
+async def policies_approve(
+    tenant: Tenant,
+    document: Document = None,
+    version: Version = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every version that waits, as it is shown.")
+    ] = False,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """A specialist's yes: from then on the words count, on their days and in their region."""
+    await _review(tenant, document, version, everything, "approve", note, as_json)
+
+
+@command(
+    policies_app,
+    "reject",
+    "countersign policies reject return-policy-us 4 --tenant demo --note 'wrong window'",
+)
+async def policies_reject(
+    tenant: Tenant,
+    document: Document = None,
+    version: Version = None,
+    note: Annotated[str, typer.Option(help="What is wrong with it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """A specialist's no: the words do not count, or count no more."""
+    await _review(tenant, document, version, False, "reject", note, as_json)
+
+
+async def _review(
+    tenant: str,
+    document: str | None,
+    version: int | None,
+    everything: bool,
+    verdict: str,
+    note: str,
+    as_json: bool,
+) -> None:
+    from desk.library import listed, review_document
+
+    if (document is None) != everything or (document is not None and version is None):
+        raise typer.BadParameter("name a document and its version, or --all")
+    async with house() as opened:
+        who, shop = await person(opened, REVIEWER), tenant_id(tenant)
+        rows = [row for row in await listed(opened.desk_books, who, shop) if _meant(row, document, version)]
+        if document is not None and not rows:
+            raise Failed(f"no document {document} version {version} for {tenant}")
+        for row in rows:
+            await review_document(
+                opened.desk_books,
+                who,
+                shop,
+                row["document_id"],
+                row["version"],
+                sha256=row["sha256"],
+                verdict="approve" if verdict == "approve" else "reject",
+                note=note,
+            )
+    done = "approved" if verdict == "approve" else "rejected"
+    report({done: len(rows), "person": who.person}, as_json, f"{len(rows)} versions {done} by {who.person}")
+
+
+def _meant(row: "Row", document: str | None, version: int | None) -> bool:
+    if document is None:
+        return row["status"] == "approved" and not row["counts"] and row["verdict"] != "reject"
+    return (row["document_id"], row["version"]) == (document, version)
+
+
+@command(policies_app, "index", "countersign policies index --tenant demo")
+async def policies_index(tenant: Tenant, as_json: Json = False) -> None:
+    """Let the embedding model of GRAPH_EMBEDDING_MODEL read what it has not read of a library yet."""
+    from evals.house import books_of_owner
+    from evals.imports import index_library
+    from evals.printing import bar_on_terminal
+    from evals.terminal import home
+    from graph.settings import GraphSettings
+
+    at, shop = home(), tenant_id(tenant)
+    url = await books_of_owner(at)
+    settings = GraphSettings(database_url=url, intake_keys=at.public_keys_file("intake"))
+    if settings.embedding_model is None:
+        raise Failed("GRAPH_EMBEDDING_MODEL is not set: words alone need no index")
+    with bar_on_terminal("reading") as said:
+        done, tokens = await index_library(url, shop, settings, said)
+    report(
+        {"clauses": done, "tokens": tokens, "model": settings.embedding_model},
+        as_json,
+        f"{done} clauses read by {settings.embedding_model}, {tokens} tokens",
+    )
+
+
+@command(policies_app, "show", "countersign policies show return-policy-us 3 --tenant demo")
+async def policies_show(
+    tenant: Tenant, document: Document = None, version: Version = None, as_json: Json = False
+) -> None:
+    """The clauses of a document version, word for word."""
+    if document is None or version is None:
+        raise typer.BadParameter("name a document and its version")
+    async with house() as opened:
+        who, shop = await person(opened, "demo-auditor"), tenant_id(tenant)
+        who.may_see(shop)
+        rows = await opened.desk_books.reading(shop).rows(
+            "clauses_of_document", document_id=document, version=version
+        )
+    if not rows:
+        raise Failed(f"no document {document} version {version} for {tenant}")
+    tell(rows, as_json, _clauses)
+
+
+def _clauses(rows: "Sequence[Row]") -> str:
+    return "\n".join(f"{row['clause']}. {row['quote']}" for row in rows)

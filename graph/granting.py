@@ -1,0 +1,144 @@
+"""Granting: what a wish may run, after the allowlist and the validator of its edge. A wish is never a permission."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, assert_never
+
+from graph.run import AgentRun, Granted, Spent
+from policies.actions import (
+    ActionRequest,
+    Blocked,
+    DraftReply,
+    GetPolicyEvidence,
+    LookupOrder,
+    RequestHumanApproval,
+    action_name,
+    read_wish,
+)
+from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
+from refunds.trace import TraceEvent
+
+Room = Literal["evidence", "order", "draft", "propose", "block"]
+
+RETRIEVAL_ONLY = "retrieval_only"
+"""Why a case is handed over while an operator lets nothing be drafted."""
+
+STAGING = "staging"
+"""Why a case is handed over where everything only reads."""
+
+
+def grant(run: AgentRun, wish: object, planning: Spent, steps_left: int) -> Sequence[Room]:
+    """The rooms that a wish may run, with what it asks for left in the run: one, or both reads at the same time."""
+    run.granted.clear()
+    if isinstance(wish, list) and len(wish) == 2:
+        rooms = _both(run, wish, planning) if steps_left >= 2 else None
+        if rooms is not None:
+            return rooms
+        # Where both cannot be granted, the first is asked for alone; the second may be wished for again.
+        wish = wish[0]
+    return (_one(run, wish, planning),)
+
+
+def _both(run: AgentRun, wish: list[object], planning: Spent) -> Sequence[Room] | None:
+    """Policy and order, which need nothing of one another; None where it is anything else."""
+    first, second = (read_wish(one) for one in wish)
+    if not (isinstance(first, GetPolicyEvidence) and isinstance(second, LookupOrder)):
+        return None
+    if unmet(("plan", "evidence"), run.progress) or unmet(("plan", "order"), run.progress):
+        return None
+    step = len(run.trace) + 1
+    run.granted["evidence"] = Granted(first, _args(wish[0]), step, planning)
+    run.granted["order"] = Granted(second, _args(wish[1]), step + 1, Spent())
+    return ("evidence", "order")
+
+
+def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
+    request = read_wish(wish)
+    step = len(run.trace) + 1
+    if isinstance(request, Blocked):
+        result = "blocked_action" if request.reason == "forbidden_action" else request.reason
+        run.trace.append(_event(step, str(plain(request.action)), plain(request.args), result, planning))
+        run.blocked = request.reason
+        return "block"
+    args, room = _args(wish), room_of(request)
+    broken = unmet(("plan", room), run.progress)
+    if broken is None and isinstance(request, RequestHumanApproval):
+        claims_draft = request.reason == "draft_ready_for_review"
+        if claims_draft and not REVIEW_REQUIRES_DRAFT.holds(run.progress):
+            broken = REVIEW_REQUIRES_DRAFT.name
+    if broken is not None:
+        run.trace.append(_event(step, action_name(request), args, broken, planning))
+        run.blocked = "invalid_state_transition"
+        return "block"
+    if isinstance(request, DraftReply) and run.sight.case.mode == "staging":
+        run.handoff = STAGING
+        return "propose"
+    if isinstance(request, DraftReply) and run.steering.retrieval_only:
+        run.handoff = RETRIEVAL_ONLY
+        return "propose"
+    if isinstance(request, RequestHumanApproval):
+        checked: dict[str, object] = {"reason": request.reason}
+        run.trace.append(
+            _event(step, "request_human_approval", args, request.reason, planning, checked=checked)
+        )
+        run.handoff = request.reason
+    run.granted[room] = Granted(request, args, step, planning)
+    return room
+
+
+def _event(
+    step: int,
+    action: str,
+    args: object,
+    result: str,
+    planning: Spent,
+    *,
+    checked: dict[str, object] | None = None,
+) -> TraceEvent:
+    """A step that cost no more than its wishing."""
+    return TraceEvent(
+        step, action, args, result, planning.tokens, planning.ms, checked, cost_micros=planning.cost_micros
+    )
+
+
+def _args(wish: object) -> object:
+    return plain(wish.get("arguments") if isinstance(wish, Mapping) else None)
+
+
+def room_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
+    """The room that runs a request."""
+    match request:
+        case GetPolicyEvidence():
+            return "evidence"
+        case LookupOrder():
+            return "order"
+        case DraftReply():
+            return "draft"
+        case RequestHumanApproval():
+            return "propose"
+        case _:
+            assert_never(request)
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """Any Python value as the JSON that the trace keeps; what JSON cannot say is named by its type."""
+    if depth > 4:
+        return "…"
+    match value:
+        case None | bool():
+            return value
+        case int() if abs(value) < 2**53:
+            return value
+        case str():
+            return _storable(value[:8_000])
+        case Mapping():
+            shown = list(value.items())[:32]
+            return {_storable(str(key)[:128]): plain(inner, depth + 1) for key, inner in shown}
+        case list() | tuple():
+            return [plain(inner, depth + 1) for inner in value[:32]]
+        case _:
+            return f"<{type(value).__name__}>"
+
+
+def _storable(text: str) -> str:
+    """The text without what Postgres and UTF-8 cannot hold: NUL and halves of pairs."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,354 @@
+"""Asking: a question goes to the first model that may and can answer it, and every call stands in the books.
+
+A call is weighed and reserved before it is made and settled after it. What may pass is tried again within the
+deadline, then the next model is asked. A crash finds the answer in the books and pays for it once.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import stamina
+from pydantic import BaseModel, ValidationError
+
+from graph.model.endpoint import ELSEWHERE, TRANSIENT, Answer, Endpoint, Question, Words
+from graph.tracing import Spans
+from policies.budget import Limits
+from policies.prompts import Prompt
+from policies.spending import THROTTLE, Purses, Spent, Sum, Weighed, weigh
+from records.books import Books, BooksAway
+from records.model_calls import Load, Place, Receipt, Request, SpentRow, alert, reserve, settle, stored_answer
+from refunds.canonical import BadJson, digest, read_json
+from refunds.finding import Finding
+from refunds.ids import TenantId
+from refunds.words import HandoffReason, ModelOutcome
+
+log = logging.getLogger("countersign.model")
+
+PAUSE_SECONDS = 0.2
+RETRY_AFTER_MOST = 4.0
+"""Who asks for a longer pause is not waited for: the next model is asked."""
+
+TURN_SECONDS = 0.25
+"""Between two looks whether an endpoint has a seat."""
+
+OPEN_AFTER = 5
+OPEN_SECONDS = 30.0
+"""After so many failures in a row nobody asks for so long; then one call tries."""
+
+NEVER_BEGAN: frozenset[ModelOutcome] = frozenset(
+    {"rate_limited", "quota_exhausted", "unauthorized", "bad_request", "unreachable"}
+)
+"""A provider that turned a call away did not count it."""
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """For whom a model is asked: the place in the books, and what the run may still spend."""
+
+    tenant: TenantId
+    place: Place
+    left: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[Form]):
+    """What came of a question, and what it cost. Exactly one of `value`, `reason` and `outcome` says how it ended."""
+
+    value: Form | None
+    outcome: ModelOutcome
+    spent: Sum
+    reason: HandoffReason | None = None
+    """The budget that it would have breached."""
+
+    findings: tuple[Finding, ...] = ()
+    words: str = ""
+    """What is wrong with the answer, for one more try."""
+
+
+class Failed(Exception):
+    """A call failed in a way that may pass."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(receipt.outcome)
+        self.receipt = receipt
+
+
+class NoSeat(Exception):
+    """The endpoint takes no more for now, or is given time to recover."""
+
+
+class Broke(Exception):
+    """The call does not fit into a budget."""
+
+    def __init__(self, reason: HandoffReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the books and the purses say of one call."""
+
+    weighed: Weighed
+    seat: bool
+    recovering: bool
+    month_micros: int
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The models of one feature in their order, with what they may cost."""
+
+    books: Books
+    endpoints: Sequence[Endpoint]
+    prompt: Prompt
+    purses: Purses
+    spans: Spans
+    ticks: Callable[[], float] = time.monotonic
+
+    async def ask(
+        self, errand: Errand, question: Question, form: type[Form], words: Words | None = None
+    ) -> Asked[Form]:
+        """The first answer that a model gives within the run's time; or why there is none."""
+        deadline = self.ticks() + errand.left.latency_ms / 1000
+        spent, notes = Sum(), list[Finding]()
+        last: ModelOutcome = "timed_out"
+        for number, endpoint in enumerate(self.endpoints):
+            try:
+                receipt = await self._of(endpoint, errand, question, deadline, spent, words)
+            except Broke as broke:
+                notes.append(Finding("budget", f"{broke.detail}: {broke.reason}"))
+                return Asked(None, last, spent, broke.reason, tuple(notes))
+            except NoSeat:
+                notes.append(Finding("model_failed", f"{endpoint.name}: no seat"))
+                continue
+            spent += Sum(receipt.tokens, receipt.cost_micros)
+            last = receipt.outcome
+            if receipt.outcome in ELSEWHERE:
+                notes.append(Finding("model_failed", f"{endpoint.name}: {receipt.outcome}"))
+                continue
+            if number:
+                notes.append(Finding("fallback_model", endpoint.name))
+            value, outcome, why = _read(receipt, form)
+            return Asked(value, outcome, spent, None, tuple(notes), why)
+        return Asked(None, last, spent, None, tuple(notes))
+
+    async def _of(
+        self,
+        endpoint: Endpoint,
+        errand: Errand,
+        question: Question,
+        deadline: float,
+        spent: Sum,
+        words: Words | None,
+    ) -> Receipt:
+        """One model, tried again for what may pass; the last receipt, which may be of a failure."""
+        request = self._request(endpoint, question)
+        stored = await stored_answer(self.books.reading(errand.tenant), errand.place, request.request_sha256)
+        if stored is not None:
+            if words is not None:
+                await words(stored.text)
+            return stored
+        receipts: list[Receipt] = []
+
+        def passing(error: Exception) -> bool | float:
+            if not isinstance(error, Failed):
+                return False
+            wait = error.receipt.retry_after_ms
+            if wait is None:
+                return True
+            return wait / 1000 if wait / 1000 <= min(RETRY_AFTER_MOST, deadline - self.ticks()) else False
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=passing,
+                attempts=endpoint.line.provider.attempts,
+                timeout=max(0.1, deadline - self.ticks()),
+                wait_initial=PAUSE_SECONDS,
+                wait_max=2.0,
+            ):
+                with attempt:
+                    before = spent + _sum(receipts)
+                    receipt = await self._call(endpoint, errand, request, question, deadline, before, words)
+                    receipts.append(receipt)
+                    if receipt.outcome in TRANSIENT:
+                        raise Failed(receipt)
+        except Failed:
+            pass  # the last receipt says how
+        except NoSeat:
+            if not receipts:
+                raise
+        total = _sum(receipts)
+        return replace(receipts[-1], tokens=total.tokens, cost_micros=total.cost_micros)
+
+    def _request(self, endpoint: Endpoint, question: Question) -> Request:
+        """The question to one model, by its hash, and the most that it can cost there."""
+        asked = digest(
+            {
+                "endpoint": endpoint.name,
+                "system": question.system,
+                "data": question.data,
+                "schema": question.schema(),
+                "max_tokens": question.max_tokens,
+            }
+        )
+        most = question.most_tokens
+        cost = endpoint.line.price.cost_micros(most - question.max_tokens, question.max_tokens)
+        return Request(
+            endpoint.name,
+            endpoint.line.route.model,
+            self.prompt.version,
+            self.prompt.sha256,
+            asked,
+            most,
+            cost,
+        )
+
+    async def _call(
+        self,
+        endpoint: Endpoint,
+        errand: Errand,
+        request: Request,
+        question: Question,
+        deadline: float,
+        before: Sum,
+        words: Words | None,
+    ) -> Receipt:
+        """One call: reserved, made, settled. Raises Broke, NoSeat."""
+        attempt = await self._seat(endpoint, errand, request, deadline, before)
+        started = self.ticks()
+        place = errand.place
+        with self.spans.call(errand.tenant, place, request, self.prompt) as span:
+            answer = await endpoint.ask(
+                question, min(endpoint.line.provider.seconds, max(0.1, deadline - started)), words
+            )
+            took = max(0, round((self.ticks() - started) * 1000))
+            receipt = _receipt(endpoint, request, answer, took)
+            span.ended(receipt, question)
+        try:
+            async with self.books.transaction(errand.tenant) as page:
+                await settle(page, place, attempt, receipt)
+        except BooksAway:
+            # It stays reserved, which counts as much as it can have cost.
+            log.warning("a model call of case %s could not be settled", place.case_id)
+        return receipt
+
+    async def _seat(
+        self, endpoint: Endpoint, errand: Errand, request: Request, deadline: float, before: Sum
+    ) -> int:
+        """The attempt that is reserved, once the endpoint has a seat. Raises Broke, NoSeat."""
+        left = errand.left
+        if before.tokens + request.tokens > left.tokens:
+            raise Broke("token_budget_exhausted", "the run")
+        if before.cost_micros + request.cost_micros > left.cost_micros:
+            raise Broke("cost_budget_exhausted", "the run")
+        while True:
+            async with self.books.transaction(errand.tenant) as page:
+                judged, attempt = await reserve(
+                    page,
+                    errand.place,
+                    request,
+                    lambda load, sums: self._judge(endpoint, request, errand, load, sums),
+                    lambda judged: judged.weighed.reason is None and judged.seat,
+                )
+                if attempt is not None:
+                    for share in judged.weighed.alerts:
+                        if await alert(page, share, judged.month_micros):
+                            log.warning("tenant %s has spent %s %% of its month", errand.tenant, share)
+            if judged.weighed.reason is not None:
+                raise Broke(judged.weighed.reason, judged.weighed.detail)
+            if attempt is not None:
+                return attempt
+            if judged.recovering or self.ticks() + TURN_SECONDS >= deadline:
+                raise NoSeat
+            await asyncio.sleep(TURN_SECONDS)
+
+    def _judge(
+        self, endpoint: Endpoint, request: Request, errand: Errand, load: Load, sums: Sequence[SpentRow]
+    ) -> Judged:
+        spent = spent_of(sums, errand.place.customer_id)
+        weighed = weigh(self.purses, spent, Sum(request.tokens, request.cost_micros))
+        provider, narrower = endpoint.line.provider, THROTTLE if weighed.throttled else 1
+        ago = load.failed_seconds_ago
+        broken = load.failures >= OPEN_AFTER and ago is not None
+        recovering = broken and ago is not None and (ago < OPEN_SECONDS or load.in_flight > 0)
+        seat = (
+            not recovering
+            and load.in_flight < max(1, provider.concurrency // narrower)
+            and load.requests < max(1, provider.requests_per_minute // narrower)
+            and (load.tokens == 0 or load.tokens + request.tokens <= provider.tokens_per_minute // narrower)
+        )
+        return Judged(weighed, seat, recovering, spent.tenant_month.cost_micros + request.cost_micros)
+
+
+def spent_of(sums: Sequence[SpentRow], customer_id: str) -> Spent:
+    """The sums of the books as what a call is weighed against."""
+    by = {(row.period, row.customer_id): Sum(row.tokens, row.cost_micros) for row in sums}
+    return Spent(
+        customer_day=by.get(("day", customer_id), Sum()),
+        tenant_day=by.get(("day", ""), Sum()),
+        tenant_month=by.get(("month", ""), Sum()),
+    )
+
+
+def _sum(receipts: Sequence[Receipt]) -> Sum:
+    return Sum(sum(one.tokens for one in receipts), sum(one.cost_micros for one in receipts))
+
+
+def _receipt(endpoint: Endpoint, request: Request, answer: Answer, took_ms: int) -> Receipt:
+    """What a call cost: by the provider's own count, or all that was reserved where it does not count."""
+    used = answer.input_tokens, answer.output_tokens
+    price = endpoint.line.price
+    never_began = answer.outcome in NEVER_BEGAN
+    if used[0] is not None and used[1] is not None:
+        tokens = used[0] + used[1]
+        cost = price.cost_micros(used[0], used[1], answer.cached_tokens)
+    else:
+        tokens, cost = (0, 0) if never_began else (request.tokens, request.cost_micros)
+    return Receipt(
+        outcome=answer.outcome,
+        text=answer.text,
+        tokens=tokens,
+        cost_micros=cost,
+        input_tokens=used[0],
+        output_tokens=used[1],
+        usage_reported=used[0] is not None,
+        price=price.words,
+        latency_ms=took_ms,
+        retry_after_ms=None
+        if answer.retry_after is None
+        else min(round(answer.retry_after * 1000), 86_400_000),
+    )
+
+
+def _read(receipt: Receipt, form: type[Form]) -> tuple[Form | None, ModelOutcome, str]:
+    """The answer in its form; how it ends, and what is wrong with it in words that a model can follow."""
+    if receipt.outcome != "answered":
+        return None, receipt.outcome, _WRONG.get(receipt.outcome, "")
+    try:
+        said = read_json(receipt.text)
+    except BadJson as error:
+        return None, "malformed", f"it was not one JSON object: {error}"
+    try:
+        return form.model_validate(said), "answered", ""
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])[:100]
+        return None, "wrong_schema", f"it was not of the given form: {field}: {first['msg'][:100]}"
+
+
+_WRONG: dict[ModelOutcome, str] = {
+    "cut_off": "it was too long and was cut off",
+    "empty": "it was empty",
+    "too_long": "it was far too long",
+    "refused": "it was refused",
+    "filtered": "it was filtered",
+    "wrong_schema": "it was not of the given form",
+}

@@ -1,0 +1,140 @@
+"""The drafter that is a model: it says what code has decided. Kind, amount and payee are not its to choose."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from graph.drafter import Draft, Worded
+from graph.model.asking import Asked, Asking, Errand
+from graph.model.endpoint import Question
+from graph.model.messages import (
+    CUSTOMER_LIMIT,
+    as_data,
+    facts_shown,
+    fenced,
+    quotes_shown,
+    sections,
+    shortened,
+)
+from graph.model.moderation import Moderator
+from graph.model.partial import reply_so_far
+from graph.planner import Bench
+from policies.draft_checks import Facts, Quoted, wrong_with
+from policies.spending import Sum
+from records.model_calls import Place
+from refunds.finding import Finding
+from refunds.masking import mask
+
+MOST_TOKENS = 1_200
+
+Watch = Callable[[str], Awaitable[None]]
+
+
+class Cited(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    citation_id: str
+    clause: str
+    quote: str
+
+
+class Reply(BaseModel):
+    """The form of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    reply: str
+    citations: list[Cited]
+
+
+@dataclass(frozen=True)
+class ModelDrafter:
+    """Asks a model for the words of a draft, checks every one, and asks once more where something is wrong."""
+
+    asking: Asking
+    moderator: Moderator
+
+    async def word(self, draft: Draft, asked_by: str, bench: Bench, watch: Watch) -> Worded:
+        """The draft in a model's words. What it cannot say rightly is handed over, never sent."""
+        if bench.order is None:
+            return Worded(None)
+        facts = _facts(draft, asked_by, bench)
+        spent, findings, wrong = Sum(), list[Finding](), ""
+        checked = False
+        for _ in range(2):
+            asked = await self._ask(draft, asked_by, bench, spent, wrong, watch)
+            spent += asked.spent
+            findings += asked.findings
+            if asked.reason is not None:
+                return Worded(None, spent.tokens, spent.cost_micros, tuple(findings), asked.reason)
+            if asked.value is None:
+                if not asked.words:
+                    break
+                findings.append(Finding("invalid_answer", f"draft: {asked.outcome}"))
+                wrong = asked.words
+                continue
+            checked = True
+            reply = asked.value
+            quoted = [Quoted(one.citation_id, one.clause, one.quote) for one in reply.citations]
+            wrong = wrong_with(reply.reply, quoted, facts) or ""
+            if not wrong:
+                moderated = await self.moderator.wrong_with(reply.reply)
+                if moderated is None:
+                    return Worded(reply.reply.strip(), spent.tokens, spent.cost_micros, tuple(findings))
+                findings.append(Finding("moderated", moderated))
+                wrong = f"the reply is not fit to be sent: {moderated}"
+            findings.append(Finding("failed_check", mask(wrong, bench.known)))
+        if checked:
+            return Worded(None, spent.tokens, spent.cost_micros, tuple(findings), "draft_failed_checks")
+        findings.append(Finding("without_model", "drafted by rule"))
+        return Worded(None, spent.tokens, spent.cost_micros, tuple(findings))
+
+    async def _ask(
+        self, draft: Draft, asked_by: str, bench: Bench, spent: Sum, wrong: str, watch: Watch
+    ) -> Asked[Reply]:
+        case = bench.case
+        place = Place(case.case_id, case.customer_id, case.release, bench.run, bench.step, "draft")
+        errand = Errand(case.tenant, place, bench.left.less(spent))
+        question = Question(self.asking.prompt.text, _work(draft, asked_by, bench, wrong), Reply, MOST_TOKENS)
+
+        async def words(text: str) -> None:
+            await watch(mask(reply_so_far(text), bench.known))
+
+        return await self.asking.ask(errand, question, Reply, words)
+
+
+def decision_shown(draft: Draft) -> dict[str, object]:
+    """What is decided, as the reply is to say it."""
+    return {
+        "kind": draft.kind,
+        "amount": str(draft.amount) if draft.kind == "refund" else None,
+        "goes_back_to": "the original payment method" if draft.kind == "refund" else None,
+        "rule": draft.rule or None,
+        "in_plain_words": draft.text,
+    }
+
+
+def _facts(draft: Draft, asked_by: str, bench: Bench) -> Facts:
+    assert bench.order is not None  # noqa: S101  (the caller has looked)
+    shown = facts_shown(bench.order)
+    return Facts(
+        texts=(as_data(shown), draft.text, str(draft.amount) if draft.kind == "refund" else ""),
+        citations=draft.citations,
+        order_id=str(bench.order.order_id),
+        asked=asked_by,
+        language=bench.language,
+    )
+
+
+def _work(draft: Draft, asked_by: str, bench: Bench, wrong: str) -> str:
+    assert bench.order is not None  # noqa: S101  (the caller has looked)
+    case_id = bench.case.case_id
+    return sections(
+        language=bench.language,
+        decision=as_data(decision_shown(draft)),
+        customer=fenced(case_id, "customer", mask(shortened(asked_by, CUSTOMER_LIMIT), bench.known)),
+        quotes=fenced(case_id, "policy", as_data(quotes_shown(draft.citations))),
+        order=fenced(case_id, "order", mask(as_data(facts_shown(bench.order)), bench.known)),
+        last_answer=f"Your last answer could not be used: {wrong}. Answer again." if wrong else "",
+    )

@@ -1,0 +1,134 @@
+"""Embeddings: what a text means, as an OpenAI-compatible endpoint says it. An option beside the words; journalled."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import openai
+
+from graph.model.asking import spent_of
+from graph.model.providers import Line
+from policies.manifest import Manifest
+from policies.spending import Sum, weigh
+from records.books import Books, BooksAway, Page
+from records.model_calls import Load, Place, Receipt, Request, SpentRow, reserve, settle
+from refunds.canonical import digest, sha256
+from refunds.masking import mask
+from refunds.words import ModelOutcome
+from tools.gateway import ToolContext
+
+log = logging.getLogger("countersign.model")
+
+SECONDS = 5.0
+AT_ONCE = 64
+TEXT_LIMIT = 2_000
+
+
+class NoMeaning(Exception):
+    """The endpoint did not say what a text means; the message says why."""
+
+
+class Embedding:
+    """One embedding model at an address."""
+
+    def __init__(self, line: Line, manifest: Manifest, books: Books) -> None:
+        self.line = line
+        self._manifest = manifest
+        self._books = books
+        self._client = openai.AsyncOpenAI(
+            base_url=line.provider.base_url,
+            api_key=line.api_key.get_secret_value(),
+            max_retries=0,
+            timeout=SECONDS,
+        )
+
+    @property
+    def model(self) -> str:
+        return self.line.route.model
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.close()
+
+    async def vectors(self, texts: Sequence[str]) -> tuple[list[list[float]], int | None]:
+        """The meaning of each text, and the tokens that it took where that is told. Raises NoMeaning."""
+        found: list[list[float]] = []
+        tokens: int | None = 0
+        for first in range(0, len(texts), AT_ONCE):
+            part = [text[:TEXT_LIMIT] for text in texts[first : first + AT_ONCE]]
+            try:
+                answer = await self._client.embeddings.create(
+                    model=self.model, input=part, encoding_format="float"
+                )
+                vectors = [list(map(float, one.embedding)) for one in answer.data]
+                said = answer.usage.prompt_tokens if answer.usage else None
+            except (openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
+                raise NoMeaning(type(error).__name__) from None
+            if len(vectors) != len(part) or not all(vectors):
+                raise NoMeaning("not one vector for each text")
+            found += vectors
+            tokens = None if tokens is None or said is None else tokens + said
+        return found, tokens
+
+    async def of_question(
+        self, context: ToolContext, question: str, run: int, step: int
+    ) -> list[float] | None:
+        """What a customer's question means, booked to the case; None where nobody says."""
+        text = mask(question)[:TEXT_LIMIT]
+        place = Place(context.case_id, context.customer_id, context.release, run, step, "embed")
+        most = len(text.encode())
+        request = Request(
+            self.line.route.endpoint,
+            self.model,
+            "none",
+            sha256(""),
+            digest({"embed": text, "model": self.model}),
+            most,
+            self.line.price.cost_micros(most, 0),
+        )
+        started = time.monotonic()
+        try:
+            async with self._books.transaction(context.tenant) as page:
+                attempt = await self._reserved(page, place, request)
+        except (NoMeaning, BooksAway) as error:
+            log.warning("no embedding: %s", error)
+            return None
+        try:
+            vectors, tokens = await self.vectors([text])
+            outcome: ModelOutcome = "answered"
+        except NoMeaning as error:
+            log.warning("no embedding: %s", error)
+            vectors, tokens, outcome = [], None, "not_an_answer"
+        receipt = Receipt(
+            outcome=outcome,
+            text="",
+            tokens=most if tokens is None else tokens,
+            cost_micros=self.line.price.cost_micros(most if tokens is None else tokens, 0),
+            input_tokens=tokens,
+            output_tokens=0 if tokens is not None else None,
+            usage_reported=tokens is not None,
+            price=self.line.price.words,
+            latency_ms=max(0, round((time.monotonic() - started) * 1000)),
+        )
+        try:
+            async with self._books.transaction(context.tenant) as page:
+                await settle(page, place, attempt, receipt)
+        except BooksAway:
+            log.warning("an embedding of case %s could not be settled", context.case_id)
+        return vectors[0] if vectors else None
+
+    async def _reserved(self, page: Page, place: Place, request: Request) -> int:
+        """The attempt that is reserved. Raises NoMeaning where the purse or the endpoint has no room for it."""
+
+        def judged(load: Load, sums: Sequence[SpentRow]) -> bool:
+            weighed = weigh(
+                self._manifest.purses(),
+                spent_of(sums, place.customer_id),
+                Sum(request.tokens, request.cost_micros),
+            )
+            return weighed.reason is None and load.in_flight < self.line.provider.concurrency
+
+        _, attempt = await reserve(page, place, request, judged, bool)
+        if attempt is None:
+            raise NoMeaning("no room in a budget")
+        return attempt

@@ -1,0 +1,67 @@
+"""What a model works on: sections of data, each fenced by a name that nobody who wrote in it could know."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from refunds.canonical import canonical, sha256
+from refunds.evidence import Citation
+from refunds.ids import CaseId
+from refunds.order import OrderFacts
+
+CUSTOMER_LIMIT = 4_000
+QUOTE_LIMIT = 1_500
+QUOTES = 6
+"""What of a case is shown to a model at most: a reviewer sees all of it."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+
+
+def fenced(case_id: CaseId, kind: str, text: str) -> str:
+    """A text as data, whatever it says. The name of its fence follows from the case and the text."""
+    name = sha256(f"{case_id}:{kind}:{text}")[:16]
+    clean = _CONTROL.sub(" ", text).replace(name, "")
+    return f"<data {kind} {name}>\n{clean}\n</data {name}>"
+
+
+def shortened(text: str, limit: int) -> str:
+    """The beginning and the end of a text that is too long."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
+
+
+def facts_shown(order: OrderFacts) -> dict[str, object]:
+    """An order by its ids, states, dates and amounts: nothing that names its customer."""
+    return {
+        "order_id": order.order_id,
+        "status": order.status,
+        "ordered_on": order.ordered_at.date().isoformat(),
+        "delivered_on": order.delivered_at.date().isoformat() if order.delivered_at else None,
+        "items": [
+            {"sku": item.sku, "name": item.name[:120], "price": str(item.price)} for item in order.items[:20]
+        ],
+        "refunded": list(order.refunded)[:20],
+    }
+
+
+def quotes_shown(citations: Sequence[Citation]) -> list[dict[str, object]]:
+    """The clauses that were found, to quote from."""
+    return [
+        {
+            "citation_id": citation.citation_id,
+            "clause": citation.clause,
+            "quote": shortened(citation.quote, QUOTE_LIMIT),
+        }
+        for citation in citations[:QUOTES]
+    ]
+
+
+def sections(**parts: str) -> str:
+    """The parts of a message, in order."""
+    return "\n\n".join(f"{name}:\n{text}" for name, text in parts.items() if text)
+
+
+def as_data(value: Mapping[str, object] | Sequence[object]) -> str:
+    """A value of ours as JSON."""
+    return canonical(value)

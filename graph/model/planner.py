@@ -1,0 +1,146 @@
+"""The planner that is a model: it reads what was found and wishes for one step. Its wish is checked like any other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+from graph.model.asking import Asked, Asking, Errand
+from graph.model.endpoint import Question
+from graph.model.messages import (
+    CUSTOMER_LIMIT,
+    as_data,
+    facts_shown,
+    fenced,
+    quotes_shown,
+    sections,
+    shortened,
+)
+from graph.planner import Bench, DeterministicPlanner, PlannerView, Thought
+from policies.actions import ARGUMENTS
+from policies.spending import Sum
+from records.model_calls import Place
+from refunds.finding import Finding
+from refunds.masking import mask
+
+MOST_TOKENS = 500
+
+NEXT_STEP: Mapping[str, str] = {
+    "abstain": "no approved clause answers: ask a person with no_approved_evidence, or ask once more in other words",
+    "missing": "this order is not the case's: ask a person with missing_order",
+    "tool_unavailable": "the tool cannot be used now: ask a person with tool_unavailable",
+    "loop_detected": "this was asked before and its result stands above: go on, or ask a person",
+    "cited_draft": "the reply is written: ask a person with draft_ready_for_review",
+}
+"""What a result means for what may come next."""
+
+
+class Plan(BaseModel):
+    """The form of an answer. The action is any text, so that a wish for what does not exist is seen and blocked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    action: str
+    question: str | None
+    order_id: str | None
+    reason: str | None
+    also_order_id: str | None
+
+
+@dataclass(frozen=True)
+class ModelPlanner:
+    """Asks a model, once more where its answer cannot be read, and then goes the deterministic way."""
+
+    asking: Asking
+    otherwise: DeterministicPlanner = field(default_factory=DeterministicPlanner)
+
+    async def next_wish(self, view: PlannerView) -> object:
+        """Without a bench there is nobody to ask for."""
+        return await self.otherwise.next_wish(view)
+
+    async def think(self, view: PlannerView, bench: Bench) -> Thought:
+        spent, findings, wrong = Sum(), list[Finding](), ""
+        for _ in range(2):
+            asked = await self._ask(view, bench, spent, wrong)
+            spent += asked.spent
+            findings += asked.findings
+            if asked.reason is not None:
+                return Thought(None, spent.tokens, spent.cost_micros, tuple(findings), asked.reason)
+            if asked.value is None:
+                if not asked.words:
+                    break  # nobody answered: the same question again would find nobody either
+                findings.append(Finding("invalid_answer", f"plan: {asked.outcome}"))
+                wrong = asked.words
+                continue
+            wish, wrong = wish_of(asked.value)
+            if not wrong:
+                findings += noticed(asked.value, bench)
+                return Thought(wish, spent.tokens, spent.cost_micros, tuple(findings))
+            findings.append(Finding("invalid_answer", f"plan: {wrong}"))
+        findings.append(Finding("without_model", "planned by rule"))
+        return Thought(await self.otherwise.next_wish(view), spent.tokens, spent.cost_micros, tuple(findings))
+
+    async def _ask(self, view: PlannerView, bench: Bench, spent: Sum, wrong: str) -> Asked[Plan]:
+        case = bench.case
+        place = Place(case.case_id, case.customer_id, case.release, bench.run, bench.step, "plan")
+        errand = Errand(case.tenant, place, bench.left.less(spent))
+        question = Question(self.asking.prompt.text, _work(view, bench, wrong), Plan, MOST_TOKENS)
+        return await self.asking.ask(errand, question, Plan)
+
+
+def _work(view: PlannerView, bench: Bench, wrong: str) -> str:
+    """The case as data: what code knows in the clear, what others wrote in fences."""
+    case_id = bench.case.case_id
+    results = [
+        {"step": number, "action": action, "result": result, "next": NEXT_STEP.get(result, "")}
+        for number, (action, result) in enumerate(zip(bench.actions, view.results, strict=False), start=1)
+    ]
+    found = quotes_shown(bench.evidence.citations) if bench.evidence else []
+    return sections(
+        case=as_data({"intent": view.intent, "order_id": view.order_id}),
+        results=as_data(results),
+        customer=fenced(case_id, "customer", mask(shortened(view.question, CUSTOMER_LIMIT), bench.known)),
+        evidence=fenced(case_id, "policy", as_data(found)) if found else "",
+        order=fenced(case_id, "order", mask(as_data(facts_shown(bench.order)), bench.known))
+        if bench.order
+        else "",
+        last_answer=f"Your last answer could not be used: {wrong}. Answer again." if wrong else "",
+    )
+
+
+def wish_of(plan: Plan) -> tuple[object, str]:
+    """The wish in an answer, and what is wrong with it; an action that does not exist is a wish like any other."""
+    given = {
+        name: value
+        for name, value in (("question", plan.question), ("order_id", plan.order_id), ("reason", plan.reason))
+        if value is not None
+    }
+    wanted = ARGUMENTS.get(plan.action)  # type: ignore[call-overload]
+    if wanted is None:
+        return {"action": plan.action, "arguments": given}, ""
+    if set(given) != set(wanted):
+        return None, f"{plan.action} takes {', '.join(wanted) or 'nothing'} and all else is null"
+    wish = {"action": plan.action, "arguments": given}
+    if plan.also_order_id is None:
+        return wish, ""
+    if plan.action != "get_policy_evidence":
+        return None, "also_order_id goes with get_policy_evidence alone"
+    return [wish, {"action": "lookup_order", "arguments": {"order_id": plan.also_order_id}}], ""
+
+
+def noticed(plan: Plan, bench: Bench) -> list[Finding]:
+    """What a reviewer is told of a wish."""
+    found: list[Finding] = []
+    if plan.action not in ARGUMENTS:
+        found.append(Finding("forbidden_wish", mask(plan.action[:80], bench.known)))
+    found += [
+        Finding("unknown_id", f"order {mask(order_id[:60], bench.known)}")
+        for order_id in (plan.order_id, plan.also_order_id)
+        if order_id is not None and order_id != bench.case.order_id
+    ]
+    drafted = "cited_draft" in bench.actions or plan.reason == "draft_ready_for_review"
+    if plan.reason == "no_approved_evidence" and bench.evidence is not None and not drafted:
+        found.append(Finding("contradiction", "says no evidence; evidence was found"))
+    if plan.reason == "missing_order" and bench.order is not None:
+        found.append(Finding("contradiction", "says no order; the order was found"))
+    return found

@@ -1,0 +1,61 @@
+"""Proposing: what a run asks a person to countersign, and what a person wanted to be different in it."""
+
+from uuid import uuid4
+
+from graph.drafter import Draft, Revision
+from graph.run import AgentRun
+from policies.manifest import Manifest
+from refunds.ids import ProposalId
+from refunds.proposal import Proposal
+
+PROPOSED_BY_PERSON = "proposed_by_person"
+"""Why a proposal waits that a person wrote and somebody else decides."""
+
+
+def revision_of(run: AgentRun) -> Revision | None:
+    """What a person wants to be different: in the word that sent it back, or in a proposal before."""
+    end = run.sight.end
+    if end is None or end.decision is None:
+        return None
+    word, before = end.decision, end.proposal.amount
+    if word.word == "revise" and word.revised_amount_minor is not None:
+        return Revision(
+            word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
+        )
+    lapsed = run.sight.standing.lapsed
+    reply = end.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
+    if end.set_by is None and reply is None:
+        return None
+    items = end.proposal.items if end.proposal.edited_by else None
+    return Revision(end.set_amount_minor, end.set_by, before, items or None, reply, insists=not lapsed)
+
+
+def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
+    """What this run asks a person to countersign; a run without a draft hands the case over."""
+    case, end = run.sight.case, run.sight.end
+    made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
+    found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
+    drafted = made or Draft("handoff", "", found)
+    reason = run.handoff or "planner_requested_handoff"
+    if made and run.sight.standing.lapsed:
+        reason = "approval_lapsed"
+    return Proposal(
+        tenant=case.tenant,
+        proposal_id=ProposalId(uuid4()),
+        case_id=case.case_id,
+        thread_id=case.thread_id,
+        kind=drafted.kind,
+        reason=reason,
+        order_id=drafted.order_id,
+        payment_id=drafted.payment_id,
+        amount=drafted.amount,
+        draft=drafted.text,
+        citations=drafted.citations,
+        items=drafted.items,
+        rule=drafted.rule,
+        release=manifest.agent_version,
+        graph_version=manifest.graph_version,
+        supersedes=end.proposal.proposal_id if end else None,
+        edited_by=drafted.edited_by,
+        edited_upward=drafted.edited_upward,
+    )

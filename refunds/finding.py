@@ -1,0 +1,18 @@
+"""A finding: what code noticed in a text, a wish or a draft. It tells a reviewer where to look and decides nothing."""
+
+from dataclasses import dataclass
+
+from refunds.words import FindingKind
+
+DETAIL_LIMIT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing noticed; `detail` is in our words or a short excerpt, masked."""
+
+    kind: FindingKind
+    detail: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        return {"kind": self.kind, "detail": self.detail[:DETAIL_LIMIT]}
