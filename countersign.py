@@ -13,6 +13,7 @@ from evals.exam_commands import exam_app
 from evals.people_commands import people_app
 from evals.shop_commands import orders_app, policies_app
 from evals.terminal import Failed, Json, command, find, group, home, house, person, report, say, show, tell
+from evals.trace_commands import trace_app
 
 if TYPE_CHECKING:
     from desk.decisions import Word
@@ -33,6 +34,7 @@ for name, sub in (
     ("policies", policies_app),
     ("orders", orders_app),
     ("eval", exam_app),
+    ("trace", trace_app),
 ):
     app.add_typer(sub, name=name)
 _ = policy_commands  # registers what policies_app offers besides the import
@@ -239,18 +241,6 @@ async def intake_sign(as_json: Json = True) -> None:
     make_keys(home())
     for ticket in read_tickets("-"):
         say(canonical(sign(ticket, private_key(home(), "intake"), datetime.now(UTC)).to_json()))
-
-
-@command(app, "trace", "countersign trace r-104")
-async def trace(case: CaseName, as_json: Json = False) -> None:
-    """What the agent asked for and was given, with the budget audit."""
-    from evals.printing import trace_table
-
-    async with house() as opened:
-        _, found = await find(opened, case)
-        state = await opened.state(found)
-    tell(state["trace"] if isinstance(state["trace"], list) else [], as_json, trace_table)
-    report({"budget_audit": state["budget_audit"]}, as_json, f"budget audit: {state['budget_audit']}")
 
 
 @command(app, "ledger", "countersign ledger --json")

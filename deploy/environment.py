@@ -13,14 +13,14 @@ from records.leash import VARIABLE
 ROOT = Path(__file__).parents[1]
 
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE")
-SHARED = ("COUNTERSIGN_MANIFEST", "COUNTERSIGN_MODE")
+SHARED = ("COUNTERSIGN_MANIFEST", "COUNTERSIGN_MODE", "COUNTERSIGN_LOGS")
 MIND = ("GRAPH_", "OPENAI_", "LANGFUSE_", "OTEL_EXPORTER_OTLP_")
 OWN = {
     "graph": (*MIND, *SHARED),
     "worker": (*MIND, *SHARED),
     "desk": ("DESK_", *SHARED),
-    "cashier": ("CASHIER_",),
-    "anchorer": (),
+    "cashier": ("CASHIER_", "COUNTERSIGN_LOGS"),
+    "anchorer": ("COUNTERSIGN_LOGS",),
 }
 """Which settings of the surroundings reach which process."""
 
@@ -31,6 +31,7 @@ QUIET = {
     "LANGGRAPH_NO_VERSION_CHECK": "true",
     "LANGGRAPH_CLI_NO_ANALYTICS": "1",
     "LOG_LEVEL": "WARNING",
+    "LOG_JSON": "true",
     "LOG_COLOR": "false",
     "PYTHONUNBUFFERED": "1",
 }

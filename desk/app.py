@@ -30,6 +30,7 @@ from desk.pages import (
     queue_page,
     rating_page,
     sign_in_page,
+    traces_page,
 )
 from desk.pages.render import STATIC, go, is_fragment, said
 from desk.people import NoAuthority, NotSignedIn
@@ -60,6 +61,7 @@ PAGES = (
     money_page.router,
     audit_page.router,
     operations_page.router,
+    traces_page.router,
     sign_in_page.router,
     rating_page.router,
 )

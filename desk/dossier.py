@@ -29,6 +29,19 @@ from refunds.proposal import Proposal
 
 EARLIER = 8
 
+DEGRADED: dict[str, str] = {
+    "without_model": "The model could not be used: this was planned or written by rule.",
+    "fallback_model": "Another model than the first one answered.",
+    "fallback_source": "The shop's order service was away: the order is as our books have it.",
+    "lexical_only": "The policy was found by its words alone: nobody could say what the question means.",
+    "budget": "A budget for models was spent.",
+}
+"""What a reviewer is told where the agent had to do with less."""
+
+RAN_OUT = frozenset(
+    {"step_budget_exhausted", "token_budget_exhausted", "latency_budget_exhausted", "cost_budget_exhausted"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Cited:
@@ -80,6 +93,24 @@ class Dossier:
     checks: list[Check]
     effect: str
     urgency: Urgency
+    findings: list[Row]
+    """What code noticed."""
+
+    calls: list[Row]
+    """What models were asked, and what it cost."""
+
+    progress: Row | None
+    """What a run does at this moment."""
+
+    @property
+    def degraded(self) -> list[str]:
+        """How the last run did less than it does on a good day, in sentences."""
+        last = max((row["run"] for row in self.findings), default=0)
+        kinds = {row["kind"]: row["detail"] for row in self.findings if row["run"] == last}
+        found = [said for kind, said in DEGRADED.items() if kind in kinds]
+        if self.look.state.reason in RAN_OUT:
+            found.append("The run stopped at a budget: what it had found by then stands here.")
+        return found
 
     @property
     def end(self) -> OpenEnd | None:
@@ -156,7 +187,10 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             claim=owner,
             rule=rule,
             checks=_checks(case, look, order, cited, gone_before=bool(gone and gone["gone"])),
-            effect=effect_of(end, order, rule, votes),
+            effect=effect_of(end, order, rule, votes) if case.mode == "production" else "",
+            findings=await page.rows("findings_of", case_id=case.case_id),
+            calls=await page.rows("calls_of", case_id=case.case_id),
+            progress=await page.row("progress_of", case_id=case.case_id),
             urgency=_urgency(proposals, look),
         )
 

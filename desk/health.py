@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from desk.agent_meters import AgentMeters, agents_hour
 from desk.door import room_of
 from desk.room import Room
 from desk.shapes import Done, Ready
@@ -47,6 +48,7 @@ class Meters:
         self._anchored = Gauge(
             "countersign_anchored_seconds", "Seconds since the audit was signed.", registry=self.registry
         )
+        self._agent = AgentMeters(self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -63,6 +65,7 @@ class Meters:
                     cases[row["status"]] = cases.get(row["status"], 0) + row["cases"]
                 waiting = await page.row("unsent_replies")
                 unsent += waiting["replies"] if waiting else 0
+        self._agent.show(await agents_hour(room.books))
         async with room.books.transaction() as page:
             jobs = await page.rows("jobs_by_status")
             heard = await page.rows("heard_from")

@@ -1,5 +1,7 @@
 """The policy library at the desk: who may see it, and whose yes makes a document count."""
 
+import re
+
 from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
@@ -53,6 +55,8 @@ async def review_document(
         raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
     if verdict == "reject" and not note.strip():
         raise BadDecision("note: say what is wrong with it")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not 0 < version < 2**31:
+        raise Conflict("name the words that were shown: they are not these any more")
     async with books.transaction(tenant) as page:
         there = await library_of(page, document_id, version)
         if not there:

@@ -5,6 +5,7 @@ from typing import Any
 
 from desk.people import OPERATORS, NoAuthority, Person
 from desk.second_looks import sample
+from policies.manifest import Manifest
 from records.books import Books, Row
 from refunds.ids import TenantId
 
@@ -69,6 +70,25 @@ async def _work(books: Books, tenant: TenantId, days: int) -> Work:
         words=await page.rows("newest_ratings", days=days, most=MOST),
         hours=await page.rows("decided_by_hour"),
     )
+
+
+async def spending_of(books: Books, person: Person, manifest: Manifest) -> list[dict[str, Any]]:
+    """What each tenant that the person operates or audits spent on models, beside its purses, and on what."""
+    purses = manifest.purses()
+    found: list[dict[str, Any]] = []
+    for tenant in person.where(OPERATORS | {"auditor"}):
+        page = books.reading(tenant)
+        now = await page.row("spent_now")
+        found.append(
+            {
+                "tenant": tenant,
+                **(now or {}),
+                "day_budget": purses.tenant_day.cost_micros,
+                "month_budget": purses.tenant_month.cost_micros,
+                "by": await page.rows("spend_by", days=DAYS),
+            }
+        )
+    return found
 
 
 async def second_looks(books: Books, person: Person) -> list[Row]:

@@ -12,8 +12,10 @@ from graph.cursor import CursorSaver, goes_on, pauses
 from graph.mind import Mind
 from graph.refund_graph import RefundGraph
 from graph.sight import Sight, case_of_id, driving, sight_of
+from graph.tracing import trace_id_of
 from records.books import Books
 from records.cases import Case, standing_still
+from records.logs import about
 from refunds.ids import CaseId, TenantId
 
 log = logging.getLogger("countersign.graph")
@@ -75,7 +77,8 @@ class Driver:
         self, given: Command[Any] | dict[str, Any] | None, config: RunnableConfig, now: Sight
     ) -> None:
         first = now.end is None and now.state.status == "received"
-        with driving(now), self.mind.spans.case(now.case, "drive", first=first):
+        told = about(case=str(now.case.case_id), trace=trace_id_of(now.case.case_id))
+        with driving(now), told, self.mind.spans.case(now.case, "drive", first=first):
             await self.graph.ainvoke(cast("Any", given), config, durability=self.durability)
 
     async def sweep(self) -> int:

@@ -1,13 +1,15 @@
 """What every process of the house does alike: log, hear the word to stop, say in one line why it cannot start."""
 
 import asyncio
-import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pydantic import ValidationError
+
+from records.logs import log_to_standard_error
 
 
 def stop_signal() -> asyncio.Event:
@@ -26,9 +28,7 @@ def run_process(
 
     `known` are the errors that a person can do something about; anything else is a defect and shows itself.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    log_to_standard_error(name, plain=os.environ.get("COUNTERSIGN_LOGS") == "plain")
     try:
         asyncio.run(run())
     except ValidationError as error:

@@ -36,6 +36,8 @@ class FakeOpenAI:
     slow_seconds: float = 0.0
     folder: Path = Path()
     flagged: bool = False
+    in_flight: int = 0
+    most_in_flight: int = 0
     released: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -58,7 +60,9 @@ class FakeOpenAI:
     async def chat(self, request: Request) -> Response:
         body = json.loads(await request.body())
         self.asked.append(body)
-        how = self._behaviour(self.feature(body))
+        feature = self.feature(body)
+        by_model = f"{feature}:{body['model']}"
+        how = self._behaviour(by_model if by_model in self.behaviours else feature)
         streamed = bool(body.get("stream"))
         match how:
             case "500" | "503":
@@ -102,7 +106,10 @@ class FakeOpenAI:
                 self._stream(how, text, finish, refusal, usage), media_type="text/event-stream"
             )
         if self.slow_seconds:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
             await asyncio.sleep(self.slow_seconds)
+            self.in_flight -= 1
         message: dict[str, Any] = {"role": "assistant", "content": None if refusal or tools else text}
         if refusal:
             message["refusal"] = refusal

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.health import parts_of
 from desk.jobs import jobs_that_died, replay_job
-from desk.metrics import DAYS, second_looks, work_of
+from desk.metrics import DAYS, second_looks, spending_of, work_of
 from desk.notes import clean_text
 from desk.notices import TRIES
 from desk.pages.forms import Act, Opened, actor, visitor
@@ -46,6 +46,7 @@ async def operations(
         dead=await jobs_that_died(room.books, person, most=DEAD) if operates else [],
         unreached=unreached,
         work=await work_of(room.books, person),
+        spends=await spending_of(room.books, person, room.manifest),
         looks=await second_looks(room.books, person),
         days=DAYS,
         tools=sorted(TOOLS),

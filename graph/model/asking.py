@@ -122,7 +122,7 @@ class Asking:
         last: ModelOutcome = "timed_out"
         for number, endpoint in enumerate(self.endpoints):
             try:
-                receipt = await self._of(endpoint, errand, question, deadline, spent, words)
+                receipt = await self._of(endpoint, errand, question, deadline, spent, words, notes)
             except Broke as broke:
                 notes.append(Finding("budget", f"{broke.detail}: {broke.reason}"))
                 return Asked(None, last, spent, broke.reason, tuple(notes))
@@ -148,6 +148,7 @@ class Asking:
         deadline: float,
         spent: Sum,
         words: Words | None,
+        notes: list[Finding],
     ) -> Receipt:
         """One model, tried again for what may pass; the last receipt, which may be of a failure."""
         request = self._request(endpoint, question)
@@ -176,7 +177,9 @@ class Asking:
             ):
                 with attempt:
                     before = spent + _sum(receipts)
-                    receipt = await self._call(endpoint, errand, request, question, deadline, before, words)
+                    receipt = await self._call(
+                        endpoint, errand, request, question, deadline, before, words, notes
+                    )
                     receipts.append(receipt)
                     if receipt.outcome in TRANSIENT:
                         raise Failed(receipt)
@@ -220,9 +223,10 @@ class Asking:
         deadline: float,
         before: Sum,
         words: Words | None,
+        notes: list[Finding],
     ) -> Receipt:
         """One call: reserved, made, settled. Raises Broke, NoSeat."""
-        attempt = await self._seat(endpoint, errand, request, deadline, before)
+        attempt = await self._seat(endpoint, errand, request, deadline, before, notes)
         started = self.ticks()
         place = errand.place
         with self.spans.call(errand.tenant, place, request, self.prompt) as span:
@@ -241,7 +245,13 @@ class Asking:
         return receipt
 
     async def _seat(
-        self, endpoint: Endpoint, errand: Errand, request: Request, deadline: float, before: Sum
+        self,
+        endpoint: Endpoint,
+        errand: Errand,
+        request: Request,
+        deadline: float,
+        before: Sum,
+        notes: list[Finding],
     ) -> int:
         """The attempt that is reserved, once the endpoint has a seat. Raises Broke, NoSeat."""
         left = errand.left
@@ -265,6 +275,8 @@ class Asking:
             if judged.weighed.reason is not None:
                 raise Broke(judged.weighed.reason, judged.weighed.detail)
             if attempt is not None:
+                if judged.weighed.detail:
+                    notes.append(Finding("spend_warning", judged.weighed.detail))
                 return attempt
             if judged.recovering or self.ticks() + TURN_SECONDS >= deadline:
                 raise NoSeat

@@ -1,6 +1,7 @@
 """What the server runs beside its own routes: the door in front, and the runner in its lifespan."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from graph.server.memory import keep_off_disk
 from graph.server.rooms import open_rooms
 from records.books import named_queries
 from records.leash import held
+from records.logs import log_to_standard_error
 from records.migrate import schema_version
 
 
@@ -23,6 +25,7 @@ from records.migrate import schema_version
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the rooms, bring the newest rows back, and drive cases where this deployment's runner is the server."""
     del app
+    log_to_standard_error("graph", plain=os.environ.get("COUNTERSIGN_LOGS") == "plain", level=logging.WARNING)
     await asyncio.to_thread(keep_off_disk)
     await asyncio.to_thread(_read_files)
     settings = the_settings()

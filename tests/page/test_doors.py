@@ -9,12 +9,12 @@ import pytest
 from desk_kit import DeskStage, Visitor
 from fastapi.routing import APIRoute
 
-from desk.pages import audit_page, case_page, money_page, operations_page, queue_page
+from desk.pages import audit_page, case_page, money_page, operations_page, queue_page, traces_page
 from desk.passwords import LOCK_MINUTES, TRIES_OF_A_NAME
 from evals.shop import demo_passwords
 from refunds.canonical import sha256
 
-BEHIND = (queue_page, case_page, money_page, audit_page, operations_page)
+BEHIND = (queue_page, case_page, money_page, audit_page, operations_page, traces_page)
 OPEN_PAGES = {"/sign-in", "/sign-out", "/sign-in/issuer", "/sign-in/issuer/back", "/rate/{token}"}
 ROUTES = sorted(
     (method, route.path)
@@ -29,6 +29,7 @@ READS_FOR_ALL = {
     "/next",
     "/live",
     "/unknown",
+    "/library",
     "/strip/{case_id}",
     "/cases/{case_id}",
     "/cases/{case_id}/standing",
@@ -38,6 +39,7 @@ READS_FOR_ALL = {
 def concrete(path: str, case_id: object | None = None) -> str:
     return (
         path.replace("{case_id}", str(case_id or uuid.uuid4())).replace("{decision_id}", str(uuid.uuid4())).replace("{job}", "1")
+        .replace("{tenant}", "demo").replace("{document_id}", "return-policy-us").replace("{version}", "3")
     )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ create index model_calls_settled on model_calls (endpoint, at) where phase = 'se
 create index model_calls_asked on model_calls (tenant, case_id, run, request_sha256);
 create index model_calls_by_time on model_calls (tenant, at) where phase = 'settled';
 create index trace_events_by_time on trace_events (tenant, at);
+create index case_events_by_time on case_events (tenant, at);
 
 create table spend (
   tenant tenant_id not null,

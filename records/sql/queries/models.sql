@@ -78,3 +78,83 @@ select stage, words, at from progress where case_id = %(case_id)s and at > clock
 
 -- end_without_effect --
 select end_without_effect(%(case_id)s) as ended;
+
+-- traces_found --
+-- Runs with what they went through and cost, and where their case stands now. NULL is every one.
+select c.case_id, c.ticket_id, c.route::text as route, c.release, c.mode::text as mode, e.status::text as status, e.reason,
+  t.run, t.at, t.path, t.steps, t.tokens, t.latency_ms, t.cost_micros, coalesce(m.models, '{}') as models,
+  coalesce(m.prompts, '{}') as prompts, coalesce(f.kinds, '{}') as findings
+from (
+  select case_id, run, min(at) as at, string_agg(action || ': ' || result, ' → ' order by step) as path,
+    array_agg(action) as actions, array_agg(result) as results, count(*) as steps, sum(tokens) as tokens,
+    sum(latency_ms) as latency_ms, sum(cost_micros)::bigint as cost_micros
+  from trace_events
+  where tenant = tenant() and (%(since)s::timestamptz is null or at >= %(since)s)
+    and (%(until)s::timestamptz is null or at < %(until)s)
+  group by case_id, run
+) t
+join cases c on c.tenant = tenant() and c.case_id = t.case_id
+join lateral (
+  select status, reason from case_events n where n.tenant = c.tenant and n.case_id = c.case_id order by seq desc limit 1
+) e on true
+left join lateral (
+  select array_agg(distinct model) as models, array_agg(distinct feature || '-' || prompt_version) as prompts
+  from model_calls m where m.tenant = c.tenant and m.case_id = t.case_id and m.run = t.run and m.phase = 'reserved'
+) m on true
+left join lateral (
+  select array_agg(distinct kind::text) as kinds from findings f
+  where f.tenant = c.tenant and f.case_id = t.case_id and f.run = t.run
+) f on true
+where (%(route)s::text is null or c.route::text = %(route)s)
+  and (%(release)s::text is null or c.release = %(release)s)
+  and (%(reason)s::text is null or e.reason = %(reason)s or e.status::text = %(reason)s or %(reason)s = any(t.results)
+    or %(reason)s = any(coalesce(f.kinds, '{}')))
+  and (%(model)s::text is null or %(model)s = any(coalesce(m.models, '{}')))
+  and (%(prompt)s::text is null or %(prompt)s = any(coalesce(m.prompts, '{}')))
+  and (%(tool)s::text is null or %(tool)s = any(t.actions))
+order by t.at desc, c.case_id, t.run
+limit %(most)s;
+
+-- runs_of_hour --
+-- The runs of the last hour, each with its sums, for the meters.
+select count(*) as steps, sum(tokens)::bigint as tokens, sum(latency_ms)::bigint as latency_ms,
+  sum(cost_micros)::bigint as cost_micros, bool_or(result = 'loop_detected') as looped
+from trace_events where at > clock() - interval '1 hour'
+group by case_id, run limit 20000;
+
+-- tools_of_hour --
+select action, result, count(*) as calls from trace_events
+where at > clock() - interval '1 hour' group by action, result order by action, result;
+
+-- calls_of_hour --
+select feature::text as feature, endpoint, outcome::text as outcome, count(*) as calls, sum(tokens)::bigint as tokens,
+  sum(cost_micros)::bigint as cost_micros
+from model_calls where phase = 'settled' and at > clock() - interval '1 hour'
+group by feature, endpoint, outcome order by 1, 2, 3;
+
+-- findings_of_hour --
+select kind::text as kind, count(*) as findings from findings where at > clock() - interval '1 hour' group by kind order by kind;
+
+-- pauses_of_hour --
+-- Where runs came to a stop or an end in the last hour, by every terminal path.
+select status::text as status, reason, count(*) as cases from case_events
+where at > clock() - interval '1 hour' group by status, reason order by status, reason;
+
+-- spent_now --
+-- What a tenant spent on models today and this month, and the shares of its month that people were told of.
+select coalesce(sum(cost_micros) filter (where period = 'day'), 0)::bigint as day_micros,
+  coalesce(sum(cost_micros) filter (where period = 'month'), 0)::bigint as month_micros,
+  coalesce(sum(tokens) filter (where period = 'day'), 0)::bigint as day_tokens,
+  coalesce(sum(calls) filter (where period = 'day'), 0)::bigint as day_calls,
+  (select coalesce(max(share), 0) from spend_alerts a
+    where a.starts_on = date_trunc('month', clock() at time zone 'UTC')::date) as share
+from spend
+where customer_id = '' and (period, starts_on) in (
+  ('day', (clock() at time zone 'UTC')::date), ('month', date_trunc('month', clock() at time zone 'UTC')::date));
+
+-- spend_by --
+-- Spend of the last days by release and feature: what each call is attributed to.
+select release, feature::text as feature, model, count(*) as calls, sum(tokens)::bigint as tokens,
+  sum(cost_micros)::bigint as cost_micros
+from model_calls where phase = 'settled' and at > clock() - make_interval(days => %(days)s)
+group by release, feature, model order by cost_micros desc limit 50;
