@@ -61,6 +61,7 @@ def mask(text: str, known: Known = NOBODY) -> str:
         shown = pattern[0].sub(pattern[1], shown)
     shown = _SECRET.sub("[secret]", shown)
     shown = _EMAIL.sub("[email]", shown)
+    shown = _IBAN.sub(_without_iban, shown)
     for found, word, truly in _FORMS:
         shown = found.sub(_if(word, truly, known.keep), shown)
     return shown if len(text) <= TEXT_LIMIT else f"{shown} [cut]"
@@ -125,6 +126,15 @@ def _if(word: str, truly: Callable[[str], bool], keep: frozenset[str]) -> Callab
     return replaced
 
 
+def _without_iban(match: re.Match[str]) -> str:
+    """The match with the account number in it masked, where one is there: what follows it may look like more of it."""
+    said = match[0]
+    for end in [*(found.start() for found in re.finditer(r"[ -]", said)), len(said)][::-1]:
+        if _is_iban(said[:end]):
+            return f"[iban]{said[end:]}"
+    return said
+
+
 def _is_iban(text: str) -> bool:
     from stdnum import iban  # noqa: PLC0415  (a table of formats that most processes never need)
 
@@ -171,7 +181,6 @@ def _phones() -> ModuleType:
 
 
 _FORMS: tuple[tuple[re.Pattern[str], str, Callable[[str], bool]], ...] = (
-    (_IBAN, "[iban]", _is_iban),
     (_CARD, "[card]", _is_card),
     (_SSN, "[ssn]", lambda _: True),
     (_IP4, "[ip]", _is_ip),
