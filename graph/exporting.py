@@ -94,6 +94,7 @@ class OwnSession(requests.Session):
         self._allowed = {
             "content-type",
             "content-encoding",
+            "content-length",
             "user-agent",
             *(name.lower() for name in headers),
         }

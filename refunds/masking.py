@@ -57,13 +57,14 @@ NOBODY = Known()
 def mask(text: str, known: Known = NOBODY) -> str:
     """The text with `[email]`, `[phone]` and the like in place of what it finds; longer ones are cut."""
     shown = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text[:TEXT_LIMIT]))
-    for pattern in _known_patterns(known):
-        shown = pattern[0].sub(pattern[1], shown)
     shown = _SECRET.sub("[secret]", shown)
     shown = _EMAIL.sub("[email]", shown)
     shown = _IBAN.sub(_without_iban, shown)
     for found, word, truly in _FORMS:
         shown = found.sub(_if(word, truly, known.keep), shown)
+    # After the forms: a part of a name may stand within an address of mail, and would leave the rest of it.
+    for pattern, word in _known_patterns(known):
+        shown = pattern.sub(word, shown)
     return shown if len(text) <= TEXT_LIMIT else f"{shown} [cut]"
 
 

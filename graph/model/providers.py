@@ -73,7 +73,11 @@ class Priced:
             output_tokens=output_tokens,
             cache_read_tokens=min(cached_tokens, input_tokens),
         )
-        price = genai_prices.calc_price(usage, self.model).total_price
+        try:
+            price = genai_prices.calc_price(usage, self.model).total_price
+        except LookupError:
+            # A name that says too little by itself, as those of embedding models, is looked for at the first provider.
+            price = genai_prices.calc_price(usage, self.model, provider_id=DEFAULT).total_price
         return -(-int(price * MICROS * 1_000) // 1_000)
 
     @property
