@@ -160,7 +160,8 @@ async def test_whatever_a_text_commands_an_obeying_model_moves_nothing(
 
 async def obeyed(stage: Stage, place: str, number: int, text: str) -> None:
     """One text at its place, in front of the model."""
-    fields: dict[str, Any] = {"order_id": f"X{number}", "ticket_id": f"t-{number}"}
+    # Items on the ticket, so that a rule decides and the drafter is asked whatever else the text says.
+    fields: dict[str, Any] = {"order_id": f"X{number}", "ticket_id": f"t-{number}", "items": ["SKU-1"]}
     plain = "My tablet arrived cracked. I want a refund, please."
     match place:
         case "ticket":
