@@ -118,6 +118,25 @@ class Visitor:
         return await self.post(f"/cases/{case_id}/decide", act=act, **fields)
 
 
+def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskStage:
+    """A desk in front of a stage."""
+    house = stage.house
+    leaves_by = channel or FileChannel(folder / "outbox", "support@shop.example")
+    room = Room(
+        books=house.desk_books,
+        desk=house.desk,
+        intake=house.intake,
+        outbox=Outbox(house.desk_books, leaves_by, "shop.example"),
+        manifest=house.manifest,
+        public_url="http://desk",
+        live=Live(stage.desk_url),
+        notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
+        ratings=Ratings(house.desk_books, SECRET, "http://desk"),
+        session_secret=SECRET,
+    )
+    return DeskStage(stage, room, create_app(room), folder / "outbox")
+
+
 class DeskStages(Protocol):
     """Opens a desk whose replies leave by a channel of the test's choice."""
 
@@ -128,20 +147,7 @@ class DeskStages(Protocol):
 def desk_on_fixture(stage: Stage, tmp_path: Path) -> DeskStages:
     @asynccontextmanager
     async def opened(channel: Channel) -> AsyncIterator[DeskStage]:
-        house = stage.house
-        room = Room(
-            books=house.desk_books,
-            desk=house.desk,
-            intake=house.intake,
-            outbox=Outbox(house.desk_books, channel, "shop.example"),
-            manifest=house.manifest,
-            public_url="http://desk",
-            live=Live(stage.desk_url),
-            notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
-            ratings=Ratings(house.desk_books, SECRET, "http://desk"),
-            session_secret=SECRET,
-        )
-        yield DeskStage(stage, room, create_app(room), tmp_path / "outbox")
+        yield desk_at(stage, tmp_path, channel)
 
     return opened
 
