@@ -310,7 +310,7 @@ async def serve_house(
     """The whole house: books, graph, desk and till, until Ctrl-C."""
     from deploy.environment import Addresses
     from deploy.serve import CannotServe, Plan, check_ports, only_house, serve
-    from evals.house import check_keys, prepare
+    from evals.house import check_keys, check_models, prepare
     from records.embedded import EmbeddedPostgres
 
     if runner not in {"server", "workers"}:
@@ -323,6 +323,7 @@ async def serve_house(
         with only_house(url) as lock:
             await prepare(at, url, page=True)
             check_keys(at)
+            check_models(at)
             plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers)
             # The process manager takes the signals and this thread; nothing else runs on this loop.
             status = serve(plan, lock, os.environ, say)

@@ -92,8 +92,22 @@ def environments(
             "ANCHORER_COPY": str(home.anchors_file),
         },
     }
+    keys = provider_keys(surroundings)
     chosen = {
         process: {name: value for name, value in surroundings.items() if name.startswith(prefixes)}
         for process, prefixes in OWN.items()
     }
+    for process in ("graph", "worker"):
+        chosen[process] |= keys
     return {process: base | chosen[process] | told[process] for process in told}
+
+
+def provider_keys(surroundings: Mapping[str, str]) -> dict[str, str]:
+    """The keys that the file of providers names, and no other variable. Raises BadProvider."""
+    named = surroundings.get("GRAPH_PROVIDERS")
+    if not named:
+        return {}
+    from graph.model.providers import read_providers  # noqa: PLC0415  (a table of prices)
+
+    wanted = {provider.api_key_env for provider in read_providers(Path(named), surroundings).values()}
+    return {name: surroundings[name] for name in wanted if name in surroundings}

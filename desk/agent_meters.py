@@ -131,6 +131,7 @@ class AgentMeters:
         self._share = gauge(
             "month_budget_percent", "The share of a month's budget that a tenant was told of."
         )
+        self._thumbs = gauge("thumbs", "Thumbs of the last seven days.")
         self._satisfied = gauge("satisfaction_ratio", "Thumbs up of all thumbs, of the last seven days.")
 
     def show(self, hour: Hour) -> None:
@@ -151,6 +152,7 @@ class AgentMeters:
         found = hour.tools["get_policy_evidence", "grounded"]
         asked = found + hour.tools["get_policy_evidence", "abstain"]
         thumbs = sum(hour.thumbs.values())
+        self._thumbs.set(thumbs)
         for meter, ratio in (
             (self._success, hour.success),
             (self._handed, hour.handed_over),

@@ -105,7 +105,7 @@ class Dossier:
     @property
     def degraded(self) -> list[str]:
         """How the last run did less than it does on a good day, in sentences."""
-        last = max((row["run"] for row in self.findings), default=0)
+        last = max((row["run"] for row in (*self.findings, *self.trace)), default=0)
         kinds = {row["kind"]: row["detail"] for row in self.findings if row["run"] == last}
         found = [said for kind, said in DEGRADED.items() if kind in kinds]
         if self.look.state.reason in RAN_OUT:

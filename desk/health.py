@@ -1,6 +1,7 @@
 """Health: does the process answer, can the house work, and in numbers."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
@@ -20,6 +21,7 @@ HEARD_SECONDS: Mapping[str, float] = {"graph": 15.0, "cashier": 15.0, "anchorer"
 """A process that was not heard from for longer is not there."""
 
 READY_SECONDS = 5.0
+FRESH_SECONDS = 10.0
 
 
 class Meters:
@@ -48,7 +50,18 @@ class Meters:
         self._anchored = Gauge(
             "countersign_anchored_seconds", "Seconds since the audit was signed.", registry=self.registry
         )
+        self._anchored.set(-1)  # never, so far
         self._agent = AgentMeters(self.registry)
+        self._looking = asyncio.Lock()
+        self._looked = -FRESH_SECONDS
+
+    async def _show_agent(self, room: Room) -> None:
+        """The agent's numbers, read anew when they are old: whoever asks often asks the books no more for it."""
+        async with self._looking:
+            if time.monotonic() - self._looked < FRESH_SECONDS:
+                return
+            self._agent.show(await agents_hour(room.books))
+            self._looked = time.monotonic()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -65,7 +78,7 @@ class Meters:
                     cases[row["status"]] = cases.get(row["status"], 0) + row["cases"]
                 waiting = await page.row("unsent_replies")
                 unsent += waiting["replies"] if waiting else 0
-        self._agent.show(await agents_hour(room.books))
+        await self._show_agent(room)
         async with room.books.transaction() as page:
             jobs = await page.rows("jobs_by_status")
             heard = await page.rows("heard_from")

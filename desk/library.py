@@ -51,6 +51,7 @@ async def review_document(
     """A specialist's word on the words that were shown. Raises NoAuthority, BadDecision, NothingToDecide, Conflict."""
     person.may_see(tenant)
     check_note(note)
+    check_note(document_id, "document")
     if len(note) > NOTE_LIMIT:
         raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
     if verdict == "reject" and not note.strip():

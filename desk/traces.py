@@ -4,13 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from desk.people import Person
+from desk.people import AUDITORS, OPERATORS, NoAuthority, Person
 from records.books import Books, Row
 from refunds.ids import TenantId
 
 MOST = 200
+DAYS = 7
+"""What is looked through where no time is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,14 @@ class Sought:
     """A reason, a status, a result of a step or a finding."""
 
     since: datetime | None = None
+    """A week ago where nothing is said."""
+
     until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The runs, the newest first, and what they come to together."""
+    """The runs, the newest first, and what these come to together."""
 
     runs: list[Row]
     paths: list[tuple[str, int]]
@@ -61,10 +65,13 @@ class Found:
 
 async def search(books: Books, person: Person, sought: Sought, *, most: int = MOST) -> Found:
     """The runs of the person's tenants that fit. Raises NoAuthority."""
-    tenants = [sought.tenant] if sought.tenant else person.tenants
+    tenants = [sought.tenant] if sought.tenant else person.where(AUDITORS | OPERATORS)
     runs: list[Row] = []
     for tenant in tenants:
-        person.may_see(tenant)
+        if not person.roles_in(tenant) & (AUDITORS | OPERATORS):
+            raise NoAuthority(
+                f"{person.person} may not see the traces of {tenant}: needs operator or auditor"
+            )
         rows = await books.reading(tenant).rows(
             "traces_found",
             route=sought.route,
@@ -73,7 +80,7 @@ async def search(books: Books, person: Person, sought: Sought, *, most: int = MO
             model=sought.model,
             tool=sought.tool,
             reason=sought.reason,
-            since=sought.since,
+            since=sought.since or datetime.now(UTC) - timedelta(days=DAYS),
             until=sought.until,
             most=most,
         )

@@ -1,6 +1,7 @@
 """The whole house in one process: for the exam, for the demo, and for the command line."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -23,7 +24,7 @@ from graph.planner import Planner
 from graph.refund_graph import refund_graph
 from graph.settings import GraphSettings
 from graph.sight import shown
-from policies.manifest import Manifest
+from policies.manifest import Manifest, ModelRoute, manifest
 from policies.signature import PublicKeys, SigningKey, new_key, parse_public_keys, parse_signing_key
 from records.audit import Anchor, anchor
 from records.books import Books
@@ -68,6 +69,21 @@ def check_keys(home: Home) -> None:
                 f"{home.private_key_file(name)} is not the other half of {home.public_keys_file(name).name}:"
                 " restore the one that belongs to it"
             )
+
+
+def check_models(home: Home) -> None:
+    """BadProvider or ManifestMismatch where the models that the environment asks for cannot be used."""
+    settings = GraphSettings(database_url=SecretStr("unused"), intake_keys=home.public_keys_file("intake"))
+    pinned = manifest(settings.manifest)
+    routes = [route for one in pinned.models.values() for route in one] if pinned.planner == "model" else []
+    if settings.embedding_model is not None:
+        routes.append(ModelRoute(provider=settings.embedding_provider, model=settings.embedding_model))
+    if routes:
+        from graph.model.providers import line_of, read_providers  # noqa: PLC0415  (a table of prices)
+
+        providers = read_providers(settings.providers, os.environ)
+        for route in routes:
+            line_of(route, providers)
 
 
 def private_key(home: Home, name: str) -> SigningKey:

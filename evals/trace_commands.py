@@ -56,7 +56,7 @@ async def trace_search(
     model: Annotated[str | None, typer.Option(help="As gpt-5-mini.")] = None,
     tool: Annotated[str | None, typer.Option(help="As lookup_order.")] = None,
     reason: Annotated[str | None, typer.Option(help="A reason, a status, a result or a finding.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="UTC.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="UTC; a week ago where nothing is said.")] = None,
     until: Annotated[datetime | None, typer.Option(help="UTC.")] = None,
     most: Annotated[int, typer.Option(min=1, max=10_000, help="Runs of a tenant at most.")] = 200,
     as_json: Json = False,

@@ -26,7 +26,7 @@ from policies.actions import GetPolicyEvidence, LookupOrder, action_name
 from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import Limits, next_step_reason
 from policies.hygiene import look_at_text
-from policies.languages import DEFAULT
+from policies.languages import DEFAULT, LANGUAGES
 from policies.loops import goes_in_circles
 from policies.manifest import Manifest
 from policies.spending import Sum
@@ -40,7 +40,6 @@ from records.money import propose
 from records.traces import read_trace, write_findings, write_trace
 from refunds.canonical import digest
 from refunds.evidence import Grounded
-from refunds.masking import known_of
 from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
 from refunds.words import Stage
@@ -98,7 +97,18 @@ class CaseAgent:
         run.findings += thought.findings
         planning = Spent(self._since(started), thought.tokens, thought.cost_micros)
         if thought.handoff is not None:
-            run.planning, run.handoff = planning, thought.handoff
+            run.handoff = thought.handoff
+            run.trace.append(
+                TraceEvent(
+                    len(run.trace) + 1,
+                    "request_human_approval",
+                    {"reason": thought.handoff},
+                    thought.handoff,
+                    planning.tokens,
+                    planning.ms,
+                    cost_micros=planning.cost_micros,
+                )
+            )
             return Command(goto="propose", update={"run": name})
         rooms = grant(run, thought.wish, planning, limits.steps - len(run.trace))
         goto: Any = list(rooms) if len(rooms) > 1 else rooms[0]
@@ -231,11 +241,13 @@ class CaseAgent:
         revision = revision_of(run)
         if self.writer is None or (revision is not None and revision.reply is not None):
             return Worded(None)
-        limits = self.manifest.limits().less(Sum(granted.planning.tokens, granted.planning.cost_micros))
+        planned = Sum(granted.planning.tokens, granted.planning.cost_micros)
+        limits = self.manifest.limits().less(planned, granted.planning.ms)
         watch = self._watch(run)
+        asked = run.looked.text if run.looked else run.asked
         bench = replace(self._bench(run, limits), step=granted.step)
         with self.spans.span("check the draft", "guardrail", run.known) as span:
-            worded = await self.writer.word(made, run.asked, bench, lambda words: watch.at("drafting", words))
+            worded = await self.writer.word(made, asked, bench, lambda words: watch.at("drafting", words))
             span.set(output=worded.handoff or "passed", findings=[one.to_json() for one in worded.findings])
         run.findings += worded.findings
         return worded
@@ -303,14 +315,15 @@ class CaseAgent:
         start = await beginning_of(self.books.reading(sight.case.tenant, sight.case.customer_id), sight.case)
         case = sight.case
         looked = look_at_text(asked_in(case, start.answers))
+        context = context_of(case, start, self.manifest.agent_version)
         run = AgentRun(
             sight,
-            context_of(case, start, self.manifest.agent_version),
+            context,
             answers=start.answers,
             steering=steering_of(start.flags),
             number=start.run,
-            known=known_of(start.customer, (case.order_id, case.ticket_id, *(case.ticket.items or ()))),
-            language=start.language or DEFAULT,
+            known=context.known,
+            language=start.language if start.language in LANGUAGES else DEFAULT,
             looked=looked,
             findings=list(looked.findings),
         )

@@ -15,8 +15,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 import requests
+from langgraph.errors import GraphBubbleUp
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -278,6 +280,8 @@ class SentSpans(Spans):
         with trace.use_span(opened, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
                 yield span
+            except GraphBubbleUp:
+                raise  # a pause is no failure
             except Exception as error:
                 span.failed(type(error).__name__)
                 raise
@@ -325,7 +329,7 @@ def spans_of(environment: Mapping[str, str], *, mode: str, release: str, service
     endpoint = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     if endpoint:
         pairs = [pair.partition("=") for pair in environment.get("OTEL_EXPORTER_OTLP_HEADERS", "").split(",")]
-        headers = {name.strip(): value.strip() for name, equals, value in pairs if equals}
+        headers = {name.strip(): unquote(value.strip()) for name, equals, value in pairs if equals}
         targets.append(Target(f"{endpoint.rstrip('/')}/v1/traces", headers))
     if not targets:
         return Spans()

@@ -78,9 +78,6 @@ class AgentRun:
     granted: dict[str, Granted] = field(default_factory=dict)
     """What was wished for and may run, by the node that runs it."""
 
-    planning: Spent = field(default_factory=Spent)
-    """What the wish took to be wished; counted with the step that it becomes."""
-
     handoff: str | None = None
     """Why the run goes to a person."""
 

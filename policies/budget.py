@@ -40,10 +40,11 @@ class Limits:
             max(0, self.cost_micros - sum(row.cost_micros for row in spent)),
         )
 
-    def less(self, spent: Sum) -> "Limits":
+    def less(self, spent: Sum, took_ms: int = 0) -> "Limits":
         """The same without what was spent since."""
         return replace(
             self,
+            latency_ms=max(0, self.latency_ms - took_ms),
             tokens=max(0, self.tokens - spent.tokens),
             cost_micros=max(0, self.cost_micros - spent.cost_micros),
         )

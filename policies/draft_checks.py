@@ -5,30 +5,51 @@ the language are right, and nothing private is in it that the customer did not w
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from policies.languages import language_of
 from refunds.evidence import Citation
-from refunds.masking import private
+from refunds.masking import NOBODY, Known, mask, private
 
 SHORTEST = 60
 LONGEST = 3_000
 """Characters of a reply that a model writes; a person may write more."""
 
-_QUOTED = re.compile(r"[“„«]([^“”„«»]{1,2000})[”“»]|\"([^\"\n]{12,2000})\"")
+_QUOTED = re.compile(
+    r"[“„«»]([^“”„«»]{1,2000})[”“»«]|\"([^\"\n]{12,2000})\"|‘([^‘’\n]{12,2000})’|(?<!\w)'([^'\n]{12,2000})'(?!\w)"
+)
+_QUOTE_FROM = 12
+"""Characters of a quote that say which clause it is of."""
+
 _CITED = re.compile(r"\b([a-z0-9]+(?:-[a-z0-9]+)+-v\d+)\b")
-_NUMBER = re.compile(r"(?<![\w-])\d+(?:[.,]\d+)*(?![\w]*-v\d)")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_CURRENCY = (
+    r"(?:USD|EUR|GBP|CHF|JPY|CAD|AUD|US\$|\$|€|£|dollars?|euros?|pounds?|cents?|bucks|quid|francs?|"
+    r"dólares|libras)"
+)
+_MONEY = re.compile(
+    rf"{_CURRENCY}\s?(\d+(?:[.,]\d+)*)|(\d+(?:[.,]\d+)*)\s?(?:million|thousand|k\b)?\s?{_CURRENCY}",
+    re.IGNORECASE,
+)
+_RELATIVE = re.compile(
+    r"\b(?:tomorrow|tonight|today|yesterday|(?:next|this|coming|by) (?:mon|tues|wednes|thurs|fri|satur|sun)day|"
+    r"(?:next|this|coming) (?:week|month|year)|(?:an?|one|half an?|another) (?:hour|day|week|month|year)|"
+    r"twice|double|triple|half of|dozens?)\b",
+    re.IGNORECASE,
+)
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _LINK = re.compile(
-    r"https?://|www\.|\b[a-z0-9-]+\.(?:com|net|org|io|co|shop|info|biz|ru|xyz)\b", re.IGNORECASE
+    r"https?://\S+|www\.\S+|(?<![\w.-])[a-z0-9-]{1,63}\.[a-z]{2,12}(?:/\S*)?(?![\w.])", re.IGNORECASE
 )
 _ORDER_LIKE = re.compile(r"(?<!\w)#?[A-Z]{1,3}\d{2,}\b")
 _PAID = re.compile(
-    r"\b(?:has|have|was|were) (?:already )?(?:been )?(?:refunded|paid back|transferred|credited)\b"
-    r"|\bwe (?:refunded|paid|transferred|credited)\b"
-    r"|\b(?:refund|payment) (?:is|has been) (?:approved|complete\w*|issued)\b",
+    r"\b(?:has|have|had|was|were|is|are|been|being|we|['’]ve|already|just)\b[^.?!\n]{0,40}?"
+    r"\b(?:refunded|reimbursed|repaid|paid back|transferred|credited|wired|remitted|sent (?:you )?(?:the|your) money)\b"
+    r"|\b(?:refund|payment|money|amount|reimbursement)\b[^.?!\n]{0,30}?\b(?:is|has|have|was|were)\b(?: \w+){0,2}? "
+    r"(?:approved|complete\w*|issued|processed|sent|made|on its way|done)\b",
     re.IGNORECASE,
 )
 _MONTHS = (
@@ -67,7 +88,10 @@ _NUMBER_WORDS = {
         ],
         start=2,
     )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100, "thousand": 1000}
+} | {
+    "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "hundred": 100,
+    "thousand": 1000, "million": 1_000_000,
+}  # fmt: skip
 _WORDS = re.compile(rf"\b({'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
 
 
@@ -78,12 +102,12 @@ class Facts:
     texts: Sequence[str]
     citations: Sequence[Citation]
     order_id: str
-    asked: str
-    """The customer's own words: what they wrote, they know."""
-
     language: str
-    paid: bool = False
-    """Whether the reply may say that money went back. A draft never may: nothing is paid before a person decides."""
+    amount: str = ""
+    """The decided amount, as `79.00 USD`; empty where no money goes back."""
+
+    known: Known = NOBODY
+    """What the books know of the customer, which a reply need not repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +133,7 @@ def wrong_with(reply: str, cited: Sequence[Quoted], facts: Facts) -> str | None:
 def _form(reply: str, facts: Facts) -> str | None:
     if not SHORTEST <= len(reply.strip()) <= LONGEST:
         return f"the reply has {len(reply.strip())} characters: from {SHORTEST} to {LONGEST}"
-    if any(not (char.isprintable() or char == "\n") for char in reply):
+    if any(not (char.isprintable() or char == "\n" or unicodedata.category(char) == "Zs") for char in reply):
         return "the reply has a character that cannot be shown"
     said = language_of(reply)
     if said is not None and said != facts.language:
@@ -125,7 +149,8 @@ def _citations(reply: str, cited: Sequence[Quoted], found: Sequence[Citation]) -
         quote = there.get((one.citation_id, one.clause))
         if quote is None:
             return f"{one.citation_id} clause {one.clause} was not found for this case"[:160]
-        if _flat(one.quote) not in _flat(quote) or not one.quote.strip():
+        short = len(one.quote.strip()) < min(_QUOTE_FROM, len(quote.strip()))
+        if _flat(one.quote) not in _flat(quote) or short:
             return f"the quote of {one.citation_id} is not word for word"[:160]
         if one.citation_id not in reply:
             return f"{one.citation_id} is listed and not cited in the reply"[:160]
@@ -138,10 +163,10 @@ def _citations(reply: str, cited: Sequence[Quoted], found: Sequence[Citation]) -
 
 def _quotes(reply: str, facts: Facts) -> str | None:
     known = [_flat(one.quote) for one in facts.citations] + [_flat(text) for text in facts.texts]
-    for curly, straight in _QUOTED.findall(reply):
-        said = _flat(curly or straight)
-        if not any(said.rstrip(".,;") in text for text in known):
-            return f"“{(curly or straight)[:60]}” is no quote of a clause that was found"
+    for found in _QUOTED.findall(reply):
+        quoted = next(part for part in found if part)
+        if not any(_flat(quoted).rstrip(".,;") in text for text in known):
+            return f"“{quoted[:60]}” is no quote of a clause that was found"
     return None
 
 
@@ -149,23 +174,83 @@ def _figures(reply: str, facts: Facts) -> str | None:
     sources = [*facts.texts, *(one.quote for one in facts.citations), facts.order_id]
     sources += [f"{one.citation_id} {one.clause}" for one in facts.citations]
     days = {day for source in sources for meant in _dates(source, ()) for day in meant}
-    numbers = _numbers(sources)
+    numbers = _numbers(sources) | {str(day.year) for day in days}
+    odd = next((char for char in reply if char.isnumeric() and not char.isascii()), None)
+    if odd is not None:
+        return f"{odd} is no number that can be checked"
     for meant in _dates(reply, {day.year for day in days}):
         if not meant & days:
             return f"the date {min(meant).isoformat()} is in no fact"
     for number in _numbers([reply]):
         if number not in numbers:
             return f"the number {number} is in no fact"
-    if _PAID.search(reply) and not facts.paid:
+    quoted = " ".join(one.quote for one in facts.citations).lower()
+    for when in _RELATIVE.findall(reply):
+        if when.lower() not in quoted:
+            return f"“{when}” is in no clause that was found"
+    return _money(reply, facts) or _done(reply)
+
+
+def _money(reply: str, facts: Facts) -> str | None:
+    """What is said with a currency is the decided amount, or stands so in a quote or in the order."""
+    decided = _sums(facts.amount)
+    known = decided | _sums(" ".join((*facts.texts, *(one.quote for one in facts.citations))))
+    said = _sums(reply)
+    for one in said - known:
+        return f"the amount {one[0]} {one[1]} is in no fact"
+    if decided and not decided & said:
+        return f"the reply does not say the decided amount, {facts.amount}"
+    # Outside of quotes only the decided amount is promised: a price of the order may be told, not paid.
+    promised = _sums(_QUOTED.sub(" ", reply)) - decided
+    if facts.amount and any(_near_refund(reply, one) for one in promised):
+        return f"the reply promises another amount than {facts.amount}"
+    return None
+
+
+def _near_refund(reply: str, one: tuple[str, str]) -> bool:
+    """Whether an amount stands in a sentence that gives money back."""
+    sentences = re.split(r"(?<=[.!?])\s|\n", _QUOTED.sub(" ", reply))
+    return any(
+        one in _sums(sentence)
+        and re.search(r"refund|return|back|reimburs|credit|receive|pay", sentence, re.IGNORECASE)
+        for sentence in sentences
+    )
+
+
+def _sums(text: str) -> set[tuple[str, str]]:
+    """The amounts of a text with their currencies, each in one form."""
+    found: set[tuple[str, str]] = set()
+    for match in _MONEY.finditer(text):
+        number = match[1] or match[2]
+        unit = match[0].replace(number, "").strip().lower()
+        found.add((_number(number), _UNITS.get(unit, unit.upper())))
+    return found
+
+
+_UNITS = {
+    "$": "USD", "us$": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "euro": "EUR", "euros": "EUR", "£": "GBP",
+    "pound": "GBP", "pounds": "GBP",
+}  # fmt: skip
+
+
+def _done(reply: str) -> str | None:
+    """Nothing is paid before a person decides, so no draft says that it was."""
+    if _PAID.search(_QUOTED.sub(" ", reply)):
         return "the reply says that money went back: nothing is paid before a person decides"
     return None
 
 
 def _names(reply: str, facts: Facts) -> str | None:
     everything = " ".join((*facts.texts, *(one.quote for one in facts.citations), facts.order_id))
-    for kind in private(reply):
-        if kind not in private(everything):
-            return f"the reply has something private in it ({kind})"
+    # What is known of these facts stays; what is masked beyond them is private.
+    bare = reply
+    for text in (*facts.texts, *(one.quote for one in facts.citations)):
+        bare = bare.replace(text, " ")
+    found = private(bare)
+    if found:
+        return f"the reply has something private in it ({found[0]})"
+    if mask(reply, facts.known) != mask(reply):
+        return "the reply has the customer's name or address in it"
     for link in _LINK.findall(reply):
         if link not in everything:
             return "the reply has a link in it"

@@ -27,8 +27,8 @@ _PATTERNS: dict[str, str] = {
     "sets instructions aside": r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}"
     r"\b(?:instruction|prompt|rule|polic|guard|previous|above)",
     "gives a role": r"\b(?:you are now|act as|pretend (?:to be|you)|roleplay|developer mode|jailbreak|DAN\b)",
-    "speaks as the system": r"(?:^|\n)\s*(?:#+\s*)?(?:system|assistant|developer|tool)\s*(?::|\]|>)"
-    r"|<\|?(?:im_start|system|endoftext)|\[/?INST\]",
+    "speaks as the system": r"(?:^|\n)[ \t]{0,20}(?:#{1,6}[ \t]{0,4})?(?:system|assistant|developer|tool)"
+    r"[ \t]{0,4}(?::|\]|>)|<\|?(?:im_start|system|endoftext)|\[/?INST\]",
     "asks for the prompt": r"\b(?:reveal|print|show|repeat|output)\b.{0,40}"
     r"\b(?:system prompt|instructions|hidden|secret|api key)",
     "names a tool": r"\b(?:issue_refund|lookup_order|get_policy_evidence|draft_reply|request_human_approval|"

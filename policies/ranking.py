@@ -49,8 +49,7 @@ NEAR_AHEAD = 0.03
 No model was there to fit them on (docs/evidence.md): they are set to abstain."""
 
 NEAR_PLACES = 3
-WORD_PLACES = 10
-"""The other look has to have it among so many of its own first ones."""
+"""What the words are sure of has to be among so many of the nearest in meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +198,31 @@ class Shelf:
         return ranked[0].citation if self.sureness(question, ranked, asked) >= GROUNDS_FROM else None
 
     def fused(
-        self, lexical: Citation | None, nearest: Sequence[Near], ranked: Sequence[Ranked], asked: str
+        self,
+        lexical: Citation | None,
+        nearest: Sequence[Near],
+        question: frozenset[str],
+        ranked: Sequence[Ranked],
+        asked: str,
     ) -> Citation | None:
-        """Words and meaning together: what both stand for, or what one is sure of and the other does not gainsay."""
+        """Words and meaning together: what both stand for, or what one is sure of and the other does not gainsay.
+
+        Nearness in meaning alone grounds nothing: the words must put the same clause first, and be half as sure of it.
+        """
         if not nearest:
             return lexical
-        first = nearest[0]
         if lexical is not None:
             agreed = any(near.names(lexical) for near in nearest[:NEAR_PLACES])
             return lexical if agreed else None
+        if not ranked or not question:
+            return None
+        meant, first = ranked[0], nearest[0]
         ahead = first.near - (nearest[1].near if len(nearest) > 1 else 0.0)
-        meant = next((one.citation for one in ranked[:WORD_PLACES] if first.names(one.citation)), None)
-        sure = first.near >= NEAR_FROM and ahead >= NEAR_AHEAD
-        return meant if sure and meant is not None and answers(asked, meant.quote) else None
+        sure = first.near >= NEAR_FROM and ahead >= NEAR_AHEAD and first.names(meant.citation)
+        in_words = (
+            meant.phrase_covers >= ABOUT_FROM and self.sureness(question, ranked, asked) >= GROUNDS_FROM / 2
+        )
+        return meant.citation if sure and in_words and answers(asked, meant.citation.quote) else None
 
 
 def _folded(clauses: Sequence[Findable]) -> list[Findable]:

@@ -80,7 +80,7 @@ _COMMAND = re.compile(
     r"(?:ignore|forget|override|disregard)\s+(?:all|any|the|your|previous)|"
     r"(?:quote|cite|print|output|reveal|show me)\s+(?:the|every|a|rival\w*|return-\w*)\b|"
     r"^\s*(?:approve|pay|transfer|grant)\b[^?]*$|"
-    r"^\s*(?:mark|take|give|let|refund)\b[^?]*(?:\d|\bmoney\b|\bagent\b|refunded|everything)[^?]*$|"
+    r"^\s{0,20}(?:mark|take|give|let|refund)\b[^?]{0,400}?(?:\d|\bmoney\b|\bagent\b|refunded|everything)[^?]*\Z|"
     r"(?:say|confirm|agree|admit)\s+that|reply only|simulate|as your administrator|you must (?:obey|pay))",
     re.IGNORECASE,
 )

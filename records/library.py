@@ -66,6 +66,12 @@ async def nearest_clauses(
     )
 
 
+async def is_read(page: Reads, model: str, document_id: str, version: int, clause: str) -> bool:
+    """Whether an embedding model has read a clause."""
+    row = await page.row("vector_there", model=model, document_id=document_id, version=version, clause=clause)
+    return row is not None
+
+
 async def rules_in_force(page: Reads, region: str, on_date: date) -> list[StatedRule]:
     """The refund rules that count for the day and the region."""
     rows = await page.rows("rules_in_force", region=region, on_date=on_date)

@@ -15,4 +15,9 @@ class Finding:
     detail: str = ""
 
     def to_json(self) -> dict[str, object]:
-        return {"kind": self.kind, "detail": self.detail[:DETAIL_LIMIT]}
+        clean = (
+            self.detail.encode("utf-8", "replace")
+            .decode("utf-8")
+            .replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        )
+        return {"kind": self.kind, "detail": clean[:DETAIL_LIMIT]}

@@ -18,7 +18,7 @@ TEXT_LIMIT = 20_000
 
 PHONE_REGIONS = ("US", "GB", "DE")
 
-_ZERO_WIDTH = re.compile(r"[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+_UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f]")
 _EMAIL = re.compile(
     r"[\w.+%-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[\w-]{1,63}(?:\s?(?:\.|\(dot\)|\[dot\])\s?[\w-]{2,63}){1,4}",
     re.IGNORECASE,
@@ -34,11 +34,13 @@ _SECRET = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{1,4}){3,8}\b", re.IGNORECASE)
-_CARD = re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_CARD = re.compile(r"(?<![\w])\d(?:[ .-]?\d){12,40}(?![\w])")
+_BETWEEN = re.compile(r"[ .-]")
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}[- ](?!00)\d{2}[- ](?!0000)\d{4}(?![\w-])")
 _IP4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\w)")
 _IP6 = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
-_PHONE_LIKE = re.compile(r"(?<![\w-])(?:\+|\(|00|\d)(?:[\d\s().-]|/(?=\d)){6,22}\d(?![\w-])")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+_CALLABLE = re.compile(r"\d[\d\s().+-]{5,}\d")
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,13 @@ NOBODY = Known()
 
 def mask(text: str, known: Known = NOBODY) -> str:
     """The text with `[email]`, `[phone]` and the like in place of what it finds; longer ones are cut."""
-    shown = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text[:TEXT_LIMIT]))
+    shown = _UNSEEN.sub("", unicodedata.normalize("NFKC", text[:TEXT_LIMIT]))
     shown = _SECRET.sub("[secret]", shown)
     shown = _EMAIL.sub("[email]", shown)
-    shown = _IBAN.sub(_without_iban, shown)
+    shown = _CARD.sub(_without_card, _IBAN.sub(_without_iban, shown))
     for found, word, truly in _FORMS:
         shown = found.sub(_if(word, truly, known.keep), shown)
+    shown = _without_phones(shown, known.keep)
     # After the forms: a part of a name may stand within an address of mail, and would leave the rest of it.
     for pattern, word in _known_patterns(known):
         shown = pattern.sub(word, shown)
@@ -142,6 +145,19 @@ def _is_iban(text: str) -> bool:
     return bool(iban.is_valid(text, check_country=False))
 
 
+def _without_card(match: re.Match[str]) -> str:
+    """The match with each card in it masked: an expiry or another number may stand before it or behind it."""
+    said = match[0]
+    starts = [0, *(found.end() for found in _BETWEEN.finditer(said))]
+    ends = [*(found.start() for found in _BETWEEN.finditer(said)), len(said)]
+    for start in starts:
+        for end in reversed(ends):
+            if 13 <= sum(char.isdigit() for char in said[start:end]) <= 19 and _is_card(said[start:end]):
+                rest = _CARD.sub(_without_card, said[end:])
+                return f"{said[:start]}[card]{rest}"
+    return said
+
+
 def _is_card(text: str) -> bool:
     from stdnum import luhn  # noqa: PLC0415  (as above)
 
@@ -157,21 +173,22 @@ def _is_ip(text: str) -> bool:
     return text != "::"
 
 
-def _is_phone(text: str) -> bool:
-    """Whether a number can be called; one without a sign between its digits is an id."""
-    if text.strip().isdigit():
-        return False
-    if re.fullmatch(r"\s*\d{4}-\d{2}-\d{2}[\d\s:.-]*", text):
-        return False  # a date
+def _without_phones(text: str, keep: frozenset[str]) -> str:
+    """The text with each number that can be called masked; one without a sign between its digits is an id."""
+    if not _CALLABLE.search(text):
+        return text  # most texts: the library of number plans is not asked
     library = _phones()
     for region in PHONE_REGIONS:
-        try:
-            number = library.parse(text, region)
-        except library.NumberParseException:
-            continue
-        if library.is_valid_number(number):
-            return True
-    return False
+        found = [
+            (match.start, match.end)
+            for match in library.PhoneNumberMatcher(text, region)
+            if not match.raw_string.isdigit()
+            and match.raw_string not in keep
+            and not _DATE.fullmatch(match.raw_string.strip())
+        ]
+        for start, end in reversed(found):
+            text = f"{text[:start]}[phone]{text[end:]}"
+    return text
 
 
 @cache
@@ -182,9 +199,7 @@ def _phones() -> ModuleType:
 
 
 _FORMS: tuple[tuple[re.Pattern[str], str, Callable[[str], bool]], ...] = (
-    (_CARD, "[card]", _is_card),
     (_SSN, "[ssn]", lambda _: True),
     (_IP4, "[ip]", _is_ip),
     (_IP6, "[ip]", _is_ip),
-    (_PHONE_LIKE, "[phone]", _is_phone),
 )

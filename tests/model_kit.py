@@ -65,7 +65,7 @@ def diligent(body: dict[str, Any]) -> str:
 
 def reply_to(data: str) -> str:
     """A right reply to a drafter's message."""
-    decision = json.loads(section(data, "decision"))
+    decision = json.loads(fenced(section(data, "decision")))
     quote = json.loads(fenced(section(data, "quotes")))[0]
     money = f"{decision['amount']} goes back to your original payment method. " if decision["amount"] else ""
     text = (

@@ -23,6 +23,7 @@ from refunds.canonical import digest
 from refunds.evidence import Evidence, Grounded
 from refunds.finding import Finding
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
+from refunds.masking import NOBODY, Known, known_of
 from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
 from refunds.words import Action
@@ -74,6 +75,8 @@ class ToolContext:
 
     release: str = ""
     run: int = 1
+    known: Known = NOBODY
+    """What is masked wherever words of the case leave the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def context_of(case: Case, start: Beginning, release: str) -> ToolContext:
         disabled=steering_of(start.flags).disabled_tools,
         release=release,
         run=start.run,
+        known=known_of(start.customer, (case.order_id, case.ticket_id, *(case.ticket.items or ()))),
     )
 
 

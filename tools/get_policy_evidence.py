@@ -16,7 +16,7 @@ from policies.clauses import ASKING
 from policies.ranking import Findable, Near, Shelf, about_policy
 from policies.wording import commands_the_agent, in_our_words
 from records.books import Reads
-from records.library import clauses_in_force, nearest_clauses, rules_in_force, words_of
+from records.library import clauses_in_force, is_read, nearest_clauses, rules_in_force, words_of
 from refunds.evidence import Abstain, Evidence, Grounded
 from refunds.ids import TenantId
 
@@ -54,7 +54,9 @@ async def get_policy_evidence(
     found = None if no_question or not words else shelf.answer(words, ranked, question)
     if sense is not None and not no_question:
         near = await meant_by(page, sense, region, on_date)
-        found = shelf.fused(found, near, ranked, question)
+        # A clause that no model has read yet cannot be gainsaid by one.
+        if found is None or await is_read(page, sense.model, found.document_id, found.version, found.clause):
+            found = shelf.fused(found, near, words, ranked, question)
     if found is not None:
         return Grounded((found,))
     stated = await rules_in_force(page, region, on_date) if claim != "none" else []

@@ -4,6 +4,7 @@ It says status and dates. What was paid, what an item costs and what went back i
 service answers can become an amount or a payee. Away or wrong, the books answer by themselves.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,11 +24,15 @@ from tools.breaker import Breaker
 from tools.invocation import Invocation
 
 SECONDS = 2.0
+ALL_SECONDS = 4.0
+"""What one answer may take, however slowly it comes."""
+
 ATTEMPTS = 2
 FRESH_SECONDS = 15.0
 """So long an answer is taken as it was; then the service is asked whether it still is."""
 
 KEPT = 1_024
+FURTHER: dict[OrderStatus, int] = {"pending": 0, "processed": 1, "shipped": 2, "delivered": 3, "cancelled": 3}
 BODY_LIMIT = 65_536
 
 
@@ -80,8 +85,12 @@ class OrderService:
         if not self.breaker.lets_through():
             raise ServiceAway("it failed too often; it is asked again in a while")
         try:
-            found = await self._ask(invocation, order_id, kept)
-        except (httpx.HTTPError, Passing, ServiceAway, ValueError) as error:
+            async with asyncio.timeout(ALL_SECONDS):
+                found = await self._ask(invocation, order_id, kept)
+        except ServiceAway:
+            self.breaker.worked()  # it answers, if not with this order
+            raise
+        except (httpx.HTTPError, Passing, TimeoutError, ValueError) as error:
             self.breaker.failed()
             raise ServiceAway(str(error)[:120] or type(error).__name__) from None
         self.breaker.worked()
@@ -95,7 +104,7 @@ class OrderService:
         async for attempt in stamina.retry_context(
             on=(httpx.TransportError, Passing),
             attempts=ATTEMPTS,
-            timeout=2 * SECONDS,
+            timeout=ALL_SECONDS,
             wait_initial=0.1,
             wait_max=0.5,
         ):
@@ -136,10 +145,14 @@ class OrderService:
 
 
 def gone_on(order: OrderFacts, told: Told) -> OrderFacts:
-    """The order of the books with how it goes on by the service. Never back: what was delivered stays delivered."""
-    if order.status in {"delivered", "cancelled"}:
+    """The order of the books with how it goes on by the service. Never back, and no day that cannot be."""
+    if order.status in {"delivered", "cancelled"} or FURTHER[told.status] <= FURTHER[order.status]:
         return order
+    if told.status != "delivered":
+        return replace(order, status=told.status)
     delivered = told.delivered_at
     if delivered is not None and delivered.tzinfo is None:
         delivered = delivered.replace(tzinfo=UTC)
-    return replace(order, status=told.status, delivered_at=delivered or order.delivered_at)
+    if delivered is None or not order.ordered_at <= delivered <= datetime.now(UTC):
+        return order  # delivered on no day that could be: the books know no better
+    return replace(order, status="delivered", delivered_at=delivered)

@@ -1,18 +1,19 @@
 """Traces: every run that went a certain way, with what it cost; and the library, with whose yes makes it count."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from desk.library import listed, review_document, standing_of, waiting
-from desk.notes import BadDecision, clean_text
+from desk.notes import BadDecision, check_note, clean_text
 from desk.pages.forms import Act, Opened, actor, visitor
 from desk.pages.render import go, page
 from desk.sessions import Visit
 from desk.traces import Sought, search
 from refunds.ids import TenantId
+from refunds.words import ReviewVerdict
 
 router = APIRouter(include_in_schema=False)
 Seeing = Annotated[Visit, Depends(visitor("audit:read"))]
@@ -25,6 +26,8 @@ FIELDS = ("tenant", "route", "release", "prompt", "model", "tool", "reason", "si
 async def traces(request: Request, room: Opened, visit: Seeing) -> Response:
     """The runs that fit what is asked for."""
     asked = {name: clean_text(request.query_params.get(name, "")).strip()[:200] for name in FIELDS}
+    for name, said in asked.items():
+        check_note(said, name)
     found = await search(room.books, visit.person, sought_of(asked))
     return page(request, "traces.html", visit, found=found, asked=asked)
 
@@ -67,26 +70,24 @@ async def library(request: Request, room: Opened, visit: Reading) -> Response:
     return page(request, "library.html", visit, shelves=shelves, reviews=reviews)
 
 
-@router.post("/library/{tenant}/{document_id}/{version}")
+@router.post("/library")
 async def say(
     request: Request,
-    tenant: str,
-    document_id: str,
-    version: int,
     room: Opened,
     act: Annotated[Act, Depends(actor("cases:decide"))],
 ) -> Response:
     """A specialist's yes or no to the words that were on the screen."""
     person = act.visit.person
-    verdict = "approve" if act.text("verdict") == "approve" else "reject"
+    verdict: ReviewVerdict = act.one_of("verdict", get_args(ReviewVerdict))
+    version = act.text("version")[:9]
     await review_document(
         room.books,
         person,
-        TenantId(tenant),
-        document_id,
-        version,
+        TenantId(act.text("tenant")),
+        act.text("document"),
+        int(version) if version.isascii() and version.isdigit() else 0,
         sha256=act.text("sha256"),
-        verdict="approve" if verdict == "approve" else "reject",
+        verdict=verdict,
         note=clean_text(act.text("note")),
     )
     return go(request, "/library")

@@ -6,6 +6,7 @@ deadline, then the next model is asked. A crash finds the answer in the books an
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,10 @@ PAUSE_SECONDS = 0.2
 RETRY_AFTER_MOST = 4.0
 """Who asks for a longer pause is not waited for: the next model is asked."""
 
+SETTLE_SECONDS = 10.0
+SEAT_SECONDS = 2.0
+"""So long a seat is waited for where another model could be asked."""
+
 TURN_SECONDS = 0.25
 """Between two looks whether an endpoint has a seat."""
 
@@ -39,10 +44,14 @@ OPEN_AFTER = 5
 OPEN_SECONDS = 30.0
 """After so many failures in a row nobody asks for so long; then one call tries."""
 
+STOPPED = Answer("timed_out")
+
 NEVER_BEGAN: frozenset[ModelOutcome] = frozenset(
     {"rate_limited", "quota_exhausted", "unauthorized", "bad_request", "unreachable"}
 )
 """A provider that turned a call away did not count it."""
+
+NOTHING = Sum()
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -86,10 +95,12 @@ class NoSeat(Exception):
 class Broke(Exception):
     """The call does not fit into a budget."""
 
-    def __init__(self, reason: HandoffReason, detail: str) -> None:
+    def __init__(self, reason: HandoffReason, detail: str, spent: Sum = NOTHING) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.spent = spent
+        """What was spent on the way to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +131,21 @@ class Asking:
         deadline = self.ticks() + errand.left.latency_ms / 1000
         spent, notes = Sum(), list[Finding]()
         last: ModelOutcome = "timed_out"
+        stored = await self._stored(errand, question)
         for number, endpoint in enumerate(self.endpoints):
+            if stored is not None and stored[0] is not endpoint:
+                continue  # a crash left the answer of another one
             try:
-                receipt = await self._of(endpoint, errand, question, deadline, spent, words, notes)
+                if stored is not None and words is not None:
+                    await words(stored[1].text)
+                receipt = (
+                    stored[1]
+                    if stored is not None
+                    else await self._of(endpoint, errand, question, deadline, spent, words, notes)
+                )
             except Broke as broke:
                 notes.append(Finding("budget", f"{broke.detail}: {broke.reason}"))
-                return Asked(None, last, spent, broke.reason, tuple(notes))
+                return Asked(None, last, spent + broke.spent, broke.reason, tuple(notes))
             except NoSeat:
                 notes.append(Finding("model_failed", f"{endpoint.name}: no seat"))
                 continue
@@ -152,11 +172,6 @@ class Asking:
     ) -> Receipt:
         """One model, tried again for what may pass; the last receipt, which may be of a failure."""
         request = self._request(endpoint, question)
-        stored = await stored_answer(self.books.reading(errand.tenant), errand.place, request.request_sha256)
-        if stored is not None:
-            if words is not None:
-                await words(stored.text)
-            return stored
         receipts: list[Receipt] = []
 
         def passing(error: Exception) -> bool | float:
@@ -185,11 +200,22 @@ class Asking:
                         raise Failed(receipt)
         except Failed:
             pass  # the last receipt says how
+        except Broke as broke:
+            raise Broke(broke.reason, broke.detail, _sum(receipts)) from None
         except NoSeat:
             if not receipts:
                 raise
         total = _sum(receipts)
         return replace(receipts[-1], tokens=total.tokens, cost_micros=total.cost_micros)
+
+    async def _stored(self, errand: Errand, question: Question) -> tuple[Endpoint, Receipt] | None:
+        """The answer that this run got before it died, of whichever model gave it."""
+        page = self.books.reading(errand.tenant)
+        for endpoint in self.endpoints:
+            found = await stored_answer(page, errand.place, self._request(endpoint, question).request_sha256)
+            if found is not None:
+                return endpoint, found
+        return None
 
     def _request(self, endpoint: Endpoint, question: Question) -> Request:
         """The question to one model, by its hash, and the most that it can cost there."""
@@ -230,19 +256,27 @@ class Asking:
         started = self.ticks()
         place = errand.place
         with self.spans.call(errand.tenant, place, request, self.prompt) as span:
-            answer = await endpoint.ask(
-                question, min(endpoint.line.provider.seconds, max(0.1, deadline - started)), words
-            )
+            try:
+                answer = await endpoint.ask(
+                    question, min(endpoint.line.provider.seconds, max(0.1, deadline - started)), words
+                )
+            except BaseException:
+                # Stopped in the middle: what was asked for may be counted, so all of it was spent.
+                await asyncio.shield(self._settle(errand, attempt, _receipt(endpoint, request, STOPPED, 0)))
+                raise
             took = max(0, round((self.ticks() - started) * 1000))
             receipt = _receipt(endpoint, request, answer, took)
             span.ended(receipt, question)
-        try:
-            async with self.books.transaction(errand.tenant) as page:
-                await settle(page, place, attempt, receipt)
-        except BooksAway:
-            # It stays reserved, which counts as much as it can have cost.
-            log.warning("a model call of case %s could not be settled", place.case_id)
+        await self._settle(errand, attempt, receipt)
         return receipt
+
+    async def _settle(self, errand: Errand, attempt: int, receipt: Receipt) -> None:
+        """Write what came of a call. Where that cannot be, it stays reserved: as much as it can have cost."""
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS), self.books.transaction(errand.tenant) as page:
+                await settle(page, errand.place, attempt, receipt)
+        except (BooksAway, TimeoutError):
+            log.warning("a model call of case %s could not be settled", errand.place.case_id)
 
     async def _seat(
         self,
@@ -254,7 +288,7 @@ class Asking:
         notes: list[Finding],
     ) -> int:
         """The attempt that is reserved, once the endpoint has a seat. Raises Broke, NoSeat."""
-        left = errand.left
+        left, began = errand.left, self.ticks()
         if before.tokens + request.tokens > left.tokens:
             raise Broke("token_budget_exhausted", "the run")
         if before.cost_micros + request.cost_micros > left.cost_micros:
@@ -278,7 +312,9 @@ class Asking:
                 if judged.weighed.detail:
                     notes.append(Finding("spend_warning", judged.weighed.detail))
                 return attempt
-            if judged.recovering or self.ticks() + TURN_SECONDS >= deadline:
+            waited = self.ticks() - began
+            patient = SEAT_SECONDS if endpoint is not self.endpoints[-1] else math.inf
+            if judged.recovering or waited >= patient or self.ticks() + TURN_SECONDS >= deadline:
                 raise NoSeat
             await asyncio.sleep(TURN_SECONDS)
 

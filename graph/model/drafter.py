@@ -1,5 +1,6 @@
 """The drafter that is a model: it says what code has decided. Kind, amount and payee are not its to choose."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -9,13 +10,14 @@ from graph.drafter import Draft, Worded
 from graph.model.asking import Asked, Asking, Errand
 from graph.model.endpoint import Question
 from graph.model.messages import (
-    CUSTOMER_LIMIT,
     as_data,
     facts_shown,
     fenced,
+    last_answer,
     quotes_shown,
     sections,
-    shortened,
+    since,
+    written,
 )
 from graph.model.moderation import Moderator
 from graph.model.partial import reply_so_far
@@ -26,7 +28,8 @@ from records.model_calls import Place
 from refunds.finding import Finding
 from refunds.masking import mask
 
-MOST_TOKENS = 1_200
+MOST_TOKENS = 2_500
+"""Of an answer, what a model thinks before it included."""
 
 Watch = Callable[[str], Awaitable[None]]
 
@@ -59,11 +62,12 @@ class ModelDrafter:
         """The draft in a model's words. What it cannot say rightly is handed over, never sent."""
         if bench.order is None:
             return Worded(None)
-        facts = _facts(draft, asked_by, bench)
+        facts = _facts(draft, bench)
         spent, findings, wrong = Sum(), list[Finding](), ""
+        started = time.monotonic()
         checked = False
         for _ in range(2):
-            asked = await self._ask(draft, asked_by, bench, spent, wrong, watch)
+            asked = await self._ask(draft, asked_by, bench, spent, since(started), wrong, watch)
             spent += asked.spent
             findings += asked.findings
             if asked.reason is not None:
@@ -79,7 +83,7 @@ class ModelDrafter:
             quoted = [Quoted(one.citation_id, one.clause, one.quote) for one in reply.citations]
             wrong = wrong_with(reply.reply, quoted, facts) or ""
             if not wrong:
-                moderated = await self.moderator.wrong_with(reply.reply)
+                moderated = await self.moderator.wrong_with(mask(reply.reply, bench.known))
                 if moderated is None:
                     return Worded(reply.reply.strip(), spent.tokens, spent.cost_micros, tuple(findings))
                 findings.append(Finding("moderated", moderated))
@@ -91,11 +95,11 @@ class ModelDrafter:
         return Worded(None, spent.tokens, spent.cost_micros, tuple(findings))
 
     async def _ask(
-        self, draft: Draft, asked_by: str, bench: Bench, spent: Sum, wrong: str, watch: Watch
+        self, draft: Draft, asked_by: str, bench: Bench, spent: Sum, took_ms: int, wrong: str, watch: Watch
     ) -> Asked[Reply]:
         case = bench.case
         place = Place(case.case_id, case.customer_id, case.release, bench.run, bench.step, "draft")
-        errand = Errand(case.tenant, place, bench.left.less(spent))
+        errand = Errand(case.tenant, place, bench.left.less(spent, took_ms))
         question = Question(self.asking.prompt.text, _work(draft, asked_by, bench, wrong), Reply, MOST_TOKENS)
 
         async def words(text: str) -> None:
@@ -115,14 +119,15 @@ def decision_shown(draft: Draft) -> dict[str, object]:
     }
 
 
-def _facts(draft: Draft, asked_by: str, bench: Bench) -> Facts:
+def _facts(draft: Draft, bench: Bench) -> Facts:
     assert bench.order is not None  # noqa: S101  (the caller has looked)
     shown = facts_shown(bench.order)
     return Facts(
         texts=(as_data(shown), draft.text, str(draft.amount) if draft.kind == "refund" else ""),
         citations=draft.citations,
         order_id=str(bench.order.order_id),
-        asked=asked_by,
+        amount=str(draft.amount) if draft.kind == "refund" else "",
+        known=bench.known,
         language=bench.language,
     )
 
@@ -132,9 +137,9 @@ def _work(draft: Draft, asked_by: str, bench: Bench, wrong: str) -> str:
     case_id = bench.case.case_id
     return sections(
         language=bench.language,
-        decision=as_data(decision_shown(draft)),
-        customer=fenced(case_id, "customer", mask(shortened(asked_by, CUSTOMER_LIMIT), bench.known)),
+        decision=fenced(case_id, "decision", mask(as_data(decision_shown(draft)), bench.known)),
+        customer=written(case_id, "customer", asked_by, bench.known),
         quotes=fenced(case_id, "policy", as_data(quotes_shown(draft.citations))),
         order=fenced(case_id, "order", mask(as_data(facts_shown(bench.order)), bench.known)),
-        last_answer=f"Your last answer could not be used: {wrong}. Answer again." if wrong else "",
+        last_answer=last_answer(case_id, wrong, bench.known),
     )

@@ -1,12 +1,14 @@
 """Embeddings: what a text means, as an OpenAI-compatible endpoint says it. An option beside the words; journalled."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
 
+import httpx2
 import openai
 
-from graph.model.asking import spent_of
+from graph.model.asking import OPEN_AFTER, OPEN_SECONDS, spent_of
 from graph.model.providers import Line
 from policies.manifest import Manifest
 from policies.spending import Sum, weigh
@@ -20,6 +22,7 @@ from tools.gateway import ToolContext
 log = logging.getLogger("countersign.model")
 
 SECONDS = 5.0
+QUESTION_SECONDS = 2.0
 AT_ONCE = 64
 TEXT_LIMIT = 2_000
 
@@ -40,6 +43,7 @@ class Embedding:
             api_key=line.api_key.get_secret_value(),
             max_retries=0,
             timeout=SECONDS,
+            http_client=httpx2.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False),
         )
 
     @property
@@ -74,7 +78,7 @@ class Embedding:
         self, context: ToolContext, question: str, run: int, step: int
     ) -> list[float] | None:
         """What a customer's question means, booked to the case; None where nobody says."""
-        text = mask(question)[:TEXT_LIMIT]
+        text = mask(question, context.known)[:TEXT_LIMIT]
         place = Place(context.case_id, context.customer_id, context.release, run, step, "embed")
         most = len(text.encode())
         request = Request(
@@ -94,11 +98,14 @@ class Embedding:
             log.warning("no embedding: %s", error)
             return None
         try:
-            vectors, tokens = await self.vectors([text])
+            # Sooner than the tool that waits for it: the words answer where nobody says what they mean.
+            async with asyncio.timeout(QUESTION_SECONDS):
+                vectors, tokens = await self.vectors([text])
             outcome: ModelOutcome = "answered"
-        except NoMeaning as error:
-            log.warning("no embedding: %s", error)
-            vectors, tokens, outcome = [], None, "not_an_answer"
+        except (NoMeaning, TimeoutError) as error:
+            log.warning("no embedding: %s", error or "no answer in time")
+            timed_out = isinstance(error, TimeoutError)
+            vectors, tokens, outcome = [], None, "timed_out" if timed_out else "not_an_answer"
         receipt = Receipt(
             outcome=outcome,
             text="",
@@ -126,7 +133,10 @@ class Embedding:
                 spent_of(sums, place.customer_id),
                 Sum(request.tokens, request.cost_micros),
             )
-            return weighed.reason is None and load.in_flight < self.line.provider.concurrency
+            at = self.line.provider
+            rests = load.failures >= OPEN_AFTER and (load.failed_seconds_ago or 0.0) < OPEN_SECONDS
+            room = load.in_flight < at.concurrency and load.requests < at.requests_per_minute
+            return weighed.reason is None and room and not rests
 
         _, attempt = await reserve(page, place, request, judged, bool)
         if attempt is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ TEXT_LIMIT = 24_000
 """Characters of an answer; what says more is not read to its end."""
 
 CONNECTIONS = 32
+USAGE_MOST = 100_000_000
+"""Who says that a call took more has not counted."""
 
 TRANSIENT: frozenset[ModelOutcome] = frozenset(
     {"rate_limited", "server_error", "unreachable", "timed_out", "stalled", "cut_stream", "not_an_answer"}
@@ -112,6 +115,7 @@ class Endpoint:
             extra_body={
                 "response_format": question.schema(),
                 self.line.provider.limit_field: question.max_tokens,
+                **self.line.provider.options,
             }
         )
         seen = Seen()
@@ -203,7 +207,7 @@ class Seen:
         """The answer as far as it came, with whatever usage was told."""
         said = self.usage or {}
         used = {name: said.get(name) for name in ("input_tokens", "output_tokens")}
-        counted = all(isinstance(value, int) and value >= 0 for value in used.values())
+        counted = all(isinstance(value, int) and 0 <= value <= USAGE_MOST for value in used.values())
         # No call costs nothing: a provider that says so has not counted.
         told = counted and sum(value or 0 for value in used.values()) > 0
         details = said.get("input_token_details") or {}
@@ -222,6 +226,7 @@ def _retry_after(error: openai.APIStatusError) -> float | None:
     """The seconds in Retry-After, where it says seconds."""
     said = error.response.headers.get("retry-after", "")
     try:
-        return max(0.0, float(said))
+        seconds = float(said)
     except ValueError:
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -1,11 +1,13 @@
 """What a model works on: sections of data, each fenced by a name that nobody who wrote in it could know."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 
 from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
 from refunds.ids import CaseId
+from refunds.masking import Known, mask
 from refunds.order import OrderFacts
 
 CUSTOMER_LIMIT = 4_000
@@ -14,6 +16,23 @@ QUOTES = 6
 """What of a case is shown to a model at most: a reviewer sees all of it."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+
+
+def since(started: float) -> int:
+    """Whole milliseconds since a moment of the clock that only goes forward."""
+    return max(0, round((time.monotonic() - started) * 1000))
+
+
+def written(case_id: CaseId, kind: str, text: str, known: Known) -> str:
+    """What somebody wrote: masked, then shortened, then fenced, in this order, so that no half of a number stays."""
+    return fenced(case_id, kind, shortened(mask(text, known), CUSTOMER_LIMIT))
+
+
+def last_answer(case_id: CaseId, wrong: str, known: Known) -> str:
+    """Why the last answer could not be used. What it quotes of that answer is data like any other."""
+    if not wrong:
+        return ""
+    return f"Your last answer could not be used. Answer again.\n{fenced(case_id, 'reason', mask(wrong[:300], known))}"
 
 
 def fenced(case_id: CaseId, kind: str, text: str) -> str:

@@ -1,8 +1,10 @@
 """Moderation: the last look at words that may go out. By rule; by the provider's endpoint where that is asked for."""
 
+import asyncio
 import re
 from typing import Protocol
 
+import httpx2
 import openai
 
 from graph.model.providers import Line
@@ -41,11 +43,13 @@ class ByEndpoint:
     """The rule, then the provider's own moderation. What cannot be asked is not passed."""
 
     def __init__(self, line: Line, model: str) -> None:
+        self._http = httpx2.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False)
         self._client = openai.AsyncOpenAI(
             base_url=line.provider.base_url,
             api_key=line.api_key.get_secret_value(),
             max_retries=0,
             timeout=SECONDS,
+            http_client=self._http,
         )
         self._model = model
         self._rule = ByRule()
@@ -55,9 +59,10 @@ class ByEndpoint:
         if by_rule is not None:
             return by_rule
         try:
-            answer = await self._client.moderations.create(model=self._model, input=text)
+            async with asyncio.timeout(SECONDS):
+                answer = await self._client.moderations.create(model=self._model, input=text)
             flagged = any(result.flagged for result in answer.results)
-        except (openai.OpenAIError, AttributeError, TypeError, ValueError):
+        except (openai.OpenAIError, TimeoutError, AttributeError, TypeError, ValueError):
             return "it could not be moderated"
         return "the provider's moderation" if flagged else None
 

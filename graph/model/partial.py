@@ -15,4 +15,5 @@ def reply_so_far(text: str) -> str:
         found: str = json.loads(f'"{match[1]}"', strict=False)
     except ValueError:
         return ""  # an escape has half come
-    return found
+    # Half of a pair may have come, and a NUL can stand in no row.
+    return found.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")

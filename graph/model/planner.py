@@ -1,5 +1,6 @@
 """The planner that is a model: it reads what was found and wishes for one step. Its wish is checked like any other."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,13 +9,14 @@ from pydantic import BaseModel, ConfigDict
 from graph.model.asking import Asked, Asking, Errand
 from graph.model.endpoint import Question
 from graph.model.messages import (
-    CUSTOMER_LIMIT,
     as_data,
     facts_shown,
     fenced,
+    last_answer,
     quotes_shown,
     sections,
-    shortened,
+    since,
+    written,
 )
 from graph.planner import Bench, DeterministicPlanner, PlannerView, Thought
 from policies.actions import ARGUMENTS
@@ -23,7 +25,8 @@ from records.model_calls import Place
 from refunds.finding import Finding
 from refunds.masking import mask
 
-MOST_TOKENS = 500
+MOST_TOKENS = 1_000
+"""Of an answer, what a model thinks before it included."""
 
 NEXT_STEP: Mapping[str, str] = {
     "abstain": "no approved clause answers: ask a person with no_approved_evidence, or ask once more in other words",
@@ -60,8 +63,9 @@ class ModelPlanner:
 
     async def think(self, view: PlannerView, bench: Bench) -> Thought:
         spent, findings, wrong = Sum(), list[Finding](), ""
+        started = time.monotonic()
         for _ in range(2):
-            asked = await self._ask(view, bench, spent, wrong)
+            asked = await self._ask(view, bench, spent, since(started), wrong)
             spent += asked.spent
             findings += asked.findings
             if asked.reason is not None:
@@ -80,10 +84,12 @@ class ModelPlanner:
         findings.append(Finding("without_model", "planned by rule"))
         return Thought(await self.otherwise.next_wish(view), spent.tokens, spent.cost_micros, tuple(findings))
 
-    async def _ask(self, view: PlannerView, bench: Bench, spent: Sum, wrong: str) -> Asked[Plan]:
+    async def _ask(
+        self, view: PlannerView, bench: Bench, spent: Sum, took_ms: int, wrong: str
+    ) -> Asked[Plan]:
         case = bench.case
         place = Place(case.case_id, case.customer_id, case.release, bench.run, bench.step, "plan")
-        errand = Errand(case.tenant, place, bench.left.less(spent))
+        errand = Errand(case.tenant, place, bench.left.less(spent, took_ms))
         question = Question(self.asking.prompt.text, _work(view, bench, wrong), Plan, MOST_TOKENS)
         return await self.asking.ask(errand, question, Plan)
 
@@ -99,12 +105,12 @@ def _work(view: PlannerView, bench: Bench, wrong: str) -> str:
     return sections(
         case=as_data({"intent": view.intent, "order_id": view.order_id}),
         results=as_data(results),
-        customer=fenced(case_id, "customer", mask(shortened(view.question, CUSTOMER_LIMIT), bench.known)),
+        customer=written(case_id, "customer", view.question, bench.known),
         evidence=fenced(case_id, "policy", as_data(found)) if found else "",
         order=fenced(case_id, "order", mask(as_data(facts_shown(bench.order)), bench.known))
         if bench.order
         else "",
-        last_answer=f"Your last answer could not be used: {wrong}. Answer again." if wrong else "",
+        last_answer=last_answer(case_id, wrong, bench.known),
     )
 
 

@@ -133,6 +133,7 @@ def test_no_purse_is_ever_passed(spent: int, wanted: int, limit: int, month: int
 
 RESERVING = """
 import asyncio, sys
+from pathlib import Path
 from uuid import UUID
 from policies.spending import Purse, Purses, Sum, weigh
 from graph.model.asking import spent_of
@@ -142,11 +143,14 @@ from records.model_calls import Place, Receipt, Request, reserve, settle
 LIMIT = Purse(tokens=10**9, cost_micros=10_000)
 PURSES = Purses(customer_day=LIMIT, tenant_day=LIMIT, tenant_month=LIMIT, warn_percent=80)
 
-async def main(url, case_id, run):
+async def main(url, case_id, go, run):
     place = Place(UUID(case_id), "C100", "r", run, 1, "plan")
     request = Request("fake/small", "small", "1", "0" * 64, "0" * 64, 100, 300)
     made = 0
     async with Books.open(url, size=2) as books:
+        print("ready", flush=True)
+        while not Path(go).exists():
+            await asyncio.sleep(0.01)
         for _ in range(60):
             async with books.transaction("demo") as page:
                 weighed, attempt = await reserve(
@@ -161,7 +165,7 @@ async def main(url, case_id, run):
                 await settle(page, place, attempt, Receipt("answered", "", 70, 210, 60, 10, True, "p", 1))
     print(made)
 
-asyncio.run(main(*sys.argv[1:3], int(sys.argv[3])))
+asyncio.run(main(*sys.argv[1:4], int(sys.argv[4])))
 """
 
 
@@ -173,12 +177,24 @@ async def test_two_processes_share_one_day_and_never_pass_it(
         graph_url = stage.house.home.role_url("graph", stage.url)
         at_work = [
             subprocess.Popen(  # noqa: ASYNC220  (two processes at once are the point)
-                [sys.executable, "-c", RESERVING, graph_url, str(case.case_id), str(run)],
+                [
+                    sys.executable,
+                    "-c",
+                    RESERVING,
+                    graph_url,
+                    str(case.case_id),
+                    str(tmp_path / "go"),
+                    str(run),
+                ],
                 stdout=subprocess.PIPE,
                 cwd=Path(__file__).parents[2],
             )
             for run in (1, 2)
         ]
+        for one in at_work:
+            assert one.stdout is not None
+            assert await asyncio.to_thread(one.stdout.readline) == b"ready\n"
+        (tmp_path / "go").touch()
         made = [int((await asyncio.to_thread(one.communicate))[0]) for one in at_work]
         assert all(one.returncode == 0 for one in at_work)
         sums = await stage.sql("select * from books.spend where period = 'day' and customer_id = ''")

@@ -1,5 +1,6 @@
 """Every word of a model's draft is found in what is known, or a person writes; and what a text is, is noticed."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from policies.hygiene import injections, look_at_text
 from policies.languages import language_of
 from policies.loops import goes_in_circles
 from policies.prompts import FOLDER, prompt, released
+from policies.wording import commands_the_agent
 from refunds.canonical import sha256
 from refunds.evidence import Citation
 from refunds.masking import known_of, mask, private
@@ -27,8 +29,8 @@ FACTS = Facts(
     texts=('{"delivered_on": "2026-10-02", "price": "79.00 USD", "status": "delivered"}', "79.00 USD"),
     citations=(CLAUSE,),
     order_id="D300",
-    asked="My number is +1 212 555 0187, call me.",
     language="en",
+    amount="79.00 USD",
 )
 CITED = [Quoted("return-policy-us-v3", "2", QUOTE)]
 GOOD = (
@@ -50,15 +52,27 @@ def test_a_draft_of_known_words_passes() -> None:
         (GOOD.replace("2 October", "3 October"), "2026-10-03"),
         (GOOD.replace("2 October 2026", "2 October"), None),
         (GOOD.replace("2 October 2026", "2026-10-02"), None),
-        (GOOD.replace("79.00 USD", "seventy USD and ninety"), "the number 90"),
+        (GOOD.replace("79.00 USD", "seventy USD and ninety"), "the number 70"),
         (GOOD.replace("return-policy-us-v3", "return-policy-us-v4"), "listed and not cited"),
         (GOOD + " See gift-cards-v1.", "gift-cards-v1"),
         (GOOD + " Write to help@shop.example.", "private"),
         (GOOD + " Call +1 212 555 0187.", "number"),
         (GOOD + " See https://evil.example/pay.", "link"),
-        (GOOD + " So is your order D999.", "D999 is no name"),
+        (GOOD + " So is your order D999.", "number 999"),
         (GOOD + " Your refund has been issued.", "money went back"),
         (GOOD + " We have refunded you. It was refunded.", "money went back"),
+        (GOOD + " We've just refunded you.", "money went back"),
+        (GOOD + " Your refund has been processed.", "money went back"),
+        (GOOD + " The money has been sent.", "money went back"),
+        (GOOD.replace("79.00 USD", "14.00 USD"), "amount"),
+        (GOOD.replace("79.00 USD", "USD14"), "amount"),
+        (GOOD.replace("79.00 USD", "the whole sum"), "does not say the decided amount"),
+        (GOOD + " You get ⑤⓪⓪ more.", "no number that can be checked"),
+        (GOOD + " You get twice the shipping.", "twice"),
+        (GOOD + " It arrives tomorrow.", "tomorrow"),
+        (GOOD + " You have one year to return it.", "one year"),
+        (GOOD + " It says ‘you can always get a full refund’.", "no quote"),
+        (GOOD + " Look at evil.app/x for more.", "link"),
         (GOOD.replace("Hello", "Hello \x1b[31m"), "character"),
         ("Hello.", "characters"),
         ("x" * 5_000, "characters"),
@@ -84,6 +98,7 @@ def test_a_word_that_is_in_no_fact_is_found(said: str, wrong: str | None) -> Non
         ([Quoted("seller-private-note-44-v1", "1", "x")], "was not found"),
         ([Quoted("return-policy-us-v3", "2", "Items may always be returned")], "not word for word"),
         ([Quoted("return-policy-us-v3", "2", " ")], "not word for word"),
+        ([Quoted("return-policy-us-v3", "2", "a")], "not word for word"),
     ],
 )
 def test_a_citation_that_was_not_retrieved_word_for_word_is_found(cited: list[Quoted], wrong: str) -> None:
@@ -152,6 +167,27 @@ def test_what_a_text_is_is_noticed(text: str, kind: str) -> None:
     assert kind in {finding.kind for finding in look_at_text(text).findings}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 8_000,
+        "Where is my order?" + "\n" * 7_900,
+        "refund " + "1" * 7_900,
+        "1 2-" * 2_000,
+        "a-" * 4_000,
+        "<a " * 2_600,
+    ],
+)
+def test_no_text_stops_the_process_that_reads_it(text: str) -> None:
+    started = time.process_time()
+    look_at_text(text)
+    mask(text)
+    commands_the_agent(text)
+    assert time.process_time() - started < 2.0, (
+        "a limit, never a measure: quadratic patterns took eight seconds"
+    )
+
+
 def test_a_plain_ticket_is_only_that() -> None:
     looked = look_at_text("My tablet arrived cracked. I want a refund, please.")
     assert (looked.findings, looked.goes_to, looked.text) == (
@@ -196,6 +232,13 @@ SECRETS = [
     ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7"),
     ("I am Ana-Maria Müller", "Müller"),
     ("ship to 12 Baker Street", "Baker"),
+    ("4111 1111 1111 1111 12/27 123", "1111 1111"),
+    ("2 4111 1111 1111 1111", "1111 1111"),
+    ("4111.1111.1111.1111", "1111.1111"),
+    ("on 2026-01-02 415-555-2671 ok", "555-2671"),
+    ("call me at 10 415-555-2671", "555-2671"),
+    ("415 555 2671\n2 mugs", "555 2671"),
+    ("jane\u202a@example.com", "example.com"),
 ]
 
 
@@ -234,6 +277,8 @@ def test_the_words_of_a_reply_are_seen_as_they_come() -> None:
     assert reply_so_far('{"reply": "Hello,\\n\\nyour or') == "Hello,\n\nyour or"
     assert reply_so_far('{"reply": "Hello \\u00') == ""
     assert reply_so_far('{"citations": []') == ""
+    assert reply_so_far('{"reply": "hi \\ud83d') == "hi "
+    assert reply_so_far('{"reply": "a\\u0000b') == "ab"
 
 
 def event(step: int, action: str, asked: str, news: str) -> TraceEvent:

@@ -39,7 +39,6 @@ READS_FOR_ALL = {
 def concrete(path: str, case_id: object | None = None) -> str:
     return (
         path.replace("{case_id}", str(case_id or uuid.uuid4())).replace("{decision_id}", str(uuid.uuid4())).replace("{job}", "1")
-        .replace("{tenant}", "demo").replace("{document_id}", "return-policy-us").replace("{version}", "3")
     )  # fmt: skip
 
 

@@ -141,13 +141,19 @@ async def test_the_page_shows_the_words_and_takes_a_yes(desk: DeskStage, tmp_pat
         digest = await desk.stage.sql(
             "select sha256 from books.policy_documents where document_id = 'umbrellas'"
         )
-        words = {"verdict": "approve", "sha256": digest[0]["sha256"]}
-        answer = await visitor.post("/library/demo/umbrellas/1", fragment=False, **words)
+        words = {
+            "verdict": "approve",
+            "sha256": digest[0]["sha256"],
+            "tenant": "demo",
+            "document": "umbrellas",
+            "version": "1",
+        }
+        answer = await visitor.post("/library", fragment=False, **words)
         assert answer.status_code == 303, answer.text
     assert isinstance(await found(desk.stage), Grounded)
     async with desk.visit("demo-reviewer") as visitor:
         refused = await visitor.post(
-            "/library/demo/umbrellas/1", fragment=False, **{**words, "verdict": "reject", "note": "no"}
+            "/library", fragment=False, **{**words, "verdict": "reject", "note": "no"}
         )
         assert refused.status_code == 403
 

@@ -21,20 +21,17 @@ where c.customer_id = %(customer_id)s and c.case_id <> %(case_id)s
 order by c.received_at desc limit %(most)s;
 
 -- clause_now --
--- Whether a quoted clause stands in a document that is in force today, and which version of it is.
-select d.status, d.title, d.effective_on, d.expires_on, c.quote,
-  d.status = 'approved' and d.effective_on <= %(today)s and (d.expires_on is null or d.expires_on > %(today)s)
-    and not exists (
-      select from policy_documents n where n.tenant = d.tenant and n.document_id = d.document_id and n.version > d.version
-        and n.status in ('approved', 'withdrawn') and n.effective_on <= %(today)s
-        and (n.expires_on is null or n.expires_on > %(today)s)) as in_force,
-  (select max(n.version) from policy_documents n where n.tenant = d.tenant and n.document_id = d.document_id
-    and n.status = 'approved' and n.effective_on <= %(today)s
-    and (n.expires_on is null or n.expires_on > %(today)s)) as newest
+-- Whether a quoted clause stands in a document that counts today, and which version of it does.
+select d.status, d.title, d.effective_on, d.expires_on, c.quote, n.version is not distinct from d.version as in_force,
+  n.version as newest
 from policy_documents d
 left join policy_clauses c on c.tenant = d.tenant and c.document_id = d.document_id and c.version = d.version
   and c.clause = %(clause)s
-where d.document_id = %(document_id)s and d.version = %(version)s;
+left join lateral (
+  select f.version from documents_in_force(d.region, %(today)s) f
+  where f.tenant = d.tenant and f.document_id = d.document_id
+) n on true
+where d.tenant = tenant() and d.document_id = %(document_id)s and d.version = %(version)s;
 
 -- trace_timed --
 -- Every step of every run of a case.

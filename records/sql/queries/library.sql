@@ -22,7 +22,7 @@ returning seq;
 select d.document_id, d.version, d.title, d.region, d.status, d.effective_on, d.expires_on, d.sha256, d.imported_at,
   (select count(*) from policy_clauses c where c.tenant = d.tenant and c.document_id = d.document_id
     and c.version = d.version) as clauses,
-  jsonb_array_length(d.rules) as rules, r.verdict, r.person, r.at as reviewed_at, r.sha256 = d.sha256 as of_these_words
+  jsonb_array_length(d.rules) as rules, d.rules as stated, r.verdict, r.person, r.at as reviewed_at, r.sha256 = d.sha256 as of_these_words
 from policy_documents d
 left join lateral (
   select verdict, person, at, sha256 from policy_reviews r
@@ -58,3 +58,7 @@ where v.model = %(model)s and cardinality(v.vector) = cardinality(%(vector)s::re
 group by v.document_id, v.version, v.clause
 order by near desc, v.document_id, v.clause
 limit %(most)s;
+
+-- vector_there --
+select 1 as there from clause_vectors
+where document_id = %(document_id)s and version = %(version)s and clause = %(clause)s and model = %(model)s limit 1;

@@ -80,7 +80,8 @@ select stage, words, at from progress where case_id = %(case_id)s and at > clock
 select end_without_effect(%(case_id)s) as ended;
 
 -- traces_found --
--- Runs with what they went through and cost, and where their case stands now. NULL is every one.
+-- Runs that began since, with what they went through and cost, and where their case stands now. NULL is every one. A run
+-- takes less than an hour.
 select c.case_id, c.ticket_id, c.route::text as route, c.release, c.mode::text as mode, e.status::text as status, e.reason,
   t.run, t.at, t.path, t.steps, t.tokens, t.latency_ms, t.cost_micros, coalesce(m.models, '{}') as models,
   coalesce(m.prompts, '{}') as prompts, coalesce(f.kinds, '{}') as findings
@@ -89,9 +90,10 @@ from (
     array_agg(action) as actions, array_agg(result) as results, count(*) as steps, sum(tokens) as tokens,
     sum(latency_ms) as latency_ms, sum(cost_micros)::bigint as cost_micros
   from trace_events
-  where tenant = tenant() and (%(since)s::timestamptz is null or at >= %(since)s)
-    and (%(until)s::timestamptz is null or at < %(until)s)
+  where tenant = tenant() and at >= %(since)s::timestamptz - interval '1 hour'
+    and (%(until)s::timestamptz is null or at < %(until)s::timestamptz + interval '1 hour')
   group by case_id, run
+  having min(at) >= %(since)s and (%(until)s::timestamptz is null or min(at) < %(until)s)
 ) t
 join cases c on c.tenant = tenant() and c.case_id = t.case_id
 join lateral (
@@ -119,8 +121,9 @@ limit %(most)s;
 -- The runs of the last hour, each with its sums, for the meters.
 select count(*) as steps, sum(tokens)::bigint as tokens, sum(latency_ms)::bigint as latency_ms,
   sum(cost_micros)::bigint as cost_micros, bool_or(result = 'loop_detected') as looped
-from trace_events where at > clock() - interval '1 hour'
-group by case_id, run limit 20000;
+from trace_events t where at > clock() - interval '1 hour'
+  and not exists (select from cases c where c.tenant = t.tenant and c.case_id = t.case_id and c.mode is not null)
+group by case_id, run order by min(at) desc limit 20000;
 
 -- tools_of_hour --
 select action, result, count(*) as calls from trace_events

@@ -92,7 +92,7 @@ on conflict do nothing
 returning document_id;
 
 -- document_sha256 --
-select sha256 from policy_documents where document_id = %(document_id)s and version = %(version)s;
+select sha256 from policy_documents where tenant = tenant() and document_id = %(document_id)s and version = %(version)s;
 
 -- insert_clause --
 insert into policy_clauses (tenant, document_id, version, clause, quote, phrases)
