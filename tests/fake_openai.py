@@ -73,6 +73,8 @@ class FakeOpenAI:
                 return _error(429, "rate_limit_exceeded", {"retry-after": "120"})
             case "429-silly":
                 return _error(429, "rate_limit_exceeded", {"retry-after": "tomorrow"})
+            case "429-inf":
+                return _error(429, "rate_limit_exceeded", {"retry-after": "inf"})
             case "quota":
                 return _error(429, "insufficient_quota")
             case "401":
@@ -188,6 +190,12 @@ class FakeOpenAI:
                 text = json.dumps(reply)
             case "megabyte":
                 text = json.dumps({"reply": "word " * 200_000, "citations": []})
+            case "nul":
+                said = json.loads(text)
+                first = "reply" if "reply" in said else "action"
+                text = json.dumps({**said, first: f"{said[first]}\x00\ud800"})
+            case "huge-usage":
+                usage = {"prompt_tokens": 10**12, "completion_tokens": 1, "total_tokens": 10**12 + 1}
             case "zero-usage":
                 usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
             case "no-usage":

@@ -37,6 +37,7 @@ LAWS: list[Law] = [
     Law("plan", ("503",), *READY, "without_model", "server_error"),
     Law("plan", ("429-long",), *READY, "without_model", "rate_limited"),
     Law("plan", ("429-silly",), *READY, "without_model", "rate_limited"),
+    Law("plan", ("429-inf",), *READY, "without_model", "rate_limited"),
     Law("plan", ("quota",), *READY, "without_model", "quota_exhausted"),
     Law("plan", ("401",), *READY, "without_model", "unauthorized"),
     Law("plan", ("403",), *READY, "without_model", "unauthorized"),
@@ -83,6 +84,9 @@ LAWS: list[Law] = [
     ),
     Law("draft", ("invented-number",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
     Law("draft", ("invented-number", "ok"), *READY, "failed_check"),
+    Law("plan", ("nul",), "blocked", "forbidden_action", "forbidden_wish", kind="none"),
+    Law("draft", ("nul",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
+    Law("plan", ("huge-usage",), *READY, outcome="answered"),
     # Who counts nothing has not counted: it cost what was reserved.
     Law("plan", ("zero-usage",), *READY, outcome="answered"),
     Law("plan", ("no-usage",), *READY, outcome="answered"),

@@ -12,6 +12,7 @@ from fake_openai import FakeOpenAI, served
 from hypothesis import given
 from hypothesis import strategies as st
 from model_kit import diligent, model_manifest, model_stage, profile, purses
+from running import until
 from stage import Cluster, results
 
 from graph.planner import BadProvider
@@ -289,3 +290,42 @@ async def test_an_operators_cap_counts_for_a_model_too(
         )
         _, state = await stage.paused()
         assert state["reason"] == "step_budget_exhausted"
+
+
+async def test_a_call_that_is_stopped_in_the_middle_is_settled_at_what_it_can_have_cost(
+    cluster: Cluster, url: str, tmp_path: Path, fake: FakeOpenAI
+) -> None:
+    fake.behaviours = {"plan": ["hang"]}
+    async with model_stage(cluster, url, tmp_path, fake) as stage:
+        case = await stage.submit()
+        at_work = asyncio.create_task(stage.run(case))
+        await asyncio.to_thread(until, lambda: fake.asked, "asked")
+        at_work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await at_work
+        fake.released.set()
+        rows = await stage.sql("select phase, outcome, tokens from books.model_calls order by phase")
+        assert [(row["phase"], row["outcome"]) for row in rows] == [
+            ("reserved", None),
+            ("settled", "timed_out"),
+        ]
+        assert rows[0]["tokens"] == rows[1]["tokens"]
+        fake.behaviours = {}
+        state = await stage.run(case)
+        assert state["reason"] == "draft_ready_for_review"
+
+
+async def test_what_another_model_answered_before_a_crash_is_what_counts_after_it(
+    cluster: Cluster, url: str, tmp_path: Path, fake: FakeOpenAI
+) -> None:
+    fake.behaviours = {"draft:large": ["500"]}
+    async with model_stage(cluster, url, tmp_path, fake, attempts=1) as stage:
+        case, before = await stage.paused()
+        fake.behaviours = {}
+        billed = fake.billed
+        for table in ("proposals", "trace_events", "findings", "waiting"):
+            await stage.forced(f"delete from books.{table} where case_id = %s", case.case_id)
+        await stage.forced("delete from books.case_events where case_id = %s and seq > 1", case.case_id)
+        await stage.forced("delete from checkpoints.checkpoints where thread_id = %s", str(case.thread_id))
+        assert (await stage.run(case))["draft"] == before["draft"]
+        assert fake.billed == billed

@@ -240,6 +240,11 @@ def test_an_order_never_goes_back_and_its_money_never_changes() -> None:
     assert gone_on(delivered, told) == delivered
     shipped = gone_on(pending, told.model_copy(update={"status": "shipped"}))
     assert (shipped.status, shipped.items, shipped.payments) == ("shipped", pending.items, pending.payments)
+    assert gone_on(shipped, told) == shipped
+    for day in (datetime(2099, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC), None):
+        assert (
+            gone_on(shipped, told.model_copy(update={"status": "delivered", "delivered_at": day})) == shipped
+        )
 
 
 async def test_staging_reads_and_drafts_nothing(cluster: Cluster, url: str, tmp_path: Any) -> None:

@@ -95,6 +95,8 @@ async def test_one_trace_across_the_pause_and_the_resume_with_every_step_in_it(
     assert len(roots) == 1
     assert names.count("drive") >= 2
     assert all(span.parent_id in ids for span in spans if span.parent_id)
+    # A pause is no failure.
+    assert [span.error for span in spans if span.name == "approval" and span.error] == []
     said = next(span for span in spans if span.name == "draft with large").attributes
     assert said["langfuse.observation.type"] == "generation"
     assert said["langfuse.observation.model.name"] == "large"
