@@ -34,6 +34,7 @@ DEGRADED: dict[str, str] = {
     "fallback_model": "Another model than the first one answered.",
     "fallback_source": "The shop's order service was away: the order is as our books have it.",
     "lexical_only": "The policy was found by its words alone: nobody could say what the question means.",
+    "retrieval_only": "An operator lets policy and order be read and nothing be drafted.",
     "budget": "A budget for models was spent.",
 }
 """What a reviewer is told where the agent had to do with less."""

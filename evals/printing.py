@@ -20,7 +20,7 @@ from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
 from evals.tau2 import BadData
 from graph.checkpointer import LooseSerializer
-from graph.planner import BadProvider
+from graph.settings import BadProvider
 from policies.clauses import BadRule
 from policies.documents import BadDocument
 from policies.manifest import ManifestMismatch

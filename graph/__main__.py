@@ -8,10 +8,9 @@ import sys
 from graph.checkpointer import LooseSerializer, checkpointer
 from graph.drive import Driver
 from graph.mind import Mind, mind_of
-from graph.planner import BadProvider
 from graph.refund_graph import refund_graph
 from graph.runner import Runner
-from graph.settings import GraphSettings
+from graph.settings import BadProvider, GraphSettings
 from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
 from records.books import BooksAway

@@ -15,6 +15,7 @@ from policies.actions import (
     read_wish,
 )
 from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
+from refunds.finding import Finding
 from refunds.trace import TraceEvent
 
 Room = Literal["evidence", "order", "draft", "propose", "block"]
@@ -73,6 +74,7 @@ def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
         run.handoff = STAGING
         return "propose"
     if isinstance(request, DraftReply) and run.steering.retrieval_only:
+        run.findings.append(Finding("retrieval_only", "an operator lets nothing be drafted"))
         run.handoff = RETRIEVAL_ONLY
         return "propose"
     if isinstance(request, RequestHumanApproval):

@@ -54,10 +54,6 @@ class Thought:
     """A person is to take over before anything is asked for."""
 
 
-class BadProvider(Exception):
-    """The models cannot be used as they are configured; the message says what is missing."""
-
-
 class Planner(Protocol):
     """Answers with an action and its arguments; whatever else it answers is blocked."""
 

@@ -11,6 +11,10 @@ from refunds.words import CaseMode
 RunnerKind = Literal["server", "workers"]
 
 
+class BadProvider(Exception):
+    """The models cannot be used as they are configured; the message says what is missing."""
+
+
 class GraphSettings(BaseSettings):
     """What the mind needs: its own door to the books, the intake bundle's public keys, the desk's address."""
 

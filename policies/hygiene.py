@@ -44,6 +44,18 @@ INJECTIONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 
 
+_TRADE = re.compile(
+    r"\b(?:order\w*|refund\w*|return\w*|deliver\w*|ship\w*|parcel\w*|package\w*|item\w*|pa(?:y|id)\w*|pric\w*|cost\w*|"
+    r"polic\w*|account\w*|cancel\w*|exchang\w*|warrant\w*|guarant\w*|broke\w*|damag\w*|crack\w*|defect\w*|fault\w*|"
+    r"money|bought|buy\w*|purchas\w*|receipt\w*|invoic\w*|gift\w*|coupon\w*|vouch\w*|discount\w*|card\w*|stock|"
+    r"size\w*|missing|late|arriv\w*|courier\w*|track\w*|subscri\w*|charg\w*|shop\w*|store\w*|send|sent|box\w*)\b",
+    re.IGNORECASE,
+)
+"""Words without which a text is hardly about a shop."""
+
+WORDS_FROM = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A text as it is worked on, with what was noticed."""
@@ -72,6 +84,8 @@ def look_at_text(text: str) -> Looked:
     if said is not None and said != "en":
         findings.append(Finding("other_language", said))
         goes_to = "other_language"
+    elif len(clean.split()) >= WORDS_FROM and not _TRADE.search(clean):
+        findings.append(Finding("off_topic", "no word of a shop in it"))
     if is_pasted(clean):
         findings.append(Finding("pasted_document", f"{len(clean)} characters"))
         goes_to = goes_to or "pasted_document"

@@ -13,16 +13,17 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import stamina
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from graph.model.endpoint import ELSEWHERE, TRANSIENT, Answer, Endpoint, Question, Words
+from graph.model.endpoint import ELSEWHERE, TRANSIENT, Endpoint, Question, Words
+from graph.model.receipts import STOPPED, read_answer, receipt_of, summed
 from graph.tracing import Spans
 from policies.budget import Limits
 from policies.prompts import Prompt
 from policies.spending import THROTTLE, Purses, Spent, Sum, Weighed, weigh
 from records.books import Books, BooksAway
 from records.model_calls import Load, Place, Receipt, Request, SpentRow, alert, reserve, settle, stored_answer
-from refunds.canonical import BadJson, digest, read_json
+from refunds.canonical import digest
 from refunds.finding import Finding
 from refunds.ids import TenantId
 from refunds.words import HandoffReason, ModelOutcome
@@ -43,13 +44,6 @@ TURN_SECONDS = 0.25
 OPEN_AFTER = 5
 OPEN_SECONDS = 30.0
 """After so many failures in a row nobody asks for so long; then one call tries."""
-
-STOPPED = Answer("timed_out")
-
-NEVER_BEGAN: frozenset[ModelOutcome] = frozenset(
-    {"rate_limited", "quota_exhausted", "unauthorized", "bad_request", "unreachable"}
-)
-"""A provider that turned a call away did not count it."""
 
 NOTHING = Sum()
 
@@ -156,7 +150,7 @@ class Asking:
                 continue
             if number:
                 notes.append(Finding("fallback_model", endpoint.name))
-            value, outcome, why = _read(receipt, form)
+            value, outcome, why = read_answer(receipt, form)
             return Asked(value, outcome, spent, None, tuple(notes), why)
         return Asked(None, last, spent, None, tuple(notes))
 
@@ -191,7 +185,7 @@ class Asking:
                 wait_max=2.0,
             ):
                 with attempt:
-                    before = spent + _sum(receipts)
+                    before = spent + summed(receipts)
                     receipt = await self._call(
                         endpoint, errand, request, question, deadline, before, words, notes
                     )
@@ -201,11 +195,11 @@ class Asking:
         except Failed:
             pass  # the last receipt says how
         except Broke as broke:
-            raise Broke(broke.reason, broke.detail, _sum(receipts)) from None
+            raise Broke(broke.reason, broke.detail, summed(receipts)) from None
         except NoSeat:
             if not receipts:
                 raise
-        total = _sum(receipts)
+        total = summed(receipts)
         return replace(receipts[-1], tokens=total.tokens, cost_micros=total.cost_micros)
 
     async def _stored(self, errand: Errand, question: Question) -> tuple[Endpoint, Receipt] | None:
@@ -262,10 +256,10 @@ class Asking:
                 )
             except BaseException:
                 # Stopped in the middle: what was asked for may be counted, so all of it was spent.
-                await asyncio.shield(self._settle(errand, attempt, _receipt(endpoint, request, STOPPED, 0)))
+                await asyncio.shield(self._settle(errand, attempt, receipt_of(endpoint, request, STOPPED, 0)))
                 raise
             took = max(0, round((self.ticks() - started) * 1000))
-            receipt = _receipt(endpoint, request, answer, took)
+            receipt = receipt_of(endpoint, request, answer, took)
             span.ended(receipt, question)
         await self._settle(errand, attempt, receipt)
         return receipt
@@ -344,59 +338,3 @@ def spent_of(sums: Sequence[SpentRow], customer_id: str) -> Spent:
         tenant_day=by.get(("day", ""), Sum()),
         tenant_month=by.get(("month", ""), Sum()),
     )
-
-
-def _sum(receipts: Sequence[Receipt]) -> Sum:
-    return Sum(sum(one.tokens for one in receipts), sum(one.cost_micros for one in receipts))
-
-
-def _receipt(endpoint: Endpoint, request: Request, answer: Answer, took_ms: int) -> Receipt:
-    """What a call cost: by the provider's own count, or all that was reserved where it does not count."""
-    used = answer.input_tokens, answer.output_tokens
-    price = endpoint.line.price
-    never_began = answer.outcome in NEVER_BEGAN
-    if used[0] is not None and used[1] is not None:
-        tokens = used[0] + used[1]
-        cost = price.cost_micros(used[0], used[1], answer.cached_tokens)
-    else:
-        tokens, cost = (0, 0) if never_began else (request.tokens, request.cost_micros)
-    return Receipt(
-        outcome=answer.outcome,
-        text=answer.text,
-        tokens=tokens,
-        cost_micros=cost,
-        input_tokens=used[0],
-        output_tokens=used[1],
-        usage_reported=used[0] is not None,
-        price=price.words,
-        latency_ms=took_ms,
-        retry_after_ms=None
-        if answer.retry_after is None
-        else min(round(answer.retry_after * 1000), 86_400_000),
-    )
-
-
-def _read(receipt: Receipt, form: type[Form]) -> tuple[Form | None, ModelOutcome, str]:
-    """The answer in its form; how it ends, and what is wrong with it in words that a model can follow."""
-    if receipt.outcome != "answered":
-        return None, receipt.outcome, _WRONG.get(receipt.outcome, "")
-    try:
-        said = read_json(receipt.text)
-    except BadJson as error:
-        return None, "malformed", f"it was not one JSON object: {error}"
-    try:
-        return form.model_validate(said), "answered", ""
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])[:100]
-        return None, "wrong_schema", f"it was not of the given form: {field}: {first['msg'][:100]}"
-
-
-_WRONG: dict[ModelOutcome, str] = {
-    "cut_off": "it was too long and was cut off",
-    "empty": "it was empty",
-    "too_long": "it was far too long",
-    "refused": "it was refused",
-    "filtered": "it was filtered",
-    "wrong_schema": "it was not of the given form",
-}

@@ -12,7 +12,7 @@ import genai_prices
 from genai_prices import Usage
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from graph.planner import BadProvider
+from graph.settings import BadProvider
 from policies.manifest import ModelRoute
 
 MICROS = 1_000_000

@@ -15,7 +15,7 @@ from model_kit import diligent, model_manifest, model_stage, profile, purses
 from running import until
 from stage import Cluster, results
 
-from graph.planner import BadProvider
+from graph.settings import BadProvider
 from policies.spending import Purse, Purses, Spent, Sum, weigh
 
 

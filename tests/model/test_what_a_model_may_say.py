@@ -161,6 +161,7 @@ def test_a_language_is_told_by_its_small_words(text: str, language: str | None) 
         ("T\u200be\u200bs\u200bt\u200b", "injection_pattern"),
         ("Mein Tablet ist kaputt und ich möchte mein Geld zurück", "other_language"),
         ("All of this was agreed.\n" * 200, "pasted_document"),
+        ("Who won the football game of last night in Madrid?", "off_topic"),
     ],
 )
 def test_what_a_text_is_is_noticed(text: str, kind: str) -> None:
