@@ -112,11 +112,7 @@ async def open_shop(
     async with owner.transaction(DEMO) as page:
         await enter_tenant(page, DEMO, "Demo shop")
         await import_orders(page, demo_orders(await books_now(page)))
-        documents = read_corpus(corpus)
-        before = {(row["document_id"], row["version"]) for row in await library_of(page)}
-        await import_corpus(page, DEMO, documents)
-        if not before:
-            await note_import(page, corpus_sha256(corpus), len(documents))
+        brought = await bring_library(page, corpus)
         await import_customers(
             page, DEMO, {customer: f"{customer.lower()}@demo.example" for _, customer, *_ in _ORDERS}
         )
@@ -127,9 +123,22 @@ async def open_shop(
             if await page.row("password_of", person=person) is None and person in passwords:
                 await set_password(page, PersonId(person), passwords[person])
             await issue_for_server(page, PersonId(person), frozenset({role}), tokens[on_server(person)])
-        # What the demo brings is approved with it; what somebody else imported or rejected is theirs to say.
-        brought = {(document.document_id, document.version) for document in documents} - before
         await approve_library(page, PersonId("demo-specialist"), brought)
+
+
+async def bring_library(page: Page, corpus: Path) -> set[tuple[str, int]]:
+    """The demo's policy, where this corpus was not brought before; the versions that are new.
+
+    What it brings is approved with it; what somebody else imported or rejected is theirs to say.
+    """
+    name = corpus_sha256(corpus)
+    if await page.row("corpus_imported", corpus_sha256=name) is not None:
+        return set()
+    documents = read_corpus(corpus)
+    before = {(row["document_id"], row["version"]) for row in await library_of(page)}
+    await import_corpus(page, DEMO, documents)
+    await note_import(page, name, len(documents))
+    return {(document.document_id, document.version) for document in documents} - before
 
 
 async def approve_library(

@@ -181,7 +181,7 @@ def _figures(reply: str, facts: Facts) -> str | None:
     for meant in _dates(reply, {day.year for day in days}):
         if not meant & days:
             return f"the date {min(meant).isoformat()} is in no fact"
-    for number in _numbers([reply]):
+    for number in sorted(_numbers([reply])):
         if number not in numbers:
             return f"the number {number} is in no fact"
     quoted = " ".join(one.quote for one in facts.citations).lower()
@@ -196,7 +196,7 @@ def _money(reply: str, facts: Facts) -> str | None:
     decided = _sums(facts.amount)
     known = decided | _sums(" ".join((*facts.texts, *(one.quote for one in facts.citations))))
     said = _sums(reply)
-    for one in said - known:
+    for one in sorted(said - known):
         return f"the amount {one[0]} {one[1]} is in no fact"
     if decided and not decided & said:
         return f"the reply does not say the decided amount, {facts.amount}"

@@ -62,3 +62,6 @@ limit %(most)s;
 -- vector_there --
 select 1 as there from clause_vectors
 where document_id = %(document_id)s and version = %(version)s and clause = %(clause)s and model = %(model)s limit 1;
+
+-- corpus_imported --
+select seq from policy_imports where tenant = tenant() and corpus_sha256 = %(corpus_sha256)s limit 1;
