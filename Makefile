@@ -34,7 +34,7 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-campaign: setup ## the fault campaign: 2,000 crashes and every long property, about half an hour
+campaign: setup ## the fault campaign: 2,000 crashes and every long property, about an hour
 	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 day: setup ## 5,000 tickets at ten a second and 20 deciding people against real processes, ten minutes
