@@ -8,21 +8,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge
 
 from desk.traces import percentile
+from policies.budget import EXHAUSTED
 from records.books import Books, Row
 
 READY = "draft_ready_for_review"
-WENT_WRONG = frozenset(
-    {
-        "step_budget_exhausted",
-        "token_budget_exhausted",
-        "latency_budget_exhausted",
-        "cost_budget_exhausted",
-        "loop_detected",
-        "model_unavailable",
-        "tool_unavailable",
-        "draft_failed_checks",
-    }
-)
+WENT_WRONG = EXHAUSTED | {"loop_detected", "model_unavailable", "tool_unavailable", "draft_failed_checks"}
 BUDGETS = ("step", "token", "latency", "cost")
 QUANTILES = (0.5, 0.95, 0.99)
 

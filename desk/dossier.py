@@ -10,7 +10,7 @@ from typing import Any
 from desk.decisions import authority_of
 from desk.people import Person
 from policies.authority import AuthorityRule, may_approve, voice_of
-from policies.budget import audit
+from policies.budget import EXHAUSTED, audit
 from policies.deadlines import Urgency, urgency
 from policies.manifest import Manifest
 from records.books import Books, Page, Row
@@ -38,10 +38,6 @@ DEGRADED: dict[str, str] = {
     "budget": "A budget for models was spent.",
 }
 """What a reviewer is told where the agent had to do with less."""
-
-RAN_OUT = frozenset(
-    {"step_budget_exhausted", "token_budget_exhausted", "latency_budget_exhausted", "cost_budget_exhausted"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ class Dossier:
         last = max((row["run"] for row in (*self.findings, *self.trace)), default=0)
         kinds = {row["kind"]: row["detail"] for row in self.findings if row["run"] == last}
         found = [said for kind, said in DEGRADED.items() if kind in kinds]
-        if self.look.state.reason in RAN_OUT:
+        if self.look.state.reason in EXHAUSTED:
             found.append("The run stopped at a budget: what it had found by then stands here.")
         return found
 

@@ -58,6 +58,10 @@ _EXHAUSTED: dict[Budget, HandoffReason] = {
 }
 
 
+EXHAUSTED: frozenset[HandoffReason] = frozenset(_EXHAUSTED.values())
+"""Every reason with which a run stops at a budget."""
+
+
 def _over(steps: int, rows: list[Spent], limits: Limits) -> tuple[Budget, ...]:
     breached: list[Budget] = []
     if steps > limits.steps:
