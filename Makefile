@@ -3,7 +3,7 @@ BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 
-.PHONY: help setup serve test check format campaign day bench screenshots picture lock clean
+.PHONY: help setup serve test check format campaign day bench exam screenshots picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -42,6 +42,9 @@ day: setup ## 5,000 tickets at ten a second and 20 deciding people against real 
 
 bench: setup ## the product beside a peer, as ratios of one run: about a quarter of an hour on a quiet machine
 	$(BIN)/python -m evals.bench $(ARGS)
+
+exam: setup ## every set of the exam, on all cores, into evals/reports: about four minutes on two
+	$(BIN)/countersign eval exam --out evals/reports $(ARGS)
 
 screenshots: setup ## the five main pages into docs/pages; needs a Chromium
 	$(BIN)/python -m evals.screenshots

@@ -11,6 +11,7 @@ from evals import policy_commands
 from evals.audit_commands import audit_app
 from evals.exam_commands import exam_app
 from evals.people_commands import people_app
+from evals.release_commands import release_app
 from evals.shop_commands import orders_app, policies_app
 from evals.terminal import Failed, Json, command, find, group, home, house, person, report, say, show, tell
 from evals.trace_commands import trace_app
@@ -35,6 +36,7 @@ for name, sub in (
     ("orders", orders_app),
     ("eval", exam_app),
     ("trace", trace_app),
+    ("release", release_app),
 ):
     app.add_typer(sub, name=name)
 _ = policy_commands  # registers what policies_app offers besides the import

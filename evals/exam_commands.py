@@ -1,4 +1,4 @@
-"""The commands of the exam: 300 questions, and a stranger's orders."""
+"""The commands of the exam: episodes and their receipts, questions, and a stranger's orders."""
 
 import json
 import sys
@@ -10,6 +10,138 @@ import typer
 from evals.terminal import Failed, Json, command, group, home, report, say, tell
 
 exam_app = group("The exam.")
+
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        envvar="COUNTERSIGN_DATA", help="The outside data; sets that need it are left out without it."
+    ),
+]
+Cores = Annotated[int | None, typer.Option(min=1, max=256, help="Processes; as many as there are cores.")]
+Seed = Annotated[int, typer.Option(help="The order in which episodes are played; nothing else hangs on it.")]
+
+
+@command(exam_app, "run", "countersign eval run --agent refund_agent_v2 --out receipt.json")
+async def eval_run(
+    agent: Annotated[str, typer.Option(help="This program's version, or the file of a manifest.")],
+    out: Annotated[Path, typer.Option(help="Where the receipt goes.")],
+    of: Annotated[str, typer.Option("--set", help="A set of the exam.")] = "refund-agent-episodes-v1",
+    seed: Seed = 0,
+    cores: Cores = None,
+    data: Data = Path("../shared/data"),
+    as_json: Json = False,
+) -> None:
+    """One set of the exam, each episode on a database of its own, and its receipt into a file."""
+    import asyncio
+
+    from evals.exam.examining import examine, the_agent
+    from evals.exam.receipt import written
+    from evals.printing import bar_on_terminal
+
+    pinned = the_agent(agent)
+    with bar_on_terminal("examining") as said:
+        done = await asyncio.to_thread(examine, home(), of, pinned, data, seed=seed, cores=cores, said=said)
+    out.write_text(written(done.receipt), encoding="utf-8")
+    for row in done.rows:
+        line = f"{row.outcome.episode:40} {row.reason}"
+        report({"episode": row.outcome.episode, "passed": row.passed, "grade": row.reason}, as_json, line)
+    gate = done.tally.gate
+    report({"out": str(out), **gate.to_json()}, as_json, f"{out}: {gate.decision} {gate.reason}")
+
+
+@command(exam_app, "grade", "countersign eval grade evals/reports/refund-agent-episodes-v1.json")
+async def eval_grade(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A receipt.")],
+    data: Data = Path("../shared/data"),
+    as_json: Json = False,
+) -> None:
+    """The rows of a receipt graded anew, by what they say happened and not by what they say of themselves."""
+    from evals.exam.receipt import BadReceipt, read_receipt, regraded
+    from evals.exam.sets import the_set
+
+    receipt = read_receipt(file)
+    named = receipt.get("dataset_version") if isinstance(receipt, dict) else None
+    if not isinstance(named, str):
+        raise BadReceipt(f"{file}: no receipt: it names no dataset_version")
+    chosen = the_set(named, data)
+    wrong = 0
+    for row, said in regraded(receipt, chosen.dataset, chosen.approved, str(file)):
+        wrong += not row.passed or said != row.reason
+        differs = "" if said == row.reason else f" (the receipt says {said})"
+        report(
+            {"episode": row.outcome.episode, "passed": row.passed, "grade": row.reason, "said": said},
+            as_json,
+            f"{row.outcome.episode:40} {row.reason}{differs}",
+        )
+    if wrong:
+        raise Failed(f"{wrong} rows failed, or say of themselves what they are not")
+
+
+@command(exam_app, "exam", "countersign eval exam --out evals/reports")
+async def eval_exam(
+    out: Annotated[Path | None, typer.Option(help="Receipts and summaries go into this folder.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--set", help="Only these sets.")] = None,
+    seed: Seed = 0,
+    cores: Cores = None,
+    data: Data = Path("../shared/data"),
+    as_json: Json = False,
+) -> None:
+    """Every set of the exam. What was interrupted goes on where it was."""
+    import asyncio
+
+    from evals.exam.examining import examine, file_away, the_agent
+    from evals.exam.report import whole
+    from evals.exam.sets import NAMES, NoData
+    from evals.printing import bar_on_terminal, table
+    from policies.manifest import manifest
+
+    pinned = the_agent(manifest().agent_version)
+    tallies = []
+    for name in only or NAMES:
+        try:
+            with bar_on_terminal(name) as said:
+                done = await asyncio.to_thread(
+                    examine, home(), name, pinned, data, seed=seed, cores=cores, said=said
+                )
+        except NoData as absent:
+            if only:
+                raise
+            sys.stderr.write(f"countersign: {name} is left out: {absent}\n")
+            continue
+        tallies.append(done.tally)
+        if out is not None:
+            file_away(out, done)
+        if as_json:
+            say(json.dumps(done.tally.to_json()))
+        for episode, grade in done.tally.failed:
+            sys.stderr.write(f"countersign: {name}: {episode}: {grade}\n")
+    if not as_json:
+        say(table(("exam", ""), whole(tallies)))
+    if any(one.failed for one in tallies):
+        raise Failed("not every episode ended as it should: the lines above say which")
+
+
+@command(exam_app, "compare", "countersign eval compare before.json after.json")
+async def eval_compare(
+    before: Annotated[Path, typer.Argument(help="A receipt.")],
+    after: Annotated[Path, typer.Argument(help="Another one.")],
+    as_json: Json = False,
+) -> None:
+    """Where two receipts differ first, timings, commit and seed aside."""
+    from evals.exam.receipt import BadReceipt, first_difference, read_receipt, same_behaviour
+
+    sides = []
+    for file in (before, after):
+        receipt = read_receipt(file)
+        try:
+            sides.append(same_behaviour(receipt if isinstance(receipt, dict) else {}))
+        except (KeyError, TypeError, AttributeError):
+            raise BadReceipt(f"{file}: not a receipt of this program") from None
+    found = first_difference(sides[0], sides[1])
+    report({"first_difference": found}, as_json, found or "the same but for timings")
+    if found is not None:
+        raise Failed(f"they differ at {found}")
 
 
 @command(exam_app, "questions", "countersign eval questions --half test")

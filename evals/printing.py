@@ -18,6 +18,9 @@ from desk.notes import BadDecision
 from desk.passwords import BadPassword
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
+from evals.exam.episode import BadEpisode
+from evals.exam.receipt import BadReceipt
+from evals.exam.sets import NoData
 from evals.tau2 import BadData
 from graph.checkpointer import LooseSerializer
 from graph.settings import BadProvider
@@ -43,11 +46,13 @@ _KNOWN = (
     BadData,
     BadDecision,
     BadDocument,
+    BadEpisode,
     BadExport,
     BadPassword,
     BadHome,
     BadKey,
     BadProvider,
+    BadReceipt,
     BadRule,
     BadTicket,
     BooksAway,
@@ -57,6 +62,7 @@ _KNOWN = (
     ManifestMismatch,
     MigrationRefused,
     NoAuthority,
+    NoData,
     NoSuchCase,
     NoSuchJob,
     TwoCases,

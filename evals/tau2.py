@@ -87,6 +87,11 @@ class Shop:
     without: tuple[tuple[str, str], ...]
     """Name and text of the requests that end without money."""
 
+    def order_named(self, text: str) -> OrderFacts | None:
+        """The order that a text names, if it names one."""
+        named = _ORDER.search(text)
+        return self.orders.get(f"#{named[1]}") if named else None
+
 
 def read_shop(folder: Path) -> Shop:
     """Orders and requests of a folder; BadData where one is missing or not of the form."""
@@ -191,8 +196,7 @@ class Exam:
 
     async def without(self, number: int, text: str, intent: str | None) -> tuple[str | None, State]:
         """A request that ends without money, with the order that its text names; as whatever intent is claimed."""
-        named = _ORDER.search(text)
-        order = self.shop.orders.get(f"#{named[1]}") if named else None
+        order = self.shop.order_named(text)
         ticket: dict[str, object] = {
             "ticket_id": f"none-{number}-{intent or 'raw'}",
             "customer_id": order.customer_id if order else "unknown",
@@ -268,9 +272,8 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
     shop = read_shop(folder)
     with database_of_its_own(home, DATABASE) as (url, twin_file):
         await prepare(home, url)
-        await import_library(url, TAU2, folder / CLAUSES_FILE, RULES, Edition())
         copies = [copy_of(shop.orders[task.order_id], f"own-{n}") for n, task in enumerate(shop.expected)]
-        await _open_shop(url, [*shop.orders.values(), *copies])
+        await open_shop(url, folder / CLAUSES_FILE, RULES, [*shop.orders.values(), *copies])
         async with open_house(home, url, twin_file=twin_file) as house:
             tokens = demo_tokens(home)
             helpdesk = await sign_in(house.desk_books, tokens["demo-helpdesk"])
@@ -278,7 +281,9 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
             yield Exam(house, shop, helpdesk, tuple(voters))
 
 
-async def _open_shop(url: str, orders: Sequence[OrderFacts]) -> None:
+async def open_shop(url: str, clauses: Path, rules: Path, orders: Sequence[OrderFacts]) -> None:
+    """The stranger's shop in a database: its policy with a specialist's yes, its people and these orders."""
+    await import_library(url, TAU2, clauses, rules, Edition())
     async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as page:
         await enter_tenant(page, TAU2, "tau2 retail")
         await import_orders(page, orders)

@@ -119,7 +119,7 @@ class CaseAgent:
         case = run.sight.case
         question = run.looked.text if run.looked else run.asked
         view = PlannerView(question, case.intent, case.order_id, [event.result for event in run.trace])
-        if self.thinker is None:
+        if self.thinker is None or run.steering.retrieval_only:
             return Thought(await self.planner.next_wish(view))
         await self._watch(run).at("planning")
         return await self.thinker.think(view, self._bench(run, limits))

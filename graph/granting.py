@@ -21,6 +21,9 @@ from refunds.trace import TraceEvent
 Room = Literal["evidence", "order", "draft", "propose", "block"]
 
 RETRIEVAL_ONLY = "retrieval_only"
+"""Why a case is handed over while an operator lets policy and order be read and no more."""
+
+NO_DRAFTS = "no_drafts"
 """Why a case is handed over while an operator lets nothing be drafted."""
 
 STAGING = "staging"
@@ -74,8 +77,14 @@ def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
         run.handoff = STAGING
         return "propose"
     if isinstance(request, DraftReply) and run.steering.retrieval_only:
-        run.findings.append(Finding("retrieval_only", "an operator lets nothing be drafted"))
+        run.findings.append(
+            Finding("retrieval_only", "an operator lets policy and order be read and no more")
+        )
         run.handoff = RETRIEVAL_ONLY
+        return "propose"
+    if isinstance(request, DraftReply) and run.steering.no_drafts:
+        run.findings.append(Finding("retrieval_only", "an operator lets nothing be drafted"))
+        run.handoff = NO_DRAFTS
         return "propose"
     if isinstance(request, RequestHumanApproval):
         checked: dict[str, object] = {"reason": request.reason}

@@ -22,7 +22,10 @@ class Steering:
     step_cap: int | None = None
     disabled_tools: frozenset[Action] = frozenset()
     retrieval_only: bool = False
-    """Policy and order are read, nothing is drafted: a person writes."""
+    """Policy and order are read by rule, no model is asked, nothing is drafted: a person writes."""
+
+    no_drafts: bool = False
+    """A model may plan and read; nothing is drafted."""
 
     def steps(self, limit: int) -> int:
         """The step budget under the cap."""
@@ -30,10 +33,10 @@ class Steering:
 
 
 def steering_of(flags: Iterable[tuple[str, str]]) -> Steering:
-    """The flags that are set, read together: the smallest cap, every disabled tool, either of two switches."""
+    """The flags that are set, read together: the smallest cap, every disabled tool, either of two rows of a switch."""
     caps: list[int] = []
     disabled: set[Action] = set()
-    retrieval_only = False
+    retrieval_only = no_drafts = False
     for name, value in flags:
         match name:
             case "step_cap" if value.isascii() and value.isdigit():
@@ -42,16 +45,18 @@ def steering_of(flags: Iterable[tuple[str, str]]) -> Steering:
                 disabled |= {tool for tool in TOOLS if tool in value.split(",")}
             case "retrieval_only":
                 retrieval_only = retrieval_only or value == "on"
+            case "no_drafts":
+                no_drafts = no_drafts or value == "on"
             case _:
                 pass
-    return Steering(min(caps, default=None), frozenset(disabled), retrieval_only)
+    return Steering(min(caps, default=None), frozenset(disabled), retrieval_only, no_drafts)
 
 
 def flag_value(name: str, value: str) -> tuple[FlagName, str]:
     """A flag and its value as the books keep them. Raises BadFlag."""
     value = value.strip().lower()
     match name:
-        case "kill_switch" | "retrieval_only":
+        case "kill_switch" | "retrieval_only" | "no_drafts":
             if value not in {"on", "off"}:
                 raise BadFlag(f"{name}: on or off")
         case "step_cap":

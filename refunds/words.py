@@ -126,7 +126,7 @@ RefundResult = Literal[
 ]
 
 # Run-time flags, set by an operator. The newest row of a name counts.
-FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only"]
+FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only", "no_drafts"]
 
 # What a case may do outside: staging only reads, dry_run does everything but pay and write to the customer.
 CaseMode = Literal["production", "staging", "dry_run"]

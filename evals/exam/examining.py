@@ -1,0 +1,83 @@
+"""Examining: a set is sat, graded, and becomes a receipt with its numbers."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evals.exam.receipt import gate_of, receipt_of, written
+from evals.exam.report import Tally, summary, tally
+from evals.exam.sets import FROM_DATA, the_set
+from evals.exam.sitting import Graded, sit
+from policies.manifest import Manifest, ManifestMismatch, manifest
+from records.home import Home
+
+MANIFEST = "COUNTERSIGN_MANIFEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One set of an exam."""
+
+    receipt: dict[str, object]
+    tally: Tally
+    rows: list[Graded]
+
+
+def the_agent(name: str) -> Manifest:
+    """The version that is examined: this program's own, or that of a manifest's file. Raises ManifestMismatch."""
+    file = Path(name)
+    if file.suffix == ".json" and file.is_file():
+        # The parts of a sitting are processes that find their manifest where every process does.
+        os.environ[MANIFEST] = str(file.absolute())
+        return manifest(file)
+    own = manifest(Path(os.environ[MANIFEST]) if os.environ.get(MANIFEST) else None)
+    if name != own.agent_version:
+        raise ManifestMismatch(
+            f"agent {name[:80]} is not here: this program is {own.agent_version}; another version is examined with "
+            "its manifest: --agent FILE.json"
+        )
+    return own
+
+
+def examine(
+    home: Home,
+    name: str,
+    pinned: Manifest,
+    data: Path,
+    *,
+    seed: int = 0,
+    cores: int | None = None,
+    said: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Examined:
+    """A whole set. Raises NoData, BadEpisode, and what the house raises."""
+    chosen = the_set(name, data)
+    started = time.monotonic()
+    rows = sit(
+        home,
+        chosen.dataset,
+        pinned,
+        seed=seed,
+        cores=cores,
+        approved=chosen.approved,
+        arrange=chosen.arrange,
+        said=said,
+    )
+    took_ms = round((time.monotonic() - started) * 1000)
+    receipt = receipt_of(chosen.dataset, rows, pinned, seed=seed, took_ms=took_ms)
+    counted = tally(chosen.dataset, rows, gate_of(receipt, chosen.dataset), took_ms)
+    return Examined(receipt, counted, rows)
+
+
+def file_away(folder: Path, examined: Examined) -> Path:
+    """Write the summary of a set, and its receipt where its episodes are ours: others' data is not copied."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = examined.tally.dataset
+    page = folder / f"{name}.md"
+    page.write_text(summary(examined.receipt, examined.tally, examined.rows), encoding="utf-8")
+    if name in FROM_DATA:
+        return page
+    file = folder / f"{name}.json"
+    file.write_text(written(examined.receipt), encoding="utf-8")
+    return file

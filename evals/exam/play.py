@@ -1,0 +1,389 @@
+"""Playing an episode: the ticket through the real house, then whatever people, the clock and attackers do to it.
+
+What is told of it afterwards is read from the books, and from the provider's own list.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from langchain_core.runnables import RunnableConfig
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from desk.decisions import Conflict, Word, reject_code
+from desk.flags import set_flag, set_kill_switch
+from desk.people import NoAuthority, Person, sign_in
+from evals.exam.episode import Act, Episode
+from evals.house import House, private_key
+from evals.shop import demo_tokens
+from policies.grading import Call, Outcome
+from policies.intake import CLOCK_SKEW_SECONDS, ISSUER, LIFETIME_SECONDS, classify, sign
+from policies.signature import public_keys
+from records.books import Books
+from records.cases import Case
+from records.library import import_document
+from records.looks import look_at
+from records.money import order_refund
+from records.orders import import_orders
+from records.states import State
+from records.traces import read_trace
+from refunds.canonical import canonical, sha256
+from refunds.ids import OrderId, PaymentId, TenantId, ThreadId
+from refunds.money import Currency, Money
+from refunds.order_line import Unstated, read_order_line
+from refunds.refund import ApprovedRefund, approved
+from refunds.ticket import Ticket
+from refunds.trace import TraceEvent
+
+QUESTION = "My tablet arrived cracked. I want a refund, please."
+USUAL: dict[str, object] = {
+    "tenant": "demo",
+    "customer_id": "C100",
+    "order_id": "D300",
+    "question": QUESTION,
+    "intent": "refund_request",
+}
+OLD = timedelta(seconds=LIFETIME_SECONDS + CLOCK_SKEW_SECONDS + 60)
+
+ROUNDS = 4
+"""How often the house is driven and the till makes its pass after something happened: more than any story needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An outcome with what is kept beside it and never compared."""
+
+    outcome: Outcome
+    trace: tuple[dict[str, object], ...]
+    took_ms: int
+
+
+@dataclass
+class Player:
+    """One episode in a house."""
+
+    house: House
+    owner: AsyncConnection[DictRow]
+    """The owner's connection to this database of the exam's own: the clock, and who leaves."""
+
+    owner_url: str
+    episode: Episode
+    tag: str = ""
+    """Names the tickets of this episode where many share a house."""
+
+    case: Case | None = None
+    first: Case | None = None
+    elsewhere: State | None = None
+    """What a run on a thread that is bound to no case was told."""
+
+    results: list[str] = field(default_factory=list)
+    before: tuple[int, int] = (0, 0)
+    """Runs and proposals that there were before what counts began."""
+
+    orders: set[str] = field(default_factory=set)
+
+    async def play(self) -> Played:
+        """The whole episode."""
+        started = time.monotonic()
+        given = self.episode.given
+        await self._prepare()
+        await self._come_in(given.ticket)
+        for act in given.then:
+            await self._act(act)
+        if given.executor:
+            self.before = await self._so_far()
+            await self._order_twice()
+        played = await self._told()
+        return replace(played, took_ms=round((time.monotonic() - started) * 1000))
+
+    async def _prepare(self) -> None:
+        given = self.episode.given
+        tenant = self._tenant
+        if given.orders or given.notes:
+            async with Books.open(self.owner_url, size=1) as owner, owner.transaction(tenant) as page:
+                unstated = Unstated(Currency("USD"), "US", datetime.now(UTC))
+                read = [read_order_line(canonical(dated(line)), tenant, unstated) for line in given.orders]
+                if read:
+                    await import_orders(page, read)
+                for number, note in enumerate(given.notes):
+                    await import_document(
+                        page,
+                        tenant,
+                        document_id=f"note{self.tag}-{number}",
+                        version=1,
+                        title="Returns and refunds",
+                        region="US",
+                        status="draft",
+                        effective_on=datetime(2025, 1, 1, tzinfo=UTC).date(),
+                        expires_on=None,
+                        rules=[],
+                        clauses=[("1", note, ["Returns and refunds"])],
+                        sha256=sha256(note),
+                    )
+        for name, value in given.flags.items():
+            operator = await self._person("demo-operator")
+            if name == "kill_switch":
+                await set_kill_switch(
+                    self.house.desk_books, operator, on=value == "on", reason="exam", tenant=tenant
+                )
+            else:
+                await set_flag(
+                    self.house.desk_books, operator, name=name, value=value, reason="exam", tenant=tenant
+                )
+        for fault in given.faults:
+            match fault:
+                case "the provider drops the answer":
+                    self.house.twin.misbehave("drop_after")
+                case "the provider drops the request":
+                    self.house.twin.misbehave("drop_before")
+                case "the provider errs after the effect":
+                    self.house.twin.misbehave("error_after_effect")
+                case _:
+                    pass
+
+    @property
+    def _tenant(self) -> TenantId:
+        return TenantId(str(self.episode.given.ticket.get("tenant", USUAL["tenant"])))
+
+    async def _person(self, name: str) -> Person:
+        return await sign_in(self.house.desk_books, demo_tokens(self.house.home)[name])
+
+    # The ticket ---------------------------------------------------------------------------------------
+
+    async def _come_in(self, fields: dict[str, object], again: int = 0) -> None:
+        """A ticket as the episode gives it, driven to its first stop."""
+        wanted = {"ticket_id": f"exam{self.tag}-{again}", **USUAL, **fields}
+        ticket = Ticket.read({name: value for name, value in wanted.items() if value is not None})
+        if ticket.order_id:
+            self.orders.add(ticket.order_id)
+        intake, helpdesk = self.house.intake, await self._person("demo-helpdesk")
+        key, now = private_key(self.house.home, "intake"), datetime.now(UTC)
+        whole = classify(ticket, self.house.manifest.intake_bundle)
+        match self.episode.given.intake:
+            case "unsigned":
+                ticket = whole
+            case "expired":
+                ticket = sign(whole, key, now - OLD)
+            case "replayed":
+                claims = {"jti": str(uuid4()), "iat": int(now.timestamp()), "exp": int(now.timestamp()) + 600}
+                first = whole.model_copy(update={"ticket_id": f"{ticket.ticket_id}-before"})
+                await intake.submit(self._claimed(first, claims), helpdesk)
+                ticket = self._claimed(whole, claims)
+            case "wrong tenant":
+                keys = public_keys([key.public() | {"tenants": ["rival"]}])
+                intake, ticket = replace(intake, keys=keys), sign(whole, key, now)
+            case "of another thread":
+                ticket = sign(whole, key, now)
+            case "as it stands":
+                if ticket.route is not None or ticket.bundle_version is not None:
+                    ticket = sign(whole, key, now)
+        self.case = await intake.submit(ticket, helpdesk)
+        self.first = self.first or self.case
+        await self._drive()
+        if self.episode.given.intake == "of another thread":
+            thread: RunnableConfig = {"configurable": {"thread_id": str(uuid4())}}
+            given: Any = {"ticket": ticket.to_json()}
+            self.elsewhere = dict(await self.house.driver.graph.ainvoke(given, thread))
+
+    def _claimed(self, ticket: Ticket, claims: dict[str, object]) -> Ticket:
+        """The ticket under a signature with claims of the attacker's choice."""
+        key = private_key(self.house.home, "intake")
+        whole = {"iss": ISSUER, "kid": key.kid, "body_sha256": ticket.body_sha256(), **claims}
+        return ticket.model_copy(update={"intake": key.sign(canonical(whole))})
+
+    async def _drive(self) -> None:
+        """Driver and till in turns until nothing moves."""
+        case = self._case
+        for _ in range(ROUNDS):
+            driven = await self.house.driver.drive(case.tenant, case.case_id)
+            paid = await self.house.executor.settle_all(late_failures=False)
+            if driven == "nothing" and not paid:
+                break
+
+    @property
+    def _case(self) -> Case:
+        if self.case is None:
+            raise LookupError("no ticket came in")
+        return self.case
+
+    # What happens then ------------------------------------------------------------------------------------
+
+    async def _act(self, act: Act) -> None:
+        house, case = self.house, self._case
+        match act.act:
+            case "approve":
+                await self._say(act, Word("approve"))
+            case "reject":
+                await self._say(act, Word("reject", reject_code(act.code or "other")))
+            case "revise":
+                await self._say(act, Word("revise", revised_amount_minor=act.amount_minor))
+                await self._drive()
+            case "wait":
+                await self._sql(
+                    "insert into books.test_clock values (make_interval(secs => %s))", 60 * act.minutes
+                )
+            case "kill":
+                operator = await self._person("demo-operator")
+                await set_kill_switch(
+                    house.desk_books, operator, on=act.on, reason="exam", tenant=case.tenant
+                )
+            case "drive":
+                await self._drive()
+            case "order twice":
+                await self._order_twice()
+            case "forge":
+                self.results.append(await self._forge(act))
+            case "pay outside":
+                await self._pay_outside()
+            case "ask again":
+                fields = dict(self.episode.given.ticket) | (
+                    {"question": act.value} if isinstance(act.value, str) else {}
+                )
+                await self._come_in(fields, again=len(self.results) + 1)
+                self.results.append("asked again")
+            case "leave the shop":
+                await self._sql("update books.people set active = false where person = %s", act.by)
+            case "withdraw":
+                await self._withdraw()
+            case "go back":
+                self.case = self.first
+
+    async def _say(self, act: Act, word: Word) -> None:
+        """A person's word on what is open; nothing where nothing is."""
+        state = await self.house.state(self._case)
+        proposal = state["proposal"]
+        if isinstance(proposal, dict) and state["status"] == "needs_human":
+            person = await self._person(act.by)
+            try:
+                await self.house.desk.decide(
+                    person, self._case.tenant, self._case.case_id, str(proposal["digest"]), word
+                )
+            except (NoAuthority, Conflict) as refused:
+                self.results.append(type(refused).__name__)
+
+    async def _approval(self) -> ApprovedRefund:
+        async with self.house.desk_books.transaction(self._case.tenant) as page:
+            end = (await look_at(page, self._case.case_id)).end
+        if end is None or end.decision is None:
+            raise LookupError("nothing was approved")
+        return approved(end.decision)
+
+    async def _order_twice(self) -> None:
+        """The executor, driven twice with the same approval: each orders, and each lets the till pay."""
+        refund = await self._approval()
+        for _ in range(2):
+            self.results.append(
+                await order_refund(self.house.driver.books, refund, ThreadId(self._case.thread_id))
+            )
+            await self.house.executor.settle(refund.tenant, refund.decision_id)
+
+    async def _forge(self, act: Act) -> str:
+        """An order of money that is the approved one but for a field."""
+        refund = await self._approval()
+        match act.field:
+            case "amount_minor":
+                more = int(str(act.value or 0))
+                amount = Money(refund.amount.amount_minor + more, refund.amount.currency)
+                refund = replace(refund, amount=amount)
+            case "payment_id":
+                refund = replace(refund, payment_id=PaymentId(str(act.value)))
+            case "order_id":
+                refund = replace(refund, order_id=OrderId(str(act.value)))
+            case "digest":
+                refund = replace(refund, digest="0" * 64)
+            case _:
+                raise ValueError(f"nothing forges {act.field}")
+        thread = ThreadId(self._case.thread_id)
+        result = await order_refund(self.house.driver.books, refund, thread)
+        await self.house.executor.settle_all(late_failures=False)
+        return result
+
+    async def _pay_outside(self) -> None:
+        proposal = (await self.house.state(self._case))["proposal"]
+        if isinstance(proposal, dict) and proposal["payment_id"]:
+            amount = Money(proposal["amount_minor"], Currency(proposal["currency"]))
+            self.house.twin.refund_outside(self._case.tenant, PaymentId(proposal["payment_id"]), amount)
+
+    async def _withdraw(self) -> None:
+        raise LookupError("no release to withdraw")
+
+    async def _sql(self, text: str, *values: object) -> list[DictRow]:
+        """As the owner of this database of the exam's own."""
+        cursor = await self.owner.execute(text.encode(), values or None)
+        return list(await cursor.fetchall()) if cursor.description else []
+
+    # What is told of it --------------------------------------------------------------------------------------
+
+    async def _so_far(self) -> tuple[int, int]:
+        rows = await self._sql(
+            "select (select coalesce(max(run), 0) from books.trace_events where case_id = %s) as runs,"
+            " (select count(*) from books.proposals where case_id = %s) as proposals",
+            self._case.case_id,
+            self._case.case_id,
+        )
+        return int(rows[0]["runs"]), int(rows[0]["proposals"])
+
+    async def _told(self) -> Played:
+        case = self._case
+        state = self.elsewhere or await self.house.state(case)
+        async with self.house.desk_books.transaction(case.tenant) as page:
+            trace = [] if self.elsewhere else await read_trace(page, case.case_id)
+        status, reason = str(state["status"]), str(state["reason"])
+        cited = [str(name) for name in _list(state["citations"])]
+        if self.episode.given.executor:
+            runs, proposals = await self._so_far()
+            trace = [] if runs == self.before[0] else trace
+            cited = [] if proposals == self.before[1] else cited
+            ordered = await self._approval()
+            there = {"duplicate_ignored", "refund_created"} >= set(self.results[-2:])
+            status = "approved_executor" if there and ordered else status
+            reason = self.results[-1]
+        elif self.results and any(act.act == "forge" for act in self.episode.given.then):
+            reason = self.results[-1]
+        ours = await self._payments()
+        paid = [
+            one
+            for one in self.house.twin.all_refunds()
+            if one.payment_id in ours and one.status in {"succeeded", "pending"}
+        ]
+        outcome = Outcome(
+            episode=self.episode.name,
+            status=status,
+            reason=reason,
+            calls=tuple(Call(event.action, _args(event)) for event in trace),
+            results=tuple(event.result for event in trace),
+            citations=tuple(cited),
+            refunds=len(paid),
+            refunded_minor=sum(one.amount.amount_minor for one in paid),
+        )
+        return Played(outcome, tuple(event.to_json() for event in trace), 0)
+
+    async def _payments(self) -> set[str]:
+        """The payments that this episode is about: of its own orders where many share a house, otherwise all."""
+        rows = await self._sql(
+            "select payment_id, order_id from books.payments where tenant = %s", self._tenant
+        )
+        return {row["payment_id"] for row in rows if not self.tag or row["order_id"] in self.orders}
+
+
+def dated(line: dict[str, object]) -> dict[str, object]:
+    """An order's line with the days that an episode counts back from now as times."""
+    whole = dict(line)
+    for happened in ("ordered", "delivered"):
+        ago = whole.pop(f"{happened}_days_ago", None)
+        if isinstance(ago, int):
+            moment = datetime.now(UTC) - timedelta(days=ago)
+            whole[f"{happened}_at"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return whole
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else []
+
+
+def _args(event: TraceEvent) -> dict[str, object]:
+    return dict(event.args) if isinstance(event.args, dict) else {}

@@ -1,0 +1,166 @@
+"""The world of an episode, where it misbehaves: a planner that fails, tools that do, a clock that can be moved."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from itertools import count
+
+from evals.exam.episode import Episode, Fault
+from graph.drafter import Draft, Worded
+from graph.mind import Mind
+from graph.model.models import Models
+from graph.planner import Bench, DeterministicPlanner, Planner, PlannerView, Thought
+from tools.gateway import Gateway, Ticks, ToolContext, ToolRequest, ToolResult
+
+CLOCK = """
+create table books.test_clock (shift interval not null);
+alter table books.test_clock owner to books_owner;
+create or replace function books.clock() returns timestamptz language plpgsql volatile security definer
+set search_path = books, pg_temp as $$
+begin
+  return clock_timestamp() + coalesce((select sum(shift) from test_clock), interval '0');
+end $$;
+alter function books.clock() owner to books_owner;
+"""
+"""What makes the time of a database movable. A house that serves refuses to start on one."""
+
+HALF_A_SECOND = 0.5
+FOR_EVER_SECONDS = 3_600.0
+COSTLY_TOKENS = 400
+
+
+def no_time() -> float:
+    """Ticks of a clock that stands still: what an exam compares does not hang on a machine."""
+    return 0.0
+
+
+def slow_time() -> Ticks:
+    """Ticks of a clock that is half a second on at every look."""
+    ticks = count()
+    return lambda: next(ticks) * HALF_A_SECOND
+
+
+class Scripted:
+    """A planner that says what it is told, then the last thing for ever."""
+
+    def __init__(self, *wishes: object) -> None:
+        self.wishes = wishes
+        self.asked = 0
+
+    async def next_wish(self, view: PlannerView) -> object:
+        del view
+        wish = self.wishes[min(self.asked, len(self.wishes) - 1)]
+        self.asked += 1
+        return wish
+
+
+class Failing:
+    """A planner that never answers."""
+
+    async def next_wish(self, view: PlannerView) -> object:
+        del view
+        raise RuntimeError("the planner failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Costly:
+    """A planner that thinks as the rules do, and that costs something or refuses."""
+
+    tokens: int = 0
+    cost_micros: int = 0
+    refuses: bool = False
+
+    async def think(self, view: PlannerView, bench: Bench) -> Thought:
+        del bench
+        if self.refuses:
+            return Thought(None, handoff="model_unavailable")
+        wish = await DeterministicPlanner().next_wish(view)
+        return Thought(wish, self.tokens, self.cost_micros)
+
+    async def word(
+        self, draft: Draft, asked_by: str, bench: Bench, watch: Callable[[str], Awaitable[None]]
+    ) -> Worded:
+        """Leaves the draft in the template's words."""
+        del draft, asked_by, bench, watch
+        return Worded(None)
+
+
+@dataclass
+class FaultyGateway(Gateway):
+    """A gateway whose tools fail or hang."""
+
+    broken: frozenset[str] = frozenset()
+    slow: frozenset[str] = frozenset()
+
+    async def _run(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
+        kind = type(request).__name__
+        if kind in self.broken:
+            raise ConnectionError("the tool is broken")
+        if kind in self.slow:
+            await asyncio.sleep(FOR_EVER_SECONDS)
+        return await super()._run(context, request, step)
+
+
+@dataclass(frozen=True)
+class FaultyMind(Mind):
+    """A mind whose tools fail or hang."""
+
+    broken: frozenset[str] = frozenset()
+    slow: frozenset[str] = frozenset()
+
+    @property
+    def gateway(self) -> Gateway:
+        return FaultyGateway(
+            self.books, self.ticks, self.orders, self.meaning, broken=self.broken, slow=self.slow
+        )
+
+
+def planner_of(episode: Episode) -> Planner | None:
+    """Who plans instead of the release's own planner, where somebody does."""
+    if "the planner fails" in episode.given.faults:
+        return Failing()
+    return Scripted(*episode.given.wishes) if episode.given.wishes is not None else None
+
+
+def ticks_of(episode: Episode) -> Ticks:
+    return slow_time() if "a step takes 500 ms" in episode.given.faults else no_time
+
+
+def equipment(faults: Collection[Fault]) -> Callable[[Mind], Mind] | None:
+    """What makes a mind one that faults strike; None where none does."""
+    thinker = _thinker(faults)
+    broken = {
+        kind
+        for fault, kind in (
+            ("policy cannot be read", "GetPolicyEvidence"),
+            ("orders cannot be read", "LookupOrder"),
+        )
+        if fault in faults
+    }
+    slow = {"LookupOrder"} if "orders answer slowly" in faults else set()
+    if thinker is None and not broken and not slow:
+        return None
+
+    def equip(mind: Mind) -> Mind:
+        struck = FaultyMind(
+            books=mind.books,
+            manifest=mind.manifest,
+            intake_keys=mind.intake_keys,
+            planner=mind.planner,
+            ticks=mind.ticks,
+            spans=mind.spans,
+            mode=mind.mode,
+            broken=frozenset(broken),
+            slow=frozenset(slow),
+        )
+        return replace(struck, models=Models(thinker, thinker, ())) if thinker is not None else struck
+
+    return equip
+
+
+def _thinker(faults: Collection[Fault]) -> Costly | None:
+    if "the model refuses" in faults:
+        return Costly(refuses=True)
+    if "a step costs 400 tokens" in faults:
+        return Costly(tokens=COSTLY_TOKENS)
+    return Costly(cost_micros=1) if "a step costs a micro" in faults else None
