@@ -23,6 +23,7 @@ from records.startup import CannotWork
 from refunds.ids import CaseId, TenantId
 
 LOOK_SECONDS = 0.2
+WATCH_SECONDS = 5
 
 
 async def run(settings: DeskSettings) -> None:
@@ -67,10 +68,11 @@ async def run(settings: DeskSettings) -> None:
 
 
 def routines(room: Room) -> dict[str, Routine]:
-    """What comes round by itself: lost replies, proposals that run out, and notices where anybody wants them."""
+    """What comes round by itself: lost replies, proposals that run out, releases that leave their bands, notices."""
     found = {
         "sweep": Routine(30, room.outbox.sweep),
         "deadlines": Routine(60, lambda: escalate(room.books)),
+        "releases": Routine(WATCH_SECONDS, room.ladder.watch),
     }
     if room.notices.wanted:
         found["notices"] = Routine(5, room.notices.sweep)

@@ -29,6 +29,7 @@ from desk.pages import (
     operations_page,
     queue_page,
     rating_page,
+    releases_page,
     sign_in_page,
     traces_page,
 )
@@ -36,6 +37,7 @@ from desk.pages.render import STATIC, go, is_fragment, said
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
 from desk.ratings import NoSuchLink
+from desk.releases_api import router as releases
 from desk.room import Room
 from desk.server_api import router as server
 from desk.sessions import COOKIE, HOURS, BadToken, visit_of
@@ -62,6 +64,7 @@ PAGES = (
     audit_page.router,
     operations_page.router,
     traces_page.router,
+    releases_page.router,
     sign_in_page.router,
     rating_page.router,
 )
@@ -97,7 +100,7 @@ def create_app(room: Room) -> FastAPI:
     )
     app.state.room = room
     app.state.meters = Meters()
-    for router in (health, cases, operations, server, *PAGES):
+    for router in (health, cases, operations, releases, server, *PAGES):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for kind, status in STATUS.items():

@@ -256,7 +256,14 @@ def explained(refused: Refused) -> Exception:
     match refused.reason:
         case "no_authority":
             return NoAuthority(refused.detail)
-        case "already_decided" | "stale_proposal" | "expired" | "not_a_handover" | "proposal_open":
+        case (
+            "already_decided"
+            | "stale_proposal"
+            | "expired"
+            | "not_a_handover"
+            | "proposal_open"
+            | "withdrawn_release"
+        ):
             return Conflict(str(refused))
         case "too_many_proposals":
             return BadDecision(str(refused))

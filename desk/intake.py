@@ -6,6 +6,7 @@ from uuid import uuid4
 from desk.people import Person
 from policies.intake import classify, is_raw, sign, verify
 from policies.manifest import Manifest
+from policies.rollout import assigned
 from policies.signature import PublicKeys, SigningKey
 from records.books import Books
 from records.cases import Case, arrival, case_by_ticket, open_case
@@ -46,7 +47,7 @@ class Intake:
             )
         person.may_submit(tenant)
         async with self.books.transaction(tenant) as page:
-            now, known = await arrival(page, ticket.ticket_id)
+            now, standing, known = await arrival(page, ticket.ticket_id)
             if known is not None:
                 return same_or_refused(known, ticket), False
             ours = is_raw(ticket) and self.key is not None
@@ -66,7 +67,7 @@ class Intake:
                 verdict="replayed_intake" if used and check.verdict == "verified" else check.verdict,
                 jti=check.jti,
                 submitted_by=person.person,
-                release=self.manifest.agent_version,
+                release=assigned(standing, tenant, ticket.customer_id, self.manifest.agent_version),
                 graph_version=self.manifest.graph_version,
                 mode=self.mode,
             )

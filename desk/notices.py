@@ -32,12 +32,14 @@ _HEADS: dict[Notice, str] = {
     "expiring": "The time to decide is running out",
     "second_approval": "A second approval is needed",
     "unknown_outcome": "The outcome of a refund is not known",
+    "rolled_back": "A release was rolled back by itself",
 }
 _WHO: dict[Notice, list[Role]] = {
     "new": ["reviewer", "specialist"],
     "expiring": ["reviewer", "specialist"],
     "second_approval": ["reviewer", "specialist"],
     "unknown_outcome": ["specialist", "operator"],
+    "rolled_back": ["operator"],
 }
 
 
@@ -194,6 +196,8 @@ class Notices:
         return f"{self.public_url}/cases/{row['case_id']}"
 
     def _text(self, row: Row) -> str:
+        if row["kind"] == "rolled_back":
+            return f"{_HEADS[row['kind']]}: {row['about']}\n\n{self.public_url}/releases"
         lines = [f"{_HEADS[row['kind']]}: {row['ticket_id']} ({row['reason']})"]
         if row["amount_minor"]:
             lines.append(f"Amount: {Money(row['amount_minor'], Currency(row['currency']))}")
@@ -211,7 +215,7 @@ class Notices:
             "case_id": str(row["case_id"]),
             "ticket_id": row["ticket_id"],
             "status": row["status"],
-            "reason": row["reason"],
+            "reason": row["about"] if row["kind"] == "rolled_back" else row["reason"],
             "amount_minor": row["amount_minor"],
             "currency": row["currency"],
             "expires_at": row["expires_at"].isoformat() if row["expires_at"] else None,

@@ -13,9 +13,11 @@ from desk.notices import Notices
 from desk.oidc import Issuer
 from desk.outbox import Outbox
 from desk.ratings import Ratings
+from desk.releases import Ladder
 from desk.settings import DeskSettings
 from desk.webhooks import Webhook
 from policies.manifest import Manifest, manifest
+from policies.rollout import rollout
 from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
 from records.books import Books
 from records.startup import check_books
@@ -34,6 +36,7 @@ class Room:
     live: Live
     notices: Notices
     ratings: Ratings
+    ladder: Ladder
     session_secret: str
     issuer: Issuer | None = None
 
@@ -97,6 +100,7 @@ async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[
             ratings=ratings,
             session_secret=secret,
             issuer=Issuer.of(settings, books),
+            ladder=Ladder(books, rollout(settings.rollout)),
         )
 
 

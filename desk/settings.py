@@ -20,6 +20,11 @@ class DeskSettings(BaseSettings):
     )
     """A manifest of the shop's own; the release's where none is named."""
 
+    rollout: Path | None = Field(
+        default=None, validation_alias=AliasChoices("COUNTERSIGN_ROLLOUT", "rollout")
+    )
+    """What the steps of a release are earned with; this program's limits where none are named."""
+
     mode: CaseMode = Field(default="production", validation_alias=AliasChoices("COUNTERSIGN_MODE", "mode"))
     """What the cases that come in from now on may do outside."""
 

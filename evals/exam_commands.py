@@ -129,7 +129,8 @@ async def eval_compare(
     as_json: Json = False,
 ) -> None:
     """Where two receipts differ first, timings, commit and seed aside."""
-    from evals.exam.receipt import BadReceipt, first_difference, read_receipt, same_behaviour
+    from evals.exam.receipt import BadReceipt, read_receipt, same_behaviour
+    from refunds.canonical import first_difference
 
     sides = []
     for file in (before, after):

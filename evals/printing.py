@@ -227,6 +227,28 @@ def people_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def releases_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The releases and what their next step lacks."""
+    if not rows:
+        return "no release is kept here: this house runs what its processes were started with"
+    return table(
+        ("release", "state", "takes", "cases", "by", "because", "next", "lacks"),
+        (
+            (
+                row["release"],
+                f"{row['state']}{' *' if row['live'] else ''}",
+                " ".join([f"{row['percent']} %"] * bool(row["percent"]) + row["tenants"]),
+                f"{row['cases']} ({row['shadow_cases']} in shadow)",
+                row["by"] or "the watch",
+                row["reason"],
+                row["next"] or "",
+                "; ".join(row["lacks"]),
+            )
+            for row in rows
+        ),
+    )
+
+
 def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The flags in force."""
     if not rows:

@@ -23,3 +23,122 @@ async def release_gate(
     report(dict(gate.to_json()), as_json, f"{gate.decision} {gate.reason}")
     if gate.decision == "hold":
         raise Failed(f"held: {gate.reason}")
+
+
+Name = Annotated[str, typer.Argument(metavar="RELEASE", help="Its name: the agent_version of its manifest.")]
+Why = Annotated[str, typer.Option(help="Why; it stays in the books.")]
+
+
+@command(release_app, "list", "countersign release list")
+async def release_list(as_json: Json = False) -> None:
+    """Every release, how far it has come, by whom and why, and what its next step lacks."""
+    from desk.releases import Ladder
+    from evals.printing import releases_table
+    from evals.terminal import house, person, tell
+    from policies.rollout import the_rollout
+
+    async with house() as opened:
+        who = await person(opened, "demo-operator")
+        rows = [one.to_json() for one in await Ladder(opened.desk_books, the_rollout()).standings(who)]
+    tell(rows, as_json, releases_table)
+
+
+@command(
+    release_app,
+    "enter",
+    "countersign release enter v3.json --receipt v3.receipt.json --reason 'a new prompt'",
+)
+async def release_enter(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The manifest of the release.")],
+    receipt: Annotated[Path, typer.Option(help="The receipt of its exam.")],
+    reason: Why,
+    found: Annotated[
+        bool,
+        typer.Option("--found", help="Keep releases from now on, with this one live: the first of a house."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """A release into the books: eligible for shadow where its receipt passes the gate, graded anew; held where not."""
+    from desk.releases import Ladder
+    from evals.exam.receipt import commit, read_receipt
+    from evals.exam.sets import honest
+    from evals.terminal import house, person
+    from policies.manifest import Manifest, ManifestMismatch
+    from policies.rollout import the_rollout
+
+    try:
+        pinned = Manifest.read(manifest.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ManifestMismatch(f"{manifest}: {error.strerror}") from None
+    said = honest(read_receipt(receipt), str(receipt))
+    async with house() as opened:
+        who = await person(opened)
+        ladder = Ladder(opened.desk_books, the_rollout())
+        rung = await ladder.enter(who, pinned, said, reason, code=commit(), founding=found)
+    report({"release": rung.release, "state": rung.state}, as_json, f"{rung.release}: {rung.state}")
+
+
+@command(
+    release_app,
+    "promote",
+    "countersign release promote refund_agent_v3 --percent 10 --reason 'shadow agrees'",
+)
+async def release_promote(
+    release: Name,
+    reason: Why,
+    percent: Annotated[int, typer.Option(min=0, max=50, help="To canary: the share of customers.")] = 0,
+    tenant: Annotated[list[str] | None, typer.Option(help="To canary: a tenant, whole.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Another share for a canary that stays one.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """One step up, where it is earned: shadow, canary, live."""
+    from desk.releases import Ladder
+    from evals.terminal import house, person
+    from policies.rollout import the_rollout
+
+    async with house() as opened:
+        who = await person(opened)
+        rung = await Ladder(opened.desk_books, the_rollout()).promote(
+            who, release, reason, to="canary" if again else None, percent=percent, tenants=tenant or ()
+        )
+    share = f" for {rung.percent} % of customers" if rung.percent else ""
+    whom = f" for {', '.join(rung.tenants)}" if rung.tenants else ""
+    line = f"{rung.release}: {rung.state}{share}{whom}"
+    report(
+        {
+            "release": rung.release,
+            "state": rung.state,
+            "percent": rung.percent,
+            "tenants": list(rung.tenants),
+        },
+        as_json,
+        line,
+    )
+
+
+@command(release_app, "rollback", "countersign release rollback --reason 'refusals rose'")
+async def release_rollback(
+    reason: Why,
+    release: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RELEASE]", help="The canary, the shadow or what is live where none is named."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take a release back, now, for every process; what waits on its word is proposed again."""
+    from desk.releases import Ladder
+    from evals.terminal import house, person
+    from policies.rollout import the_rollout
+
+    async with house() as opened:
+        who = await person(opened)
+        taken, rung = await Ladder(opened.desk_books, the_rollout()).roll_back(who, release, reason)
+    report(
+        {"release": taken, "state": "rolled_back", "rung": rung},
+        as_json,
+        f"{taken}: rolled_back; {rung} cases are proposed again",
+    )

@@ -7,6 +7,7 @@ from uuid import uuid4
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
+from graph.releases import Releases
 from graph.sight import leave, look_again, see, shown, thread_of
 from graph.state import STATE_VERSION, CaseState
 from policies.admission import Arrival, BypassAgent, admit
@@ -17,7 +18,8 @@ from policies.transitions import cross
 from records.books import Books
 from records.cases import books_now, case_by_ticket, open_case, write_event
 from records.queue import ring
-from refunds.ids import CaseId, PersonId, TenantId, ThreadId
+from records.releases import ladder
+from refunds.ids import CaseId, CustomerId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
 from refunds.words import CaseMode
 
@@ -32,6 +34,7 @@ class Admission:
     books: Books
     manifest: Manifest
     intake_keys: PublicKeys
+    releases: Releases
     mode: CaseMode = "production"
 
     async def node(
@@ -56,8 +59,16 @@ class Admission:
             return Command(
                 goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
             )
+        agent = await self.releases.agent_for(sight)
         verdict = admit(
-            Arrival(case.bundle_version, case.route, case.verdict, kill_switch=sight.killed), self.manifest
+            Arrival(
+                case.bundle_version,
+                case.route,
+                case.verdict,
+                kill_switch=sight.killed,
+                release_held=agent.held,
+            ),
+            agent.manifest,
         )
         if isinstance(verdict, BypassAgent) and not sight.standing.open_proposal:
             async with self.books.transaction(case.tenant) as page:
@@ -91,6 +102,7 @@ class Admission:
             check = verify(ticket, self.intake_keys, await books_now(page))
             replayed = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
             case_id = CaseId(uuid4())
+            taker = self.releases.taker(await ladder(page), tenant, CustomerId(ticket.customer_id))
             opened = await open_case(
                 page,
                 ticket,
@@ -99,7 +111,7 @@ class Admission:
                 verdict="replayed_intake" if check.verdict == "verified" and replayed else check.verdict,
                 jti=check.jti,
                 submitted_by=submitted_by,
-                release=self.manifest.agent_version,
+                release=taker,
                 graph_version=self.manifest.graph_version,
                 mode=self.mode,
             )

@@ -7,7 +7,7 @@ checkpointed; after a crash it reads everything again, and an open proposal of i
 import logging
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
@@ -54,6 +54,12 @@ PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
 
 
+class Closes(Protocol):
+    """Something that holds connections."""
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class CaseAgent:
     """The nodes, with what they work on."""
@@ -67,6 +73,12 @@ class CaseAgent:
     """A planner that is a model; the planner is what it falls back to."""
 
     writer: Writer | None = None
+    models: Closes | None = None
+    """What thinks and writes, to be closed with it."""
+
+    held: bool = False
+    """No release may take a case: whatever comes is handed over."""
+
     spans: Spans = field(default_factory=Spans)
     runs: Runs = field(default_factory=Runs)
 
@@ -310,7 +322,8 @@ class CaseAgent:
         now = sight.standing
         if now.bypassed or now.blocked:
             return None
-        if now.open_proposal and not (now.word == "revise" or now.lapsed or sight.taken_over):
+        again = now.word == "revise" or now.lapsed or now.withdrawn or sight.taken_over
+        if now.open_proposal and not again:
             return None
         start = await beginning_of(self.books.reading(sight.case.tenant, sight.case.customer_id), sight.case)
         case = sight.case
@@ -332,7 +345,11 @@ class CaseAgent:
             return self.runs.start(run), run
         verdict = admit(
             Arrival(
-                sight.case.bundle_version, sight.case.route, sight.case.verdict, kill_switch=sight.killed
+                sight.case.bundle_version,
+                sight.case.route,
+                sight.case.verdict,
+                kill_switch=sight.killed,
+                release_held=self.held,
             ),
             self.manifest,
         )

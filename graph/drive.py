@@ -11,6 +11,8 @@ from langgraph.types import Command
 from graph.cursor import CursorSaver, goes_on, pauses
 from graph.mind import Mind
 from graph.refund_graph import RefundGraph
+from graph.releases import Releases
+from graph.shadow import Shadow
 from graph.sight import Sight, case_of_id, driving, sight_of
 from graph.tracing import trace_id_of
 from records.books import Books
@@ -33,6 +35,11 @@ class Driver:
     mind: Mind
     graph: RefundGraph
     durability: Durability = "exit"
+
+    @property
+    def shadow(self) -> Shadow:
+        """What a candidate would do with the same cases."""
+        return Shadow(self.books, Releases.of(self.mind))
 
     @property
     def books(self) -> Books:

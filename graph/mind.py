@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from graph.planner import DeterministicPlanner, Planner
-from graph.settings import GraphSettings
+from graph.settings import BadProvider, GraphSettings
 from graph.tracing import Spans
 from policies.manifest import Manifest, manifest
 from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
@@ -22,6 +22,11 @@ from tools.order_service import OrderService
 if TYPE_CHECKING:
     from graph.model.embedding import Embedding
     from graph.model.models import Models
+
+
+def no_models(pinned: Manifest) -> "Models":
+    """Where no provider is configured. Raises BadProvider."""
+    raise BadProvider(f"{pinned.agent_version}: no provider of models is configured here")
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Mind:
     meaning: "Embedding | None" = None
     spans: Spans = field(default_factory=Spans)
     mode: CaseMode = "production"
+    models_for: "Callable[[Manifest], Models]" = field(default=no_models)
+    """Makes the models of a release that is not the one this process was started with."""
 
     @property
     def gateway(self) -> Gateway:
@@ -72,11 +79,14 @@ def mind_of(settings: GraphSettings, books: Books | None = None) -> Mind:
     pinned = manifest(settings.manifest)
     books = books or Books.at(settings.database_url.get_secret_value(), size=3 * settings.concurrency + 4)
     spans = _spans(settings, pinned)
-    models = None
-    if pinned.planner == "model":
+    opened = books
+
+    def models_for(of: Manifest) -> "Models":
         from graph.model.models import models_of  # noqa: PLC0415  (a house without a model loads no model library)
 
-        models = models_of(settings, pinned, books, spans)
+        return models_of(settings, of, opened, spans)
+
+    models = models_for(pinned) if pinned.planner == "model" else None
     meaning = None
     if settings.embedding_model is not None:
         from graph.model.models import embedding_of  # noqa: PLC0415  (as above)
@@ -91,6 +101,7 @@ def mind_of(settings: GraphSettings, books: Books | None = None) -> Mind:
         meaning=meaning,
         spans=spans,
         mode=settings.mode,
+        models_for=models_for,
     )
 
 

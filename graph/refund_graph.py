@@ -17,8 +17,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from graph.admission import Admission
-from graph.case_agent import CaseAgent, case_agent
 from graph.mind import Mind, the_mind
+from graph.releases import Releases
 from graph.settling import Settling
 from graph.sight import leave, see, thread_of
 from graph.state import CaseState, Input, Output
@@ -35,28 +35,21 @@ def refund_agent() -> RefundGraph:
     return refund_graph(the_mind())
 
 
-def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = None) -> RefundGraph:
+def refund_graph(
+    mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = None, releases: Releases | None = None
+) -> RefundGraph:
     """The compiled graph; without a checkpointer for a server, which brings its own."""
-    admission = Admission(mind.books, mind.manifest, mind.intake_keys, mind.mode)
-    agent = CaseAgent(
-        mind.books,
-        mind.planner,
-        mind.manifest,
-        mind.gateway,
-        mind.ticks,
-        thinker=mind.models.thinker if mind.models else None,
-        writer=mind.models.writer if mind.models else None,
-        spans=mind.spans,
-    )
+    releases = releases or Releases.of(mind)
+    admission = Admission(mind.books, mind.manifest, mind.intake_keys, releases, mind.mode)
     settling = Settling(mind.books, mind.manifest)
-
-    autonomous = case_agent(agent).compile(checkpointer=False, name="case_agent")
 
     async def run_agent(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
         with streamed():
             return await run_part(state, config)
 
     async def run_part(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
+        sight = await see(mind.books, thread_of(config))
+        agent = await releases.agent_for(leave(sight)) if sight is not None else releases.own
         if config["configurable"].get(CONFIG_KEY_DURABILITY) == "exit":
             return await walk(agent, state.get("case_id"), config)
         # `sync` is handed down to a subgraph, and one without a checkpointer fails when it waits for it.
@@ -64,7 +57,7 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
             **config,
             "configurable": {**config["configurable"], CONFIG_KEY_DURABILITY: "exit"},
         }
-        return await autonomous.ainvoke({"case_id": state.get("case_id")}, unsaved)
+        return await releases.part_of(agent).ainvoke({"case_id": state.get("case_id")}, unsaved)
 
     async def after_agent(state: CaseState, config: RunnableConfig) -> str:
         del state
@@ -89,5 +82,5 @@ def refund_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = Non
     builder.add_edge("close", END)
     graph = builder.compile(checkpointer=checkpointer, name="refund_agent")
     # A part without checkpoints is left out of drawings unless it is named as one.
-    graph.nodes["case_agent"].subgraphs = [autonomous]
+    graph.nodes["case_agent"].subgraphs = [releases.part_of(releases.own)]
     return graph

@@ -11,6 +11,7 @@ from records.queue import DRIVE, ring_idle
 from refunds.ids import CaseId, TenantId, ThreadId
 
 SWEEP_SECONDS = 10
+SHADOW_SECONDS = 5
 RING_AT_ONCE = 500
 
 
@@ -40,7 +41,10 @@ class Runner:
             url=self.url,
             queue="graph",
             tasks={DRIVE: self.drive},
-            routines={"sweep": Routine(SWEEP_SECONDS, self.sweep)},
+            routines={
+                "sweep": Routine(SWEEP_SECONDS, self.sweep),
+                "shadow": Routine(SHADOW_SECONDS, self.driver.shadow.sweep),
+            },
             concurrency=self.concurrency,
         )
 

@@ -137,7 +137,7 @@ class Settling:
 
 
 def _waits_for_decision(now: Standing) -> bool:
-    return now.open_proposal and now.word is None and not now.expired
+    return now.open_proposal and now.word is None and not now.expired and not now.withdrawn
 
 
 def _after_approval(now: Standing) -> AfterApproval:
@@ -145,7 +145,7 @@ def _after_approval(now: Standing) -> AfterApproval:
         return "close"
     if now.waiting:
         return "approval"
-    if not now.open_proposal or now.lapsed or now.word == "revise":
+    if not now.open_proposal or now.lapsed or now.withdrawn or now.word == "revise":
         return "case_agent"
     if now.expired or now.word == "reject":
         return "close"

@@ -42,6 +42,10 @@ class Sight:
     now: datetime
     """The time of the books when they were read."""
 
+    keeps_releases: bool = False
+    release: str | None = None
+    """The release under which the case goes on, where releases are kept; None where none may take it."""
+
     @property
     def standing(self) -> Standing:
         """The same as the facts of the validators."""
@@ -63,6 +67,7 @@ class Sight:
             waiting=self.end.waits_for_answer and not self.taken_over,
             ended=self.state.ended,
             expired=decision is None and self.end.past_deciding,
+            withdrawn=decision is None and self.end.withdrawn and not self.end.past_deciding,
             lapsed=approved and self.end.past_paying and (unsent_and_late or not self.end.ordered),
             ordered=self.end.ordered,
             outcome=settled.outcome if settled else None,
@@ -86,7 +91,7 @@ class Sight:
         if not now.open_proposal:
             return True
         if now.word is None:
-            return now.expired
+            return now.expired or now.withdrawn
         if now.ordered:
             return now.outcome in FINAL
         return not (self.killed and self.state.reason == "blocked:kill_switch" and not now.lapsed)
@@ -146,7 +151,7 @@ async def look_again(books: Books, thread_id: ThreadId) -> Sight | None:
 async def sight_of(books: Books, case: Case) -> Sight:
     """The same for a case."""
     look = await glance_at(books, case.tenant, case.case_id)
-    return Sight(case, look.state, look.end, look.killed, look.now)
+    return Sight(case, look.state, look.end, look.killed, look.now, look.keeps_releases, look.release)
 
 
 async def case_of(books: Books, thread_id: ThreadId) -> Case | None:

@@ -38,6 +38,9 @@ class Standing:
     expired: bool = False
     """Undecided past its time."""
 
+    withdrawn: bool = False
+    """Undecided, and the release that proposed it was rolled back."""
+
     lapsed: bool = False
     """Approved, not ordered or refused unsent, and past the time to pay."""
 
@@ -88,11 +91,16 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
     ("case_agent", "close"): Validator("close_requires_block", lambda now: now.blocked or now.bypassed),
     ("approval", "approval"): Validator(
         "pause_requires_undecided",
-        lambda now: now.open_proposal and ((now.word is None and not now.expired) or now.waiting),
+        lambda now: (
+            now.open_proposal
+            and ((now.word is None and not now.expired and not now.withdrawn) or now.waiting)
+        ),
     ),
     ("approval", "case_agent"): Validator(
         "rework_requires_revision_or_lapse",
-        lambda now: (now.word == "revise" and not now.waiting) or now.lapsed or not now.open_proposal,
+        lambda now: (
+            (now.word == "revise" and not now.waiting) or now.lapsed or now.withdrawn or not now.open_proposal
+        ),
     ),
     ("approval", "refund"): Validator(
         "refund_requires_approval",

@@ -11,6 +11,7 @@ from records.books import Page, Row
 from records.queue import ring_desk
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
+from refunds.release import Rung
 from refunds.ticket import Ticket
 from refunds.words import CaseMode, CaseStatus, IntakeVerdict, Intent, Route
 
@@ -116,12 +117,16 @@ async def open_case(
     return Case.of(row) if row else None
 
 
-async def arrival(page: Page, ticket_id: str) -> tuple[datetime, Case | None]:
-    """The time of the books, and the case that a ticket id already is."""
+async def arrival(page: Page, ticket_id: str) -> tuple[datetime, list[Rung], Case | None]:
+    """The time of the books, where each release stands, and the case that a ticket id already is."""
     row = await page.row("arrival", ticket_id=ticket_id)
     if row is None:
         raise LookupError("no clock")
-    return row["now"], Case.of(row) if row["case_id"] else None
+    return (
+        row["now"],
+        [Rung.of(rung) for rung in row["ladder"] or ()],
+        Case.of(row) if row["case_id"] else None,
+    )
 
 
 async def case_by_id(page: Page, case_id: UUID) -> Case | None:

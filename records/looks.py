@@ -13,12 +13,17 @@ from refunds.words import CaseStatus
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The last event of a case, the open end of its proposals, the kill switch and the time of the books."""
+    """The last event of a case, the open end of its proposals, the kill switch, its release and the time."""
 
     state: CaseState
     end: OpenEnd | None
     killed: bool
     now: datetime
+    keeps_releases: bool = False
+    """Whether the books say which release takes a case; a process goes by what it was started with where not."""
+
+    release: str | None = None
+    """The release under which the case goes on; None where none may take it."""
 
 
 async def look_at(page: Page, case_id: CaseId) -> Look:
@@ -38,7 +43,14 @@ def look_of_row(row: Row | None, case_id: CaseId) -> Look:
     if row["status"] not in get_args(CaseStatus):
         raise ValueError(f"status {row['status']} is not of this program")
     state = CaseState(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
-    return Look(state, open_end_of_row(row), bool(row["killed"]), row["now"])
+    return Look(
+        state,
+        open_end_of_row(row),
+        bool(row["killed"]),
+        row["now"],
+        row["keeps_releases"],
+        row["release_now"],
+    )
 
 
 async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:

@@ -46,6 +46,9 @@ class OpenEnd:
     digest: str
     expires_at: datetime
     past_deciding: bool
+    withdrawn: bool
+    """The release that proposed it was rolled back: nobody can decide it, and it is proposed again."""
+
     proposals: int
     """How many the case has had."""
 
@@ -109,6 +112,7 @@ def open_end_of_row(row: Row) -> OpenEnd | None:
         digest=row["digest"],
         expires_at=row["expires_at"],
         past_deciding=row["past_deciding"],
+        withdrawn=row["withdrawn"],
         proposals=row["proposals"],
         set_amount_minor=row["set_amount_minor"],
         set_by=PersonId(row["set_by"]) if row["set_by"] else None,

@@ -69,3 +69,22 @@ def sha256(text: str) -> str:
 def digest(value: object) -> str:
     """SHA-256 over the canonical JSON of a value."""
     return sha256(canonical(value))
+
+
+def first_difference(one: object, other: object, at: str = "") -> str | None:
+    """Where two values differ first, as a path; None where they do not."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in sorted({*one, *other}):
+            if name not in one or name not in other:
+                return f"{at}.{name}".lstrip(".")
+            found = first_difference(one[name], other[name], f"{at}.{name}")
+            if found is not None:
+                return found
+        return None
+    if isinstance(one, list) and isinstance(other, list):
+        for number, (left, right) in enumerate(zip(one, other, strict=False)):
+            found = first_difference(left, right, f"{at}[{number}]")
+            if found is not None:
+                return found
+        return None if len(one) == len(other) else f"{at}[{min(len(one), len(other))}]"
+    return None if one == other else at.lstrip(".") or "."

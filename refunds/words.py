@@ -97,7 +97,7 @@ Asked = Literal["customer", "colleague"]
 ProviderAct = Literal["check", "retry", "settle"]
 SecondVerdict = Literal["agree", "disagree", "unsure"]
 
-Notice = Literal["new", "expiring", "second_approval", "unknown_outcome"]
+Notice = Literal["new", "expiring", "second_approval", "unknown_outcome", "rolled_back"]
 Thumb = Literal["up", "down"]
 
 RejectCode = Literal[
@@ -182,6 +182,10 @@ ReviewVerdict = Literal["approve", "reject"]
 # What a run does now, for whoever watches.
 Stage = Literal["planning", "reading_policy", "reading_order", "drafting", "checking"]
 
+# How far a release has come, and in what its shadow may differ from the live one.
+ReleaseState = Literal["hold", "eligible_for_shadow", "shadow", "canary", "live", "rolled_back"]
+Differs = Literal["decision", "path", "citations", "amount"]
+
 DocumentStatus = Literal["draft", "approved", "withdrawn", "private"]
 OrderStatus = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
 Budget = Literal["steps", "tokens", "latency", "cost"]
@@ -213,5 +217,6 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "finding": get_args(FindingKind),
     "review_verdict": get_args(ReviewVerdict),
     "stage": get_args(Stage),
+    "release_state": get_args(ReleaseState),
 }
 """Name of each Postgres enum of the schema `books`, with its labels in order."""

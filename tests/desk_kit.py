@@ -18,8 +18,10 @@ from desk.live import Live
 from desk.notices import Notices
 from desk.outbox import Outbox
 from desk.ratings import Ratings
+from desk.releases import Ladder
 from desk.room import Room
 from evals.shop import demo_passwords, demo_tokens
+from policies.rollout import rollout
 from refunds.ids import CaseId, TenantId
 
 SECRET = "a secret of tests that is long enough"
@@ -133,6 +135,7 @@ def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskS
         notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
         ratings=Ratings(house.desk_books, SECRET, "http://desk"),
         session_secret=SECRET,
+        ladder=Ladder(house.desk_books, rollout()),
     )
     return DeskStage(stage, room, create_app(room), folder / "outbox")
 

@@ -119,22 +119,3 @@ def gate_of(receipt: Mapping[str, object], dataset: Dataset) -> Gate:
 def written(receipt: Mapping[str, object]) -> str:
     """The text of a receipt's file: keys in order, one row below the other."""
     return json.dumps(receipt, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def first_difference(one: object, other: object, at: str = "") -> str | None:
-    """Where two values differ first, as a path; None where they do not."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for name in sorted({*one, *other}):
-            if name not in one or name not in other:
-                return f"{at}.{name}".lstrip(".")
-            found = first_difference(one[name], other[name], f"{at}.{name}")
-            if found is not None:
-                return found
-        return None
-    if isinstance(one, list) and isinstance(other, list):
-        for number, (left, right) in enumerate(zip(one, other, strict=False)):
-            found = first_difference(left, right, f"{at}[{number}]")
-            if found is not None:
-                return found
-        return None if len(one) == len(other) else f"{at}[{min(len(one), len(other))}]"
-    return None if one == other else at.lstrip(".") or "."

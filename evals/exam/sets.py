@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evals.exam.episode import EPISODES, SETS, Act, Dataset, Episode, Given, read_episodes
+from evals.exam.receipt import BadReceipt, regraded
 from evals.exam.sitting import Prepare, approved_documents
 from evals.imports import CLAUSES_FILE
 from evals.tau2 import RULES, TAU2, VOTERS, Expected, Shop, copy_of, open_shop, read_shop
@@ -52,6 +53,21 @@ def the_set(name: str, data: Path) -> Sat:
     if name == "injections-v1":
         return _injections(name, data / "injections" / "sample.jsonl")
     raise NoData(f"no set is called {name}: one of {', '.join(NAMES)}")
+
+
+def honest(receipt: object, where: str) -> object:
+    """A receipt of the gate's dataset with every row graded anew; BadReceipt where a row says what it is not."""
+    if not isinstance(receipt, dict):
+        return receipt
+    sat = the_set(DATASET, Path())
+    for (row, said), told in zip(
+        regraded(receipt, sat.dataset, sat.approved, where), receipt["rows"], strict=True
+    ):
+        if said != row.reason or told.get("passed") is not row.passed:
+            raise BadReceipt(
+                f"{where}: {row.outcome.episode} is graded {said} and is {row.reason}: a receipt is not written by hand"
+            )
+    return receipt
 
 
 # A stranger's shop ------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ from stage import Cluster
 
 from evals.exam.episode import EPISODES, SETS, BadEpisode, Dataset, line_of, read_episode, read_episodes
 from evals.exam.examining import Examined, examine
-from evals.exam.receipt import first_difference, regraded, same_behaviour, without_timings
+from evals.exam.receipt import regraded, same_behaviour, without_timings
 from evals.exam.sets import FILES, TWINS, the_set
 from evals.exam.sitting import Graded, Journal, approved_documents, sit
 from policies.admission import RunAgent
 from policies.gate import DATASET
 from policies.manifest import manifest
+from refunds.canonical import first_difference
 from refunds.words import BlockReason, BypassReason, HandoffReason, RefundResult, RejectCode
 
 REPORTS = Path(__file__).parents[2] / "evals" / "reports"

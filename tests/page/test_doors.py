@@ -9,12 +9,20 @@ import pytest
 from desk_kit import DeskStage, Visitor
 from fastapi.routing import APIRoute
 
-from desk.pages import audit_page, case_page, money_page, operations_page, queue_page, traces_page
+from desk.pages import (
+    audit_page,
+    case_page,
+    money_page,
+    operations_page,
+    queue_page,
+    releases_page,
+    traces_page,
+)
 from desk.passwords import LOCK_MINUTES, TRIES_OF_A_NAME
 from evals.shop import demo_passwords
 from refunds.canonical import sha256
 
-BEHIND = (queue_page, case_page, money_page, audit_page, operations_page, traces_page)
+BEHIND = (queue_page, case_page, money_page, audit_page, operations_page, traces_page, releases_page)
 OPEN_PAGES = {"/sign-in", "/sign-out", "/sign-in/issuer", "/sign-in/issuer/back", "/rate/{token}"}
 ROUTES = sorted(
     (method, route.path)
@@ -30,6 +38,8 @@ READS_FOR_ALL = {
     "/live",
     "/unknown",
     "/library",
+    "/releases",
+    "/receipts",
     "/strip/{case_id}",
     "/cases/{case_id}",
     "/cases/{case_id}/standing",

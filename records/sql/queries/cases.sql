@@ -23,8 +23,9 @@ select * from cases where ticket_id = %(ticket_id)s;
 select true as used from cases where jti = %(jti)s and verdict = 'verified';
 
 -- arrival --
--- The time of the books, and the case that a ticket id already is.
-select clock() as now, c.* from (select 1) one left join cases c on c.ticket_id = %(ticket_id)s;
+-- The time of the books, how far the releases are, and the case that a ticket id already is.
+select clock() as now, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as ladder, c.*
+from (select 1) one left join cases c on c.ticket_id = %(ticket_id)s;
 
 -- insert_case --
 -- A ticket becomes a case, once; no row where it already is one.
@@ -49,13 +50,15 @@ returning seq;
 -- look --
 -- Where a case stands: its last event, the open end of its chain, the word on that, and what became of its money.
 select
-  e.status, e.reason, e.ended, kill_switch(tenant()) as killed, clock() as now, s.*
+  e.status, e.reason, e.ended, kill_switch(tenant()) as killed, clock() as now, keeps_releases() as keeps_releases,
+  release_for((select c.release from cases c where c.case_id = %(case_id)s)) as release_now, s.*
 from (
   select status, reason, ended from case_events where case_id = %(case_id)s order by seq desc limit 1
 ) e
 left join lateral (
   select
     p.body, p.digest, p.expires_at, p.expires_at <= clock() as past_deciding,
+    is_withdrawn(p.release, p.edited_by, p.kind) as withdrawn,
     (select count(*) from proposals n where n.tenant = p.tenant and n.case_id = p.case_id) as proposals,
     d.decision_id, d.tenant, d.case_id, d.thread_id, d.proposal_id, d.digest as decided_digest, d.kind, d.word, d.payment_id,
     d.order_id, d.amount_minor, d.currency, d.code, d.revised_amount_minor, d.revised_items, d.revised_reply, d.letter, d.instruction,
@@ -108,6 +111,7 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
     (e.status = 'received' and (p.proposal_id is null or e.reason = 'taken_over'))
     or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
     or (d.word is null and p.expires_at <= clock())
+    or (d.word is null and is_withdrawn(p.release, p.edited_by, p.kind))
     or (d.word is not null and x.decision_id is null and not (
       d.asks is not null and not exists (
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text

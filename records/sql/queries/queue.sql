@@ -150,8 +150,13 @@ select due.case_id, due.kind, due.about from (
   left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
   where d.ordered_at > clock() - interval '31 days' and (s.outcome = 'needs_person' or (
     s.outcome is null and d.ordered_at < clock() - make_interval(secs => %(unknown_seconds)s)))
+  union all
+  -- Of a case, because every notice is: the newest that the release took here.
+  select (select c.case_id from cases c where c.release = r.release order by c.received_at desc limit 1),
+    'rolled_back', r.release || ': ' || r.reason, r.at
+  from release_steps r where r.state = 'rolled_back' and r.person is null
 ) due
-where due.at > clock() - interval '31 days' and not exists (
+where due.at > clock() - interval '31 days' and due.case_id is not null and not exists (
   select from notices n where n.tenant = tenant() and n.case_id = due.case_id and n.kind = due.kind and n.about = due.about)
 order by due.at limit %(most)s;
 

@@ -1,0 +1,66 @@
+"""Routes about releases: how far each has come and what its next step lacks, receipts, and the way back."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from desk.door import room_of, signed_in
+from desk.people import Person
+from desk.room import Room
+from desk.shapes import Failure, PromoteBody, ReasonBody, Receipts, ReleaseMoved, Releases, Shadows
+
+router = APIRouter(
+    prefix="/api",
+    tags=["releases"],
+    responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
+)
+Opened = Annotated[Room, Depends(room_of)]
+Reader = Annotated[Person, Depends(signed_in("cases:read"))]
+Mover = Annotated[Person, Depends(signed_in("flags:write"))]
+Most = Annotated[int, Query(ge=1, le=500)]
+
+
+@router.get("/releases")
+async def show_releases(room: Opened, person: Reader) -> Releases:
+    """Every release, where it stands, what its next step lacks; and every step that was made."""
+    standings = await room.ladder.standings(person)
+    return Releases(
+        releases=[one.to_json() for one in standings],
+        steps=[dict(row) for row in await room.ladder.history(person)],
+        hours=await room.ladder.hours(person),
+    )
+
+
+@router.post("/releases/{release}/promote")
+async def promote(release: str, body: PromoteBody, room: Opened, person: Mover) -> ReleaseMoved:
+    """One step up, where it is earned; 409 says what is lacking."""
+    rung = await room.ladder.promote(
+        person,
+        release,
+        body.reason,
+        to="canary" if body.again else None,
+        percent=body.percent,
+        tenants=body.tenants,
+    )
+    return ReleaseMoved(release=rung.release, state=rung.state)
+
+
+@router.post("/releases/{release}/rollback")
+async def roll_back(release: str, body: ReasonBody, room: Opened, person: Mover) -> ReleaseMoved:
+    """Take a release back, now, for every process; what waits on its word is proposed again."""
+    taken, rung = await room.ladder.roll_back(person, release, body.reason)
+    return ReleaseMoved(release=taken, state="rolled_back", rung=rung)
+
+
+@router.get("/releases/{release}/shadows")
+async def show_shadows(release: str, room: Opened, person: Reader, most: Most = 50) -> Shadows:
+    """What a release would have done with cases that another took, those that differ first."""
+    rows = await room.ladder.shadows(person, release, most)
+    return Shadows(shadows=[dict(row) for row in rows])
+
+
+@router.get("/receipts")
+async def show_receipts(room: Opened, person: Reader) -> Receipts:
+    """The receipts that releases were entered with."""
+    found: list[dict[str, Any]] = await room.ladder.receipts(person)
+    return Receipts(receipts=found)

@@ -1,0 +1,107 @@
+"""The releases that a process works under: for each case the agent of the release that it is bound to.
+
+While no release is kept there is one agent, that of the manifest the process was started with. From then on the books
+say: a manifest of theirs is made into an agent when the first case needs it. One that this program cannot be, because
+its prompts, tools or policy are others or its models are not to be had, takes no case here: it is handed over.
+"""
+
+import json
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langgraph.graph.state import CompiledStateGraph
+
+from graph.case_agent import CaseAgent, case_agent
+from graph.mind import Mind
+from graph.settings import BadProvider
+from graph.sight import Sight
+from policies.manifest import Manifest, ManifestMismatch, check
+from policies.rollout import assigned
+from records.releases import EVERYBODY, release_of
+from refunds.canonical import canonical
+from refunds.ids import CustomerId, TenantId
+from refunds.release import Rung
+
+log = logging.getLogger("countersign.graph")
+
+Part = CompiledStateGraph[Any, None, Any, Any]
+
+
+@dataclass
+class Releases:
+    """The agents of one process, by release."""
+
+    mind: Mind
+    own: CaseAgent
+    """Of the manifest that the process was started with."""
+
+    agents: dict[str, CaseAgent] = field(default_factory=dict)
+    parts: dict[int, Part] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, mind: Mind) -> "Releases":
+        return cls(mind, agent_of(mind))
+
+    async def agent_for(self, sight: Sight) -> CaseAgent:
+        """The agent that a case goes on under; one that holds every case where none may take it."""
+        if not sight.keeps_releases:
+            return self.own
+        if sight.release is None:
+            return replace(self.own, held=True)
+        agent = await self.agent_named(sight.release)
+        return agent if agent is not None else replace(self.own, held=True)
+
+    async def agent_named(self, name: str) -> CaseAgent | None:
+        """The agent of a release of the books; None where it is not there or this program cannot be it."""
+        if name not in self.agents:
+            try:
+                made = await self._made(name)
+            except (ManifestMismatch, BadProvider) as error:
+                log.error("release %s takes no case in this process: %s", name, error)  # noqa: TRY400
+                return None
+            if made is None:
+                return None
+            self.agents[name] = made
+        return self.agents[name]
+
+    async def _made(self, name: str) -> CaseAgent | None:
+        found = await release_of(self.mind.books.reading(EVERYBODY), name)
+        if found is None:
+            return None
+        pinned = check(Manifest.read(found.manifest))
+        if canonical(json.loads(found.manifest)) == canonical(self.mind.manifest.model_dump(mode="json")):
+            return self.own
+        models = self.mind.models_for(pinned) if pinned.planner == "model" else None
+        return agent_of(replace(self.mind, manifest=pinned, models=models), self.own)
+
+    def part_of(self, agent: CaseAgent) -> Part:
+        """The agent as the subgraph that it is; made once."""
+        if id(agent) not in self.parts:
+            self.parts[id(agent)] = case_agent(agent).compile(checkpointer=False, name="case_agent")
+        return self.parts[id(agent)]
+
+    def taker(self, ladder: list[Rung], tenant: TenantId, customer: CustomerId) -> str:
+        """The release that a new case is bound to."""
+        return assigned(ladder, tenant, customer, self.own.manifest.agent_version)
+
+    async def close(self) -> None:
+        """Close what was opened for releases of the books."""
+        for agent in self.agents.values():
+            if agent is not self.own and agent.models is not None:
+                await agent.models.close()
+
+
+def agent_of(mind: Mind, like: CaseAgent | None = None) -> CaseAgent:
+    """The agent of a mind; with the tools of another one where they work in the same process."""
+    return CaseAgent(
+        mind.books,
+        mind.planner,
+        mind.manifest,
+        like.gateway if like else mind.gateway,
+        mind.ticks,
+        thinker=mind.models.thinker if mind.models else None,
+        writer=mind.models.writer if mind.models else None,
+        models=mind.models,
+        spans=mind.spans,
+    )

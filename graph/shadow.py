@@ -1,0 +1,197 @@
+"""The shadow: a candidate works on the same admitted tickets as the live release, and nothing comes of it but a row.
+
+It is the same agent with the same tools, which only read. What differs is its end: no proposal, no trace, no event, no
+thread and no doorbell. Postgres says the same: a release in shadow proposes nothing. Its model calls are journalled and
+paid for under run numbers of their own.
+"""
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+
+from graph.case_agent import CaseAgent
+from graph.releases import Releases
+from graph.run import AgentRun
+from graph.sight import Sight, driving
+from graph.walk import walk
+from graph.watching import Watch
+from policies.rollout import Done, differences
+from records.books import Books, Row
+from records.cases import Case, CaseState
+from records.releases import EVERYBODY, first_done, ladder, shadow_due, write_shadow_run
+from refunds.ids import TenantId
+from refunds.proposal import Proposal
+
+log = logging.getLogger("countersign.graph")
+
+EVERY_SECONDS = 5
+AT_ONCE = 20
+"""Cases of a tenant that one pass works on."""
+
+RUNS_FROM = 10_000
+"""The run numbers of shadows begin here, so that no journalled answer of theirs is taken for one of a case's own."""
+
+
+class Silent(Watch):
+    """Tells nobody."""
+
+    async def at(self, stage: object, words: str = "") -> None:
+        del stage, words
+
+    async def over(self) -> None:
+        """Nothing was told."""
+
+
+@dataclass(frozen=True)
+class ShadowAgent(CaseAgent):
+    """An agent whose runs end in a row of `shadow_runs`."""
+
+    release: str = ""
+
+    async def block(self, state: Any, config: RunnableConfig) -> dict[str, Any]:  # noqa: ANN401  (the state of the part)
+        run = self.runs.get(state.get("run"))
+        if run is not None and run.blocked is not None:
+            await self._note(run, Done("blocked", "none", run.blocked, 0, "XXX", (), _path(run)), "")
+        self.runs.end(state.get("run"))
+        del config
+        return {}
+
+    async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
+        done = Done(
+            "needs_human",
+            proposal.kind,
+            proposal.reason,
+            proposal.amount.amount_minor,
+            str(proposal.amount.currency),
+            _cited(proposal),
+            _path(run),
+        )
+        await self._note(run, done, proposal.draft)
+        return False
+
+    async def _note(self, run: AgentRun, done: Done, draft: str) -> None:
+        case = run.sight.case
+        async with self.books.transaction(case.tenant) as page:
+            live = await first_done(page, case.case_id)
+            if live is None:
+                return
+            await write_shadow_run(
+                page,
+                release=self.release,
+                case_id=case.case_id,
+                beside=case.release,
+                status=done.status,
+                kind=done.kind,
+                reason=done.reason,
+                amount_minor=done.amount_minor,
+                currency=done.currency,
+                citations=done.citations,
+                path=done.path,
+                draft=draft,
+                differs=list(differences(done, live_done(live))),
+                tokens=sum(event.tokens for event in run.trace),
+                cost_micros=sum(event.cost_micros for event in run.trace),
+                latency_ms=sum(event.latency_ms for event in run.trace),
+                live_cost_micros=live["cost_micros"],
+                live_latency_ms=live["latency_ms"],
+            )
+
+    async def _shown(self, config: RunnableConfig, trace: object = None) -> dict[str, Any]:
+        del config, trace
+        return {}
+
+    def _watch(self, run: AgentRun) -> Watch:
+        return Silent(self.books, run.sight.case, kept=False)
+
+    async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
+        begun = await super()._begin(config)
+        if begun is None:
+            return None
+        name, run = begun
+        run.number += RUNS_FROM
+        run.context = replace(run.context, run=run.number)
+        return name, run
+
+
+def live_done(row: Row) -> Done:
+    """What was done, of a row of the books."""
+    proposal = Proposal.of_json(json.loads(row["body"])) if row["body"] else None
+    return Done(
+        row["status"],
+        row["kind"],
+        row["reason"],
+        row["amount_minor"],
+        row["currency"],
+        _cited(proposal) if proposal else (),
+        tuple(row["path"]),
+    )
+
+
+def _cited(proposal: Proposal) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{one.citation_id}:{one.clause}" for one in proposal.citations))
+
+
+def _path(run: AgentRun) -> tuple[str, ...]:
+    return tuple(event.action for event in run.trace)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The shadow of one process: looks for what the live release has done and does it again for itself."""
+
+    books: Books
+    releases: Releases
+
+    async def sweep(self) -> int:
+        """Work on what is due; how many cases. Without a release in shadow it is one look at the books."""
+        shadows = [
+            rung.release for rung in await ladder(self.books.reading(EVERYBODY)) if rung.state == "shadow"
+        ]
+        done = 0
+        for release in shadows:
+            agent = await self.releases.agent_named(release)
+            if agent is None:
+                continue
+            shadow = _shadow_of(agent, release)
+            for tenant in await self.books.tenants():
+                done += await self._work(shadow, tenant)
+        return done
+
+    async def _work(self, agent: ShadowAgent, tenant: TenantId) -> int:
+        page = self.books.reading(tenant)
+        killed = await page.row("killed")
+        if killed is not None and killed["killed"]:
+            return 0
+        done = 0
+        for case in await shadow_due(page, agent.release, AT_ONCE):
+            try:
+                await self._run(agent, case, killed["now"] if killed else case.received_at)
+            except Exception:
+                log.exception("the shadow of case %s failed; the next pass tries again", case.case_id)
+                continue
+            done += 1
+        return done
+
+    async def _run(self, agent: ShadowAgent, case: Case, now: datetime) -> None:
+        """The case as it was when it came in, through the agent alone."""
+        sight = Sight(case, CaseState("received", case.verdict, ended=False), None, killed=False, now=now)
+        config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
+        with driving(sight):
+            await walk(agent, str(case.case_id), config)
+
+
+def _shadow_of(agent: CaseAgent, release: str) -> ShadowAgent:
+    return ShadowAgent(
+        agent.books,
+        agent.planner,
+        agent.manifest,
+        agent.gateway,
+        agent.ticks,
+        thinker=agent.thinker,
+        writer=agent.writer,
+        release=release,
+    )

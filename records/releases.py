@@ -1,0 +1,164 @@
+"""Releases in the books: manifests under their names, and the steps that each has come."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from records.books import Page, Reads, Row
+from records.cases import Case
+from refunds.canonical import sha256
+from refunds.ids import CaseId, PersonId, TenantId
+from refunds.release import Rung
+from refunds.words import Differs, ReleaseState, Thumb
+
+EVERYBODY = TenantId("*")
+"""A release is everybody's, and is written in this tenant as a flag of everybody is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release as it was entered; it never changes."""
+
+    release: str
+    manifest: str
+    """Canonical JSON."""
+
+    code: str
+    receipt: str
+    gate: str
+    entered_by: PersonId
+    entered_at: datetime
+
+
+async def ladder(page: Reads) -> list[Rung]:
+    """Where each release stands, in the order of their last steps."""
+    return [Rung.of(row) for row in await page.rows("ladder")]
+
+
+async def steps(page: Reads) -> list[Row]:
+    """Every step of every release, the newest first."""
+    return await page.rows("release_steps")
+
+
+async def release_of(page: Reads, name: str) -> Release | None:
+    """A release by its name."""
+    row = await page.row("release", release=name)
+    if row is None:
+        return None
+    return Release(
+        row["release"],
+        row["manifest"],
+        row["code"],
+        row["receipt"],
+        row["gate"],
+        PersonId(row["entered_by"]),
+        row["entered_at"],
+    )
+
+
+async def releases(page: Reads) -> list[Row]:
+    """Every release without its texts."""
+    return await page.rows("releases")
+
+
+async def enter(
+    page: Page, *, release: str, manifest: str, code: str, receipt: str, gate: str, person: PersonId
+) -> bool:
+    """Write a release; False where the name is taken."""
+    row = await page.row(
+        "insert_release",
+        release=release,
+        manifest=manifest,
+        manifest_sha256=sha256(manifest),
+        code=code,
+        receipt=receipt,
+        receipt_sha256=sha256(receipt),
+        gate=gate,
+        person=person,
+    )
+    return row is not None
+
+
+async def write_step(
+    page: Page,
+    release: str,
+    state: ReleaseState,
+    person: PersonId | None,
+    reason: str,
+    *,
+    percent: int = 0,
+    tenants: Sequence[str] = (),
+) -> None:
+    """Write a step. Refused where it does not follow, and where the person may not."""
+    await page.rows(
+        "insert_release_step",
+        release=release,
+        state=state,
+        person=person,
+        reason=reason[:500],
+        percent=percent,
+        tenants=list(tenants),
+    )
+
+
+async def paused_under(page: Reads, release: str) -> list[CaseId]:
+    """The cases of a tenant that wait for a word on what a release proposed."""
+    return [CaseId(row["case_id"]) for row in await page.rows("paused_under", release=release)]
+
+
+async def numbers_of(page: Reads, release: str, minutes: int) -> list[Row]:
+    """What became of each case of a release that came in within a window; the page is in a tenant."""
+    return await page.rows("release_numbers", release=release, minutes=minutes)
+
+
+# Shadows ------------------------------------------------------------------------------------------------------
+
+
+async def shadow_due(page: Reads, release: str, most: int) -> list[Case]:
+    """Cases that the live release has worked on since the shadow began and that the shadow has not."""
+    return [Case.of(row) for row in await page.rows("shadow_due", release=release, most=most)]
+
+
+async def first_done(page: Reads, case_id: CaseId) -> Row | None:
+    """What the release of a case did with it first: its stop, its proposal, its path and what that cost."""
+    return await page.row("first_done", case_id=case_id)
+
+
+async def write_shadow_run(page: Page, **told: object) -> bool:
+    """Write what a shadow would have done; False where it is there."""
+    lists = {name: Jsonb(list(_texts(told.pop(name)))) for name in ("citations", "path")}
+    return await page.row("insert_shadow_run", **told, **lists) is not None
+
+
+def _texts(value: object) -> Iterable[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+
+
+async def shadow_sums(page: Reads, release: str) -> Row | None:
+    """What the shadow runs of a release come to in a tenant."""
+    return await page.row("shadow_sums", release=release)
+
+
+async def shadow_runs(page: Reads, release: str, most: int) -> list[Row]:
+    """The newest shadow runs of a release in a tenant, those that differ first."""
+    return await page.rows("shadow_runs", release=release, most=most)
+
+
+async def hours_of(page: Reads, hours: int) -> tuple[list[Row], list[Row]]:
+    """The cases of each release by the hour, and the shadow runs; the page is in a tenant."""
+    return await page.rows("release_hours", hours=hours), await page.rows("shadow_hours", hours=hours)
+
+
+async def insert_grade(
+    page: Page, release: str, case_id: CaseId, person: PersonId, thumb: Thumb, note: str
+) -> bool:
+    """Write what a person says of a shadow; False where they have said it before."""
+    row = await page.row(
+        "insert_shadow_grade", release=release, case_id=case_id, person=person, thumb=thumb, note=note
+    )
+    return row is not None
+
+
+DIFFERENCES: tuple[Differs, ...] = ("decision", "path", "citations", "amount")

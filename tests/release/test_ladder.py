@@ -1,0 +1,479 @@
+"""Releases: each step is earned, sticks to its cases, and is taken back in one row that every process reads."""
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import Stages
+from hypothesis import given
+from hypothesis import strategies as st
+from release_kit import SMALL, climbed, entered, founded, ladder_of, named, operator, receipt_for
+from stage import Scripted, Stage, wish
+
+from desk.decisions import Conflict, Word
+from desk.notes import BadDecision
+from desk.people import NoAuthority
+from desk.releases import NotEarned
+from evals.exam.receipt import BadReceipt
+from evals.exam.sets import honest
+from policies.manifest import manifest
+from policies.rollout import (
+    Numbers,
+    ShadowNumbers,
+    assigned,
+    lacks_for_canary,
+    lacks_for_live,
+    live_of,
+    out_of_band,
+    rollout,
+)
+from records.books import Refused
+from records.releases import EVERYBODY, ladder, write_step
+from refunds.release import Rung
+
+V2, V3 = "refund_agent_v2", "refund_agent_v3"
+
+
+async def rung(stage: Stage, name: str) -> Rung:
+    return next(one for one in await ladder(stage.house.desk_books.reading(EVERYBODY)) if one.release == name)
+
+
+async def release_of_case(stage: Stage, case_id: object) -> str:
+    rows = await stage.sql("select release from books.cases where case_id = %s", case_id)
+    return str(rows[0]["release"])
+
+
+# Entering ---------------------------------------------------------------------------------------------------------
+
+
+async def test_without_a_release_in_the_books_a_house_runs_what_it_was_started_with(stage: Stage) -> None:
+    _, state = await stage.paused()
+    assert state["status"] == "needs_human"
+    assert await ladder(stage.house.desk_books.reading(EVERYBODY)) == []
+
+
+async def test_the_first_release_is_live_and_a_second_first_is_refused(stage: Stage) -> None:
+    kept = await founded(stage)
+    assert (await rung(stage, V2)).state == "live"
+    pinned = named(V3)
+    with pytest.raises(Conflict, match="kept here already"):
+        await kept.enter(await operator(stage), pinned, receipt_for(pinned), "again", code="x", founding=True)
+    _, state = await stage.paused()
+    assert state["status"] == "needs_human"
+
+
+@pytest.mark.parametrize("who", ["demo-reviewer", "demo-specialist", "demo-auditor", "demo-helpdesk"])
+async def test_only_an_operator_of_every_tenant_moves_a_release(stage: Stage, who: str) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    person = await stage.person(who)
+    with pytest.raises(NoAuthority):
+        await kept.promote(person, V3, "because")
+    with pytest.raises(NoAuthority):
+        await kept.roll_back(person, None, "because")
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        with pytest.raises(Refused, match="no_authority"):
+            await write_step(page, V3, "shadow", person.person, "past the desk")
+
+
+async def test_a_receipt_of_another_manifest_is_refused_and_a_failed_one_is_held(stage: Stage) -> None:
+    kept = await founded(stage)
+    who = await operator(stage)
+    with pytest.raises(BadDecision, match="not of this manifest"):
+        await kept.enter(who, named(V3), receipt_for(manifest()), "borrowed", code="x")
+    receipt = receipt_for(named(V3))
+    receipt["rows"][0]["passed"] = False
+    await kept.enter(who, named(V3), receipt, "failed", code="x")
+    assert (await rung(stage, V3)).state == "hold"
+    with pytest.raises(Conflict, match="there is no step after it"):
+        await kept.promote(who, V3, "anyway")
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        with pytest.raises(Refused, match="release_step"):
+            await write_step(page, V3, "shadow", who.person, "past the desk")
+
+
+def test_a_receipt_that_was_edited_by_hand_is_seen() -> None:
+    receipt = receipt_for(manifest())
+    honest(receipt, "x")
+    for change in (
+        {"citations": ["late-delivery-v2"]},
+        {"refunds": 2},
+        {"status": "refunded"},
+        {"passed": False},
+    ):
+        edited = receipt_for(manifest())
+        edited["rows"][2] |= change
+        with pytest.raises(BadReceipt):
+            honest(edited, "x")
+
+
+async def test_a_name_is_for_one_version(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    with pytest.raises(Conflict, match="a name of its own"):
+        await entered(stage, kept, time_to_decide_hours=1)
+
+
+@pytest.mark.parametrize("state", ["live", "canary", "rolled_back", "shadow"])
+async def test_no_step_is_left_out_whoever_writes_it(stage: Stage, state: Any) -> None:
+    kept = await founded(stage)
+    who = await operator(stage)
+    await entered(stage, kept)
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        if state == "shadow":
+            await write_step(page, V3, "shadow", who.person, "in order")
+            return
+        with pytest.raises(Refused, match="release_step"):
+            await write_step(page, V3, state, who.person, "a leap", percent=5 if state == "canary" else 0)
+
+
+async def test_a_release_that_was_rolled_back_never_comes_back_under_its_name(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "shadow")
+    await kept.roll_back(await operator(stage), V3, "no")
+    with pytest.raises(Conflict):
+        await kept.promote(await operator(stage), V3, "yes")
+
+
+async def test_one_release_at_a_time_is_a_canary(stage: Stage) -> None:
+    kept = await founded(stage)
+    for name in (V3, "refund_agent_v4"):
+        await entered(stage, kept, name)
+    await climbed(stage, V3, "canary")
+    with pytest.raises(Refused, match="release_step"):
+        await climbed(stage, "refund_agent_v4", "canary")
+
+
+async def test_steps_are_in_the_audit_chain_and_nobody_changes_them(stage: Stage) -> None:
+    await founded(stage)
+    rows = await stage.sql("select subject_key from books.audit_events where subject = 'release_steps'")
+    assert [row["subject_key"] for row in rows] == [f"{V2}/1"]
+    with pytest.raises(psycopg.Error, match="append-only"):
+        await stage.sql("update books.release_steps set state = 'hold'")
+
+
+# Who takes a case ------------------------------------------------------------------------------------------------
+
+
+CANARY = Rung(V3, "canary", 10, (), 2)
+LIVE = Rung(V2, "live", 0, (), 1)
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_a_customer_goes_the_same_way_always(customer: str) -> None:
+    ways = {assigned([LIVE, CANARY], "demo", customer, "own") for _ in range(3)}
+    assert len(ways) == 1
+    if assigned([LIVE, CANARY], "demo", customer, "own") == V3:
+        # Who is in ten per cent is in fifty too.
+        assert assigned([LIVE, replace(CANARY, percent=50)], "demo", customer, "own") == V3
+
+
+def test_a_canary_takes_its_share_and_the_tenants_that_it_names() -> None:
+    taken = sum(assigned([LIVE, CANARY], "demo", f"C{n}", "own") == V3 for n in range(4_000))
+    assert 320 <= taken <= 480
+    whole = replace(CANARY, percent=0, tenants=("pilot",))
+    assert assigned([LIVE, whole], "pilot", "C1", "own") == V3
+    assert assigned([LIVE, whole], "demo", "C1", "own") == V2
+
+
+def test_the_newest_live_release_takes_what_no_canary_takes_and_none_means_held() -> None:
+    both = [LIVE, Rung(V3, "live", 0, (), 5)]
+    assert live_of(both) == V3
+    assert live_of([LIVE, Rung(V3, "rolled_back", 0, (), 6)]) == V2
+    assert live_of([Rung(V3, "shadow", 0, (), 6)]) is None
+    assert assigned([Rung(V2, "rolled_back", 0, (), 6)], "demo", "C", "own") == "own"
+    assert assigned([], "demo", "C", "own") == "own"
+
+
+async def test_a_case_keeps_its_release_for_life(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept, time_to_decide_hours=5)
+    await stage.many_orders(12)
+    await climbed(stage, V3, "canary")
+    cases = [await stage.submit(order_id=f"X{n}", customer_id="C100") for n in range(2)]
+    first = await release_of_case(stage, cases[0].case_id)
+    assert first == assigned([LIVE, replace(CANARY, percent=50)], "demo", "C100", "own")
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        await write_step(page, V3, "live", (await operator(stage)).person, "everybody")
+    await stage.finish()
+    rows = await stage.sql("select distinct release from books.proposals")
+    assert [row["release"] for row in rows] == [first]
+    later = await stage.submit(order_id="X5")
+    assert await release_of_case(stage, later.case_id) == V3
+    await stage.finish()
+    rows = await stage.sql(
+        "select expires_at - proposed_at < interval '6 hours' as short from books.proposals where case_id = %s",
+        later.case_id,
+    )
+    assert rows == [{"short": True}]  # the manifest of the books, not the process's own
+
+
+async def test_what_waits_on_a_withdrawn_release_is_proposed_again_and_never_decided(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    case, before = await stage.paused()
+    assert await release_of_case(stage, case.case_id) == V3
+    digest = before["proposal"]["digest"]  # type: ignore[index]
+    taken, rung_cases = await kept.roll_back(await operator(stage), None, "refusals rose")
+    assert (taken, rung_cases) == (V3, 1)
+    reviewer = await stage.person("demo-reviewer")
+    with pytest.raises(Conflict):
+        await stage.house.desk.decide(reviewer, case.tenant, case.case_id, digest, Word("approve"))
+    after = await stage.run(case)
+    assert after["status"] == "needs_human"
+    assert after["proposal"]["digest"] != digest  # type: ignore[index]
+    rows = await stage.sql("select release from books.proposals order by proposed_at")
+    assert [row["release"] for row in rows] == [V3, V2]
+    await stage.say(case, Word("approve"))
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "refunded"
+    assert stage.refunds() == 1
+
+
+async def test_the_sweep_proposes_again_what_no_doorbell_reached(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    case, _ = await stage.paused()
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        await write_step(page, V3, "rolled_back", (await operator(stage)).person, "past the desk")
+    await stage.finish()
+    rows = await stage.sql(
+        "select release from books.proposals where case_id = %s order by proposed_at", case.case_id
+    )
+    assert [row["release"] for row in rows] == [V3, V2]
+
+
+async def test_what_was_countersigned_before_the_rollback_is_paid_once_as_it_was_signed(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    case = await stage.approved()
+    await kept.roll_back(await operator(stage), V3, "too late for this one")
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "refunded"
+    assert stage.refunds() == 1
+
+
+async def test_while_nothing_is_live_every_case_goes_to_a_person(stage: Stage) -> None:
+    kept = await founded(stage)
+    paused, _ = await stage.paused()
+    await kept.roll_back(await operator(stage), V2, "stop")
+    case = await stage.submit()
+    state = await stage.run(case)
+    assert (state["status"], state["reason"], state["trace"]) == ("bypassed", "release_held", [])
+    again = await stage.run(paused)
+    assert (again["status"], again["reason"]) == ("needs_human", "release_held")
+    assert again["proposal"]["kind"] == "handoff"  # type: ignore[index]
+    await stage.finish()
+    assert await stage.count("proposals") == 2
+
+
+async def test_a_release_that_this_program_cannot_be_takes_no_case(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    other = '{"agent_version": "refund_agent_v3"}'
+    await stage.forced(
+        "update books.releases set manifest = %s, manifest_sha256 = encode(sha256(convert_to(%s, 'UTF8')), 'hex')"
+        " where release = %s",
+        other,
+        other,
+        V3,
+    )
+    state = await stage.run(await stage.submit())
+    assert (state["status"], state["reason"]) == ("bypassed", "release_held")
+
+
+async def test_a_release_below_canary_proposes_nothing_whoever_asks(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    case, _ = await stage.paused()
+    await stage.forced(
+        "update books.release_steps set state = 'shadow' where release = %s and state = 'live'", V3
+    )
+    rows = await stage.sql("select body from books.proposals where case_id = %s", case.case_id)
+    other = await stage.submit()
+    body = str(rows[0]["body"]).replace(str(case.case_id), str(other.case_id))
+    with pytest.raises(psycopg.Error, match="release_held"):
+        await stage.sql(
+            "with t as (select set_config('books.tenant', 'demo', true)) insert into books.proposals (tenant, proposal_id, case_id,"
+            " thread_id, digest, body, kind, reason, payment_id, order_id, amount_minor, currency, release, graph_version, expires_at)"
+            " select 'demo', (%s::jsonb->>'proposal_id')::uuid, %s, %s, encode(sha256(convert_to(%s, 'UTF8')), 'hex'), %s, 'refund',"
+            " %s::jsonb->>'reason', %s::jsonb->>'payment_id', %s::jsonb->>'order_id', 7900, 'USD', %s, '1', books.clock() + interval '1 hour' from t",
+            body, other.case_id, other.thread_id, body, body, body, body, body, V3,
+        )  # fmt: skip
+
+
+# What a step is earned with -----------------------------------------------------------------------------------------
+
+
+async def test_a_shadow_has_no_effect_but_its_own_row(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await kept.promote(await operator(stage), V3, "look at it")
+    case, before = await stage.paused()
+    tables = [
+        "proposals", "trace_events", "case_events", "model_calls", "replies", "notices", "decisions", "audit_events",
+        "findings", "messages",
+    ]  # fmt: skip
+    counted = {table: await stage.count(table) for table in tables}
+    jobs = await stage.sql("select count(*) as n from jobs.procrastinate_jobs")
+    threads = await stage.sql("select count(*) as n from checkpoints.checkpoints")
+    assert await stage.house.driver.shadow.sweep() == 1
+    assert {table: await stage.count(table) for table in tables} == counted
+    assert await stage.sql("select count(*) as n from jobs.procrastinate_jobs") == jobs
+    assert await stage.sql("select count(*) as n from checkpoints.checkpoints") == threads
+    rows = await stage.sql("select * from books.shadow_runs")
+    assert [(row["release"], row["beside"], row["differs"], row["amount_minor"]) for row in rows] == [
+        (V3, V2, [], 7_900)
+    ]
+    assert await stage.house.state(case) == before
+    assert await stage.house.driver.shadow.sweep() == 0
+
+
+async def test_a_shadow_that_drifts_is_held_there(stages: Stages) -> None:
+    """The live release drafts; the candidate is let four steps fewer, so it hands over what the other proposes."""
+    async with stages() as stage:
+        kept = await founded(stage)
+        budgets = {
+            kind: profile.model_copy(update={"steps": 2}) for kind, profile in manifest().budgets.items()
+        }
+        await entered(stage, kept, budgets=budgets)
+        await kept.promote(await operator(stage), V3, "look at it")
+        for _ in range(3):
+            await stage.paused()
+        assert await stage.house.driver.shadow.sweep() == 3
+        with pytest.raises(NotEarned, match="decision differs in 100 %"):
+            await kept.promote(await operator(stage), V3, "it is friendly", percent=10)
+        standing = next(one for one in await kept.standings(await operator(stage)) if one.release == V3)
+        assert any("path differs" in lack for lack in standing.lacks)
+
+
+async def test_a_shadow_goes_on_when_it_has_shown_enough(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    who = await operator(stage)
+    await kept.promote(who, V3, "look at it")
+    with pytest.raises(NotEarned, match="3 more shadow cases"):
+        await kept.promote(who, V3, "now", percent=10)
+    for _ in range(3):
+        await stage.paused()
+    await stage.house.driver.shadow.sweep()
+    with pytest.raises(BadDecision, match="percent"):
+        await kept.promote(who, V3, "now")
+    with pytest.raises(BadDecision, match="percent"):
+        await kept.promote(who, V3, "now", percent=51)
+    with pytest.raises(BadDecision, match="tenant"):
+        await kept.promote(who, V3, "now", tenants=["nobody"])
+    assert (await kept.promote(who, V3, "now", percent=10)).percent == 10
+    assert (await kept.promote(who, V3, "more", to="canary", percent=30)).percent == 30
+    with pytest.raises(NotEarned, match="canary cases"):
+        await kept.promote(who, V3, "all")
+
+
+async def test_a_canary_that_degrades_takes_itself_back_and_people_are_told(stage: Stage) -> None:
+    kept = await founded(stage)
+    budgets = {kind: one.model_copy(update={"steps": 2}) for kind, one in manifest().budgets.items()}
+    await entered(stage, kept, budgets=budgets)
+    who = await operator(stage)
+    await kept.promote(who, V3, "look at it")
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        await write_step(page, V3, "canary", who.person, "a rehearsal", tenants=["demo"])
+    for _ in range(2):
+        await stage.paused()
+    assert await kept.watch() == []  # two cases say nothing
+    paused, _ = await stage.paused()
+    assert await kept.watch() == [V3]
+    now = await rung(stage, V3)
+    assert now.state == "rolled_back"
+    rows = await stage.sql(
+        "select person, reason from books.release_steps where release = %s order by seq desc", V3
+    )
+    assert rows[0] == {"person": None, "reason": "hand-off rate 100 % of 3 cases (at most 40 %)"}
+    async with stage.house.desk_books.transaction(paused.tenant) as page:
+        due = await page.rows("notices_due", share=0.8, unknown_seconds=60, most=50)
+    assert [row["about"] for row in due if row["kind"] == "rolled_back"] == [f"{V3}: {rows[0]['reason']}"]
+    fresh, state = await stage.paused()
+    assert await release_of_case(stage, fresh.case_id) == V2
+    assert state["reason"] == "draft_ready_for_review"
+    assert await kept.watch() == []
+
+
+async def test_a_blocked_path_is_a_band_too_and_the_last_live_release_is_a_persons_to_take_back(
+    stages: Stages,
+) -> None:
+    async with stages(planner=Scripted(wish("issue_refund", amount=1))) as stage:
+        kept = await founded(stage)
+        for _ in range(3):
+            await stage.run(await stage.submit())
+        numbers = next(iter(await kept.standings(await operator(stage)))).numbers
+        assert (numbers.cases, numbers.blocked) == (3, 3)
+        assert out_of_band(numbers, SMALL.bands) == "block rate 100 % of 3 cases (at most 20 %)"
+        assert await kept.watch() == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (Numbers(cases=2, blocked=2), None),
+        (Numbers(cases=10, blocked=2), None),
+        (Numbers(cases=10, blocked=3), "block rate"),
+        (Numbers(cases=10, handed_over=4), None),
+        (Numbers(cases=10, handed_over=5), "hand-off rate"),
+        (Numbers(cases=10, decided=2, approved=0), None),
+        (Numbers(cases=10, decided=4, approved=2), None),
+        (Numbers(cases=10, decided=4, approved=1), "success"),
+        (Numbers(cases=10, cost_micros=10_000), None),
+        (Numbers(cases=10, cost_micros=10_001), "cost"),
+        (Numbers(cases=10, latency_ms=60_000), None),
+        (Numbers(cases=10, latency_ms=60_001), "latency"),
+    ],
+)
+def test_exactly_at_the_edge_of_a_band_is_inside(numbers: Numbers, said: str | None) -> None:
+    found = out_of_band(numbers, SMALL.bands)
+    assert (found is None) if said is None else str(found).startswith(said)
+
+
+def test_what_is_lacking_is_said_in_words() -> None:
+    assert lacks_for_canary(ShadowNumbers(cases=3), SMALL.shadow) == []
+    found = lacks_for_canary(
+        ShadowNumbers(cases=3, differs={"amount": 1}, cost_micros=5, latency_ms=40, live_latency_ms=10),
+        SMALL.shadow,
+    )
+    assert [lack.split()[0] for lack in found] == ["amount", "cost", "latency"]
+    assert lacks_for_live(Numbers(cases=3), SMALL) == []
+    assert lacks_for_live(Numbers(cases=1), SMALL) == ["2 more canary cases (of 3)"]
+    assert rollout().shadow.cases >= 50
+
+
+async def test_a_person_grades_a_shadow_once_and_only_who_decides_there(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await kept.promote(await operator(stage), V3, "look at it")
+    case, _ = await stage.paused()
+    await stage.house.driver.shadow.sweep()
+    reviewer = await stage.person("demo-reviewer")
+    await kept.grade(reviewer, case.tenant, V3, case.case_id, "down", "too cold")
+    with pytest.raises(Conflict, match="before"):
+        await kept.grade(reviewer, case.tenant, V3, case.case_id, "up", "")
+    with pytest.raises(NoAuthority):
+        await kept.grade(await operator(stage), case.tenant, V3, case.case_id, "up", "")
+    shown = (await kept.shadows(reviewer, V3))[0]
+    assert shown["grades"] == [["demo-reviewer", "down", "too cold"]]
+    assert "cracked" not in str(shown["path"])
+
+
+async def test_the_ladder_says_what_each_step_still_lacks(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await kept.promote(await operator(stage), V3, "look at it")
+    live, shadow = await kept.standings(await stage.person("demo-auditor"))
+    assert (live.release, live.is_live, live.next_state) == (V2, True, None)
+    assert (shadow.next_state, shadow.lacks) == ("canary", ("3 more shadow cases (of 3)",))
+    with pytest.raises(NoAuthority):
+        await ladder_of(stage).standings(await stage.person("demo-helpdesk"))

@@ -1,0 +1,87 @@
+"""What the laws of releases share: manifests under other names, receipts that pass, and limits of a small shop."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stage import Stage
+
+from desk.people import Person
+from desk.releases import Ladder
+from policies.manifest import Manifest, manifest
+from policies.rollout import Bands, CanaryLimits, Rollout, ShadowLimits
+from records.releases import EVERYBODY, write_step
+from refunds.canonical import digest
+from refunds.release import Rung
+from refunds.words import ReleaseState
+
+REPORT = Path(__file__).parents[1] / "evals" / "reports" / "refund-agent-episodes-v1.json"
+
+SMALL = Rollout(
+    shadow=ShadowLimits(
+        cases=3,
+        decision_differs_percent=0,
+        path_differs_percent=0,
+        citations_differ_percent=0,
+        amount_differs_percent=0,
+        cost_percent=150,
+        latency_percent=300,
+    ),
+    canary=CanaryLimits(cases=3),
+    bands=Bands(
+        window_minutes=60,
+        cases=3,
+        success_percent_least=50,
+        blocked_percent_most=20,
+        handoff_percent_most=40,
+        cost_micros_most=1_000,
+        latency_ms_most=60_000,
+    ),
+)
+
+
+def named(name: str, **changes: object) -> Manifest:
+    """This program's manifest under another name, changed."""
+    return manifest().model_copy(update={"agent_version": name, **changes})
+
+
+def receipt_for(pinned: Manifest) -> dict[str, Any]:
+    """The committed receipt as if it were of another manifest."""
+    receipt: dict[str, Any] = json.loads(REPORT.read_text())
+    pinned_json = pinned.model_dump(mode="json")
+    return receipt | {"agent_version": pinned.agent_version, "manifest_sha256": digest(pinned_json)}
+
+
+async def operator(stage: Stage) -> Person:
+    return await stage.person("demo-operator")
+
+
+def ladder_of(stage: Stage, limits: Rollout = SMALL) -> Ladder:
+    return Ladder(stage.house.desk_books, limits)
+
+
+async def founded(stage: Stage, limits: Rollout = SMALL) -> Ladder:
+    """A house that keeps releases, with this program's own live."""
+    ladder = ladder_of(stage, limits)
+    await ladder.enter(
+        await operator(stage), manifest(), receipt_for(manifest()), "the first", code="x", founding=True
+    )
+    return ladder
+
+
+async def entered(stage: Stage, ladder: Ladder, name: str = "refund_agent_v3", **changes: object) -> Rung:
+    """A candidate that passed the gate."""
+    pinned = named(name, **changes)
+    return await ladder.enter(await operator(stage), pinned, receipt_for(pinned), "a candidate", code="x")
+
+
+async def climbed(stage: Stage, name: str, state: ReleaseState, *, percent: int = 50) -> None:
+    """A candidate at a step, whatever it had to be earned with: the rows as Postgres lets them be written."""
+    who = await operator(stage)
+    steps: tuple[ReleaseState, ...] = ("shadow", "canary", "live")
+    for step in steps:
+        share = percent if step == "canary" else 0
+        async with stage.house.desk_books.transaction(EVERYBODY) as page:
+            await write_step(page, name, step, who.person, "a rehearsal", percent=share)
+        if step == state:
+            return
