@@ -53,7 +53,7 @@ picture: setup ## draw the compiled graph into the README
 	$(BIN)/python -m evals.picture
 
 lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv
-	uv pip compile --quiet --python-version 3.11 --universal --extra server --group dev --generate-hashes \
+	uv pip compile --quiet --python-version 3.11 --universal --extra server --extra statistics --group dev --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
 
 clean: ## remove what setup and the tools made; var/ stays

@@ -39,6 +39,7 @@ from records.releases import (
     paused_under,
     release_of,
     releases,
+    shadow_numbers_of,
     shadow_runs,
     shadow_sums,
     steps,
@@ -200,6 +201,16 @@ class Ladder:
             rows = await shadow_runs(self.books.reading(tenant), release, most)
             found += [dict(row) | {"tenant": tenant, "of": release} for row in rows]
         return found[:most]
+
+    async def measured(self, person: Person, release: str, days: int) -> list[Row]:
+        """What a release did with each case it took or worked on in shadow. Raises NoAuthority."""
+        may_look(person)
+        found: list[Row] = []
+        for tenant in person.tenants:
+            page = self.books.reading(tenant)
+            found += await numbers_of(page, release, 1_440 * days)
+            found += await shadow_numbers_of(page, release, 1_440 * days)
+        return found
 
     async def _shadow_numbers(self, release: str) -> ShadowNumbers:
         sums = dict.fromkeys(("cases", "cost_micros", "live_cost_micros", "latency_ms", "live_latency_ms"), 0)

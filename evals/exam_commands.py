@@ -122,6 +122,71 @@ async def eval_exam(
         raise Failed("not every episode ended as it should: the lines above say which")
 
 
+@command(exam_app, "adopt", "countersign eval adopt r-105 --out adopted.jsonl")
+async def eval_adopt(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="A case id, or the ticket id of one.")],
+    out: Annotated[Path, typer.Option(help="The set that it is added to.")] = Path(
+        "evals/sets/adopted-v1.jsonl"
+    ),
+    as_json: Json = False,
+) -> None:
+    """A case that a person decided becomes an episode: masked, with its order, ending as the person decided."""
+    from evals.exam.adopting import adopt, keep
+    from evals.exam.episode import line_of
+    from evals.terminal import find, house
+
+    async with house() as opened:
+        _, found = await find(opened, case)
+        episode = await adopt(opened.desk_books, found)
+    new = keep(episode, out)
+    line = f"{out}: {episode.name}" + ("" if new else " was there already")
+    report({"out": str(out), "new": new, **line_of(episode)}, as_json, line)
+
+
+@command(exam_app, "review", "countersign eval review --days 14")
+async def eval_review(
+    days: Annotated[int, typer.Option(min=1, max=90, help="How far back.")] = 14,
+    words: Annotated[int, typer.Option(min=0, max=1_000, help="Edits of more words than this.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """For the fortnightly review: hand-offs, drafts that people changed, customers who came again."""
+    from desk.fortnight import for_review
+    from evals.printing import review_table
+    from evals.terminal import house, person
+
+    async with house() as opened:
+        who = await person(opened, "demo-auditor")
+        rows = await for_review(opened.desk_books, who, days=days, words=words)
+    tell(rows, as_json, review_table)
+
+
+@command(exam_app, "watch", "countersign eval watch --against evals/reports/refund-agent-episodes-v1.json")
+async def eval_watch(
+    against: Annotated[Path, typer.Option(help="The receipt that the release earned its steps with.")],
+    data: Data = Path("../shared/data"),
+    as_json: Json = False,
+) -> None:
+    """The same set again, with the models as they answer today: run by a timer, it notices a silent change."""
+    import asyncio
+
+    from evals.exam.examining import examine, the_agent
+    from evals.exam.receipt import BadReceipt, read_receipt, same_behaviour
+    from evals.printing import bar_on_terminal
+    from refunds.canonical import first_difference
+
+    said = read_receipt(against)
+    if not isinstance(said, dict) or not isinstance(said.get("dataset_version"), str):
+        raise BadReceipt(f"{against}: no receipt: it names no dataset_version")
+    pinned = the_agent(str(said.get("agent_version")))
+    with bar_on_terminal("examining") as told:
+        fresh = await asyncio.to_thread(examine, home(), said["dataset_version"], pinned, data, said=told)
+    now = json.loads(json.dumps(fresh.receipt))
+    found = first_difference(same_behaviour(said), same_behaviour(now))
+    report({"first_difference": found}, as_json, found or "it answers as it did")
+    if found is not None:
+        raise Failed(f"the agent has changed since {against.name}: {found}")
+
+
 @command(exam_app, "compare", "countersign eval compare before.json after.json")
 async def eval_compare(
     before: Annotated[Path, typer.Argument(help="A receipt.")],

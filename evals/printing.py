@@ -18,6 +18,7 @@ from desk.notes import BadDecision
 from desk.passwords import BadPassword
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
+from evals.exam.adopting import NotDecided
 from evals.exam.episode import BadEpisode
 from evals.exam.receipt import BadReceipt
 from evals.exam.sets import NoData
@@ -66,6 +67,7 @@ _KNOWN = (
     NoSuchCase,
     NoSuchJob,
     TwoCases,
+    NotDecided,
     NotSignedIn,
     NothingToDecide,
     Refused,
@@ -247,6 +249,50 @@ def releases_table(rows: Sequence[Mapping[str, Any]]) -> str:
             for row in rows
         ),
     )
+
+
+def review_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What a fortnight is learnt from."""
+    if not rows:
+        return "nothing to review"
+    return table(
+        ("at", "what", "ticket", "release", "detail"),
+        (
+            (
+                row["at"].strftime("%Y-%m-%d %H:%M"),
+                row["kind"],
+                row["ticket_id"],
+                row["release"],
+                row["detail"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def comparison_table(found: Mapping[str, Any]) -> str:
+    """Two releases side by side."""
+    rows: list[tuple[str, str]] = [
+        ("verdict", f"{found['verdict'].replace('_', ' ')}: {found['why']}"),
+        (
+            "cases",
+            f"{found['cases'][0]} and {found['cases'][1]}{', the same ones' if found['paired'] else ''}",
+        ),
+    ]
+    for name, unit, scale in (
+        ("success", "points", 100),
+        ("cost_micros", "micros", 1),
+        ("latency_ms", "ms", 1),
+    ):
+        one = found[name]
+        rows.append(
+            (
+                name,
+                f"{scale * one['difference']:+.1f} {unit} ({scale * one['low']:+.1f} to {scale * one['high']:+.1f})",
+            )
+        )
+    rows += [(path["path"][:60] or "no step", f"{path['a']} and {path['b']}") for path in found["paths"]]
+    return table(("", f"{found['b']} less {found['a']}"), rows)
 
 
 def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:

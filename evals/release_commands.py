@@ -142,3 +142,49 @@ async def release_rollback(
         as_json,
         f"{taken}: rolled_back; {rung} cases are proposed again",
     )
+
+
+@command(release_app, "compare", "countersign release compare refund_agent_v2 refund_agent_v3 --out ab.png")
+async def release_compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A release.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    days: Annotated[int, typer.Option(min=1, max=90, help="How far back.")] = 14,
+    look: Annotated[int, typer.Option(min=1, max=20, help="The how many-eth look at this comparison.")] = 1,
+    of: Annotated[int, typer.Option(min=1, max=20, help="How many looks were planned.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="A picture, PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Two releases over the cases of the books: success, cost, latency and paths, each with its interval."""
+    from desk.releases import Ladder
+    from evals.exam.comparison import Measured, compare, picture
+    from evals.printing import comparison_table
+    from evals.terminal import house, person, say
+    from policies.rollout import the_rollout
+
+    if look > of:
+        raise typer.BadParameter("--look: one of the looks that were planned with --of")
+    async with house() as opened:
+        who = await person(opened, "demo-operator")
+        ladder = Ladder(opened.desk_books, the_rollout())
+        sides = []
+        for name in (a, b):
+            rows = await ladder.measured(who, name, days)
+            sides.append(
+                [
+                    Measured(
+                        str(row["case_id"]),
+                        not (row["blocked"] or row["handed_over"]),
+                        int(row["cost_micros"]),
+                        int(row["latency_ms"]),
+                        row["path"],
+                    )
+                    for row in rows
+                ]
+            )
+    found = compare((a, b), sides[0], sides[1], look=look, of=of)
+    if out is not None:
+        picture(found, sides[0], sides[1], out)
+    if as_json:
+        report(found.to_json(), as_json, "")
+    else:
+        say(comparison_table(found.to_json()))

@@ -113,6 +113,11 @@ async def numbers_of(page: Reads, release: str, minutes: int) -> list[Row]:
     return await page.rows("release_numbers", release=release, minutes=minutes)
 
 
+async def shadow_numbers_of(page: Reads, release: str, minutes: int) -> list[Row]:
+    """The same of the cases that a release worked on in shadow."""
+    return await page.rows("shadow_numbers", release=release, minutes=minutes)
+
+
 # Shadows ------------------------------------------------------------------------------------------------------
 
 

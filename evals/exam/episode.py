@@ -29,6 +29,7 @@ Fault = Literal[
     "the provider drops the request",
     "the provider errs after the effect",
     "the model refuses",
+    "no release is live",
 ]
 
 ActName = Literal[

@@ -18,6 +18,7 @@ from desk.decisions import Conflict, Word, reject_code
 from desk.flags import set_flag, set_kill_switch
 from desk.people import NoAuthority, Person, sign_in
 from evals.exam.episode import Act, Episode
+from evals.exam.world import NOTHING_LIVE
 from evals.house import House, private_key
 from evals.shop import demo_tokens
 from policies.grading import Call, Outcome
@@ -121,7 +122,7 @@ class Player:
                         effective_on=datetime(2025, 1, 1, tzinfo=UTC).date(),
                         expires_on=None,
                         rules=[],
-                        clauses=[("1", note, ["Returns and refunds"])],
+                        clauses=[("1", note, ["Returns and refunds", note[:400]])],
                         sha256=sha256(note),
                     )
         for name, value in given.flags.items():
@@ -142,6 +143,8 @@ class Player:
                     self.house.twin.misbehave("drop_before")
                 case "the provider errs after the effect":
                     self.house.twin.misbehave("error_after_effect")
+                case "no release is live":
+                    await self._withdraw()
                 case _:
                     pass
 
@@ -309,7 +312,9 @@ class Player:
             self.house.twin.refund_outside(self._case.tenant, PaymentId(proposal["payment_id"]), amount)
 
     async def _withdraw(self) -> None:
-        raise LookupError("no release to withdraw")
+        """The release of this house is kept from now on, and taken back: nothing is live."""
+        for statement in NOTHING_LIVE:
+            await self.owner.execute(statement.encode(), {"name": self.house.manifest.agent_version})
 
     async def _sql(self, text: str, *values: object) -> list[DictRow]:
         """As the owner of this database of the exam's own."""

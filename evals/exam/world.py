@@ -24,6 +24,21 @@ alter function books.clock() owner to books_owner;
 """
 """What makes the time of a database movable. A house that serves refuses to start on one."""
 
+_STEP = (
+    "insert into books.release_steps (release, seq, state, person, reason)"
+    " values (%(name)s, 1, '{}', 'demo-operator', 'exam')"
+)
+NOTHING_LIVE = (
+    "select set_config('books.tenant', '*', false)",
+    "insert into books.releases"
+    " (release, manifest, manifest_sha256, code, receipt, receipt_sha256, gate, entered_by)"
+    " values (%(name)s, '{}', encode(sha256('{}'), 'hex'), 'exam', '{}', encode(sha256('{}'), 'hex'),"
+    " 'eligible_for_shadow exact_receipt_pass', 'demo-operator')",
+    _STEP.format("live"),
+    _STEP.format("rolled_back"),
+)
+"""A house that keeps releases and has taken back the only one."""
+
 HALF_A_SECOND = 0.5
 FOR_EVER_SECONDS = 3_600.0
 COSTLY_TOKENS = 400

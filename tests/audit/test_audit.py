@@ -106,7 +106,7 @@ async def test_every_mutation_is_reported(stage: Stage, part: int) -> None:
     """Each is rolled back, so that each is found alone."""
     await busy(stage)
     assert await found(stage) == []
-    dice = random.Random(part)  # noqa: S311
+    dice = random.Random(part)
     for number in range(MUTATIONS // 10):
         await stage.sql("begin")
         try:

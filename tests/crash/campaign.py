@@ -228,7 +228,7 @@ def make_orders(orders: Orders) -> None:
 
 def plan(orders: Orders, points: list[str]) -> list[Run]:
     """The runs: every point around a write, a checkpoint or the provider first, then any, each with a fault."""
-    dice = random.Random(orders.seed)  # noqa: S311  (a seed that can be said again)
+    dice = random.Random(orders.seed)
     grave = [
         point
         for point in points

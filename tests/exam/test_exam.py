@@ -96,7 +96,7 @@ def test_every_reason_of_the_contract_has_an_episode() -> None:
         *get_args(RefundResult),
         *get_args(RejectCode),
     }
-    assert wanted - named - {"blocked:mode", "release_held"} == set()
+    assert wanted - named - {"blocked:mode"} == set()
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -53,7 +53,7 @@ async def test_twenty_hard_restarts_under_traffic() -> None:
         url = with_database(await asyncio.to_thread(postgres.start), "books")
         await asyncio.to_thread(make_database, url)
         await prepare_template(home, url)
-        dice = random.Random(7)  # noqa: S311
+        dice = random.Random(7)
         stopped = 0
 
         async def monkey() -> None:

@@ -70,7 +70,7 @@ def test_twenty_who_decide_at_once_leave_one_decision_a_case(running: RunningHou
     tokens = [a_reviewer(running, number) for number in range(REVIEWERS)]
 
     def work(number: int) -> list[tuple[int, str]]:
-        mine = random.Random(number)  # noqa: S311  (an order of one's own, the same each time)
+        mine = random.Random(number)
         order = mine.sample(submitted, len(submitted))
         answers: list[tuple[int, str]] = []
         with httpx.Client(

@@ -134,7 +134,7 @@ def audited(house: RunningHouse) -> None:
 
 def play(house: RunningHouse, victims: list[str], seed: int) -> None:
     """Push some cases, kill one process in mid-work, start again; and so on; then let everything end."""
-    dice = random.Random(seed)  # noqa: S311  (which cases, not a secret)
+    dice = random.Random(seed)
     house.start()
     house.many_orders(CASES)
     story = Story(house, f"k{seed}")

@@ -243,3 +243,33 @@ select a.tenant, a.chain, a.seq, a.subject, a.subject_key, a.row_sha256, a.actor
 from audit_events a left join written s on s.subject = a.subject and s.subject_key = a.subject_key
 where %(chain)s::text is null or a.chain = %(chain)s
 order by a.chain, a.seq;
+
+-- handed_over_since --
+-- Cases that the agent handed over instead of drafting.
+select c.case_id, c.ticket_id, c.release, p.reason, p.proposed_at as at
+from proposals p join cases c on c.tenant = p.tenant and c.case_id = p.case_id
+where p.kind = 'handoff' and p.proposed_at > clock() - make_interval(days => %(days)s)
+order by p.proposed_at desc limit %(most)s;
+
+-- changed_since --
+-- Proposals that a person sent back and the one that followed, where a person is the editor of that.
+select c.case_id, c.ticket_id, c.release, n.edited_by, p.body as before, n.body as after, n.proposed_at as at
+from proposals n
+join proposals p on p.tenant = n.tenant and p.proposal_id = n.supersedes
+join cases c on c.tenant = n.tenant and c.case_id = n.case_id
+where n.edited_by is not null and n.proposed_at > clock() - make_interval(days => %(days)s)
+order by n.proposed_at desc limit %(most)s;
+
+-- came_again_since --
+-- The newest ticket of each order about which a customer wrote more than once.
+select distinct on (c.order_id) c.case_id, c.ticket_id, c.release, c.received_at as at,
+  count(*) over (partition by c.order_id) as times
+from cases c
+where c.order_id is not null and c.received_at > clock() - make_interval(days => %(days)s)
+  and exists (select from cases o where o.tenant = c.tenant and o.order_id = c.order_id and o.customer_id = c.customer_id
+    and o.case_id <> c.case_id and o.received_at > clock() - make_interval(days => %(days)s))
+order by c.order_id, c.received_at desc limit %(most)s;
+
+-- known_customer --
+-- What is known of a customer, to be masked.
+select name, address, email from customers where customer_id = %(customer_id)s;

@@ -36,7 +36,8 @@ where p.release = %(release)s and p.edited_by is null and p.kind <> 'handoff'
 -- was proposed first, and what its first run cost.
 select c.case_id, e.status = 'blocked' as blocked, coalesce(p.kind = 'handoff', false) as handed_over,
   d.word is not null as decided, coalesce(d.word = 'approve' and p.kind <> 'handoff', false) as approved,
-  coalesce(t.cost_micros, 0)::bigint as cost_micros, coalesce(t.latency_ms, 0)::bigint as latency_ms
+  coalesce(t.cost_micros, 0)::bigint as cost_micros, coalesce(t.latency_ms, 0)::bigint as latency_ms,
+  coalesce(t.path, '') as path
 from cases c
 join lateral (
   select status from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
@@ -45,7 +46,8 @@ join lateral (
 left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id and p.supersedes is null
 left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id and p.kind <> 'handoff'
 left join lateral (
-  select sum(cost_micros) as cost_micros, sum(latency_ms) as latency_ms from trace_events t
+  select sum(cost_micros) as cost_micros, sum(latency_ms) as latency_ms, string_agg(action, ' → ' order by step) as path
+  from trace_events t
   where t.tenant = c.tenant and t.case_id = c.case_id and t.run = 1
 ) t on true
 where c.release = %(release)s and c.received_at > clock() - make_interval(mins => %(minutes)s)
@@ -143,6 +145,14 @@ from shadow_runs s join cases c on c.tenant = s.tenant and c.case_id = s.case_id
 where s.release = %(release)s
 order by cardinality(s.differs) > 0 desc, s.at desc
 limit %(most)s;
+
+-- shadow_numbers --
+-- The same of the cases that a release worked on in shadow.
+select s.case_id, s.status = 'blocked' as blocked, s.kind = 'handoff' as handed_over, s.cost_micros, s.latency_ms,
+  (select coalesce(string_agg(p.action, ' → ' order by p.place), '') from
+    jsonb_array_elements_text(s.path) with ordinality as p (action, place)) as path
+from shadow_runs s where s.release = %(release)s and s.at > clock() - make_interval(mins => %(minutes)s)
+order by s.at desc limit 20000;
 
 -- insert_shadow_grade --
 insert into shadow_grades (tenant, release, case_id, person, thumb, note)

@@ -1,0 +1,120 @@
+"""Adopting: a case that a person decided becomes an episode.
+
+Its words are masked, its order is a snapshot under another name, and what the person decided is how it has to end.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from evals.exam.episode import Act, Episode, Given, line_of, read_episodes
+from policies.grading import Expected
+from records.books import Books
+from records.cases import Case
+from records.looks import look_at
+from records.orders import order_facts
+from refunds.canonical import canonical, sha256
+from refunds.masking import known_of, mask
+from refunds.order import OrderFacts
+
+ADOPTED = Path(__file__).parent.parent / "sets" / "adopted-v1.jsonl"
+DONE = frozenset({"refunded", "replied", "rejected", "closed_by_human"})
+
+
+class NotDecided(Exception):
+    """Nobody has decided this case yet; the message says where it stands."""
+
+
+async def adopt(books: Books, case: Case) -> Episode:
+    """The episode of a case. Raises NotDecided."""
+    async with books.transaction(case.tenant) as page:
+        look = await look_at(page, case.case_id)
+        order = await order_facts(page, case.order_id) if case.order_id else None
+        customer = await page.row("known_customer", customer_id=case.customer_id)
+    end = look.end
+    if not look.state.ended or look.state.status not in DONE or end is None:
+        raise NotDecided(
+            f"case {case.case_id} is {look.state.status} {look.state.reason}: adopted is what a person has decided"
+        )
+    name = sha256(f"{case.tenant}:{case.case_id}")[:10]
+    ours = order if order is not None and order.customer_id == case.customer_id else None
+    known = known_of(dict(customer or {}), ())
+    ticket: dict[str, object] = {
+        "customer_id": f"C-{name}",
+        "order_id": f"O-{name}" if case.order_id else None,
+        "question": _renamed(mask(case.ticket.question, known), case, name),
+        "intent": case.intent,
+    }
+    if case.ticket.items is not None:
+        ticket["items"] = list(case.ticket.items)
+    paid = end.proposal.amount.amount_minor if look.state.status == "refunded" else 0
+    return Episode(
+        f"adopted {name}",
+        Given(
+            ticket=ticket,
+            orders=[_snapshot(ours, name, case.received_at)] if ours is not None else [],
+            then=[
+                Act(act="approve"),
+                Act(act="approve", by="demo-specialist"),
+                Act(act="approve", by="demo-specialist-2"),
+                Act(act="drive"),
+            ],
+        ),
+        Expected(refunds=1 if paid else 0, refunded_minor=paid),
+        f"{look.state.status} {look.state.reason}, release {case.release}, "
+        f"cites {', '.join(sorted({one.citation_id for one in end.proposal.citations})) or 'nothing'}",
+    )
+
+
+def _renamed(text: str, case: Case, name: str) -> str:
+    """The text under the names of the episode."""
+    for was, now in (
+        (case.order_id, f"O-{name}"),
+        (case.customer_id, f"C-{name}"),
+        (case.ticket_id, f"T-{name}"),
+    ):
+        if was:
+            text = text.replace(was, now)
+    return text
+
+
+def _snapshot(order: OrderFacts, name: str, at: datetime) -> dict[str, object]:
+    """The order as its line, as old as it was when the ticket came, with what had been refunded before."""
+    line: dict[str, object] = {
+        "order_id": f"O-{name}",
+        "customer_id": f"C-{name}",
+        "status": order.status,
+        "currency": str(order.items[0].price.currency),
+        "region": order.region,
+        "ordered_days_ago": max(0, (at - order.ordered_at).days),
+        "items": [
+            {
+                "sku": item.sku,
+                "name": item.name,
+                "category": item.category,
+                "price_minor": item.price.amount_minor,
+            }
+            for item in order.items
+        ],
+        "payments": [
+            {
+                "payment_id": f"P-{name}-{number}",
+                "method": f"method_{number}",
+                "amount_minor": payment.paid.amount_minor,
+            }
+            for number, payment in enumerate(order.payments)
+        ],
+    }
+    if order.delivered_at is not None:
+        line["delivered_days_ago"] = max(0, (at - order.delivered_at).days)
+    return line
+
+
+def keep(episode: Episode, file: Path) -> bool:
+    """Add an episode to a set's file; False where it is there."""
+    there = {one.name for one in read_episodes(file)} if file.exists() else set()
+    if episode.name in there:
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as out:
+        out.write(canonical(line_of(episode)) + "\n")
+    return True
