@@ -5,7 +5,7 @@ say: a manifest of theirs is made into an agent when the first case needs it. On
 its prompts, tools or policy are others or its models are not to be had, takes no case here: it is handed over.
 """
 
-import json
+import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -69,9 +69,13 @@ class Releases:
         found = await release_of(self.mind.books.reading(EVERYBODY), name)
         if found is None:
             return None
-        pinned = check(Manifest.read(found.manifest))
-        if canonical(json.loads(found.manifest)) == canonical(self.mind.manifest.model_dump(mode="json")):
+        if found.manifest == canonical(self.mind.manifest.model_dump(mode="json")):
             return self.own
+        # Prompts, corpus and providers are files: nobody waits for a disk on the server's loop.
+        return await asyncio.to_thread(self._agent_of, found.manifest)
+
+    def _agent_of(self, text: str) -> CaseAgent:
+        pinned = check(Manifest.read(text))
         models = self.mind.models_for(pinned) if pinned.planner == "model" else None
         return agent_of(replace(self.mind, manifest=pinned, models=models), self.own)
 

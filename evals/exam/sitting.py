@@ -231,7 +231,7 @@ async def _play_all(
             twin_file=folder / "twin.sqlite",
             test_database_allowed=True,
             size=6,
-            equip=equipment(first.given.faults),
+            equip=equipment(first),
         ) as house,
         await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as owner,
     ):

@@ -8,7 +8,6 @@ from itertools import count
 from evals.exam.episode import Episode, Fault
 from graph.drafter import Draft, Worded
 from graph.mind import Mind
-from graph.model.models import Models
 from graph.planner import Bench, DeterministicPlanner, Planner, PlannerView, Thought
 from tools.gateway import Gateway, Ticks, ToolContext, ToolRequest, ToolResult
 
@@ -141,8 +140,19 @@ def ticks_of(episode: Episode) -> Ticks:
     return slow_time() if "a step takes 500 ms" in episode.given.faults else no_time
 
 
-def equipment(faults: Collection[Fault]) -> Callable[[Mind], Mind] | None:
-    """What makes a mind one that faults strike; None where none does."""
+def by_rule(mind: Mind) -> Mind:
+    """A mind that asks no model: its planner is told what to say, or it prepares what an executor is given."""
+    return replace(mind, models=None)
+
+
+def equipment(episode: Episode) -> Callable[[Mind], Mind] | None:
+    """What makes a mind one of the episode's: struck by faults, or without models where it is told what to say."""
+    struck = _struck(episode.given.faults)
+    told = episode.given.wishes is not None or episode.given.executor
+    return struck or (by_rule if told else None)
+
+
+def _struck(faults: Collection[Fault]) -> Callable[[Mind], Mind] | None:
     thinker = _thinker(faults)
     broken = {
         kind
@@ -163,12 +173,20 @@ def equipment(faults: Collection[Fault]) -> Callable[[Mind], Mind] | None:
             intake_keys=mind.intake_keys,
             planner=mind.planner,
             ticks=mind.ticks,
+            orders=mind.orders,
+            models=mind.models,
+            meaning=mind.meaning,
             spans=mind.spans,
             mode=mind.mode,
+            models_for=mind.models_for,
             broken=frozenset(broken),
             slow=frozenset(slow),
         )
-        return replace(struck, models=Models(thinker, thinker, ())) if thinker is not None else struck
+        if thinker is None:
+            return struck
+        from graph.model.models import Models  # noqa: PLC0415  (an exam without a model loads no model library)
+
+        return replace(struck, models=Models(thinker, thinker, ()))
 
     return equip
 

@@ -217,7 +217,7 @@ async def reason(cluster: Cluster, url: str, folder: Path, control: Control | No
     episode = episodes()[name]
     with pytest.MonkeyPatch.context() as patch:
         async with open_stage(
-            cluster.home, url, folder, planner=planner_of(episode), equip=equipment(episode.given.faults)
+            cluster.home, url, folder, planner=planner_of(episode), equip=equipment(episode)
         ) as stage:
             if control is not None:
                 await control.take(stage, patch)
