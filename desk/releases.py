@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from desk.decisions import Conflict
@@ -27,14 +28,17 @@ from policies.rollout import (
     out_of_band,
 )
 from records.books import Books, Page, Refused, Row
+from records.cases import books_now
 from records.queue import ring
 from records.releases import (
     DIFFERENCES,
     EVERYBODY,
     enter,
+    has_shadow,
     hours_of,
     insert_grade,
     ladder,
+    ladder_rows,
     numbers_of,
     paused_under,
     release_of,
@@ -55,6 +59,10 @@ log = logging.getLogger("countersign.desk")
 REASON_LIMIT = 500
 PERCENTS = range(1, 51)
 NOTE_LIMIT = 500
+RECEIPTS = 20
+CANARY_MINUTES = 30 * 1_440
+"""How far back a canary's cases count for its next step."""
+
 _COUNTED = ("cases", "blocked", "handed_over", "cost_micros")
 
 
@@ -116,24 +124,24 @@ class Ladder:
     # Looking ----------------------------------------------------------------------------------------------------
 
     async def standings(self, person: Person) -> list[Standing]:
-        """Every release, the live one first, with what its next step lacks. Raises NoAuthority."""
+        """Every release, the live one first, in the figures of the person's own tenants. Raises NoAuthority."""
         may_look(person)
-        page = self.books.reading(EVERYBODY)
-        rungs = await ladder(page)
-        newest = {row["release"]: row for row in reversed(await steps(page))}
-        live = live_of(rungs)
-        found = [await self._standing(rung, newest[rung.release], live) for rung in rungs]
+        rows = await ladder_rows(self.books.reading(EVERYBODY))
+        live = live_of([Rung.of(row) for row in rows])
+        found = [await self._standing(row, live, person.tenants) for row in rows]
         return sorted(found, key=lambda one: (not one.is_live, one.state == "rolled_back"))
 
-    async def _standing(self, rung: Rung, row: Row, live: str | None) -> Standing:
-        shadow = await self._shadow_numbers(rung.release)
-        numbers = await self._numbers(rung.release)
+    async def _standing(self, row: Row, live: str | None, tenants: Sequence[TenantId]) -> Standing:
+        rung = Rung.of(row)
+        gone = rung.state == "rolled_back"
+        shadow = await self._shadow_numbers(rung.release, tenants)
+        numbers = Numbers() if gone else await self._numbers(rung, tenants)
         following = STEPS[rung.state]
         return Standing(
             release=rung.release,
             state=rung.state,
             percent=rung.percent,
-            tenants=rung.tenants,
+            tenants=tuple(tenant for tenant in rung.tenants if tenant in tenants),
             at=row["at"],
             person=row["person"],
             reason=row["reason"],
@@ -156,16 +164,19 @@ class Ladder:
                 return []
 
     async def history(self, person: Person) -> list[Row]:
-        """Every step, the newest first. Raises NoAuthority."""
+        """The newest steps; of tenants only the person's own are named. Raises NoAuthority."""
         may_look(person)
-        return await steps(self.books.reading(EVERYBODY))
+        rows = await steps(self.books.reading(EVERYBODY))
+        return [
+            dict(row) | {"tenants": [one for one in row["tenants"] if one in person.tenants]} for row in rows
+        ]
 
     async def receipts(self, person: Person) -> list[dict[str, Any]]:
-        """The receipts that releases were entered with. Raises NoAuthority."""
+        """The newest receipts that releases were entered with. Raises NoAuthority."""
         may_look(person)
         page = self.books.reading(EVERYBODY)
         found = []
-        for row in await releases(page):
+        for row in (await releases(page))[-RECEIPTS:]:
             release = await release_of(page, row["release"])
             if release is not None:
                 found.append({**dict(row), "receipt": json.loads(release.receipt)})
@@ -200,7 +211,8 @@ class Ladder:
         for tenant in person.tenants:
             rows = await shadow_runs(self.books.reading(tenant), release, most)
             found += [dict(row) | {"tenant": tenant, "of": release} for row in rows]
-        return found[:most]
+        found.sort(key=lambda row: row["at"], reverse=True)
+        return sorted(found, key=lambda row: not row["differs"])[:most]
 
     async def measured(self, person: Person, release: str, days: int) -> list[Row]:
         """What a release did with each case it took or worked on in shadow. Raises NoAuthority."""
@@ -212,20 +224,25 @@ class Ladder:
             found += await shadow_numbers_of(page, release, 1_440 * days)
         return found
 
-    async def _shadow_numbers(self, release: str) -> ShadowNumbers:
-        sums = dict.fromkeys(("cases", "cost_micros", "live_cost_micros", "latency_ms", "live_latency_ms"), 0)
+    async def _shadow_numbers(self, release: str, tenants: Sequence[TenantId]) -> ShadowNumbers:
+        names = ("cases", "cost_micros", "live_cost_micros", "latency_ms", "live_latency_ms")
+        sums = dict.fromkeys(names, 0)
         differs: dict[Differs, int] = dict.fromkeys(DIFFERENCES, 0)
-        for tenant in await self.books.tenants():
+        for tenant in tenants:
             row = await shadow_sums(self.books.reading(tenant), release)
             if row is not None:
                 sums = {name: value + int(row[name]) for name, value in sums.items()}
                 differs = {name: value + int(row[name]) for name, value in differs.items()}
         return ShadowNumbers(differs=differs, **sums)
 
-    async def _numbers(self, release: str) -> Numbers:
+    async def _numbers(self, rung: Rung, tenants: Sequence[TenantId], *, window: bool = False) -> Numbers:
+        """What the cases of a release come to: of a canary since it is one, otherwise in the window of the bands."""
+        minutes = (
+            CANARY_MINUTES if rung.state == "canary" and not window else self.limits.bands.window_minutes
+        )
         rows: list[Row] = []
-        for tenant in await self.books.tenants():
-            rows += await numbers_of(self.books.reading(tenant), release, self.limits.bands.window_minutes)
+        for tenant in tenants:
+            rows += await numbers_of(self.books.reading(tenant), rung.release, minutes)
         return numbers_in(rows)
 
     # Moving -------------------------------------------------------------------------------------------------------
@@ -242,7 +259,7 @@ class Ladder:
     ) -> Rung:
         """Enter a release with its receipt: held, or eligible for shadow, as the gate says of it.
 
-        `founding` keeps releases from now on: what is entered is live, where none was kept before and the gate lets it.
+        `founding` makes it live at once: the first of a house, or where nothing is live any more, and the gate lets it.
         Raises NoAuthority, BadDecision where the receipt is of another manifest, NotEarned, Conflict.
         """
         check(manifest)
@@ -255,8 +272,8 @@ class Ladder:
             raise NotEarned(f"held: {gate.reason}")
         eligible: ReleaseState = "eligible_for_shadow" if gate.decision == "eligible_for_shadow" else "hold"
         async with self.books.transaction(EVERYBODY) as page:
-            if founding and await ladder(page):
-                raise Conflict("releases are kept here already: countersign release list shows them")
+            if founding and live_of(await ladder(page)) is not None:
+                raise Conflict("a release is live here: countersign release list shows it")
             there = await enter(
                 page,
                 release=name,
@@ -291,9 +308,11 @@ class Ladder:
             raise Conflict(f"{name} is at {rung.state}: there is no step after it")
         self._check_share(following, percent, tenants, await self.books.tenants())
         again = following == rung.state == "canary"
-        lacking = (
-            [] if again else self._lacks(rung, await self._shadow_numbers(name), await self._numbers(name))
-        )
+        everywhere = await self.books.tenants()
+        lacking: list[str] = []
+        if not again:
+            numbers = await self._numbers(rung, everywhere)
+            lacking = self._lacks(rung, await self._shadow_numbers(name, everywhere), numbers)
         if lacking:
             raise NotEarned(f"{name} may not go to {following} yet: {'; '.join(lacking)}")
         async with self.books.transaction(EVERYBODY) as page:
@@ -316,33 +335,46 @@ class Ladder:
             raise BadDecision(f"tenant: {strange[0][:80]} is not in the books")
 
     async def roll_back(self, person: Person, name: str | None, reason: str) -> tuple[str, int]:
-        """Take a release back: the one named, or the newest step up. Which it was, and how many cases were rung."""
+        """Take a release back: the one named, or what came up last. Which it was, and how many cases were rung."""
         await self._may_move(person, reason)
-        chosen = name or await self._newest_up()
+        chosen = (await self._rung(name)).release if name is not None else await self._newest_up()
         async with self.books.transaction(EVERYBODY) as page:
             await _write(page, chosen, "rolled_back", person.person, reason)
         return chosen, await self._ring(chosen)
 
     async def _newest_up(self) -> str:
-        """The canary where there is one, else the shadow, else what is live."""
-        rungs = await ladder(self.books.reading(EVERYBODY))
-        for state in ("canary", "shadow"):
-            for rung in rungs:
-                if rung.state == state:
-                    return rung.release
+        """The canary where there is one, else what is live, where another one stands behind it."""
+        rows = await ladder_rows(self.books.reading(EVERYBODY))
+        rungs = [Rung.of(row) for row in rows]
+        canary = next((rung.release for rung in rungs if rung.state == "canary"), None)
+        if canary is not None:
+            return canary
+        if rows and rows[-1]["state"] == "rolled_back" and rows[-1]["person"] is None:
+            raise Conflict(
+                f"{rows[-1]['release']} was the last that moved, and took itself back: name what else shall go"
+            )
         live = live_of(rungs)
-        if live is None:
-            raise Conflict("no release is kept here: there is nothing to take back")
+        if live is None or live_of([rung for rung in rungs if rung.release != live]) is None:
+            raise Conflict("nothing stands behind what is live: name it to stop it all the same")
         return live
 
     async def watch(self) -> list[str]:
-        """Take back every canary and live release that left its bands; which. Nobody is asked."""
+        """Take back the canary and the live release where they left their bands; which. Nobody is asked.
+
+        One live release in a window at most, and never the last: what strikes every release is no release's fault.
+        """
         taken = []
-        for rung in await ladder(self.books.reading(EVERYBODY)):
-            if rung.state not in {"canary", "live"}:
+        rows = await ladder_rows(self.books.reading(EVERYBODY))
+        rungs = [Rung.of(row) for row in rows]
+        live, tenants = live_of(rungs), await self.books.tenants()
+        settled = live is not None and live_of([rung for rung in rungs if rung.release != live]) is not None
+        for rung in rungs:
+            if not (rung.state == "canary" or (rung.release == live and settled)):
                 continue
-            left = out_of_band(await self._numbers(rung.release), self.limits.bands)
-            if left is None or (rung.state == "live" and await self._is_last(rung.release)):
+            if rung.release == live and await self._took_one_back(rows):
+                continue
+            left = out_of_band(await self._numbers(rung, tenants, window=True), self.limits.bands)
+            if left is None:
                 continue
             try:
                 async with self.books.transaction(EVERYBODY) as page:
@@ -354,10 +386,15 @@ class Ladder:
             taken.append(rung.release)
         return taken
 
-    async def _is_last(self, release: str) -> bool:
-        """Whether nothing would be live without it: a worse agent with people before the money beats none at all."""
-        rungs = await ladder(self.books.reading(EVERYBODY))
-        return live_of([rung for rung in rungs if rung.release != release]) is None
+    async def _took_one_back(self, rows: Sequence[Row]) -> bool:
+        """Whether the watch took a release back within its own window."""
+        async with self.books.transaction() as page:
+            now = await books_now(page)
+        within = timedelta(minutes=self.limits.bands.window_minutes)
+        return any(
+            row["state"] == "rolled_back" and row["person"] is None and now - row["at"] < within
+            for row in rows
+        )
 
     async def _ring(self, release: str) -> int:
         """Ring what waits for a word on what a release proposed; how many cases."""
@@ -379,8 +416,7 @@ class Ladder:
         if len(note) > NOTE_LIMIT:
             raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
         async with self.books.transaction(tenant) as page:
-            there = {row["case_id"] for row in await shadow_runs(page, release, 1_000)}
-            if case_id not in there:
+            if not await has_shadow(page, release, case_id):
                 raise Conflict(f"case {case_id} has no shadow of {release}")
             new = await insert_grade(page, release, case_id, person.person, thumb, note.strip())
         if not new:

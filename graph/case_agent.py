@@ -48,6 +48,9 @@ from tools.gateway import Gateway, Ticks, ToolResult, context_of
 UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
 """Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
 
+RELEASE_HELD = "release_held"
+"""Why a run is handed over whose release was rolled back under it, or that no release may take."""
+
 log = logging.getLogger("countersign.graph")
 
 PROPOSALS_A_CASE = 6
@@ -147,6 +150,7 @@ class CaseAgent:
             actions=[event.action for event in run.trace],
             evidence=run.evidence,
             order=run.order,
+            release=self.manifest.agent_version,
         )
 
     def _watch(self, run: AgentRun) -> Watch:
@@ -279,10 +283,11 @@ class CaseAgent:
         try:
             wrote = await self._write(run, proposal)
         except Refused as refused:
-            if proposal.kind == "handoff" or refused.reason not in UNFIT:
+            if proposal.kind == "handoff" or refused.reason not in {*UNFIT, RELEASE_HELD}:
                 raise
-            # What the books will not have is a person's to sort out.
-            run.draft, run.handoff = None, "draft_failed_checks"
+            # What the books will not have is a person's to sort out; so is what a release found that was taken back.
+            run.draft = None
+            run.handoff = RELEASE_HELD if refused.reason == RELEASE_HELD else "draft_failed_checks"
             wrote = await self._write(run, proposal_of(run, self.manifest))
         finally:
             self.runs.end(state.get("run"))

@@ -40,6 +40,8 @@ class Bench:
     actions: Sequence[str] = ()
     evidence: Grounded | None = None
     order: OrderFacts | None = None
+    release: str = ""
+    """The release that asks, where it is not the one that the case came in under."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ paid for under run numbers of their own.
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,8 @@ from graph.watching import Watch
 from policies.rollout import Done, differences
 from records.books import Books, Row
 from records.cases import Case, CaseState
-from records.releases import EVERYBODY, first_done, ladder, shadow_due, write_shadow_run
-from refunds.ids import TenantId
+from records.releases import EVERYBODY, first_done, ladder, shadow_due, standing_of, write_shadow_run
+from refunds.ids import CaseId, TenantId
 from refunds.proposal import Proposal
 
 log = logging.getLogger("countersign.graph")
@@ -145,6 +145,8 @@ class Shadow:
 
     books: Books
     releases: Releases
+    failed: set[CaseId] = field(default_factory=set)
+    """Cases that this process could not work on: one of them holds up no other."""
 
     async def sweep(self) -> int:
         """Work on what is due; how many cases. Without a release in shadow it is one look at the books."""
@@ -163,21 +165,23 @@ class Shadow:
 
     async def _work(self, agent: ShadowAgent, tenant: TenantId) -> int:
         page = self.books.reading(tenant)
-        killed = await page.row("killed")
-        if killed is not None and killed["killed"]:
-            return 0
         done = 0
-        for case in await shadow_due(page, agent.release, AT_ONCE):
+        for case in await shadow_due(page, agent.release, self.failed, AT_ONCE):
+            # Before each: a kill switch or a rollback in mid-pass stops it there.
+            now = await standing_of(page, agent.release)
+            if now is None or now["killed"] or now["state"] != "shadow":
+                return done
             try:
-                await self._run(agent, case, killed["now"] if killed else case.received_at)
+                await self._run(agent, case, now["now"])
             except Exception:
-                log.exception("the shadow of case %s failed; the next pass tries again", case.case_id)
+                log.exception("the shadow of case %s failed; it is left out", case.case_id)
+                self.failed.add(case.case_id)
                 continue
             done += 1
         return done
 
     async def _run(self, agent: ShadowAgent, case: Case, now: datetime) -> None:
-        """The case as it was when it came in, through the agent alone."""
+        """The case through the agent alone, as one of which nothing is known but its ticket."""
         sight = Sight(case, CaseState("received", case.verdict, ended=False), None, killed=False, now=now)
         config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
         with driving(sight):

@@ -67,10 +67,21 @@ class Sight:
             waiting=self.end.waits_for_answer and not self.taken_over,
             ended=self.state.ended,
             expired=decision is None and self.end.past_deciding,
-            withdrawn=decision is None and self.end.withdrawn and not self.end.past_deciding,
+            withdrawn=self.withdrawn,
             lapsed=approved and self.end.past_paying and (unsent_and_late or not self.end.ordered),
             ordered=self.end.ordered,
             outcome=settled.outcome if settled else None,
+        )
+
+    @property
+    def withdrawn(self) -> bool:
+        """What is open was proposed by a release that was rolled back; while nothing new runs it waits as it is."""
+        end = self.end
+        return (
+            end is not None
+            and end.decision is None
+            and end.withdrawn
+            and not (end.past_deciding or self.killed)
         )
 
     @property

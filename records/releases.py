@@ -37,6 +37,11 @@ async def ladder(page: Reads) -> list[Rung]:
     return [Rung.of(row) for row in await page.rows("ladder")]
 
 
+async def ladder_rows(page: Reads) -> list[Row]:
+    """The same with who made the last step, when and why."""
+    return await page.rows("ladder")
+
+
 async def steps(page: Reads) -> list[Row]:
     """Every step of every release, the newest first."""
     return await page.rows("release_steps")
@@ -121,9 +126,20 @@ async def shadow_numbers_of(page: Reads, release: str, minutes: int) -> list[Row
 # Shadows ------------------------------------------------------------------------------------------------------
 
 
-async def shadow_due(page: Reads, release: str, most: int) -> list[Case]:
+async def shadow_due(page: Reads, release: str, but: Iterable[CaseId], most: int) -> list[Case]:
     """Cases that the live release has worked on since the shadow began and that the shadow has not."""
-    return [Case.of(row) for row in await page.rows("shadow_due", release=release, most=most)]
+    rows = await page.rows("shadow_due", release=release, but=[str(case_id) for case_id in but], most=most)
+    return [Case.of(row) for row in rows]
+
+
+async def standing_of(page: Reads, release: str) -> Row | None:
+    """Whether nothing new runs in a tenant, where a release stands, and the time."""
+    return await page.row("killed", release=release)
+
+
+async def has_shadow(page: Reads, release: str, case_id: CaseId) -> bool:
+    """Whether a release has worked on a case in shadow."""
+    return await page.row("shadow_there", release=release, case_id=case_id) is not None
 
 
 async def first_done(page: Reads, case_id: CaseId) -> Row | None:

@@ -101,6 +101,7 @@ async def promote(request: Request, room: Opened, act: Moving) -> Response:
 @router.post("/releases/rollback")
 async def roll_back(request: Request, room: Opened, act: Moving) -> Response:
     """The way back."""
+    # An empty name is nobody's, and not "whatever is on top".
     await room.ladder.roll_back(act.visit.person, act.text("release"), clean_text(act.text("reason")))
     return go(request, "/releases")
 

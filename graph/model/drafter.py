@@ -98,7 +98,9 @@ class ModelDrafter:
         self, draft: Draft, asked_by: str, bench: Bench, spent: Sum, took_ms: int, wrong: str, watch: Watch
     ) -> Asked[Reply]:
         case = bench.case
-        place = Place(case.case_id, case.customer_id, case.release, bench.run, bench.step, "draft")
+        place = Place(
+            case.case_id, case.customer_id, bench.release or case.release, bench.run, bench.step, "draft"
+        )
         errand = Errand(case.tenant, place, bench.left.less(spent, took_ms))
         question = Question(self.asking.prompt.text, _work(draft, asked_by, bench, wrong), Reply, MOST_TOKENS)
 

@@ -88,7 +88,9 @@ class ModelPlanner:
         self, view: PlannerView, bench: Bench, spent: Sum, took_ms: int, wrong: str
     ) -> Asked[Plan]:
         case = bench.case
-        place = Place(case.case_id, case.customer_id, case.release, bench.run, bench.step, "plan")
+        place = Place(
+            case.case_id, case.customer_id, bench.release or case.release, bench.run, bench.step, "plan"
+        )
         errand = Errand(case.tenant, place, bench.left.less(spent, took_ms))
         question = Question(self.asking.prompt.text, _work(view, bench, wrong), Plan, MOST_TOKENS)
         return await self.asking.ask(errand, question, Plan)

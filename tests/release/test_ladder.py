@@ -57,7 +57,7 @@ async def test_the_first_release_is_live_and_a_second_first_is_refused(stage: St
     kept = await founded(stage)
     assert (await rung(stage, V2)).state == "live"
     pinned = named(V3)
-    with pytest.raises(Conflict, match="kept here already"):
+    with pytest.raises(Conflict, match="a release is live here"):
         await kept.enter(await operator(stage), pinned, receipt_for(pinned), "again", code="x", founding=True)
     _, state = await stage.paused()
     assert state["status"] == "needs_human"

@@ -5,7 +5,7 @@
 --   shadow_runs     what a release in shadow would have done with a case, beside what was done     (graph)
 --   shadow_grades   what a person says of a shadow's draft                                         (desk)
 --
--- Until the first step is written a house runs what its processes were started with. From then on only these rows say
+-- Until a first release is live a house runs what its processes were started with. From then on only these rows say
 -- which release takes a case: one that is neither canary nor live proposes nothing, and what a release proposed that was
 -- rolled back since cannot be decided: it is proposed again. The tenant '*' is everybody, as with flags.
 set local search_path = books, pg_temp;
@@ -85,6 +85,7 @@ create table shadow_grades (
 );
 
 create index cases_by_release on cases (tenant, release, received_at);
+create index proposals_by_release on proposals (tenant, release);
 
 do $$
 declare
@@ -112,10 +113,10 @@ grant select on releases, release_steps, tenants, memberships, people to books_g
 reset role;
 set local role books_guard;
 
--- Whether this house keeps releases at all.
+-- Whether this house keeps releases: since the first one went live.
 create function keeps_releases() returns boolean language sql stable security definer set search_path = books, pg_temp
 begin atomic
-  select exists (select from release_steps);
+  select exists (select from release_steps where state = 'live');
 end;
 
 create function state_of_release(of_release text) returns release_state language sql stable security definer
@@ -146,10 +147,13 @@ end;
 
 -- What a release proposed counts no more once it was rolled back. What a person wrote in it does, and a hand-over is a
 -- person's in any case.
-create function is_withdrawn(of_release text, edited_by text, of_kind proposal_kind) returns boolean
-language sql stable security definer set search_path = books, pg_temp
+create function is_withdrawn(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer
+set search_path = books, pg_temp
 begin atomic
-  select edited_by is null and of_kind <> 'handoff' and coalesce(state_of_release(of_release) = 'rolled_back', false);
+  select coalesce((
+    select p.edited_by is null and p.kind <> 'handoff' and state_of_release(p.release) = 'rolled_back' and not exists (
+      select from decisions d where d.tenant = p.tenant and d.proposal_id = p.supersedes and d.revised_reply is not null)
+    from proposals p where p.tenant = of_tenant and p.proposal_id = of_proposal), false);
 end;
 
 -- Who moves a release operates every tenant, because a release is everybody's; and each step follows the one before.
@@ -176,7 +180,7 @@ begin
     (last.state is null and new.state = 'hold')
     or (last.state is null and new.state = 'eligible_for_shadow' and entered.gate = 'eligible_for_shadow exact_receipt_pass')
     or (last.state is null and new.state = 'live' and entered.gate = 'eligible_for_shadow exact_receipt_pass'
-      and not keeps_releases())
+      and live_release() is null)
     or (last.state = 'eligible_for_shadow' and new.state = 'shadow')
     or (last.state = 'shadow' and new.state = 'canary')
     or (last.state = 'canary' and new.state in ('canary', 'live'))
@@ -190,6 +194,20 @@ begin
     perform refuse('release_step', format('another release is in %s', new.state));
   end if;
   new.seq := coalesce(last.seq, 0) + 1;
+  new.at := clock();
+  return new;
+end $$;
+
+-- A shadow is in shadow, and stops with everything else.
+create function check_shadow_run() returns trigger language plpgsql security definer
+set search_path = books, pg_temp as $$
+begin
+  if new.tenant is distinct from tenant() then
+    perform refuse('wrong_tenant');
+  end if;
+  if state_of_release(new.release) is distinct from 'shadow' or kill_switch(new.tenant) then
+    perform refuse('release_step', new.release || ' is not in shadow now');
+  end if;
   new.at := clock();
   return new;
 end $$;
@@ -217,7 +235,7 @@ set search_path = books, pg_temp as $$
 begin
   if exists (
     select from proposals p where p.tenant = new.tenant and p.proposal_id = new.proposal_id
-      and is_withdrawn(p.release, p.edited_by, p.kind)
+      and is_withdrawn(p.tenant, p.proposal_id)
   ) then
     perform refuse('withdrawn_release', 'the release that proposed this was rolled back: it is proposed again');
   end if;
@@ -266,7 +284,7 @@ begin
     end if;
     select * into word from decisions where tenant = new.tenant and proposal_id = new.supersedes;
     if not found then
-      if not is_withdrawn(before.release, before.edited_by, before.kind) then
+      if not is_withdrawn(before.tenant, before.proposal_id) then
         perform refuse('proposal_open', 'the one before is still to be decided');
       end if;
     elsif word.word = 'reject' then
@@ -324,6 +342,7 @@ grant execute on function write_audit() to books_owner;
 set local role books_owner;
 
 create trigger check_release_step before insert on release_steps for each row execute function check_release_step();
+create trigger check_shadow_run before insert on shadow_runs for each row execute function check_shadow_run();
 create trigger check_shadow_grade before insert on shadow_grades for each row execute function check_shadow_grade();
 create trigger check_withdrawn before insert on votes for each row execute function check_withdrawn();
 create trigger b_audit after insert on release_steps for each row execute function write_audit('release', 'seq');
@@ -363,6 +382,7 @@ reset role;
 revoke create on schema books from books_guard, books_scribe;
 revoke execute on function write_audit() from books_owner;
 revoke execute on function keeps_releases(), state_of_release(text), live_release(), release_for(text), may_propose(text),
-  is_withdrawn(text, text, proposal_kind), check_release_step(), check_shadow_grade(), check_withdrawn() from public;
+  is_withdrawn(text, uuid), check_release_step(), check_shadow_run(), check_shadow_grade(),
+  check_withdrawn() from public;
 grant execute on function keeps_releases(), state_of_release(text), live_release(), release_for(text),
-  is_withdrawn(text, text, proposal_kind) to desk, graph;
+  is_withdrawn(text, uuid) to desk, graph;

@@ -58,7 +58,7 @@ from (
 left join lateral (
   select
     p.body, p.digest, p.expires_at, p.expires_at <= clock() as past_deciding,
-    is_withdrawn(p.release, p.edited_by, p.kind) as withdrawn,
+    is_withdrawn(p.tenant, p.proposal_id) as withdrawn,
     (select count(*) from proposals n where n.tenant = p.tenant and n.case_id = p.case_id) as proposals,
     d.decision_id, d.tenant, d.case_id, d.thread_id, d.proposal_id, d.digest as decided_digest, d.kind, d.word, d.payment_id,
     d.order_id, d.amount_minor, d.currency, d.code, d.revised_amount_minor, d.revised_items, d.revised_reply, d.letter, d.instruction,
@@ -111,7 +111,7 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
     (e.status = 'received' and (p.proposal_id is null or e.reason = 'taken_over'))
     or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
     or (d.word is null and p.expires_at <= clock())
-    or (d.word is null and is_withdrawn(p.release, p.edited_by, p.kind))
+    or (d.word is null and is_withdrawn(p.tenant, p.proposal_id) and not kill_switch(c.tenant))
     or (d.word is not null and x.decision_id is null and not (
       d.asks is not null and not exists (
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text

@@ -27,21 +27,28 @@ values (%(release)s, 1, %(state)s, %(percent)s, %(tenants)s, %(person)s, %(reaso
 -- paused_under --
 -- The cases that wait for a word on what a release proposed.
 select p.case_id from proposals p
-where p.release = %(release)s and p.edited_by is null and p.kind <> 'handoff'
+join lateral (
+  select status, ended from case_events e where e.tenant = p.tenant and e.case_id = p.case_id order by e.seq desc limit 1
+) e on e.status = 'needs_human' and not e.ended
+where p.release = %(release)s and is_withdrawn(p.tenant, p.proposal_id)
   and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
   and not exists (select from decisions d where d.tenant = p.tenant and d.proposal_id = p.proposal_id);
 
 -- release_numbers --
 -- What became of each case of a release that came in within a window: where it stopped first, what a person said of what
--- was proposed first, and what its first run cost.
-select c.case_id, e.status = 'blocked' as blocked, coalesce(p.kind = 'handoff', false) as handed_over,
+-- was proposed first, and what its first run cost. A case that the release should have taken and that was turned away for
+-- it, or that has not stopped in ten minutes, counts as blocked; one that a flag or a person handed over as nothing.
+select c.case_id, coalesce(e.status <> 'needs_human', true) as blocked,
+  coalesce(p.kind = 'handoff' and p.reason not in ('retrieval_only', 'no_drafts', 'staging', 'kill_switch', 'release_held',
+    'proposed_by_person', 'other_language', 'pasted_document'), false) as handed_over,
   d.word is not null as decided, coalesce(d.word = 'approve' and p.kind <> 'handoff', false) as approved,
   coalesce(t.cost_micros, 0)::bigint as cost_micros, coalesce(t.latency_ms, 0)::bigint as latency_ms,
   coalesce(t.path, '') as path
 from cases c
-join lateral (
+left join lateral (
   select status from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
-    and e.status in ('blocked', 'needs_human') order by e.seq limit 1
+    and (e.status in ('blocked', 'needs_human') or (e.status = 'bypassed' and e.reason = 'release_held'))
+  order by e.seq limit 1
 ) e on true
 left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id and p.supersedes is null
 left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id and p.kind <> 'handoff'
@@ -51,6 +58,8 @@ left join lateral (
   where t.tenant = c.tenant and t.case_id = c.case_id and t.run = 1
 ) t on true
 where c.release = %(release)s and c.received_at > clock() - make_interval(mins => %(minutes)s)
+  and (e.status is not null or (c.received_at < clock() - interval '10 minutes' and not exists (
+    select from case_events o where o.tenant = c.tenant and o.case_id = c.case_id and o.status <> 'received')))
 order by c.received_at desc
 limit 20000;
 
@@ -81,21 +90,25 @@ from shadow_runs s where s.at > clock() - make_interval(hours => %(hours)s)
 group by s.release, hour order by hour;
 
 -- shadow_due --
--- Cases that came in since the shadow began, that the live release has worked on, and that the shadow has not.
+-- Cases that came in since the shadow began, that the live release has worked on and nobody has said anything of since, and
+-- that the shadow has not: whoever comes later would see another order and other words.
 select c.* from cases c
 where c.received_at > (select max(at) from release_steps where release = %(release)s and state = 'shadow')
-  and c.verdict = 'verified' and c.release <> %(release)s
+  and c.verdict = 'verified' and c.release = live_release()
   and exists (select from trace_events t where t.tenant = c.tenant and t.case_id = c.case_id)
   and exists (select from case_events e where e.tenant = c.tenant and e.case_id = c.case_id
     and e.status in ('needs_human', 'blocked'))
   and not exists (select from shadow_runs s where s.tenant = c.tenant and s.case_id = c.case_id and s.release = %(release)s)
   and not exists (select from takeovers o where o.tenant = c.tenant and o.case_id = c.case_id)
+  and not exists (select from decisions d where d.tenant = c.tenant and d.case_id = c.case_id)
+  and not exists (select from messages m where m.tenant = c.tenant and m.case_id = c.case_id)
+  and not c.case_id = any(%(but)s::uuid[])
 order by c.received_at
 limit %(most)s;
 
 -- killed --
--- Whether nothing new runs in a tenant.
-select kill_switch(tenant()) as killed, clock() as now;
+-- Whether nothing new runs in a tenant, and where a release stands.
+select kill_switch(tenant()) as killed, state_of_release(%(release)s)::text as state, clock() as now;
 
 -- first_done --
 -- What was done with a case first.
@@ -153,6 +166,9 @@ select s.case_id, s.status = 'blocked' as blocked, s.kind = 'handoff' as handed_
     jsonb_array_elements_text(s.path) with ordinality as p (action, place)) as path
 from shadow_runs s where s.release = %(release)s and s.at > clock() - make_interval(mins => %(minutes)s)
 order by s.at desc limit 20000;
+
+-- shadow_there --
+select 1 as there from shadow_runs where release = %(release)s and case_id = %(case_id)s;
 
 -- insert_shadow_grade --
 insert into shadow_grades (tenant, release, case_id, person, thumb, note)
