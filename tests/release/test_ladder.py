@@ -12,11 +12,13 @@ from release_kit import SMALL, climbed, entered, founded, ladder_of, named, oper
 from stage import Scripted, Stage, wish
 
 from desk.decisions import Conflict, Word
+from desk.flags import set_flag, set_kill_switch
 from desk.notes import BadDecision
 from desk.people import NoAuthority
 from desk.releases import NotEarned
 from evals.exam.receipt import BadReceipt
 from evals.exam.sets import honest
+from graph.planner import DeterministicPlanner, PlannerView
 from policies.manifest import manifest
 from policies.rollout import (
     Numbers,
@@ -477,3 +479,144 @@ async def test_the_ladder_says_what_each_step_still_lacks(stage: Stage) -> None:
     assert (shadow.next_state, shadow.lacks) == ("canary", ("3 more shadow cases (of 3)",))
     with pytest.raises(NoAuthority):
         await ladder_of(stage).standings(await stage.person("demo-helpdesk"))
+
+
+# What a hostile reading found ---------------------------------------------------------------------------------------
+
+
+async def test_a_candidate_that_is_entered_first_stops_nothing(stage: Stage) -> None:
+    kept = ladder_of(stage)
+    await entered(stage, kept)
+    _, state = await stage.paused()
+    assert state["reason"] == "draft_ready_for_review"
+    await founded(stage)
+    assert (await rung(stage, V2)).state == "live"
+
+
+async def test_a_house_in_which_nothing_is_live_is_founded_again_under_a_new_name(stage: Stage) -> None:
+    kept = await founded(stage)
+    who = await operator(stage)
+    await kept.roll_back(who, V2, "stop")
+    again = named(V3)
+    await kept.enter(who, again, receipt_for(again), "mended", code="x", founding=True)
+    _, state = await stage.paused()
+    assert state["reason"] == "draft_ready_for_review"
+
+
+async def test_a_way_back_without_a_name_never_stops_the_last_and_never_what_a_watch_left(
+    stage: Stage,
+) -> None:
+    kept = await founded(stage)
+    who = await operator(stage)
+    with pytest.raises(Conflict, match="nothing stands behind"):
+        await kept.roll_back(who, None, "in a hurry")
+    with pytest.raises(Conflict, match="no release is called"):
+        await kept.roll_back(who, "", "an empty field")
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    await entered(stage, kept, "refund_agent_v4")
+    await climbed(stage, "refund_agent_v4", "canary")
+    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+        await write_step(page, "refund_agent_v4", "rolled_back", None, "hand-off rate 90 %")
+    with pytest.raises(Conflict, match="took itself back"):
+        await kept.roll_back(who, None, "a moment too late")
+    assert (await kept.roll_back(who, V3, "meant"))[0] == V3
+
+
+async def test_a_kill_switch_and_a_way_back_lose_no_proposal(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    case, _ = await stage.paused()
+    who = await operator(stage)
+    books = stage.house.desk_books
+    await set_kill_switch(books, who, on=True, reason="an incident", tenant="*")
+    await kept.roll_back(who, V3, "an incident")
+    await stage.finish()
+    assert await stage.count("proposals") == 1
+    await set_kill_switch(books, who, on=False, reason="over", tenant="*")
+    await stage.finish()
+    state = await stage.house.state(case)
+    assert (state["status"], state["reason"]) == ("needs_human", "draft_ready_for_review")
+    rows = await stage.sql("select release from books.proposals order by proposed_at")
+    assert [row["release"] for row in rows] == [V3, V2]
+
+
+async def test_words_that_a_person_wrote_outlive_the_release_that_carried_them(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    case, state = await stage.paused()
+    reply = str(state["draft"]).replace("Hello", "Dear customer")
+    await stage.say(case, Word("revise", revised_reply=reply))
+    await stage.run(case)
+    await kept.roll_back(await operator(stage), V3, "not for its words")
+    after = await stage.run(case)
+    assert after["draft"] == reply
+    await stage.say(case, Word("approve"), "demo-reviewer-2")
+    await stage.finish()
+    assert (await stage.house.state(case))["status"] == "refunded"
+
+
+async def test_a_release_that_is_taken_back_in_mid_run_ends_at_a_person(stages: Stages) -> None:
+    class TakenBack:
+        """A planner under which the release is rolled back."""
+
+        stage: Stage | None = None
+
+        async def next_wish(self, view: PlannerView) -> object:
+            wished = await DeterministicPlanner().next_wish(view)
+            if self.stage is not None and len(view.results) == 3:
+                async with self.stage.house.desk_books.transaction(EVERYBODY) as page:
+                    person = (await operator(self.stage)).person
+                    await write_step(page, V3, "rolled_back", person, "now")
+                self.stage = None
+            return wished
+
+    planner = TakenBack()
+    async with stages(planner=planner) as stage:
+        kept = await founded(stage)
+        await entered(stage, kept)
+        await climbed(stage, V3, "live")
+        planner.stage = stage
+        case, state = await stage.paused()
+        assert state["reason"] == "release_held"
+        assert await stage.count("disbursements") == 0
+        assert await release_of_case(stage, case.case_id) == V3
+
+
+async def test_a_shadow_stops_with_the_kill_switch_and_with_its_release(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    who = await operator(stage)
+    await kept.promote(who, V3, "look at it")
+    await stage.paused()
+    await set_kill_switch(stage.house.desk_books, who, on=True, reason="an incident", tenant="*")
+    assert await stage.house.driver.shadow.sweep() == 0
+    insert = (
+        "with t as (select set_config('books.tenant', 'demo', true)) insert into books.shadow_runs (tenant, release, case_id, beside,"
+        " status, kind, reason, amount_minor, currency, citations, path, draft, differs, tokens, cost_micros, latency_ms,"
+        " live_cost_micros, live_latency_ms) select 'demo', %s, case_id, 'x', 'blocked', 'none', 'x', 0, 'XXX', '[]', '[]', '', '{}',"
+        " 0, 0, 0, 0, 0 from books.cases, t"
+    )
+    with pytest.raises(psycopg.Error, match="release_step"):
+        await stage.sql(insert, V3)
+    await set_kill_switch(stage.house.desk_books, who, on=False, reason="over", tenant="*")
+    await kept.roll_back(who, V3, "enough")
+    assert await stage.house.driver.shadow.sweep() == 0
+    with pytest.raises(psycopg.Error, match="release_step"):
+        await stage.sql(insert, V3)
+
+
+async def test_what_an_operator_narrowed_is_no_releases_fault(stage: Stage) -> None:
+    kept = await founded(stage)
+    await entered(stage, kept)
+    await climbed(stage, V3, "live")
+    await set_flag(
+        stage.house.desk_books, await operator(stage), name="no_drafts", value="on", reason="x", tenant="*"
+    )
+    for _ in range(4):
+        await stage.paused()
+    assert await kept.watch() == []
+    standing = next(one for one in await kept.standings(await operator(stage)) if one.release == V3)
+    assert (standing.numbers.cases, standing.numbers.handed_over) == (4, 0)
