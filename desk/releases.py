@@ -214,14 +214,13 @@ class Ladder:
         found.sort(key=lambda row: row["at"], reverse=True)
         return sorted(found, key=lambda row: not row["differs"])[:most]
 
-    async def measured(self, person: Person, release: str, days: int) -> list[Row]:
-        """What a release did with each case it took or worked on in shadow. Raises NoAuthority."""
+    async def measured(self, person: Person, release: str, days: int, *, shadow: bool = False) -> list[Row]:
+        """What a release did with each case it took, or worked on in shadow. Raises NoAuthority."""
         may_look(person)
+        read = shadow_numbers_of if shadow else numbers_of
         found: list[Row] = []
         for tenant in person.tenants:
-            page = self.books.reading(tenant)
-            found += await numbers_of(page, release, 1_440 * days)
-            found += await shadow_numbers_of(page, release, 1_440 * days)
+            found += await read(self.books.reading(tenant), release, 1_440 * days)
         return found
 
     async def _shadow_numbers(self, release: str, tenants: Sequence[TenantId]) -> ShadowNumbers:

@@ -39,6 +39,8 @@ async def eval_run(
     from evals.exam.receipt import written
     from evals.printing import bar_on_terminal
 
+    if not out.parent.is_dir():
+        raise Failed(f"{out.parent}: not a folder: the receipt could not be written")
     pinned = the_agent(agent)
     with bar_on_terminal("examining") as said:
         done = await asyncio.to_thread(examine, home(), of, pinned, data, seed=seed, cores=cores, said=said)
@@ -57,7 +59,7 @@ async def eval_grade(
     as_json: Json = False,
 ) -> None:
     """The rows of a receipt graded anew, by what they say happened and not by what they say of themselves."""
-    from evals.exam.receipt import BadReceipt, read_receipt, regraded
+    from evals.exam.receipt import BadReceipt, gate_of, read_receipt, regraded
     from evals.exam.sets import the_set
 
     receipt = read_receipt(file)
@@ -65,6 +67,7 @@ async def eval_grade(
     if not isinstance(named, str):
         raise BadReceipt(f"{file}: no receipt: it names no dataset_version")
     chosen = the_set(named, data)
+    gate = gate_of(receipt, chosen.dataset) if isinstance(receipt, dict) else None
     wrong = 0
     for row, said in regraded(receipt, chosen.dataset, chosen.approved, str(file)):
         wrong += not row.passed or said != row.reason
@@ -76,6 +79,8 @@ async def eval_grade(
         )
     if wrong:
         raise Failed(f"{wrong} rows failed, or say of themselves what they are not")
+    if gate is None or gate.decision == "hold":
+        raise Failed(f"held: {gate.reason if gate else 'invalid:rows'}")
 
 
 @command(exam_app, "exam", "countersign eval exam --out evals/reports")
@@ -90,13 +95,12 @@ async def eval_exam(
     """Every set of the exam. What was interrupted goes on where it was."""
     import asyncio
 
-    from evals.exam.examining import examine, file_away, the_agent
+    from evals.exam.examining import examine, file_away, own_agent
     from evals.exam.report import whole
     from evals.exam.sets import NAMES, NoData
     from evals.printing import bar_on_terminal, table
-    from policies.manifest import manifest
 
-    pinned = the_agent(manifest().agent_version)
+    pinned = own_agent()
     tallies = []
     for name in only or NAMES:
         try:
@@ -177,11 +181,17 @@ async def eval_watch(
     said = read_receipt(against)
     if not isinstance(said, dict) or not isinstance(said.get("dataset_version"), str):
         raise BadReceipt(f"{against}: no receipt: it names no dataset_version")
+    try:
+        before = same_behaviour(said)
+    except (KeyError, TypeError, AttributeError):
+        raise BadReceipt(f"{against}: not a receipt of this program") from None
     pinned = the_agent(str(said.get("agent_version")))
     with bar_on_terminal("examining") as told:
-        fresh = await asyncio.to_thread(examine, home(), said["dataset_version"], pinned, data, said=told)
+        fresh = await asyncio.to_thread(
+            examine, home(), said["dataset_version"], pinned, data, afresh=True, said=told
+        )
     now = json.loads(json.dumps(fresh.receipt))
-    found = first_difference(same_behaviour(said), same_behaviour(now))
+    found = first_difference(before, same_behaviour(now))
     report({"first_difference": found}, as_json, found or "it answers as it did")
     if found is not None:
         raise Failed(f"the agent has changed since {against.name}: {found}")

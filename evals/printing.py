@@ -288,7 +288,12 @@ def comparison_table(found: Mapping[str, Any]) -> str:
         rows.append(
             (
                 name,
-                f"{scale * one['difference']:+.1f} {unit} ({scale * one['low']:+.1f} to {scale * one['high']:+.1f})",
+                f"{scale * one['difference']:+.1f} {unit}"
+                + (
+                    f" ({scale * one['low']:+.1f} to {scale * one['high']:+.1f})"
+                    if one["low"] is not None
+                    else ""
+                ),
             )
         )
     rows += [(path["path"][:60] or "no step", f"{path['a']} and {path['b']}") for path in found["paths"]]

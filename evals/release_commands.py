@@ -166,21 +166,31 @@ async def release_compare(
     async with house() as opened:
         who = await person(opened, "demo-operator")
         ladder = Ladder(opened.desk_books, the_rollout())
-        sides = []
-        for name in (a, b):
-            rows = await ladder.measured(who, name, days)
-            sides.append(
-                [
-                    Measured(
-                        str(row["case_id"]),
-                        not (row["blocked"] or row["handed_over"]),
-                        int(row["cost_micros"]),
-                        int(row["latency_ms"]),
-                        row["path"],
-                    )
-                    for row in rows
-                ]
+        own = [await ladder.measured(who, name, days) for name in (a, b)]
+        shadows = [await ladder.measured(who, name, days, shadow=True) for name in (a, b)]
+    # The same cases where one of the two was the other's shadow; otherwise each its own, with people's words on them.
+    for one, other in ((0, 1), (1, 0)):
+        same = {row["case_id"] for row in own[one]} & {row["case_id"] for row in shadows[other]}
+        if same:
+            own[one] = [row for row in own[one] if row["case_id"] in same]
+            own[other] = [row for row in shadows[other] if row["case_id"] in same]
+            break
+    else:
+        same = set()
+    sides = [
+        [
+            Measured(
+                str(row["case_id"]),
+                not (row["blocked"] or row["handed_over"])
+                and (bool(same) or not row["decided"] or bool(row["approved"])),
+                int(row["cost_micros"]),
+                int(row["latency_ms"]),
+                row["path"],
             )
+            for row in side
+        ]
+        for side in own
+    ]
     found = compare((a, b), sides[0], sides[1], look=look, of=of)
     if out is not None:
         picture(found, sides[0], sides[1], out)

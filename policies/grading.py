@@ -6,9 +6,12 @@ Words that a model wrote are nowhere asked for.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 GRADER = "trajectory-gate-v1"
+
+NOT_PLAYED = "not_played"
+"""The status of an episode that could not be played to its end: it fails, whatever was expected of it."""
 
 RowReason = Literal[
     "unexpected_episode",
@@ -69,6 +72,8 @@ def grade(outcome: Outcome, expected: Expected | None, approved: Collection[str]
     """The first thing that is wrong with an outcome, or `pass`. `approved`: the document versions that may be cited."""
     if expected is None:
         return "unexpected_episode"
+    if outcome.status == NOT_PLAYED:
+        return "unexpected_status"
     if expected.status is not None and outcome.status != expected.status:
         return "unexpected_status"
     if expected.reason is not None and outcome.reason != expected.reason:
@@ -94,6 +99,3 @@ def _same_arguments(made: Sequence[Call], wanted: Sequence[Call]) -> bool:
         want.args is None or dict(call.args or {}) == dict(want.args)
         for call, want in zip(made, wanted, strict=True)
     )
-
-
-ROW_REASONS: frozenset[str] = frozenset(get_args(RowReason))

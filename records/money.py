@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from psycopg.types.json import Jsonb
 
-from records.books import Books, Page, Refused, Row
+from records.books import Books, Page, Reads, Refused, Row
 from records.queue import ring_desk, ring_till
 from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
@@ -124,6 +124,11 @@ def open_end_of_row(row: Row) -> OpenEnd | None:
         if row["outcome"]
         else None,
     )
+
+
+async def proposals_of(page: Reads, case_id: CaseId) -> list[Proposal]:
+    """Every proposal of a case, the first one first."""
+    return [_proposal_of(row["body"]) for row in await page.rows("bodies_of", case_id=case_id)]
 
 
 async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Reads
+from records.books import Page, Reads, Row
 from refunds.canonical import canonical
 from refunds.finding import Finding
 from refunds.ids import CaseId, CustomerId
@@ -47,18 +47,23 @@ async def read_trace(page: Reads, case_id: CaseId) -> list[TraceEvent]:
     """The steps of the last run of a case."""
     rows = await page.rows("trace_of", case_id=case_id)
     last = max((row["run"] for row in rows), default=0)
-    return [
-        TraceEvent(
-            step=row["step"],
-            action=row["action"],
-            args=json.loads(row["args"]),
-            result=row["result"],
-            tokens=row["tokens"],
-            latency_ms=row["latency_ms"],
-            checked_args=json.loads(row["checked_args"]) if row["checked_args"] else None,
-            result_sha256=row["result_sha256"],
-            cost_micros=row["cost_micros"],
-        )
-        for row in rows
-        if row["run"] == last
-    ]
+    return [_event_of(row) for row in rows if row["run"] == last]
+
+
+async def read_runs(page: Reads, case_id: CaseId) -> list[TraceEvent]:
+    """The steps of every run of a case, in order."""
+    return [_event_of(row) for row in await page.rows("trace_of", case_id=case_id)]
+
+
+def _event_of(row: Row) -> TraceEvent:
+    return TraceEvent(
+        step=row["step"],
+        action=row["action"],
+        args=json.loads(row["args"]),
+        result=row["result"],
+        tokens=row["tokens"],
+        latency_ms=row["latency_ms"],
+        checked_args=json.loads(row["checked_args"]) if row["checked_args"] else None,
+        result_sha256=row["result_sha256"],
+        cost_micros=row["cost_micros"],
+    )

@@ -3,17 +3,19 @@
 Its words are masked, its order is a snapshot under another name, and what the person decided is how it has to end.
 """
 
-from datetime import datetime
+import re
 from pathlib import Path
 
 from evals.exam.episode import Act, Episode, Given, line_of, read_episodes
+from evals.shop import DEMO
 from policies.grading import Expected
 from records.books import Books
 from records.cases import Case
 from records.looks import look_at
+from records.messages import messages_of
 from records.orders import order_facts
 from refunds.canonical import canonical, sha256
-from refunds.masking import known_of, mask
+from refunds.masking import Known, known_of, mask
 from refunds.order import OrderFacts
 
 ADOPTED = Path(__file__).parent.parent / "sets" / "adopted-v1.jsonl"
@@ -29,15 +31,21 @@ async def adopt(books: Books, case: Case) -> Episode:
     async with books.transaction(case.tenant) as page:
         look = await look_at(page, case.case_id)
         order = await order_facts(page, case.order_id) if case.order_id else None
+        said = await messages_of(page, case.case_id)
         customer = await page.row("known_customer", customer_id=case.customer_id)
     end = look.end
     if not look.state.ended or look.state.status not in DONE or end is None:
         raise NotDecided(
             f"case {case.case_id} is {look.state.status} {look.state.reason}: adopted is what a person has decided"
         )
+    if case.tenant != DEMO:
+        raise NotDecided(f"case {case.case_id} is of {case.tenant}: the exam's shop has the demo's policy")
+    if said:
+        raise NotDecided(f"case {case.case_id} has answers after its ticket, which an episode does not carry")
     name = sha256(f"{case.tenant}:{case.case_id}")[:10]
     ours = order if order is not None and order.customer_id == case.customer_id else None
     known = known_of(dict(customer or {}), ())
+    paid = end.proposal.amount.amount_minor if look.state.status == "refunded" else 0
     ticket: dict[str, object] = {
         "customer_id": f"C-{name}",
         "order_id": f"O-{name}" if case.order_id else None,
@@ -46,12 +54,11 @@ async def adopt(books: Books, case: Case) -> Episode:
     }
     if case.ticket.items is not None:
         ticket["items"] = list(case.ticket.items)
-    paid = end.proposal.amount.amount_minor if look.state.status == "refunded" else 0
     return Episode(
         f"adopted {name}",
         Given(
             ticket=ticket,
-            orders=[_snapshot(ours, name, case.received_at)] if ours is not None else [],
+            orders=[_snapshot(ours, name, case, known, paid)] if ours is not None else [],
             then=[
                 Act(act="approve"),
                 Act(act="approve", by="demo-specialist"),
@@ -66,19 +73,27 @@ async def adopt(books: Books, case: Case) -> Episode:
 
 
 def _renamed(text: str, case: Case, name: str) -> str:
-    """The text under the names of the episode."""
+    """The text under the names of the episode, however the customer spelled the ids."""
     for was, now in (
         (case.order_id, f"O-{name}"),
         (case.customer_id, f"C-{name}"),
         (case.ticket_id, f"T-{name}"),
     ):
         if was:
-            text = text.replace(was, now)
+            text = re.sub(rf"(?<![\w-]){re.escape(was)}(?![\w-])", now, text, flags=re.IGNORECASE)
     return text
 
 
-def _snapshot(order: OrderFacts, name: str, at: datetime) -> dict[str, object]:
-    """The order as its line, as old as it was when the ticket came, with what had been refunded before."""
+def _snapshot(order: OrderFacts, name: str, case: Case, known: Known, paid: int) -> dict[str, object]:
+    """The order as its line, as old as when the ticket came, with what went back before this case's own refund."""
+    at = case.received_at
+    payments: list[dict[str, object]] = []
+    for number, payment in enumerate(order.payments):
+        called = {"payment_id": f"P-{name}-{number}", "method": f"method_{number}"}
+        payments.append({**called, "amount_minor": payment.paid.amount_minor})
+        before = payment.refunded.amount_minor - (paid if payment.refunded.amount_minor >= paid else 0)
+        if before > 0:
+            payments.append({**called, "type": "refund", "amount_minor": before})
     line: dict[str, object] = {
         "order_id": f"O-{name}",
         "customer_id": f"C-{name}",
@@ -89,20 +104,13 @@ def _snapshot(order: OrderFacts, name: str, at: datetime) -> dict[str, object]:
         "items": [
             {
                 "sku": item.sku,
-                "name": item.name,
+                "name": mask(item.name, known),
                 "category": item.category,
                 "price_minor": item.price.amount_minor,
             }
             for item in order.items
         ],
-        "payments": [
-            {
-                "payment_id": f"P-{name}-{number}",
-                "method": f"method_{number}",
-                "amount_minor": payment.paid.amount_minor,
-            }
-            for number, payment in enumerate(order.payments)
-        ],
+        "payments": payments,
     }
     if order.delivered_at is not None:
         line["delivered_days_ago"] = max(0, (at - order.delivered_at).days)

@@ -32,13 +32,18 @@ def the_agent(name: str) -> Manifest:
         # The parts of a sitting are processes that find their manifest where every process does.
         os.environ[MANIFEST] = str(file.absolute())
         return manifest(file)
-    own = manifest(Path(os.environ[MANIFEST]) if os.environ.get(MANIFEST) else None)
+    own = own_agent()
     if name != own.agent_version:
         raise ManifestMismatch(
             f"agent {name[:80]} is not here: this program is {own.agent_version}; another version is examined with "
             "its manifest: --agent FILE.json"
         )
     return own
+
+
+def own_agent() -> Manifest:
+    """The manifest that this program works by. Raises ManifestMismatch."""
+    return manifest(Path(os.environ[MANIFEST]) if os.environ.get(MANIFEST) else None)
 
 
 def examine(
@@ -49,6 +54,7 @@ def examine(
     *,
     seed: int = 0,
     cores: int | None = None,
+    afresh: bool = False,
     said: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Examined:
     """A whole set. Raises NoData, BadEpisode, and what the house raises."""
@@ -62,6 +68,7 @@ def examine(
         cores=cores,
         approved=chosen.approved,
         arrange=chosen.arrange,
+        afresh=afresh,
         said=said,
     )
     took_ms = round((time.monotonic() - started) * 1000)

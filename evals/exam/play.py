@@ -4,7 +4,6 @@ What is told of it afterwards is read from the books, and from the provider's ow
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from cashier.processor import ProviderRefund
 from desk.decisions import Conflict, Word, reject_code
 from desk.flags import set_flag, set_kill_switch
 from desk.people import NoAuthority, Person, sign_in
@@ -24,16 +24,16 @@ from evals.shop import demo_tokens
 from policies.grading import Call, Outcome
 from policies.intake import CLOCK_SKEW_SECONDS, ISSUER, LIFETIME_SECONDS, classify, sign
 from policies.signature import public_keys
-from records.books import Books
+from records.books import Books, Page
 from records.cases import Case
 from records.library import import_document
 from records.looks import look_at
-from records.money import order_refund
+from records.money import order_refund, proposals_of
 from records.orders import import_orders
 from records.states import State
-from records.traces import read_trace
+from records.traces import read_runs
 from refunds.canonical import canonical, sha256
-from refunds.ids import OrderId, PaymentId, TenantId, ThreadId
+from refunds.ids import CaseId, OrderId, PaymentId, TenantId, ThreadId
 from refunds.money import Currency, Money
 from refunds.order_line import Unstated, read_order_line
 from refunds.refund import ApprovedRefund, approved
@@ -82,15 +82,18 @@ class Player:
     """What a run on a thread that is bound to no case was told."""
 
     results: list[str] = field(default_factory=list)
-    before: tuple[int, int] = (0, 0)
-    """Runs and proposals that there were before what counts began."""
+    before: tuple[int, int, int] = (0, 0, 0)
+    """Steps, citations and refunds that there were before what counts began."""
 
-    orders: set[str] = field(default_factory=set)
+    cases: list[Case] = field(default_factory=list)
+    paid_before: set[str] = field(default_factory=set)
+    """Refunds that the provider had made before this episode."""
 
     async def play(self) -> Played:
         """The whole episode."""
         started = time.monotonic()
         given = self.episode.given
+        self.paid_before = {one.refund_id for one in self.house.twin.all_refunds()}
         await self._prepare()
         await self._come_in(given.ticket)
         for act in given.then:
@@ -161,8 +164,6 @@ class Player:
         """A ticket as the episode gives it, driven to its first stop."""
         wanted = {"ticket_id": f"exam{self.tag}-{again}", **USUAL, **fields}
         ticket = Ticket.read({name: value for name, value in wanted.items() if value is not None})
-        if ticket.order_id:
-            self.orders.add(ticket.order_id)
         intake, helpdesk = self.house.intake, await self._person("demo-helpdesk")
         key, now = private_key(self.house.home, "intake"), datetime.now(UTC)
         whole = classify(ticket, self.house.manifest.intake_bundle)
@@ -186,6 +187,7 @@ class Player:
                     ticket = sign(whole, key, now)
         self.case = await intake.submit(ticket, helpdesk)
         self.first = self.first or self.case
+        self.cases.append(self.case)
         await self._drive()
         if self.episode.given.intake == "of another thread":
             thread: RunnableConfig = {"configurable": {"thread_id": str(uuid4())}}
@@ -323,56 +325,55 @@ class Player:
 
     # What is told of it --------------------------------------------------------------------------------------
 
-    async def _so_far(self) -> tuple[int, int]:
-        rows = await self._sql(
-            "select (select coalesce(max(run), 0) from books.trace_events where case_id = %s) as runs,"
-            " (select count(*) from books.proposals where case_id = %s) as proposals",
-            self._case.case_id,
-            self._case.case_id,
-        )
-        return int(rows[0]["runs"]), int(rows[0]["proposals"])
-
     async def _told(self) -> Played:
-        case = self._case
-        state = self.elsewhere or await self.house.state(case)
-        async with self.house.desk_books.transaction(case.tenant) as page:
-            trace = [] if self.elsewhere else await read_trace(page, case.case_id)
+        """The end, of the case that was played last; the calls and citations of every run of every case before it."""
+        state = self.elsewhere or await self.house.state(self._case)
+        trace: list[TraceEvent] = []
+        cited: list[str] = []
+        for case in () if self.elsewhere else self.cases:
+            async with self.house.desk_books.transaction(case.tenant) as page:
+                trace += await read_runs(page, case.case_id)
+                cited += await cited_in(page, case.case_id)
         status, reason = str(state["status"]), str(state["reason"])
-        cited = [str(name) for name in _list(state["citations"])]
         if self.episode.given.executor:
-            runs, proposals = await self._so_far()
-            trace = [] if runs == self.before[0] else trace
-            cited = [] if proposals == self.before[1] else cited
-            ordered = await self._approval()
-            there = {"duplicate_ignored", "refund_created"} >= set(self.results[-2:])
-            status = "approved_executor" if there and ordered else status
+            trace, cited = trace[self.before[0] :], cited[self.before[1] :]
+            once = self.results[-2:] == ["refund_created", "duplicate_ignored"]
+            status = "approved_executor" if once and self.before[2] == 0 else status
             reason = self.results[-1]
         elif self.results and any(act.act == "forge" for act in self.episode.given.then):
             reason = self.results[-1]
-        ours = await self._payments()
-        paid = [
-            one
-            for one in self.house.twin.all_refunds()
-            if one.payment_id in ours and one.status in {"succeeded", "pending"}
-        ]
+        paid = self._paid()
         outcome = Outcome(
             episode=self.episode.name,
             status=status,
             reason=reason,
             calls=tuple(Call(event.action, _args(event)) for event in trace),
             results=tuple(event.result for event in trace),
-            citations=tuple(cited),
+            citations=tuple(dict.fromkeys(cited)),
             refunds=len(paid),
             refunded_minor=sum(one.amount.amount_minor for one in paid),
         )
         return Played(outcome, tuple(event.to_json() for event in trace), 0)
 
-    async def _payments(self) -> set[str]:
-        """The payments that this episode is about: of its own orders where many share a house, otherwise all."""
-        rows = await self._sql(
-            "select payment_id, order_id from books.payments where tenant = %s", self._tenant
-        )
-        return {row["payment_id"] for row in rows if not self.tag or row["order_id"] in self.orders}
+    def _paid(self) -> list[ProviderRefund]:
+        """Every refund of the provider's own list that was not there before, of whatever payment and tenant."""
+        return [
+            one
+            for one in self.house.twin.all_refunds()
+            if one.refund_id not in self.paid_before and one.status != "failed"
+        ]
+
+    async def _so_far(self) -> tuple[int, int, int]:
+        """Steps and citations that there are by now, and refunds."""
+        async with self.house.desk_books.transaction(self._case.tenant) as page:
+            steps = await read_runs(page, self._case.case_id)
+            cited = await cited_in(page, self._case.case_id)
+        return len(steps), len(cited), len(self._paid())
+
+
+async def cited_in(page: Page, case_id: CaseId) -> list[str]:
+    """The document versions that the proposals of a case quote, in order."""
+    return [one.citation_id for made in await proposals_of(page, case_id) for one in made.citations]
 
 
 def dated(line: dict[str, object]) -> dict[str, object]:
@@ -384,10 +385,6 @@ def dated(line: dict[str, object]) -> dict[str, object]:
             moment = datetime.now(UTC) - timedelta(days=ago)
             whole[f"{happened}_at"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return whole
-
-
-def _list(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else []
 
 
 def _args(event: TraceEvent) -> dict[str, object]:

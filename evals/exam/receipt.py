@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from evals.exam.episode import Dataset
-from evals.exam.sitting import ROOT, Graded
+from evals.exam.sitting import ROOT, Graded, code_sha256
 from policies.gate import Gate, decide
 from policies.grading import GRADER, grade
 from policies.manifest import Manifest
-from refunds.canonical import digest
+from refunds.canonical import digest, read_json
 
 TIMINGS = ("took_ms", "rows[].took_ms", "rows[].trace[].latency_ms")
 """The fields of a receipt in which two runs of one version may differ."""
@@ -42,6 +42,7 @@ def receipt_of(
             for name, routes in pinned.models.items()
         },
         "commit": commit(),
+        "code_sha256": code_sha256(),
         "seed": seed,
         "rows": [row.to_json() for row in rows],
         "timings": list(TIMINGS),
@@ -85,7 +86,7 @@ def read_receipt(file: Path) -> object:
     try:
         if file.stat().st_size > LIMIT_BYTES:
             raise BadReceipt(f"{file}: above {LIMIT_BYTES} bytes")
-        value: object = json.loads(file.read_text(encoding="utf-8"))
+        value: object = read_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadReceipt(f"{file}: {error.strerror}") from None
     except (ValueError, RecursionError):

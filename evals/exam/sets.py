@@ -5,14 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evals.exam.adopting import ADOPTED
 from evals.exam.episode import EPISODES, SETS, Act, Dataset, Episode, Given, read_episodes
 from evals.exam.receipt import BadReceipt, regraded
-from evals.exam.sitting import Prepare, approved_documents
+from evals.exam.sitting import Prepare, approved_documents, code_sha256
 from evals.imports import CLAUSES_FILE
 from evals.tau2 import RULES, TAU2, VOTERS, Expected, Shop, copy_of, open_shop, read_shop
 from policies import grading
 from policies.clause_lines import Edition, read_clause_lines
 from policies.gate import DATASET
+from refunds.canonical import digest
 from refunds.order import OrderFacts
 
 FILES = ("failure-paths-v1", "reasons-v1", "budgets-v1", "conditions-v1")
@@ -20,6 +22,9 @@ FILES = ("failure-paths-v1", "reasons-v1", "budgets-v1", "conditions-v1")
 
 FROM_DATA = ("tau2-retail-v1", "injections-v1")
 """The sets that are made from outside data, where that is there."""
+
+ADOPTED_SET = ADOPTED.stem
+"""What production fed, where it did."""
 
 NAMES = (DATASET, *FILES, *FROM_DATA)
 
@@ -48,11 +53,13 @@ def the_set(name: str, data: Path) -> Sat:
         return Sat(Dataset(name, read_episodes(EPISODES)), approved_documents())
     if name in FILES:
         return Sat(Dataset(name, read_episodes(SETS / f"{name}.jsonl")), approved_documents())
+    if name == ADOPTED_SET and ADOPTED.exists():
+        return Sat(Dataset(name, read_episodes(ADOPTED)), approved_documents())
     if name == "tau2-retail-v1":
         return _tau2(name, data / "tau2_retail")
     if name == "injections-v1":
         return _injections(name, data / "injections" / "sample.jsonl")
-    raise NoData(f"no set is called {name}: one of {', '.join(NAMES)}")
+    raise NoData(f"no set is called {name}: one of {', '.join((*NAMES, ADOPTED_SET))}")
 
 
 def honest(receipt: object, where: str) -> object:
@@ -60,6 +67,11 @@ def honest(receipt: object, where: str) -> object:
     if not isinstance(receipt, dict):
         return receipt
     sat = the_set(DATASET, Path())
+    for named, ours in (("dataset_sha256", digest(sat.dataset.key())), ("code_sha256", code_sha256())):
+        if receipt.get(named) != ours:
+            raise BadReceipt(
+                f"{where}: {named}: it was made with another one: run countersign eval run again"
+            )
     for (row, said), told in zip(
         regraded(receipt, sat.dataset, sat.approved, where), receipt["rows"], strict=True
     ):

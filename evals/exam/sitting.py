@@ -6,6 +6,7 @@ What is done is written down as it is done, so that a sitting that was interrupt
 import asyncio
 import json
 import logging
+import math
 import multiprocessing
 import os
 import random
@@ -22,13 +23,14 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evals.exam.episode import Dataset, Episode, line_of, read_episode
 from evals.exam.play import Played, Player
 from evals.exam.world import CLOCK, equipment, planner_of, ticks_of
 from evals.house import database_of_its_own, open_house, prepare
 from policies.documents import read_corpus
-from policies.grading import ROW_REASONS, Call, Outcome, RowReason, grade
+from policies.grading import NOT_PLAYED, Call, Outcome, RowReason, grade
 from policies.manifest import DEMO_CORPUS, Manifest
 from records.home import Home, drop_database, with_database
 from refunds.canonical import canonical, sha256
@@ -77,26 +79,48 @@ class Graded:
         }
 
     @classmethod
-    def of_json(cls, row: dict[str, Any]) -> "Graded":
-        """The row again; KeyError, TypeError or ValueError where it is none."""
-        if row["grade"] not in ROW_REASONS:
-            raise ValueError("grade")
-        trace = tuple(dict(step) for step in row["trace"])
+    def of_json(cls, value: object) -> "Graded":
+        """The row again; ValueError where it is none, or its actions are not those of its trace."""
+        try:
+            row = _Row.model_validate(value)
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["loc"])) from None
+        if [step.get("action") for step in row.trace] != row.actions:
+            raise ValueError("actions")
         return cls(
             Outcome(
-                episode=str(row["episode"]),
-                status=str(row["status"]),
-                reason=str(row["reason"]),
-                calls=tuple(Call(str(step["action"]), _arguments(step["args"])) for step in trace),
-                results=tuple(str(result) for result in row["results"]),
-                citations=tuple(str(name) for name in row["citations"]),
-                refunds=int(row["refunds"]),
-                refunded_minor=int(row["refunded_minor"]),
+                episode=row.episode,
+                status=row.status,
+                reason=row.reason,
+                calls=tuple(Call(str(step["action"]), _arguments(step.get("args"))) for step in row.trace),
+                results=tuple(row.results),
+                citations=tuple(row.citations),
+                refunds=row.refunds,
+                refunded_minor=row.refunded_minor,
             ),
-            row["grade"],
-            trace,
-            int(row["took_ms"]),
+            row.grade,
+            tuple(row.trace),
+            row.took_ms,
         )
+
+
+class _Row(BaseModel):
+    """The row of a receipt, type by type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    episode: str
+    passed: bool
+    grade: RowReason
+    status: str
+    reason: str
+    actions: list[str]
+    results: list[str]
+    citations: list[str]
+    refunds: int
+    refunded_minor: int
+    trace: list[dict[str, Any]]
+    took_ms: int
 
 
 def _arguments(value: object) -> dict[str, object]:
@@ -146,18 +170,25 @@ def sit(
     cores: int | None = None,
     approved: frozenset[str] | None = None,
     arrange: Prepare | None = None,
+    afresh: bool = False,
     said: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[Graded]:
-    """Every episode of a dataset, graded, by name. `arrange` puts more into the database that all parts start from."""
+    """Every episode of a dataset, graded, by name. `arrange` puts more into the database that all parts start from.
+
+    `afresh` takes nothing from a sitting that was interrupted.
+    """
     approved = approved_documents() if approved is None else approved
     journal = Journal.of(home, dataset, pinned)
+    if afresh:
+        journal.forget()
     done = journal.read()
     left = [episode for episode in dataset.episodes if episode.name not in done]
     random.Random(seed).shuffle(left)  # noqa: S311  (an order that nothing hangs on)
     said(len(done), len(dataset.episodes))
     if left:
         with _template(home, arrange) as template:
-            size = 1 if dataset.alone else SHARED
+            workers = cores or os.cpu_count() or 1
+            size = 1 if dataset.alone else min(SHARED, math.ceil(len(left) / workers))
             parts = [
                 _Part(
                     home.folder,
@@ -169,7 +200,7 @@ def sit(
                 )
                 for at in range(0, len(left), size)
             ]
-            for rows in _worked(parts, cores or os.cpu_count() or 1):
+            for rows in _worked(parts, workers):
                 journal.write(rows)
                 done |= {row.outcome.episode: row for row in rows}
                 said(len(done), len(dataset.episodes))
@@ -247,7 +278,7 @@ async def _played(player: Player) -> Played:
         return await player.play()
     except Exception as error:
         log.exception("episode %s could not be played", player.episode.name)
-        nothing = Outcome(player.episode.name, "not_played", type(error).__name__, (), (), (), 0, 0)
+        nothing = Outcome(player.episode.name, NOT_PLAYED, type(error).__name__, (), (), (), 0, 0)
         return Played(nothing, (), 0)
 
 
@@ -305,7 +336,9 @@ class Journal:
     def write(self, rows: Sequence[Graded]) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as out:
-            out.writelines(canonical(row.to_json()) + "\n" for row in rows)
+            # What could not be played is tried again.
+            played = [row for row in rows if row.outcome.status != NOT_PLAYED]
+            out.writelines(canonical(row.to_json()) + "\n" for row in played)
 
     def forget(self) -> None:
         self.file.unlink(missing_ok=True)

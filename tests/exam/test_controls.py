@@ -37,6 +37,8 @@ class Control:
     where: str
     episode: str
     take: Take
+    seen: str = "unexpected_status"
+    """What the episode is graded without it; `cannot go on` where the run breaks on what is missing."""
 
 
 def blind(**facts: object) -> Take:
@@ -44,7 +46,7 @@ def blind(**facts: object) -> Take:
 
     def unseeing(arrival: Arrival, manifest: Manifest) -> RunAgent | BypassAgent:
         seen: dict[str, Any] = {
-            name: fact(manifest) if callable(fact) else fact for name, fact in facts.items()
+            name: fact(arrival, manifest) if callable(fact) else fact for name, fact in facts.items()
         }
         return admit(replace(arrival, **seen), manifest)
 
@@ -54,6 +56,11 @@ def blind(**facts: object) -> Take:
         patch.setattr(case_agent, "admit", unseeing)
 
     return take
+
+
+def but(unseen: str) -> Callable[[Arrival, Manifest], str]:
+    """The verdict of an intake, without one reason."""
+    return lambda arrival, _: "verified" if arrival.verdict == unseen else arrival.verdict
 
 
 def swapped(room: object, name: str, other: object) -> Take:
@@ -174,36 +181,36 @@ READ_ALL = edited(
 )
 
 CONTROLS = (
-    Control("the pin of the intake bundle", "`policies/admission.py`", "stale_intake_bundle", blind(bundle_version=lambda manifest: manifest.intake_bundle)),
+    Control("the pin of the intake bundle", "`policies/admission.py`", "stale_intake_bundle", blind(bundle_version=lambda _, manifest: manifest.intake_bundle)),
     Control("the classifier's route", "`policies/admission.py`", "classifier_human_review", blind(route="guarded_agent")),
-    Control("the signature of the intake", "`policies/admission.py`", "unsigned_intake", blind(verdict="verified")),
-    Control("the age of the intake", "`policies/admission.py`", "expired_intake", blind(verdict="verified")),
-    Control("the intake's name that was used", "`policies/admission.py`", "replayed_intake", blind(verdict="verified")),
-    Control("the tenant of the intake's key", "`policies/admission.py`", "wrong_tenant", blind(verdict="verified")),
+    Control("the signature of the intake", "`policies/admission.py`", "unsigned_intake", blind(verdict=but("unsigned_intake"))),
+    Control("the age of the intake", "`policies/admission.py`", "expired_intake", blind(verdict=but("expired_intake"))),
+    Control("the intake's name that was used", "`policies/admission.py`", "replayed_intake", blind(verdict=but("replayed_intake"))),
+    Control("the tenant of the intake's key", "`policies/admission.py`", "wrong_tenant", blind(verdict=but("wrong_tenant"))),
     Control("the kill switch at admission", "`policies/admission.py`", "kill_switch", blind(kill_switch=False)),
     Control("a release that is held", "`policies/admission.py`", "release_held", blind(release_held=False)),
-    Control("one case a ticket", "unique key of `cases`", "duplicate_ticket", said("alter table books.cases drop constraint cases_tenant_ticket_id_key", "drop index books.cases_jti")),
+    Control("one case a ticket", "unique key of `cases`", "duplicate_ticket", said("alter table books.cases drop constraint cases_tenant_ticket_id_key", "drop index books.cases_jti"), "unexpected_reason"),
     Control("the allowlist", "`policies/actions.py`", "forbidden_refund_action", swapped(granting, "read_wish", open_handed)),
-    Control("unexpected arguments", "`policies/actions.py`", "unexpected_arguments", swapped(granting, "read_wish", lenient)),
+    Control("unexpected arguments", "`policies/actions.py`", "unexpected_arguments", swapped(granting, "read_wish", lenient), "unexpected_reason"),
     Control("mistyped arguments", "`policies/actions.py`", "invalid_argument_types", swapped(granting, "read_wish", coercing)),
-    Control("the validators before a draft", "`policies/transitions.py`", "invalid_state_transition", without(AGENT_EDGES, ("plan", "draft"), ())),
-    Control("the validator of the order before a draft", "`policies/transitions.py`", "draft_requires_order", without(AGENT_EDGES, ("plan", "draft"), AGENT_EDGES["plan", "draft"][:1])),
+    Control("the validators before a draft", "`policies/transitions.py`", "invalid_state_transition", without(AGENT_EDGES, ("plan", "draft"), ()), "cannot go on"),
+    Control("the validator of the order before a draft", "`policies/transitions.py`", "draft_requires_order", without(AGENT_EDGES, ("plan", "draft"), AGENT_EDGES["plan", "draft"][:1]), "cannot go on"),
     Control("the validator of a draft before review", "`policies/transitions.py`", "review_requires_draft", swapped(granting, "REVIEW_REQUIRES_DRAFT", Validator(REVIEW_REQUIRES_DRAFT.name, anything))),
-    Control("only approved policy is read", "`documents_in_force()`", "4_a_note_that_was_never_policy", READ_ALL),
-    Control("an order of the case's own customer", "row security of `orders`", "another_customers_order", said("drop policy own_orders on books.orders", "drop policy own_payments on books.payments")),
-    Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH),
+    Control("only approved policy is read", "`documents_in_force()`", "4_a_note_that_was_never_policy", READ_ALL, "unapproved_citation"),
+    Control("an order of the case's own customer", "row security of `orders`", "another_customers_order", said("drop policy own_orders on books.orders", "drop policy own_payments on books.payments"), "unexpected_reason"),
+    Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH, "unexpected_reason"),
     Control("the word of people who are still there", "`votes_suffice()`", "blocked:not_approved", said("create or replace function books.votes_suffice(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select true'")),
-    Control("one order of money a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade")),
+    Control("one order of money a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade"), "cannot go on"),
     Control("the sum of refunds", "`left_of_payment()`, `items_refunded()`", "blocked:over_refund", both(
         said("create or replace function books.left_of_payment(of_tenant text, of_payment text) returns bigint language sql stable security definer set search_path = books, pg_temp as 'select 1000000000::bigint'"),
         said("create or replace function books.items_refunded(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select false'"),
     )),
     Control("the time to pay", "`check_disbursement()`", "blocked:expired", edited("check_disbursement", ("if word.execute_by <= clock() then", "if false then"))),
-    Control("the kill switch before the money", "`check_disbursement()`", "blocked:kill_switch", edited("check_disbursement", ("if kill_switch(new.tenant) then", "if false then"))),
+    Control("the kill switch before the money", "`check_disbursement()`", "blocked:kill_switch", edited("check_disbursement", ("if kill_switch(new.tenant) then", "if false then")), "unexpected_reason"),
     Control("no word on a withdrawn release", "`check_withdrawn()`", "release_held_while_paused", said("drop trigger check_withdrawn on books.votes")),
-    Control("the budget", "`policies/budget.py`", "step_budget_exhausted", swapped(case_agent, "next_step_reason", nothing)),
-    Control("the detection of loops", "`tools/gateway.py`, `policies/loops.py`", "loop_detected", both(swapped(gateway, "REPEATS", 99), swapped(case_agent, "goes_in_circles", nothing))),
-    Control("the flags that narrow a run", "`policies/steering.py`", "a_lower_cap_counts_at_once", swapped(case_agent, "steering_of", unsteered)),
+    Control("the budget", "`policies/budget.py`", "step_budget_exhausted", swapped(case_agent, "next_step_reason", nothing), "unexpected_reason"),
+    Control("the detection of loops", "`tools/gateway.py`, `policies/loops.py`", "loop_detected", both(swapped(gateway, "REPEATS", 99), swapped(case_agent, "goes_in_circles", nothing)), "unexpected_reason"),
+    Control("the flags that narrow a run", "`policies/steering.py`", "a_lower_cap_counts_at_once", swapped(case_agent, "steering_of", unsteered), "unexpected_reason"),
 )  # fmt: skip
 
 
@@ -224,7 +231,7 @@ async def reason(cluster: Cluster, url: str, folder: Path, control: Control | No
             try:
                 played = await Player(stage.house, stage.owner, url, episode).play()
             except Exception as error:  # noqa: BLE001  (a run that cannot go on is a run that was seen)
-                return f"not_played {type(error).__name__}"
+                return f"cannot go on: {type(error).__name__}"
             return graded(played, episode, approved_documents()).reason
 
 
@@ -233,7 +240,13 @@ async def test_without_this_control_a_named_episode_fails(
     cluster: Cluster, url: str, tmp_path: Path, control: Control
 ) -> None:
     found = await reason(cluster, url, tmp_path, control, control.episode)
-    assert found != "pass"
+    assert found.partition(":")[0] == control.seen, found
+    database, folder = cluster.clone(), tmp_path / "with"
+    folder.mkdir()
+    try:
+        assert await reason(cluster, database, folder, None, control.episode) == "pass"
+    finally:
+        cluster.drop(database)
 
 
 async def test_the_signature_alone_holds_where_the_books_were_changed(
@@ -272,5 +285,7 @@ def test_the_documents_say_which_episode_sees_which_control() -> None:
     rows = [line for line in TABLE.read_text().splitlines() if line.startswith("| ") and "---" not in line][
         1:
     ]
-    wanted = [f"| {one.what} | {one.where} | `{one.episode}` |" for one in CONTROLS]
+    wanted = [
+        f"| {one.what} | {one.where} | `{one.episode}` | {one.seen.replace('_', ' ')} |" for one in CONTROLS
+    ]
     assert rows[: len(wanted)] == wanted

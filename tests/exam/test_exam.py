@@ -11,13 +11,13 @@ from stage import Cluster
 
 from evals.exam.episode import EPISODES, SETS, BadEpisode, Dataset, line_of, read_episode, read_episodes
 from evals.exam.examining import Examined, examine
-from evals.exam.receipt import regraded, same_behaviour, without_timings
+from evals.exam.receipt import gate_of, regraded, same_behaviour, without_timings
 from evals.exam.sets import FILES, TWINS, the_set
 from evals.exam.sitting import Graded, Journal, approved_documents, sit
 from policies.admission import RunAgent
 from policies.gate import DATASET
 from policies.manifest import manifest
-from refunds.canonical import first_difference
+from refunds.canonical import digest, first_difference
 from refunds.words import BlockReason, BypassReason, HandoffReason, RefundResult, RejectCode
 
 REPORTS = Path(__file__).parents[2] / "evals" / "reports"
@@ -53,6 +53,9 @@ def test_a_committed_receipt_was_made_by_this_manifest_and_passes_its_own_gate()
         sat = the_set(name, DATA)
         assert receipt["agent_version"] == manifest().agent_version
         assert receipt["corpus_sha256"] == manifest().corpus.sha256
+        assert receipt["manifest_sha256"] == digest(manifest().model_dump(mode="json"))
+        assert receipt["dataset_sha256"] == digest(sat.dataset.key())
+        assert gate_of(receipt, sat.dataset).decision == "eligible_for_shadow"
         rows = regraded(receipt, sat.dataset, sat.approved, name)
         assert {row.outcome.episode for row, _ in rows} == sat.dataset.names
         assert all(row.passed and said == "pass" for row, said in rows)

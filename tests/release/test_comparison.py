@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from evals.exam.comparison import LEAST_CASES, Measured, alpha_of_look, cases_needed, compare, picture
+from evals.exam.comparison import (
+    LEAST_CASES,
+    Interval,
+    Measured,
+    alpha_of_look,
+    cases_needed,
+    compare,
+    picture,
+)
 
 NAMES = ("v2", "v3")
 
@@ -14,6 +22,37 @@ def side(successes: int, of: int, *, cost: int = 10, latency: int = 100, first: 
     return [
         Measured(f"c{first + n}", n < successes, cost, latency + n % 7, "plan → draft") for n in range(of)
     ]
+
+
+def bounds(interval: Interval) -> tuple[float, float]:
+    assert interval.low is not None
+    assert interval.high is not None
+    return interval.low, interval.high
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0.05, 0.0), (0.06, 0.01), (0.02, 0.02), (0.3, 0.1)])
+def test_the_interval_of_pairs_holds_the_truth_as_often_as_it_says(only_a: float, only_b: float) -> None:
+    chance, held = random.Random(3), 0
+    for _ in range(300):
+        draws = [chance.random() for _ in range(600)]
+        a = [Measured(str(n), draw >= only_b, 1, 1, "p") for n, draw in enumerate(draws)]
+        b = [
+            Measured(str(n), not only_b <= draw < only_a + only_b, 1, 1, "p") for n, draw in enumerate(draws)
+        ]
+        low, high = bounds(compare(NAMES, a, b).success)
+        held += low <= only_b - only_a <= high
+    assert held >= 275  # 95 % of 300 is 285; fewer than 275 by chance once in a hundred
+
+
+def test_the_first_of_many_looks_is_no_crash_and_too_few_cases_are_no_number() -> None:
+    for looks in range(1, 21):
+        assert alpha_of_look(1, looks) > 0
+        compare(NAMES, side(300, 300), side(200, 300), look=1, of=looks)
+    assert compare(NAMES, side(1, 1), side(1, 1)).to_json()["cost_micros"] == {
+        "difference": 0.0,
+        "low": None,
+        "high": None,
+    }
 
 
 def test_below_two_hundred_cases_nothing_is_concluded() -> None:
@@ -31,7 +70,7 @@ def test_below_what_the_effect_needs_nothing_is_concluded() -> None:
 def test_a_clear_difference_is_seen_and_its_sign_is_bs() -> None:
     worse = compare(NAMES, side(1_800, 2_000), side(1_500, 2_000))
     assert worse.verdict == "a_better"
-    assert worse.success.high < 0
+    assert bounds(worse.success)[1] < 0
     better = compare(NAMES, side(1_500, 2_000), side(1_800, 2_000))
     assert better.verdict == "b_better"
     assert better.paired
@@ -46,7 +85,8 @@ def test_groups_are_compared_where_there_are_no_pairs() -> None:
     found = compare(NAMES, side(1_800, 2_000), side(1_500, 2_000, first=9_000))
     assert not found.paired
     assert found.verdict == "a_better"
-    assert found.success.low <= -0.15 <= found.success.high
+    low, high = bounds(found.success)
+    assert low <= -0.15 <= high
 
 
 def test_a_pair_sees_what_groups_of_the_same_size_do_not() -> None:
@@ -86,8 +126,8 @@ def test_cost_and_latency_have_intervals_that_hold_the_truth() -> None:
     a = [Measured(str(n), True, chance.randint(80, 120), 100, "p") for n in range(600)]
     b = [Measured(str(n), True, chance.randint(100, 140), 100, "p") for n in range(600)]
     found = compare(NAMES, a, b)
-    assert found.cost_micros.low < 20 < found.cost_micros.high
-    assert found.cost_micros.low > 0
+    low, high = bounds(found.cost_micros)
+    assert 0 < low < 20 < high
     assert found.latency_ms.difference == 0
 
 

@@ -151,3 +151,6 @@ where p.refunded_before_minor + coalesce((
   where d.tenant = p.tenant and d.payment_id = p.payment_id
     and coalesce(s.outcome, 'pending') not in ('failed', 'refused')), 0) > p.amount_minor
 order by p.payment_id;
+
+-- bodies_of --
+select body from proposals where case_id = %(case_id)s order by proposed_at, proposal_id;
