@@ -203,11 +203,15 @@ def _means(a: Sequence[int], b: Sequence[int], alpha: float, *, paired: bool) ->
         return Interval(0.0, None, None)
     left, right = np.asarray(a, float), np.asarray(b, float)
     difference = float(right.mean() - left.mean())
-    if np.ptp(right - left if paired else left) == 0 and (paired or np.ptp(right) == 0):
-        return Interval(difference, difference, difference)
-    tested = stats.ttest_rel(right, left) if paired else stats.ttest_ind(right, left, equal_var=False)
-    found = tested.confidence_interval(1 - alpha)
-    return Interval(difference, float(found.low), float(found.high))
+    if paired:
+        error, freedom = float((right - left).var(ddof=1)) / len(a), len(a) - 1.0
+    else:
+        parts = float(left.var(ddof=1)) / len(a), float(right.var(ddof=1)) / len(b)
+        error = sum(parts)
+        weights = parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1)
+        freedom = error**2 / weights if weights else 1.0
+    half = float(stats.t.isf(alpha / 2, freedom)) * math.sqrt(error)
+    return Interval(difference, difference - half, difference + half)
 
 
 def picture(compared: Compared, a: Sequence[Measured], b: Sequence[Measured], file: Path) -> None:
