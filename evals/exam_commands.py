@@ -3,11 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evals.terminal import Failed, Json, command, group, home, report, say, tell
+
+if TYPE_CHECKING:
+    from evals.exam.examining import Examined
 
 exam_app = group("The exam.")
 
@@ -45,11 +48,27 @@ async def eval_run(
     with bar_on_terminal("examining") as said:
         done = await asyncio.to_thread(examine, home(), of, pinned, data, seed=seed, cores=cores, said=said)
     out.write_text(written(done.receipt), encoding="utf-8")
+    _copy(done, of, data)
     for row in done.rows:
         line = f"{row.outcome.episode:40} {row.reason}"
         report({"episode": row.outcome.episode, "passed": row.passed, "grade": row.reason}, as_json, line)
     gate = done.tally.gate
     report({"out": str(out), **gate.to_json()}, as_json, f"{out}: {gate.decision} {gate.reason}")
+
+
+def _copy(done: "Examined", of: str, data: Path) -> None:
+    """A copy to Langfuse, where one is configured; that it could not be sent is one line and no more."""
+    from evals.exam.publishing import Langfuse, NotPublished, publish
+    from evals.exam.sets import FROM_DATA, the_set
+
+    langfuse = Langfuse.of_environment()
+    if langfuse is None or of in FROM_DATA:
+        return
+    try:
+        rows = publish(langfuse, the_set(of, data).dataset, done.receipt)
+        sys.stderr.write(f"countersign: {rows} rows published to {langfuse.host}\n")
+    except NotPublished as refused:
+        sys.stderr.write(f"countersign: not published: {refused}\n")
 
 
 @command(exam_app, "grade", "countersign eval grade evals/reports/refund-agent-episodes-v1.json")
@@ -116,6 +135,7 @@ async def eval_exam(
         tallies.append(done.tally)
         if out is not None:
             file_away(out, done)
+        _copy(done, name, data)
         if as_json:
             say(json.dumps(done.tally.to_json()))
         for episode, grade in done.tally.failed:
