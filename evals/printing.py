@@ -229,28 +229,6 @@ def people_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def releases_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The releases and what their next step lacks."""
-    if not rows:
-        return "no release is kept here: this house runs what its processes were started with"
-    return table(
-        ("release", "state", "takes", "cases", "by", "because", "next", "lacks"),
-        (
-            (
-                row["release"],
-                f"{row['state']}{' *' if row['live'] else ''}",
-                " ".join([f"{row['percent']} %"] * bool(row["percent"]) + row["tenants"]),
-                f"{row['cases']} ({row['shadow_cases']} in shadow)",
-                row["by"] or "the watch",
-                row["reason"],
-                row["next"] or "",
-                "; ".join(row["lacks"]),
-            )
-            for row in rows
-        ),
-    )
-
-
 def review_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """What a fortnight is learnt from."""
     if not rows:
@@ -268,36 +246,6 @@ def review_table(rows: Sequence[Mapping[str, Any]]) -> str:
             for row in rows
         ),
     )
-
-
-def comparison_table(found: Mapping[str, Any]) -> str:
-    """Two releases side by side."""
-    rows: list[tuple[str, str]] = [
-        ("verdict", f"{found['verdict'].replace('_', ' ')}: {found['why']}"),
-        (
-            "cases",
-            f"{found['cases'][0]} and {found['cases'][1]}{', the same ones' if found['paired'] else ''}",
-        ),
-    ]
-    for name, unit, scale in (
-        ("success", "points", 100),
-        ("cost_micros", "micros", 1),
-        ("latency_ms", "ms", 1),
-    ):
-        one = found[name]
-        rows.append(
-            (
-                name,
-                f"{scale * one['difference']:+.1f} {unit}"
-                + (
-                    f" ({scale * one['low']:+.1f} to {scale * one['high']:+.1f})"
-                    if one["low"] is not None
-                    else ""
-                ),
-            )
-        )
-    rows += [(path["path"][:60] or "no step", f"{path['a']} and {path['b']}") for path in found["paths"]]
-    return table(("", f"{found['b']} less {found['a']}"), rows)
 
 
 def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:

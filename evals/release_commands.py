@@ -1,7 +1,8 @@
 """The commands of releases: the gate, the ladder, and the way back."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,14 +34,13 @@ Why = Annotated[str, typer.Option(help="Why; it stays in the books.")]
 async def release_list(as_json: Json = False) -> None:
     """Every release, how far it has come, by whom and why, and what its next step lacks."""
     from desk.releases import Ladder
-    from evals.printing import releases_table
     from evals.terminal import house, person, tell
     from policies.rollout import the_rollout
 
     async with house() as opened:
         who = await person(opened, "demo-operator")
         rows = [one.to_json() for one in await Ladder(opened.desk_books, the_rollout()).standings(who)]
-    tell(rows, as_json, releases_table)
+    tell(rows, as_json, _ladder)
 
 
 @command(
@@ -157,7 +157,6 @@ async def release_compare(
     """Two releases over the cases of the books: success, cost, latency and paths, each with its interval."""
     from desk.releases import Ladder
     from evals.exam.comparison import Measured, compare, picture
-    from evals.printing import comparison_table
     from evals.terminal import house, person, say
     from policies.rollout import the_rollout
 
@@ -197,4 +196,60 @@ async def release_compare(
     if as_json:
         report(found.to_json(), as_json, "")
     else:
-        say(comparison_table(found.to_json()))
+        say(_comparison(found.to_json()))
+
+
+def _ladder(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The releases and what their next step lacks."""
+    from evals.printing import table
+
+    if not rows:
+        return "no release is kept here: this house runs what its processes were started with"
+    return table(
+        ("release", "state", "takes", "cases", "by", "because", "next", "lacks"),
+        (
+            (
+                row["release"],
+                f"{row['state']}{' *' if row['live'] else ''}",
+                " ".join([f"{row['percent']} %"] * bool(row["percent"]) + row["tenants"]),
+                f"{row['cases']} ({row['shadow_cases']} in shadow)",
+                row["by"] or "the watch",
+                row["reason"],
+                row["next"] or "",
+                "; ".join(row["lacks"]),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _comparison(found: Mapping[str, Any]) -> str:
+    """Two releases side by side."""
+    from evals.printing import table
+
+    rows: list[tuple[str, str]] = [
+        ("verdict", f"{found['verdict'].replace('_', ' ')}: {found['why']}"),
+        (
+            "cases",
+            f"{found['cases'][0]} and {found['cases'][1]}{', the same ones' if found['paired'] else ''}",
+        ),
+    ]
+    for name, unit, scale in (
+        ("success", "points", 100),
+        ("cost_micros", "micros", 1),
+        ("latency_ms", "ms", 1),
+    ):
+        one = found[name]
+        rows.append(
+            (
+                name,
+                f"{scale * one['difference']:+.1f} {unit}"
+                + (
+                    f" ({scale * one['low']:+.1f} to {scale * one['high']:+.1f})"
+                    if one["low"] is not None
+                    else ""
+                ),
+            )
+        )
+    rows += [(path["path"][:60] or "no step", f"{path['a']} and {path['b']}") for path in found["paths"]]
+    return table(("", f"{found['b']} less {found['a']}"), rows)

@@ -7,7 +7,7 @@ checkpointed; after a crash it reads everything again, and an open proposal of i
 import logging
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
@@ -15,7 +15,7 @@ from langgraph.types import Command
 
 from graph.drafter import Draft, Worded, Writer, draft, drafted_by
 from graph.granting import grant
-from graph.planner import Bench, Planner, PlannerView, Thinker, Thought
+from graph.planner import Bench, Closes, Planner, PlannerView, Thinker, Thought
 from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
 from graph.run import AgentRun, Granted, Runs, Spent, asked_in
 from graph.sight import leave, look_again, see, shown_as_seen, thread_of
@@ -55,12 +55,6 @@ log = logging.getLogger("countersign.graph")
 
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
-
-
-class Closes(Protocol):
-    """Something that holds connections."""
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

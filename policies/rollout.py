@@ -197,6 +197,9 @@ class Numbers:
     latency_ms: int = 0
     """What 95 of 100 do not pass."""
 
+    paths: tuple[tuple[str, int], ...] = ()
+    """The ways that were gone most, and how often."""
+
     def success_percent(self) -> float:
         return 100 * self.approved / self.decided if self.decided else 100.0
 

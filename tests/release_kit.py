@@ -8,6 +8,7 @@ from stage import Stage
 
 from desk.people import Person
 from desk.releases import Ladder
+from evals.exam.sitting import code_sha256
 from policies.manifest import Manifest, manifest
 from policies.rollout import Bands, CanaryLimits, Rollout, ShadowLimits
 from records.releases import EVERYBODY, write_step
@@ -49,7 +50,8 @@ def receipt_for(pinned: Manifest) -> dict[str, Any]:
     """The committed receipt as if it were of another manifest."""
     receipt: dict[str, Any] = json.loads(REPORT.read_text())
     pinned_json = pinned.model_dump(mode="json")
-    return receipt | {"agent_version": pinned.agent_version, "manifest_sha256": digest(pinned_json)}
+    beside = {"manifest_sha256": digest(pinned_json), "code_sha256": code_sha256()}
+    return receipt | {"agent_version": pinned.agent_version, **beside}
 
 
 async def operator(stage: Stage) -> Person:

@@ -25,6 +25,14 @@ SAMPLE = 10
 """Shadow cases that are shown to be graded."""
 
 WIDTH, HEIGHT = 640, 120
+CHARTS = {
+    "drafted": "drafts that a person could countersign",
+    "handed_over": "hand-off rate",
+    "blocked": "block rate",
+    "cost_micros": "cost a case, micros",
+    "latency_ms": "slowest run, ms",
+}
+SHARES = frozenset({"drafted", "handed_over", "blocked"})
 TIMINGS = frozenset({"took_ms", "latency_ms", "commit", "seed"})
 
 
@@ -47,14 +55,7 @@ async def releases(request: Request, room: Opened, visit: Seeing) -> Response:
         standings=standings,
         steps=await room.ladder.history(person),
         shadows=shadows,
-        charts=[
-            (says, lines(hours, name))
-            for name, says in (
-                ("handed_over", "hand-off rate"),
-                ("blocked", "block rate"),
-                ("cost_micros", "cost"),
-            )
-        ],
+        charts=[(says, lines(hours, name)) for name, says in CHARTS.items()],
         own=room.manifest.agent_version,
         width=WIDTH,
         height=HEIGHT,
@@ -128,14 +129,12 @@ async def grade(
 
 
 def lines(hours: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, object]]:
-    """One line of a chart a release, each point a share of the hour's cases, or their mean where it is a cost."""
+    """One line of a chart a release: each point a share of the hour's cases, their mean cost, or their slowest run."""
     if not hours:
         return []
     moments = sorted({row["hour"] for row in hours})
-    shares = {
-        (row["release"], row["as"], row["hour"]): row[name] / row["cases"] for row in hours if row["cases"]
-    }
-    top = max([1.0 if name != "cost_micros" else 0.0, *shares.values()]) or 1.0
+    shares = {(row["release"], row["as"], row["hour"]): _point(row, name) for row in hours if row["cases"]}
+    top = max([1.0 if name in SHARES else 0.0, *shares.values()]) or 1.0
     step = WIDTH / max(1, len(moments) - 1)
     drawn = []
     for release, kind in sorted({(release, kind) for release, kind, _ in shares}):
@@ -151,10 +150,19 @@ def lines(hours: Sequence[Mapping[str, Any]], name: str) -> list[dict[str, objec
                 "kind": kind,
                 "points": " ".join(f"{x},{y}" for x, y in points),
                 "dots": points,
-                "last": f"{last:.0f}" if name == "cost_micros" else f"{100 * last:.0f} %",
+                "last": f"{100 * last:.0f} %" if name in SHARES else f"{last:.0f}",
             }
         )
     return drawn
+
+
+def _point(row: Mapping[str, Any], name: str) -> float:
+    """What an hour of a release comes to."""
+    if name == "latency_ms":
+        return float(row[name])
+    if name == "drafted":
+        return 1.0 - float(row["handed_over"] + row["blocked"]) / int(row["cases"])
+    return float(row[name]) / int(row["cases"])
 
 
 def side_by_side(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> list[dict[str, object]]:

@@ -28,7 +28,7 @@ ADOPTED_SET = ADOPTED.stem
 
 NAMES = (DATASET, *FILES, *FROM_DATA)
 
-INJECTIONS = 150
+INJECTIONS = 421
 """Strings of the sample that an exam places; the campaign places all of them in front of a model that obeys."""
 
 PLACEMENTS = ("the ticket", "the order", "a draft in the library", "an earlier case")
