@@ -124,7 +124,8 @@ async def release_rollback(
     release: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RELEASE]", help="The canary, the shadow or what is live where none is named."
+            metavar="[RELEASE]",
+            help="The canary, or what is live where another stands behind it, where none is named.",
         ),
     ] = None,
     as_json: Json = False,

@@ -12,12 +12,13 @@ from psycopg.rows import DictRow, dict_row
 
 from desk.decisions import Said, Word
 from desk.people import Person, sign_in
+from evals.exam.world import CLOCK, no_time
 from evals.house import House, make_keys, open_house
 from evals.shop import DEMO, demo_passwords, demo_tokens, open_shop
 from graph.checkpointer import install_checkpoints
 from graph.drive import Durability
 from graph.mind import Mind
-from graph.planner import Planner, PlannerView
+from graph.planner import Planner
 from records.books import Books
 from records.cases import Case
 from records.home import Home, with_database
@@ -25,17 +26,6 @@ from records.migrate import migrate
 from records.states import State
 from refunds.ids import CaseId
 from refunds.ticket import Ticket
-
-CLOCK = """
-create table books.test_clock (shift interval not null);
-alter table books.test_clock owner to books_owner;
-create or replace function books.clock() returns timestamptz language plpgsql volatile security definer
-set search_path = books, pg_temp as $$
-begin
-  return clock_timestamp() + coalesce((select sum(shift) from test_clock), interval '0');
-end $$;
-alter function books.clock() owner to books_owner;
-"""
 
 MANY_ORDERS = """
 insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
@@ -51,11 +41,6 @@ CRACKED = "My tablet arrived cracked. I want a refund, please."
 QUESTION = "What is the return policy for my cracked tablet?"
 
 
-def no_time() -> float:
-    """Ticks of a clock that stands still: no test fails because a machine is slow."""
-    return 0.0
-
-
 async def prepare_template(home: Home, url: str) -> None:
     """A database that every test starts from: migrated, with keys and the demo shop, its clock movable."""
     migrate(url, home.passwords())
@@ -65,20 +50,6 @@ async def prepare_template(home: Home, url: str) -> None:
         await open_shop(owner, demo_tokens(home), demo_passwords(home))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(CLOCK)
-
-
-class Scripted:
-    """A planner that says what it is told, then the last thing for ever."""
-
-    def __init__(self, *wishes: object) -> None:
-        self.wishes = wishes
-        self.asked = 0
-
-    async def next_wish(self, view: PlannerView) -> object:
-        del view
-        wish = self.wishes[min(self.asked, len(self.wishes) - 1)]
-        self.asked += 1
-        return wish
 
 
 def wish(action: object, **arguments: object) -> dict[str, object]:

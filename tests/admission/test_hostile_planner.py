@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from conftest import Stages
-from stage import Scripted, Stage, wish
+from stage import Stage, wish
 
+from evals.exam.world import Scripted
 from graph.planner import PlannerView
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 from conftest import Stages
-from stage import QUESTION, Scripted, Stage, results, wish
+from stage import QUESTION, Stage, results, wish
 
+from evals.exam.world import Scripted
 from evals.house import private_key
 from policies.budget import Limits, audit
 from policies.intake import sign

@@ -7,9 +7,10 @@ from conftest import Stages
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from stage import Scripted, results, wish
+from stage import results, wish
 
 from desk.decisions import Word
+from evals.exam.world import Scripted
 from graph.cursor import CursorSaver
 from graph.drive import Durability
 

@@ -7,10 +7,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from desk_kit import DeskStage
-from stage import Scripted, Stage, wish
+from stage import Stage, wish
 
 from desk.decisions import Word
 from desk.takeovers import Wish, take_case_over
+from evals.exam.world import Scripted
 from records.cases import Case, write_event
 from refunds.canonical import canonical, sha256
 from refunds.ids import CaseId

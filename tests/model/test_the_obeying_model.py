@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from model_kit import PRICED, diligent, fenced, model_manifest, profile, purses, section
 from pydantic import SecretStr
-from stage import Cluster, Scripted, Stage, open_stage
+from stage import Cluster, Stage, open_stage
 
+from evals.exam.world import Scripted
 from graph.mind import Mind
 from graph.model.asking import Asking
 from graph.model.drafter import ModelDrafter

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from conftest import Stages
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from stage import Scripted, Stage, wish
+from stage import Stage, wish
 
 from cashier.executor import Executor
 from cashier.processor import ProviderRefund
@@ -17,6 +17,7 @@ from desk.flags import set_kill_switch
 from desk.notes import BadDecision
 from desk.people import NoAuthority
 from desk.queue import find_case, waiting
+from evals.exam.world import Scripted
 from evals.house import trusted_keys
 from graph.refund_graph import refund_graph
 from records.audit import verify

@@ -4,13 +4,14 @@ import psycopg
 import pytest
 from conftest import Stages
 from release_kit import SMALL, climbed, entered, founded, ladder_of, named, operator, receipt_for
-from stage import Scripted, Stage, wish
+from stage import Stage, wish
 
 from desk.decisions import Conflict, Word
 from desk.flags import set_flag, set_kill_switch
 from desk.notes import BadDecision
 from desk.people import NoAuthority
 from desk.releases import NotEarned
+from evals.exam.world import Scripted
 from graph.planner import DeterministicPlanner, PlannerView
 from policies.manifest import manifest
 from policies.rollout import (
