@@ -43,7 +43,7 @@ day: setup ## 5,000 tickets at ten a second and 20 deciding people against real 
 bench: setup ## the product beside a peer, as ratios of one run: about a quarter of an hour on a quiet machine
 	$(BIN)/python -m evals.bench $(ARGS)
 
-exam: setup ## every set of the exam, on all cores, into evals/reports: about four minutes on two
+exam: setup ## every set of the exam, on all cores, into evals/reports: about six minutes on two
 	$(BIN)/countersign eval exam --out evals/reports $(ARGS)
 
 screenshots: setup ## the five main pages into docs/pages; needs a Chromium
