@@ -109,11 +109,10 @@ class Ladder(Standings):
             raise Conflict(f"{name} is at {rung.state}: the next step is {STEPS[rung.state]}")
         if following == rung.state and following != "canary":
             raise Conflict(f"{name} is at {rung.state}: there is no step after it")
-        self._check_share(following, percent, tenants, await self.books.tenants())
-        again = following == rung.state == "canary"
         everywhere = await self.books.tenants()
+        self._check_share(following, percent, tenants, everywhere)
         lacking: list[str] = []
-        if not again:
+        if following != rung.state:
             numbers = await self.numbers(rung, everywhere)
             lacking = self.lacks(rung, await self.shadow_numbers(name, everywhere), numbers)
         if lacking:

@@ -15,7 +15,7 @@ from langgraph.types import Command
 
 from graph.drafter import Draft, Worded, Writer, draft, drafted_by
 from graph.granting import grant
-from graph.planner import Bench, Closes, Planner, PlannerView, Thinker, Thought
+from graph.planner import Bench, Planner, PlannerView, Thinker, Thought
 from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
 from graph.run import AgentRun, Granted, Runs, Spent, asked_in
 from graph.sight import leave, look_again, see, shown_as_seen, thread_of
@@ -70,9 +70,6 @@ class CaseAgent:
     """A planner that is a model; the planner is what it falls back to."""
 
     writer: Writer | None = None
-    models: Closes | None = None
-    """What thinks and writes, to be closed with it."""
-
     held: bool = False
     """No release may take a case: whatever comes is handed over."""
 

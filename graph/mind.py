@@ -46,6 +46,9 @@ class Mind:
     models_for: "Callable[[Manifest], Models]" = field(default=no_models)
     """Makes the models of a release that is not the one this process was started with."""
 
+    made: "list[Models]" = field(default_factory=list)
+    """Those, to be closed with it."""
+
     @property
     def gateway(self) -> Gateway:
         """The only way to a tool."""
@@ -64,6 +67,8 @@ class Mind:
         """Close what it works with beside the books, and send the last spans."""
         if self.models is not None:
             await self.models.close()
+        for models in self.made:
+            await models.close()
         if self.meaning is not None:
             await self.meaning.close()
         if self.orders is not None:

@@ -68,12 +68,6 @@ class Thinker(Protocol):
     async def think(self, view: PlannerView, bench: Bench) -> Thought: ...
 
 
-class Closes(Protocol):
-    """Something that holds connections."""
-
-    async def close(self) -> None: ...
-
-
 class DeterministicPlanner:
     """Read the policy, read the order, draft, ask a person: the reference, and the default."""
 

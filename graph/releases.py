@@ -36,21 +36,25 @@ class Releases:
     own: CaseAgent
     """Of the manifest that the process was started with."""
 
+    holding: CaseAgent
+    """Hands over whatever comes, while no release may take it."""
+
     agents: dict[str, CaseAgent] = field(default_factory=dict)
     parts: dict[int, Part] = field(default_factory=dict)
 
     @classmethod
     def of(cls, mind: Mind) -> "Releases":
-        return cls(mind, agent_of(mind))
+        own = agent_of(mind)
+        return cls(mind, own, replace(own, held=True))
 
     async def agent_for(self, sight: Sight) -> CaseAgent:
         """The agent that a case goes on under; one that holds every case where none may take it."""
         if not sight.keeps_releases:
             return self.own
         if sight.release is None:
-            return replace(self.own, held=True)
+            return self.holding
         agent = await self.agent_named(sight.release)
-        return agent if agent is not None else replace(self.own, held=True)
+        return agent if agent is not None else self.holding
 
     async def agent_named(self, name: str) -> CaseAgent | None:
         """The agent of a release of the books; None where it is not there or this program cannot be it."""
@@ -77,6 +81,8 @@ class Releases:
     def _agent_of(self, text: str) -> CaseAgent:
         pinned = check(Manifest.read(text))
         models = self.mind.models_for(pinned) if pinned.planner == "model" else None
+        if models is not None:
+            self.mind.made.append(models)
         return agent_of(replace(self.mind, manifest=pinned, models=models), self.own)
 
     def part_of(self, agent: CaseAgent) -> Part:
@@ -89,12 +95,6 @@ class Releases:
         """The release that a new case is bound to."""
         return assigned(ladder, tenant, customer, self.own.manifest.agent_version)
 
-    async def close(self) -> None:
-        """Close what was opened for releases of the books."""
-        for agent in self.agents.values():
-            if agent is not self.own and agent.models is not None:
-                await agent.models.close()
-
 
 def agent_of(mind: Mind, like: CaseAgent | None = None) -> CaseAgent:
     """The agent of a mind; with the tools of another one where they work in the same process."""
@@ -106,6 +106,5 @@ def agent_of(mind: Mind, like: CaseAgent | None = None) -> CaseAgent:
         mind.ticks,
         thinker=mind.models.thinker if mind.models else None,
         writer=mind.models.writer if mind.models else None,
-        models=mind.models,
         spans=mind.spans,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from psycopg.types.json import Jsonb
 
@@ -182,4 +183,4 @@ async def insert_grade(
     return row is not None
 
 
-DIFFERENCES: tuple[Differs, ...] = ("decision", "path", "citations", "amount")
+DIFFERENCES: tuple[Differs, ...] = get_args(Differs)

@@ -11,10 +11,12 @@ from desk.releases import Ladder
 from evals.exam.sitting import code_sha256
 from policies.manifest import Manifest, manifest
 from policies.rollout import Bands, CanaryLimits, Rollout, ShadowLimits
-from records.releases import EVERYBODY, write_step
+from records.releases import EVERYBODY, ladder, write_step
 from refunds.canonical import digest
 from refunds.release import Rung
 from refunds.words import ReleaseState
+
+V2, V3 = "refund_agent_v2", "refund_agent_v3"
 
 REPORT = Path(__file__).parents[1] / "evals" / "reports" / "refund-agent-episodes-v1.json"
 
@@ -87,3 +89,12 @@ async def climbed(stage: Stage, name: str, state: ReleaseState, *, percent: int 
             await write_step(page, name, step, who.person, "a rehearsal", percent=share)
         if step == state:
             return
+
+
+async def rung(stage: Stage, name: str) -> Rung:
+    return next(one for one in await ladder(stage.house.desk_books.reading(EVERYBODY)) if one.release == name)
+
+
+async def release_of_case(stage: Stage, case_id: object) -> str:
+    rows = await stage.sql("select release from books.cases where case_id = %s", case_id)
+    return str(rows[0]["release"])

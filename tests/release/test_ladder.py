@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from release_kit import climbed, entered, founded, named, operator, receipt_for
+from release_kit import V2, V3, climbed, entered, founded, named, operator, receipt_for, release_of_case, rung
 from stage import Stage
 
 from desk.decisions import Conflict, Word
@@ -23,18 +23,6 @@ from policies.rollout import (
 from records.books import Refused
 from records.releases import EVERYBODY, ladder, write_step
 from refunds.release import Rung
-
-V2, V3 = "refund_agent_v2", "refund_agent_v3"
-
-
-async def rung(stage: Stage, name: str) -> Rung:
-    return next(one for one in await ladder(stage.house.desk_books.reading(EVERYBODY)) if one.release == name)
-
-
-async def release_of_case(stage: Stage, case_id: object) -> str:
-    rows = await stage.sql("select release from books.cases where case_id = %s", case_id)
-    return str(rows[0]["release"])
-
 
 # Entering ---------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,20 @@
 import psycopg
 import pytest
 from conftest import Stages
-from release_kit import SMALL, climbed, entered, founded, ladder_of, named, operator, receipt_for
+from release_kit import (
+    SMALL,
+    V2,
+    V3,
+    climbed,
+    entered,
+    founded,
+    ladder_of,
+    named,
+    operator,
+    receipt_for,
+    release_of_case,
+    rung,
+)
 from stage import Stage, wish
 
 from desk.decisions import Conflict, Word
@@ -22,20 +35,7 @@ from policies.rollout import (
     out_of_band,
     rollout,
 )
-from records.releases import EVERYBODY, ladder, write_step
-from refunds.release import Rung
-
-V2, V3 = "refund_agent_v2", "refund_agent_v3"
-
-
-async def rung(stage: Stage, name: str) -> Rung:
-    return next(one for one in await ladder(stage.house.desk_books.reading(EVERYBODY)) if one.release == name)
-
-
-async def release_of_case(stage: Stage, case_id: object) -> str:
-    rows = await stage.sql("select release from books.cases where case_id = %s", case_id)
-    return str(rows[0]["release"])
-
+from records.releases import EVERYBODY, write_step
 
 # What a step is earned with -----------------------------------------------------------------------------------------
 
