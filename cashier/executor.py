@@ -15,7 +15,23 @@ from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
-from cashier.inquiries import AskAgain, Finding, Inquiry, Known, Told, look_into
+from cashier.guard import (
+    ENDED,
+    AskPerson,
+    Facts,
+    Found,
+    KnownRefunds,
+    Refuse,
+    Send,
+    Sent,
+    Verdict,
+    Wait,
+    guard,
+    is_labelled,
+    unknown_refunds,
+    why_not_what_was_asked,
+)
+from cashier.inquiries import Known, Told, Withdrawn, look_into
 from cashier.processor import (
     Answer,
     Broken,
@@ -28,13 +44,13 @@ from cashier.processor import (
     RefundRequest,
     Unknown,
 )
-from cashier.verification import NotPayable, Payable, UnknownKey, verify
+from cashier.verification import Payable, verify
 from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
 from records.queue import ring
-from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.ids import CaseId, DecisionId, PaymentId, ProposalId, TenantId, decision_of
 from refunds.money import Currency, Money
-from refunds.words import SettlementOutcome
+from refunds.words import ProviderAct, SettlementOutcome
 
 log = logging.getLogger("countersign.cashier")
 
@@ -44,12 +60,6 @@ SEND_DEADLINE_SECONDS = 30.0
 """From reading the order to the call: a process that was stopped for longer must look again first."""
 
 CALL_SECONDS = 30.0
-
-KEY_TRUST = timedelta(hours=20)
-"""A provider may forget a key after 24 hours; four hours before that it is trusted no more."""
-
-EPOCH_PAUSE = timedelta(minutes=5)
-"""Between two empty lists before a key is given up: a list may be behind."""
 
 ASKED_AFTER = timedelta(seconds=20)
 """Before that nobody asks about an order of money, so nobody looks for a question."""
@@ -63,6 +73,8 @@ MOST = 200
 ALREADY_GONE = frozenset({"charge_already_refunded", "amount_too_large"})
 """Declines that may speak of the very refund that was asked for before."""
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 
 def seconds_awake_or_not() -> float:
     """Seconds of a clock that goes on while the machine is suspended, where there is one."""
@@ -72,12 +84,12 @@ def seconds_awake_or_not() -> float:
 Paid = Literal["settled", "waiting", "parked", "elsewhere", "done"]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Doubt:
     """A key that answered a definitive 5xx: kept in memory, learnt again after a restart."""
 
     epoch: int
-    empty_since: datetime | None = None
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,11 @@ class Executor:
     ticks: Callable[[], float] = seconds_awake_or_not
     page_size: int = MOST
     doubts: dict[DecisionId, Doubt] = field(default_factory=dict)
+    watched: dict[TenantId, datetime] = field(default_factory=dict)
+    """Up to which proposal the payments of a tenant were looked at."""
+
+    failures: dict[DecisionId, int] = field(default_factory=dict)
+    """Passes in a row in which something went wrong with an order of money."""
 
     async def settle_all(self, *, late_failures: bool = True) -> int:
         """One pass over every tenant; how many orders of money were settled."""
@@ -103,11 +120,13 @@ class Executor:
             if late_failures:
                 async for decision_id in self._orders(tenant, "recently_succeeded", days=LATE_FAILURE_DAYS):
                     settled += await self._try(tenant, decision_id)
+                self.watched.pop(tenant, None)
+            await self._watch(tenant)
         return settled
 
     async def _orders(self, tenant: TenantId, query: str, **values: object) -> AsyncIterator[DecisionId]:
         """Every order of money that a query lists, page by page: none waits behind others for ever."""
-        after, after_id = datetime.min.replace(tzinfo=UTC), UUID(int=0)
+        after, after_id = LONG_AGO, UUID(int=0)
         while True:
             async with self.books.transaction(tenant) as page:
                 rows = await page.rows(query, after=after, after_id=after_id, most=self.page_size, **values)
@@ -117,21 +136,52 @@ class Executor:
                 return
             after, after_id = rows[-1]["place"], rows[-1]["decision_id"]
 
+    async def _watch(self, tenant: TenantId) -> None:
+        """Look at the payments that a refund was proposed of since: the provider may know more of them."""
+        while True:
+            since = self.watched.get(tenant, LONG_AGO)
+            rows = await self.books.glance(
+                tenant, "watched_payments", since=since, days=LATE_FAILURE_DAYS, most=self.page_size
+            )
+            for row in rows:
+                payment_id = PaymentId(row["payment_id"])
+                there = await self._list(tenant, payment_id)
+                if there is None:
+                    return  # looked at again, from here on
+                if there:
+                    await self._note_unknown(tenant, payment_id, there)
+                self.watched[tenant] = row["place"]
+            if len(rows) < self.page_size:
+                return
+
     async def _try(self, tenant: TenantId, decision_id: DecisionId) -> bool:
         """Settle one; what goes wrong with it is its own matter, unless the books are away."""
         try:
-            return await self.settle(tenant, decision_id) == "settled"
+            settled = await self.settle(tenant, decision_id) == "settled"
         except BooksAway:
             raise
         except Refused as refused:
             log.info("order %s waits: %s", decision_id, refused)
-        except Exception:
+            return False
+        except Exception as error:
             log.exception("order %s waits; the next pass tries again", decision_id)
-        return False
+            await self._note_failure(tenant, decision_id, f"{type(error).__name__}: {error}")
+            return False
+        if self.failures.pop(decision_id, None):
+            async with self.books.transaction(tenant) as page:
+                await page.rows("delete_stalled_order", decision_id=decision_id)
+        return settled
+
+    async def _note_failure(self, tenant: TenantId, decision_id: DecisionId, why: str) -> None:
+        """Pass after pass: an operator hears of it from /readyz."""
+        passes = self.failures[decision_id] = self.failures.get(decision_id, 0) + 1
+        async with self.books.transaction(tenant) as page:
+            await page.rows("insert_stalled_order", decision_id=decision_id, passes=passes, why=why[:500])
 
     async def settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
         """Bring one order of money as far as it goes now."""
-        ordered = await self._ordered(tenant, decision_id)
+        async with self.books.transaction(tenant) as page:
+            ordered = await page.row("disbursement", decision_id=decision_id)
         if ordered is None:
             return "done"
         async with self.books.alone(PAYMENT_LOCK, f"{tenant}:{ordered['payment_id']}") as mine:
@@ -139,113 +189,132 @@ class Executor:
                 return "elsewhere"
             return await self._settle(tenant, decision_id)
 
-    async def _ordered(self, tenant: TenantId, decision_id: DecisionId) -> Row | None:
-        async with self.books.transaction(tenant) as page:
-            return await page.row("disbursement", decision_id=decision_id)
-
     async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
         started = self.ticks()
+        order = await self._read(tenant, decision_id)
+        if order is None:
+            return "done"
+        if order.asked is not None and order.last in ENDED:
+            await self._tell(order, order.asked, f"the outcome is known: {order.last}")
+        elif order.asked is not None and order.last is None and not order.sends:
+            await self._tell(order, order.asked, "nothing was sent yet")
+        elif order.asked is not None:
+            return await self._answer(order, order.asked, started)
+        if order.last in {"failed", "refused"}:
+            return "done"
+        facts = await self._facts(order)
+        return await self._do(order, facts, guard(facts), started)
+
+    async def _read(self, tenant: TenantId, decision_id: DecisionId) -> "_Order | None":
+        """An order of money with all that the books say of it."""
         async with self.books.transaction(tenant) as page:
             ordered = await page.row("disbursement", decision_id=decision_id)
             if ordered is None:
-                return "done"
+                return None
             votes = await page.rows("votes_of", proposal_id=ordered["proposal_id"])
             sends = await page.rows("sends_of", decision_id=decision_id)
             settlements = await page.rows("settlements_of", decision_id=decision_id)
             late = ordered["now"] - ordered["ordered_at"] > ASKED_AFTER
             asked = await page.row("provider_act_due", decision_id=decision_id) if sends or late else None
         last = settlements[-1]["outcome"] if settlements else None
-        order = _Order(tenant, decision_id, ordered, sends, len(settlements), last)
-        if asked is not None and (last in {"succeeded", "failed", "refused"} or not sends):
-            await self._tell(
-                order, asked, f"the outcome is known: {last}" if last else "nothing was sent yet"
-            )
-        elif asked is not None:
-            return await self._answer(order, asked, verify(ordered, votes, self.desk_keys), started)
-        match last:
-            case "succeeded" | "pending":
-                return await self._follow(order, last)
-            case "needs_person":
-                return await self._look_again(order)
-            case "failed" | "refused":
-                return "done"
-            case _:
-                pass
-        verified = verify(ordered, votes, self.desk_keys)
-        if isinstance(verified, UnknownKey):
-            if not sends and ordered["past_paying"]:
-                return await self._write(order, "refused", None, "blocked:expired")
-            log.error(
-                "order %s is signed with %s, which is not in CASHIER_DESK_KEYS", decision_id, verified.kid
-            )
-            return "waiting"
-        if isinstance(verified, NotPayable):
-            if sends:
-                return await self._write(order, "needs_person", None, verified.reason)
-            return await self._write(order, "refused", None, verified.reason)
-        if sends:
-            return await self._look_then_ask_again(order, verified, started)
-        return await self._first_send(order, verified, started)
+        return _Order(tenant, decision_id, ordered, votes, sends, len(settlements), last, asked)
 
-    async def _first_send(self, order: "_Order", verified: Payable, started: float) -> Paid:
-        there = await self._list(order)
-        if there is None:
-            return "waiting"
-        if any(_is_ours(refund, order) for refund in there):
-            # It was sent, and the record of the sending is lost: the provider's word counts.
-            return await self._look_then_ask_again(order, verified, started)
-        if order.row["killed"]:
-            return "parked"
-        if verified.refund.execute_by <= order.row["now"]:
-            return await self._write(order, "refused", None, "blocked:expired")
-        if await self._passes_what_was_paid(order, verified, there):
-            return await self._write(order, "refused", None, "blocked:over_refund")
-        return await self._send(order, verified, 1, started)
+    async def _facts(self, order: "_Order", asked: ProviderAct | None = None) -> Facts:
+        """What the guard is asked about, with the provider's list; what is unknown there is written down."""
+        payment_id = PaymentId(order.row["payment_id"])
+        there = await self._list(order.tenant, payment_id)
+        known = await self._note_unknown(order.tenant, payment_id, there or ())
+        doubt, sends = self.doubts.get(order.decision_id), order.sends
+        broken = doubt is not None and bool(sends) and doubt.epoch == sends[-1]["epoch"]
+        return Facts(
+            tenant=order.tenant,
+            decision_id=order.decision_id,
+            payment_id=payment_id,
+            amount=Money(order.row["amount_minor"], Currency(order.row["currency"])),
+            now=order.row["now"],
+            past_paying=order.row["past_paying"],
+            killed=order.row["killed"],
+            verified=verify(order.row, order.votes, self.desk_keys),
+            sends=[Sent(send["epoch"], send["age"]) for send in sends],
+            last=order.last,
+            known=known,
+            there=there,
+            retry_seconds=self.retry_seconds,
+            broken_for=order.row["now"] - doubt.since if doubt is not None and broken else None,
+            asked=asked,
+        )
 
-    async def _look_then_ask_again(self, order: "_Order", verified: Payable, started: float) -> Paid:
-        """Something was sent and no end of it is known: look first, whatever is asked after."""
-        there = await self._list(order)
-        if there is None:
-            return "waiting"
-        found = [refund for refund in there if _is_ours(refund, order)]
-        if len(found) > 1:
-            return await self._write(order, "needs_person", None, "more than one refund at the provider")
-        if found:
-            return await self._made(order, verified, found[0])
-        epoch: int = order.sends[-1]["epoch"]
-        first_of_epoch = next(send for send in order.sends if send["epoch"] == epoch)
-        if first_of_epoch["age"] > KEY_TRUST:
-            return await self._write(
-                order, "needs_person", None, "sent over 20 hours ago and not at the provider"
-            )
-        if verified.refund.execute_by <= order.row["now"]:
-            return await self._write(
-                order, "needs_person", None, "not at the provider and past its time to pay"
-            )
-        if order.row["killed"]:
-            return "parked"
-        pause = min(self.retry_seconds * 2 ** (len(order.sends) - 1), 300.0)
-        if order.sends[-1]["age"] < timedelta(seconds=pause):
-            return "waiting"
-        next_epoch = self._next_epoch(order, epoch)
-        if next_epoch is None:
-            return "waiting"
-        return await self._send(order, verified, next_epoch, started)
-
-    def _next_epoch(self, order: "_Order", epoch: int) -> int | None:
-        """The same epoch; the next one after a definitive 5xx and two empty lists five minutes apart; None between."""
-        doubt = self.doubts.get(order.decision_id)
-        if doubt is None or doubt.epoch != epoch:
-            return epoch
-        now: datetime = order.row["now"]
-        if doubt.empty_since is None:
-            doubt.empty_since = now
-        return epoch + 1 if now - doubt.empty_since >= EPOCH_PAUSE else None
-
-    async def _send(self, order: "_Order", verified: Payable, epoch: int, started: float) -> Paid:
-        refund = verified.refund
+    async def _list(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
         try:
-            await self._note_send(order, verified, epoch)
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self.processor.refunds_of(tenant, payment_id)
+        except TimeoutError:
+            return None
+
+    async def _note_unknown(
+        self, tenant: TenantId, payment_id: PaymentId, there: Sequence[ProviderRefund]
+    ) -> KnownRefunds | None:
+        """What the books know of a payment's refunds; what they do not know of it is written down for a person."""
+        rows = await self.books.glance(tenant, "known_refunds", payment_id=payment_id)
+        if not rows:
+            return None
+        row = rows[0]
+        known = KnownRefunds(
+            paid=Money(row["amount_minor"], Currency(row["currency"])),
+            refunded_before_minor=row["refunded_before_minor"],
+            under_way=frozenset(row["under_way"]),
+            settled=frozenset(row["settled"]),
+            named=frozenset(row["named"]),
+        )
+        cases = {str(decision_of(ProposalId(UUID(proposal)))): case for proposal, case in row["proposals"]}
+        new = [one for one in unknown_refunds(tenant, there, known) if one.refund_id not in row["found"]]
+        if new:
+            async with self.books.transaction(tenant) as page:
+                for refund in new:
+                    log.warning("refund %s of %s is not in these books", refund.refund_id[:255], payment_id)
+                    await page.rows(
+                        "insert_found_refund",
+                        provider_refund_id=refund.refund_id[:255] or "without an id",
+                        payment_id=payment_id,
+                        decision_label=refund.decision_id[:255],
+                        amount_minor=refund.amount.amount_minor,
+                        currency=refund.amount.currency,
+                        case_id=cases.get(refund.decision_id),
+                    )
+        return known
+
+    async def _do(self, order: "_Order", facts: Facts, verdict: Verdict, started: float) -> Paid:
+        """Carry out what the guard says."""
+        match verdict:
+            case Send(epoch) if isinstance(facts.verified, Payable):
+                return await self._send(order, facts, facts.verified, epoch, started)
+            case Send():
+                raise AssertionError("the guard sends what was not verified")
+            case Found(refund):
+                return await self._found(order, refund)
+            case Refuse(reason):
+                return await self._write(order, "refused", None, reason)
+            case AskPerson(why):
+                return await self._write(order, "needs_person", None, why)
+            case Wait(why):
+                if order.last in ENDED:
+                    return "done"
+                log.info("order %s waits: %s", order.decision_id, why)
+                return "parked" if facts.killed else "waiting"
+            case _:
+                assert_never(verdict)
+
+    async def _send(
+        self, order: "_Order", facts: Facts, verified: Payable, epoch: int, started: float
+    ) -> Paid:
+        """Commit that the provider is about to be called with this epoch's key, call it, and write what it says."""
+        key = verified.key(epoch)
+        try:
+            async with self.books.transaction(order.tenant) as page:
+                attempt = len(order.sends) + 1
+                await page.rows(
+                    "insert_send", decision_id=order.decision_id, attempt=attempt, epoch=epoch, key=key
+                )
             async with self.books.transaction(order.tenant) as page:
                 killed = await page.row("kill_switch")
         except Refused as refused:
@@ -256,96 +325,72 @@ class Executor:
             return "parked"
         if self.ticks() - started > SEND_DEADLINE_SECONDS:
             return "waiting"
-        request = RefundRequest(
-            verified.key(epoch), order.tenant, order.decision_id, refund.payment_id, refund.amount
-        )
+        refund = verified.refund
+        request = RefundRequest(key, order.tenant, order.decision_id, refund.payment_id, refund.amount)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self.processor.refund(request)
         except TimeoutError:
             answer = Unknown("no answer in time")
-        return await self._answered(order, verified, epoch, answer)
+        return await self._answered(order, facts, epoch, answer)
 
-    async def _note_send(self, order: "_Order", verified: Payable, epoch: int) -> None:
-        """Commit that the provider is about to be called with this epoch's key."""
-        async with self.books.transaction(order.tenant) as page:
-            await page.rows(
-                "insert_send",
-                decision_id=order.decision_id,
-                attempt=len(order.sends) + 1,
-                epoch=epoch,
-                key=verified.key(epoch),
-            )
-
-    async def _answered(self, order: "_Order", verified: Payable, epoch: int, answer: Answer) -> Paid:
+    async def _answered(self, order: "_Order", facts: Facts, epoch: int, answer: Answer) -> Paid:
         match answer:
             case Made(refund):
-                return await self._made(order, verified, refund)
+                wrong = why_not_what_was_asked(refund, facts)
+                if wrong:
+                    return await self._write(order, "needs_person", None, f"it answered: {wrong}")
+                return await self._found(order, refund)
             case Declined(code):
-                return await self._declined(order, verified, code)
+                return await self._declined(order, facts, code)
             case KeyMismatch():
                 return await self._write(order, "needs_person", None, "the key was used for something else")
             case Broken():
-                self.doubts[order.decision_id] = Doubt(epoch)
+                doubt = self.doubts.get(order.decision_id)
+                if doubt is None or doubt.epoch != epoch:
+                    self.doubts[order.decision_id] = Doubt(epoch, order.row["now"])
                 return "waiting"
             case InFlight() | Unknown():
                 return "waiting"
             case _:
                 assert_never(answer)
 
-    async def _declined(self, order: "_Order", verified: Payable, code: str) -> Paid:
+    async def _declined(self, order: "_Order", facts: Facts, code: str) -> Paid:
         """A no to the first ask is an end; a no after an ask without an answer may be about our own refund."""
         if order.sends:
-            there = await self._list(order)
+            there = await self._list(order.tenant, facts.payment_id)
             if there is None:
                 return "waiting"
-            found = next((refund for refund in there if _is_ours(refund, order)), None)
-            if found is not None:
-                return await self._made(order, verified, found)
-            if code in ALREADY_GONE:
+            found = [one for one in there if is_labelled(one, order.tenant, order.decision_id)]
+            if len(found) == 1 and why_not_what_was_asked(found[0], facts) is None:
+                return await self._found(order, found[0])
+            if found or code in ALREADY_GONE:
                 return await self._write(
-                    order, "needs_person", None, f"{code}, and no refund of ours is listed"
+                    order, "needs_person", None, f"{code}, and no refund of ours is listed as it was asked"
                 )
         return await self._write(order, "failed", None, code)
 
-    async def _made(self, order: "_Order", verified: Payable, refund: ProviderRefund) -> Paid:
-        """The provider has it: pending is not paid, and another amount is for a person."""
-        if refund.amount != verified.refund.amount or refund.payment_id != verified.refund.payment_id:
-            return await self._write(
-                order, "needs_person", refund.refund_id, "the provider has another amount or payment"
-            )
+    async def _found(self, order: "_Order", refund: ProviderRefund) -> Paid:
+        """The provider has it: pending is not paid, and one that succeeded may fail later on."""
+        if refund.status == order.last or (order.last == "succeeded" and refund.status != "failed"):
+            return "done" if order.last in ENDED else "waiting"
         return await self._write(order, refund.status, refund.refund_id, "")
 
-    async def _follow(self, order: "_Order", last: SettlementOutcome) -> Paid:
-        """A pending refund may end, and one that succeeded may fail later on."""
-        there = await self._list(order)
-        found = next((refund for refund in there or () if _is_ours(refund, order)), None)
-        if found is None or found.status == last or (last == "succeeded" and found.status != "failed"):
-            return "waiting" if last == "pending" else "done"
-        return await self._write(order, found.status, found.refund_id, "")
-
-    async def _look_again(self, order: "_Order") -> Paid:
-        """A person's matter may solve itself: the refund shows up at the provider. Nothing is ever sent here."""
-        found = [refund for refund in await self._list(order) or () if _is_ours(refund, order)]
-        asked = (order.row["amount_minor"], order.row["currency"])
-        if len(found) != 1 or (found[0].amount.amount_minor, found[0].amount.currency) != asked:
-            return "done"
-        return await self._write(order, found[0].status, found[0].refund_id, "")
-
-    async def _answer(
-        self, order: "_Order", asked: Row, verified: Payable | NotPayable | UnknownKey, started: float
-    ) -> Paid:
+    async def _answer(self, order: "_Order", asked: Row, started: float) -> Paid:
         """What a named person asked: look, and say what was found; a silent provider is asked again later."""
-        there = await self._list(order)
-        if there is None:
+        act: ProviderAct = asked["act"]
+        facts = await self._facts(order, act)
+        if facts.there is None:
             return "waiting"
-        amount = Money(order.row["amount_minor"], Currency(order.row["currency"]))
-        inquiry = Inquiry(
-            asked["act"], asked["provider_refund_id"], amount, order.tenant, str(order.decision_id)
-        )
-        found = look_into(inquiry, there)
         try:
-            paid, said = await self._follow_up(order, found, verified, started)
+            match act:
+                case "retry" | "new_key":
+                    paid, said = await self._ask_again(order, facts, started)
+                case "check" | "settle" | "withdraw":
+                    found = look_into(act, asked["provider_refund_id"], facts, facts.there)
+                    paid, said = await self._follow_up(order, found)
+                case _:
+                    assert_never(act)
         except (Refused, UniqueViolation) as error:
             # The refund settles another order, or the books have another end: an answer too.
             why = error.reason if isinstance(error, Refused) else "that refund settles another order of money"
@@ -353,22 +398,37 @@ class Executor:
         await self._tell(order, asked, said)
         return paid
 
-    async def _follow_up(
-        self, order: "_Order", found: Finding, verified: Payable | NotPayable | UnknownKey, started: float
-    ) -> tuple[Paid, str]:
+    async def _follow_up(self, order: "_Order", found: Known | Withdrawn | Told) -> tuple[Paid, str]:
         """What comes of what was found, and what the person is told."""
         match found:
-            case Known(status, refund_id) if status == order.last:
-                return "waiting", f"the provider has {refund_id}: still {status}"
-            case Known(status, refund_id):
-                paid = await self._write(order, status, refund_id, "")
-                return paid, f"the provider has {refund_id}: {status}"
-            case AskAgain():
-                return await self._ask_again(order, verified, started)
+            case Known(refund) if refund.status == order.last:
+                return "waiting", f"the provider has {refund.refund_id}: still {refund.status}"
+            case Known(refund):
+                paid = await self._write(order, refund.status, refund.refund_id, "")
+                return paid, f"the provider has {refund.refund_id}: {refund.status}"
+            case Withdrawn():
+                outcome: SettlementOutcome = "failed" if order.sends else "refused"
+                return await self._write(order, outcome, None, "withdrawn"), "taken back: it is not paid"
             case Told(said):
                 return "waiting", said
             case _:
                 assert_never(found)
+
+    async def _ask_again(self, order: "_Order", facts: Facts, started: float) -> tuple[Paid, str]:
+        """What the guard says to a person's retry, done and said."""
+        verdict = guard(facts)
+        paid = await self._do(order, facts, verdict, started)
+        match verdict:
+            case Send():
+                told = {"settled": "the provider answered", "parked": "the kill switch is on"}
+                how = "a new key" if facts.asked == "new_key" else "the same key"
+                return paid, f"asked again with {how}: {told.get(paid, 'no answer that ends it')}"
+            case Found(refund):
+                return paid, f"the provider has {refund.refund_id}: {refund.status}"
+            case Refuse(why) | AskPerson(why) | Wait(why):
+                return paid, f"not asked again: {why}"
+            case _:
+                assert_never(verdict)
 
     async def _tell(self, order: "_Order", asked: Row, said: str) -> None:
         """Answer the person who asked."""
@@ -380,53 +440,6 @@ class Executor:
                 said=said[:500],
             )
             await ring(page, order.tenant, CaseId(order.row["case_id"]))
-
-    async def _ask_again(
-        self, order: "_Order", verified: Payable | NotPayable | UnknownKey, started: float
-    ) -> tuple[Paid, str]:
-        """The same under the same key, where that cannot pay twice and is still approved."""
-        if not isinstance(verified, Payable):
-            return "waiting", "not asked again: what was approved cannot be verified"
-        epoch: int = order.sends[-1]["epoch"]
-        first_of_epoch = next(send for send in order.sends if send["epoch"] == epoch)
-        if first_of_epoch["age"] > KEY_TRUST:
-            return (
-                "waiting",
-                "not asked again: the key is over 20 hours old, and a second ask might pay twice",
-            )
-        if verified.refund.execute_by <= order.row["now"]:
-            return "waiting", "not asked again: the time to pay of this approval is over"
-        if order.row["killed"]:
-            return "waiting", "not asked again: the kill switch is on"
-        there = await self._list(order)
-        if there is None or await self._passes_what_was_paid(order, verified, there):
-            return "waiting", "not asked again: with it more would be refunded than was paid"
-        paid = await self._send(order, verified, epoch, started)
-        told = {
-            "settled": "the provider answered",
-            "waiting": "no answer that ends it",
-            "parked": "the kill switch is on",
-        }
-        return paid, f"asked again with the same key: {told.get(paid, paid)}"
-
-    async def _list(self, order: "_Order") -> Sequence[ProviderRefund] | None:
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                return await self.processor.refunds_of(order.tenant, PaymentId(order.row["payment_id"]))
-        except TimeoutError:
-            return None
-
-    async def _passes_what_was_paid(
-        self, order: "_Order", verified: Payable, there: Sequence[ProviderRefund]
-    ) -> bool:
-        """The provider's own sum counts too: somebody may have refunded in its dashboard."""
-        refund = verified.refund
-        async with self.books.transaction(order.tenant) as page:
-            payment = await page.row("payment", payment_id=refund.payment_id)
-        if payment is None or payment["currency"] != refund.amount.currency:
-            return True
-        gone = sum(other.amount.amount_minor for other in there if other.status != "failed")
-        return bool(gone + refund.amount.amount_minor > payment["amount_minor"])
 
     async def _write(
         self, order: "_Order", outcome: SettlementOutcome, refund_id: str | None, detail: str
@@ -441,7 +454,7 @@ class Executor:
                 seq=order.settlements + 1,
                 outcome=outcome,
                 provider_refund_id=refund_id,
-                detail=detail,
+                detail=detail[:500],
             )
             await ring(page, order.tenant, CaseId(order.row["case_id"]))
         self.doubts.pop(order.decision_id, None)
@@ -455,10 +468,8 @@ class _Order:
     tenant: TenantId
     decision_id: DecisionId
     row: Row
+    votes: Sequence[Row]
     sends: Sequence[Row]
     settlements: int
     last: SettlementOutcome | None
-
-
-def _is_ours(refund: ProviderRefund, order: _Order) -> bool:
-    return refund.tenant == order.tenant and refund.decision_id == str(order.decision_id)
+    asked: Row | None

@@ -1,41 +1,26 @@
 """Inquiries: what a named person asks about money whose end is not known, held against what the provider lists. Pure.
 
-Nothing here pays. A retry goes the way of every send: its key, its age, its time to pay and the kill switch count.
+Nothing here pays: a retry and a new key go through the guard, as every send does.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
-from cashier.processor import ProviderRefund, ProviderStatus
-from refunds.money import Money
-from refunds.words import ProviderAct
-
-
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    """What is asked of one order of money."""
-
-    act: ProviderAct
-    refund_id: str | None
-    """The provider's own id, where a person says that this is the one."""
-
-    amount: Money
-    tenant: str
-    decision_id: str
+from cashier.guard import KEY_TRUST, Facts, is_labelled, listed, why_not_what_was_asked
+from cashier.processor import ProviderRefund
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """The provider has it: this is how the order ended, or stands."""
 
-    status: ProviderStatus
-    refund_id: str
+    refund: ProviderRefund
 
 
 @dataclass(frozen=True, slots=True)
-class AskAgain:
-    """Nothing of it is at the provider: the same may be asked under the same key."""
+class Withdrawn:
+    """A person takes the order of money back, and nothing of it is at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,60 +30,54 @@ class Told:
     said: str
 
 
-Finding = Known | AskAgain | Told
+Finding = Known | Withdrawn | Told
 
 
-def look_into(inquiry: Inquiry, there: Sequence[ProviderRefund]) -> Finding:
+def look_into(
+    act: Literal["check", "settle", "withdraw"],
+    refund_id: str | None,
+    facts: Facts,
+    there: Sequence[ProviderRefund],
+) -> Finding:
     """What the provider's list of refunds of the payment says to an inquiry."""
-    ours = [
-        refund
-        for refund in there
-        if (refund.tenant, refund.decision_id) == (inquiry.tenant, inquiry.decision_id)
-    ]
-    match inquiry.act:
+    ours = [refund for refund in there if is_labelled(refund, facts.tenant, facts.decision_id)]
+    match act:
         case "settle":
-            return _named(inquiry, there, ours)
-        case "check" | "retry" if len(ours) > 1:
-            return Told(f"the provider lists {len(ours)} refunds of this order: {_ids(ours)}")
-        case "check" | "retry" if ours:
-            return _same_amount(inquiry, ours[0])
+            return _named(refund_id, facts, there, ours)
+        case "check" | "withdraw" if len(ours) > 1:
+            return Told(f"the provider lists {len(ours)} refunds of this order: {listed(ours)}")
+        case "check" | "withdraw" if ours:
+            wrong = why_not_what_was_asked(ours[0], facts)
+            return Told(wrong) if wrong else Known(ours[0])
         case "check":
-            others = f"; of this payment it lists {_ids(there)}" if there else ""
+            others = f"; of this payment it lists {listed(there)}" if there else ""
             return Told(f"the provider lists no refund of this order{others}")
-        case "retry":
-            same = [
-                one
-                for one in there
-                if not one.decision_id and one.amount == inquiry.amount and one.status != "failed"
-            ]
-            if same:
-                return Told(
-                    f"not asked again: {_ids(same)} may be it; mark it settled with its id, or turn it down"
-                )
-            return AskAgain()
+        case "withdraw":
+            return _withdrawn(facts)
         case _:
-            assert_never(inquiry.act)
+            assert_never(act)
 
 
-def _named(inquiry: Inquiry, there: Sequence[ProviderRefund], ours: Sequence[ProviderRefund]) -> Finding:
+def _withdrawn(facts: Facts) -> Finding:
+    """What may still arrive is not taken back."""
+    if facts.sends and facts.sends[-1].age <= KEY_TRUST:
+        return Told("not taken back: it was sent in the last 20 hours and may still arrive")
+    return Withdrawn()
+
+
+def _named(
+    refund_id: str | None, facts: Facts, there: Sequence[ProviderRefund], ours: Sequence[ProviderRefund]
+) -> Finding:
     """The refund of the id that a person gave: of this payment, of this amount, and of no other order of money."""
-    found = next((refund for refund in there if refund.refund_id == inquiry.refund_id), None)
+    found = next((refund for refund in there if refund.refund_id == refund_id), None)
     if found is None:
-        return Told(f"the provider lists no refund {inquiry.refund_id} of this payment")
-    if found.decision_id and (found.tenant, found.decision_id) != (inquiry.tenant, inquiry.decision_id):
+        return Told(f"the provider lists no refund {refund_id} of this payment")
+    if found.decision_id and found not in ours:
         return Told(f"{found.refund_id} is the refund of another order of money")
     if ours and found not in ours:
-        return Told(f"the provider lists another refund of this very order: {_ids(ours)}")
+        return Told(f"the provider lists another refund of this very order: {listed(ours)}")
     if not ours and found.status != "succeeded":
         return Told(f"{found.refund_id} was made elsewhere and is {found.status}: it settles nothing")
-    return _same_amount(inquiry, found)
-
-
-def _same_amount(inquiry: Inquiry, found: ProviderRefund) -> Finding:
-    if found.amount != inquiry.amount:
-        return Told(f"{found.refund_id} is of {found.amount}, and {inquiry.amount} was ordered")
-    return Known(found.status, found.refund_id)
-
-
-def _ids(refunds: Sequence[ProviderRefund]) -> str:
-    return ", ".join(f"{refund.refund_id} ({refund.status})" for refund in refunds[:5])
+    if found.amount != facts.amount:
+        return Told(f"{found.refund_id} is of {found.amount}, and {facts.amount} was ordered")
+    return Known(found)

@@ -45,6 +45,7 @@ Fault = Literal[
     "pending",
     "declined",
     "list_unavailable",
+    "list_behind",
 ]
 
 Charges = Callable[[TenantId, PaymentId], Awaitable[Money | None]]
@@ -93,9 +94,11 @@ class Twin:
         with self._open() as books:
             books.execute("update refunds set status = ? where refund_id = ?", (status, refund_id))
 
-    def refund_outside(self, tenant: TenantId, payment_id: PaymentId, amount: Money) -> str:
-        """Somebody refunds in the provider's own dashboard."""
-        refund = ProviderRefund(f"re_{uuid4().hex}", tenant, "", payment_id, amount, "succeeded")
+    def refund_outside(
+        self, tenant: TenantId, payment_id: PaymentId, amount: Money, decision_id: str = ""
+    ) -> str:
+        """Somebody refunds in the provider's own dashboard; or, with a decision, books that these do not know did."""
+        refund = ProviderRefund(f"re_{uuid4().hex}", tenant, decision_id, payment_id, amount, "succeeded")
         with self._open() as books:
             self._insert(books, refund)
         return refund.refund_id
@@ -143,8 +146,9 @@ class Twin:
             return row[1], row[2]
 
     def _refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> list[ProviderRefund] | None:
-        if self._next_fault("list_unavailable"):
-            return None
+        fault = self._next_fault("list_unavailable", "list_behind")
+        if fault is not None:
+            return None if fault[0] == "list_unavailable" else []
         with self._open() as books:
             rows = books.execute(f"{_SELECT} where tenant = ? and payment_id = ?", (tenant, payment_id))
             return [_refund(row) for row in rows]

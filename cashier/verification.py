@@ -12,7 +12,7 @@ from typing import Any
 
 from policies.authority import rule_of, rules_for
 from policies.signature import PublicKeys
-from refunds.canonical import sha256
+from refunds.canonical import digest, sha256
 from refunds.decision import Ballot
 from refunds.ids import (
     CaseId,
@@ -35,14 +35,20 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Payable:
-    """A refund whose signatures hold, with the hash that its idempotency key is made of."""
+    """A refund whose signatures hold."""
 
     refund: ApprovedRefund
-    signed_sha256: str
 
     def key(self, epoch: int) -> str:
-        """The idempotency key of an epoch."""
-        return f"{self.refund.tenant}:{self.signed_sha256[:32]}:{epoch}"
+        """The idempotency key of an epoch: of the signed terms alone, so that every copy of the books makes the same.
+
+        Who signed, when and with which key is not in it: two copies of the books may differ in that.
+        """
+        refund = self.refund
+        names = (refund.case_id, refund.thread_id, refund.decision_id, refund.proposal_id)
+        money = (refund.order_id, refund.payment_id, refund.amount.amount_minor, refund.amount.currency)
+        terms = digest([refund.tenant, *map(str, names), refund.digest, *money])
+        return f"{refund.tenant}:{refund.decision_id}:{epoch}:{terms[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def verify(ordered: Row, votes: Sequence[Row], keys: PublicKeys) -> Payable | No
     specialists = {ballot.person for ballot in ballots if ballot.authority == "specialist"}
     if rule is None or len(people) < rule.approvals or len(specialists) < rule.specialists:
         return NotPayable("blocked:not_approved")
-    return Payable(refund, sha256("\n".join(sorted(ballot.payload() for ballot in ballots))))
+    return Payable(refund)
 
 
 def _ballot(vote: Row) -> Ballot:

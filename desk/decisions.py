@@ -263,6 +263,10 @@ def explained(refused: Refused) -> Exception:
             | "not_a_handover"
             | "proposal_open"
             | "withdrawn_release"
+            | "policy_changed"
+            | "provider_ahead"
+            | "already_settled"
+            | "not_ours"
         ):
             return Conflict(str(refused))
         case "too_many_proposals":

@@ -12,14 +12,18 @@ from desk.agent_meters import AgentMeters, agents_hour
 from desk.door import room_of
 from desk.room import Room
 from desk.shapes import Done, Ready
-from records.books import BooksAway
+from records.books import BooksAway, Row
 from records.startup import CannotWork, check_connection
 
 router = APIRouter(tags=["health"])
 
+STALLED_PASSES = 3
+"""So many passes in a row in which an order of money could not be brought forward."""
+
 HEARD_SECONDS: Mapping[str, float] = {"graph": 15.0, "cashier": 15.0, "anchorer": 15.0}
 """A process that was not heard from for longer is not there."""
 
+MOST_FOUND = 1_000
 READY_SECONDS = 5.0
 FRESH_SECONDS = 10.0
 
@@ -42,6 +46,11 @@ class Meters:
             "countersign_heard_seconds",
             "Seconds since a process was heard from.",
             ("process",),
+            registry=self.registry,
+        )
+        self._found = Gauge(
+            "countersign_found_refunds",
+            "Refunds at the provider that these books do not know and nobody has said what they are.",
             registry=self.registry,
         )
         self._unsent = Gauge(
@@ -71,13 +80,14 @@ class Meters:
     async def text(self, room: Room) -> bytes:
         """The exposition; over all tenants, naming none."""
         cases: dict[str, int] = {}
-        unsent = 0
+        unsent = found = 0
         for tenant in await room.books.tenants():
             async with room.books.transaction(tenant) as page:
                 for row in await page.rows("cases_by_status"):
                     cases[row["status"]] = cases.get(row["status"], 0) + row["cases"]
                 waiting = await page.row("unsent_replies")
                 unsent += waiting["replies"] if waiting else 0
+                found += len(await page.rows("found_refunds", most=MOST_FOUND))
         await self._show_agent(room)
         async with room.books.transaction() as page:
             jobs = await page.rows("jobs_by_status")
@@ -92,6 +102,7 @@ class Meters:
         for row in heard:
             self._heard.labels(row["process"]).set(row["seconds_ago"])
         self._unsent.set(unsent)
+        self._found.set(found)
         if anchored is not None and anchored["seconds_ago"] is not None:
             self._anchored.set(anchored["seconds_ago"])
         return generate_latest(self.registry)
@@ -131,9 +142,25 @@ async def parts_of(room: Room) -> dict[str, str]:
                 parts["schema"] = str(error)
                 return parts
             heard = {row["process"]: row["seconds_ago"] for row in await page.rows("heard_from")}
+        stalled = await _stalled(room)
     except (BooksAway, TimeoutError) as error:
         return {"database": str(error) or "no answer in time"}
     for process, within in HEARD_SECONDS.items():
         ago = heard.get(process)
         parts[process] = "ok" if ago is not None and ago <= within else "not heard from"
+    parts["disbursements"] = stalled
     return parts
+
+
+async def _stalled(room: Room) -> str:
+    """Which order of money the cashier could not bring forward pass after pass, in a sentence; ok without one."""
+    stalled: list[Row] = []
+    for tenant in await room.books.tenants():
+        stalled += await room.books.glance(tenant, "stalled_orders", passes=STALLED_PASSES, most=100)
+    if not stalled:
+        return "ok"
+    first, more = stalled[0], f", and {len(stalled) - 1} more" if len(stalled) > 1 else ""
+    return (
+        f"order of money {first['decision_id']} of case {first['ticket_id']} could not be brought forward in"
+        f" {first['passes']} passes: {first['why'][:200]}{more}"
+    )

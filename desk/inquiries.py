@@ -1,6 +1,6 @@
-"""Inquiries: orders of money without a known end, and what a named person asks the provider about them.
+"""Inquiries: orders of money without a known end, refunds that these books do not know, and what a person says of them.
 
-The desk writes the question down and rings the till, which alone speaks with the provider.
+The desk writes it down and rings the till, which alone speaks with the provider.
 """
 
 import re
@@ -11,9 +11,9 @@ from desk.decisions import NothingToDecide, explained
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from records.books import Books, Refused, Row
-from records.queue import ring_till
-from refunds.ids import DecisionId, PaymentId, TenantId
-from refunds.words import ProviderAct
+from records.queue import ring, ring_till
+from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.words import FoundRefundAct, ProviderAct
 
 UNKNOWN_SECONDS = 30
 """What a payment may take before its outcome counts as unknown."""
@@ -52,7 +52,7 @@ async def ask_provider(
         case "settle":
             if not refund_id or not REFUND_ID.fullmatch(refund_id):
                 raise BadDecision("refund_id: the provider's own id of the refund")
-        case "check" | "retry":
+        case "check" | "retry" | "new_key" | "withdraw":
             if refund_id:
                 raise BadDecision("refund_id: only to mark it settled")
         case _:
@@ -95,3 +95,52 @@ async def _ask(
             raise NoAuthority(refused.detail) from None
         raise explained(refused) from None
     return True
+
+
+async def found_refunds(books: Books, person: Person, *, most: int = MOST) -> list[Row]:
+    """Refunds at the provider that these books do not know and of which nobody has said what they are."""
+    found: list[Row] = []
+    for tenant in person.tenants:
+        person.may_see(tenant)
+        rows = await books.reading(tenant).rows("found_refunds", most=most)
+        found += [dict(row) | {"tenant": tenant} for row in rows]
+    return found
+
+
+async def say_of_found_refund(
+    books: Books, person: Person, refund_id: str, act: FoundRefundAct, note: str
+) -> None:
+    """What a found refund is: another matter, or one of a case that these books had lost. The till looks again.
+
+    Raises NoAuthority, BadDecision, NothingToDecide, Refused.
+    """
+    check_note(note, "note")
+    if not REFUND_ID.fullmatch(refund_id):
+        raise BadDecision("refund_id: the provider's own id of the refund")
+    for tenant in person.tenants:
+        try:
+            async with books.transaction(tenant) as page:
+                row = await page.row("found_refund", provider_refund_id=refund_id)
+                if row is None:
+                    continue
+                person.may_ask_provider(tenant)
+                await page.rows(
+                    "insert_found_refund_act",
+                    provider_refund_id=refund_id,
+                    person=person.person,
+                    act=act,
+                    note=note,
+                    via=person.via,
+                    address=person.address,
+                )
+                payment_id = PaymentId(row["payment_id"])
+                for order in await page.rows("orders_of_payment", payment_id=payment_id):
+                    await ring_till(page, tenant, DecisionId(order["decision_id"]), payment_id)
+                if row["case_id"] is not None:
+                    await ring(page, tenant, CaseId(row["case_id"]))
+                return
+        except Refused as refused:
+            if refused.reason == "no_authority":
+                raise NoAuthority(refused.detail) from None
+            raise explained(refused) from None
+    raise NothingToDecide(f"no found refund {refund_id} that {person.person} may see")

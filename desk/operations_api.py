@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from desk.door import room_of, signed_in
 from desk.flags import current_flags, set_flag, set_kill_switch
-from desk.inquiries import ask_provider, unknown_outcomes
+from desk.inquiries import ask_provider, found_refunds, say_of_found_refund, unknown_outcomes
 from desk.jobs import jobs_that_died, replay_job
 from desk.people import Person
 from desk.queue import ledger
@@ -20,6 +20,8 @@ from desk.shapes import (
     FlagBody,
     Flags,
     FlagValueBody,
+    FoundRefundActBody,
+    FoundRefunds,
     Ledger,
     Me,
     ProviderActBody,
@@ -111,6 +113,24 @@ async def act_on_order(
 ) -> Done:
     """Check the provider, ask again with the same key, or name the provider's refund that settles it."""
     await ask_provider(room.books, person, decision_id, body.act, body.refund_id, body.note)
+    return Done()
+
+
+@router.get("/found-refunds")
+async def show_found_refunds(room: Opened, person: Reader, most: Most = 200) -> FoundRefunds:
+    """Refunds at the provider that these books do not know: made in its dashboard, or lost with a backup."""
+    rows = await found_refunds(room.books, person, most=most)
+    return FoundRefunds(refunds=[dict(row) for row in rows])
+
+
+@router.post("/found-refunds/acts", status_code=201)
+async def act_on_found_refund(
+    body: FoundRefundActBody,
+    room: Opened,
+    person: Annotated[Person, Depends(signed_in("money:ask"))],
+) -> Done:
+    """Say what it is: another matter (`separate`), or the refund of a case that these books had lost (`adopt`)."""
+    await say_of_found_refund(room.books, person, body.refund_id, body.act, body.note)
     return Done()
 
 

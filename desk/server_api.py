@@ -43,7 +43,7 @@ async def note_unread(
     case_id: UUID,
     body: UnreadAnswer,
     room: Opened,
-    person: Annotated[Person, Depends(signed_in("cases:read", "server"))],
+    person: Annotated[Person, Depends(signed_in("cases:decide", "server"))],
 ) -> Done:
     """Somebody answered and nobody could read it: the case stays in the queue and this is written down."""
     for tenant in person.tenants:

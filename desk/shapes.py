@@ -11,6 +11,7 @@ from refunds.words import (
     Audience,
     Authority,
     CaseStatus,
+    FoundRefundAct,
     ProviderAct,
     RejectCode,
     ReleaseState,
@@ -75,6 +76,14 @@ class ProviderActBody(Strict):
 
     act: ProviderAct
     refund_id: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"^[!-~]+$")
+    note: str = Field(default="", max_length=2_000)
+
+
+class FoundRefundActBody(Strict):
+    """What a refund at the provider is that these books do not know."""
+
+    refund_id: str = Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")
+    act: FoundRefundAct
     note: str = Field(default="", max_length=2_000)
 
 
@@ -285,6 +294,12 @@ class Ledger(BaseModel):
     """Orders of money with their sends and settlements."""
 
     orders: list[dict[str, Any]]
+
+
+class FoundRefunds(BaseModel):
+    """Refunds at the provider that these books do not know."""
+
+    refunds: list[dict[str, Any]]
 
 
 class Flags(BaseModel):

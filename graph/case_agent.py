@@ -45,11 +45,16 @@ from refunds.trace import TraceEvent
 from refunds.words import Stage
 from tools.gateway import Gateway, Ticks, ToolResult, context_of
 
+PROVIDER_AHEAD = "provider_ahead"
+"""Why a case is handed over whose payment has a refund at the provider that these books do not know."""
+
 UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
 """Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
 
 RELEASE_HELD = "release_held"
 """Why a run is handed over whose release was rolled back under it, or that no release may take."""
+
+HANDED_OVER = frozenset({RELEASE_HELD, PROVIDER_AHEAD})
 
 log = logging.getLogger("countersign.graph")
 
@@ -274,11 +279,11 @@ class CaseAgent:
         try:
             wrote = await self._write(run, proposal)
         except Refused as refused:
-            if proposal.kind == "handoff" or refused.reason not in {*UNFIT, RELEASE_HELD}:
+            if proposal.kind == "handoff" or refused.reason not in HANDED_OVER | UNFIT:
                 raise
             # What the books will not have is a person's to sort out; so is what a release found that was taken back.
             run.draft = None
-            run.handoff = RELEASE_HELD if refused.reason == RELEASE_HELD else "draft_failed_checks"
+            run.handoff = refused.reason if refused.reason in HANDED_OVER else "draft_failed_checks"
             wrote = await self._write(run, proposal_of(run, self.manifest))
         finally:
             self.runs.end(state.get("run"))

@@ -54,6 +54,8 @@ WRITERS = {
     "second_looks": {"desk"},
     "ratings": {"desk"},
     "unread_answers": {"desk"},
+    "found_refunds": {"cashier"},
+    "found_refund_acts": {"desk"},
 }
 """Which role writes what; a row by anybody else was not written by the house."""
 

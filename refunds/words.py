@@ -50,6 +50,7 @@ HandoffReason = Literal[
     "tool_unavailable",
     "approval_lapsed",
     "draft_failed_checks",
+    "provider_ahead",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.
@@ -94,7 +95,10 @@ TakeoverAct = Literal["reply", "propose", "close"]
 Asked = Literal["customer", "colleague"]
 
 # What a person asks of an order of money whose outcome is not known, and says of a case that was decided.
-ProviderAct = Literal["check", "retry", "settle"]
+ProviderAct = Literal["check", "retry", "settle", "new_key", "withdraw"]
+
+# What a person says of a refund at the provider that these books do not know: another matter, or one that they lost.
+FoundRefundAct = Literal["separate", "adopt"]
 SecondVerdict = Literal["agree", "disagree", "unsure"]
 
 Notice = Literal["new", "expiring", "second_approval", "unknown_outcome", "rolled_back"]
@@ -208,6 +212,7 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "asked": get_args(Asked),
     "via": get_args(Via),
     "provider_act": get_args(ProviderAct),
+    "found_refund_act": get_args(FoundRefundAct),
     "second_verdict": get_args(SecondVerdict),
     "notice": get_args(Notice),
     "thumb": get_args(Thumb),

@@ -6,13 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from desk.inquiries import ask_provider, unknown_outcomes
+from desk.inquiries import ask_provider, found_refunds, say_of_found_refund, unknown_outcomes
 from desk.notes import clean_text
 from desk.pages.forms import Act, Opened, actor, visitor
 from desk.pages.render import go, page
 from desk.people import ASKERS
 from desk.sessions import Visit
-from refunds.words import ProviderAct
+from refunds.words import FoundRefundAct, ProviderAct
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,15 +23,29 @@ async def unknown(
 ) -> Response:
     """Every order of money without a known end."""
     orders = await unknown_outcomes(room.books, visit.person)
+    found = await found_refunds(room.books, visit.person)
     template = "_orders.html" if request.query_params.get("part") == "orders" else "unknown.html"
-    return page(request, template, visit, orders=orders, may_ask=bool(visit.person.where(ASKERS)))
+    return page(
+        request, template, visit, orders=orders, found=found, may_ask=bool(visit.person.where(ASKERS))
+    )
+
+
+@router.post("/unknown/found")
+async def say_found(
+    request: Request, room: Opened, act: Annotated[Act, Depends(actor("money:ask"))]
+) -> Response:
+    """Say what a refund is that these books do not know."""
+    said: FoundRefundAct = act.one_of("act", get_args(FoundRefundAct))
+    note = clean_text(act.text("note"))
+    await say_of_found_refund(room.books, act.visit.person, act.text("refund_id").strip(), said, note)
+    return go(request, "/unknown")
 
 
 @router.post("/unknown/{decision_id}")
 async def ask(
     request: Request, decision_id: UUID, room: Opened, act: Annotated[Act, Depends(actor("money:ask"))]
 ) -> Response:
-    """Check the provider, ask again with the same key, or name the refund that settles it."""
+    """Check the provider, ask again, name the refund that settles it, or take it back."""
     wanted: ProviderAct = act.one_of("act", get_args(ProviderAct))
     refund_id = act.text("refund_id").strip() or None if wanted == "settle" else None
     await ask_provider(

@@ -148,7 +148,7 @@ def as_ordered(ordered: Any, votes: Any, keys: Any) -> Payable:
     """Pays what stands in the books, whatever was signed."""
     del keys
     refund = verification._refund(ordered, votes[0]["execute_by"])
-    return Payable(refund, "0" * 64)
+    return Payable(refund)
 
 
 def nothing(*seen: object) -> None:

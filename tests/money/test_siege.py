@@ -125,7 +125,12 @@ async def test_what_only_a_person_can_solve_is_in_the_queue(stage: Stage) -> Non
     await stage.house.executor.settle_all()
     await stage.move_clock(hours=21)
     await stage.house.executor.settle_all()
-    assert await queued(stage) == [("refund_pending", "sent over 20 hours ago and not at the provider")]
+    assert await queued(stage) == [
+        (
+            "refund_pending",
+            "it was sent over 20 hours ago and is not at the provider: a second ask might pay twice",
+        )
+    ]
 
 
 async def test_a_late_failure_and_a_blocked_case_are_in_the_queue(stages: Stages) -> None:

@@ -1,14 +1,17 @@
 """Money whose end is not known: it stands on its own page, and each question about it is a named person's."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from desk_kit import DeskStage
 
-from cashier.inquiries import AskAgain, Inquiry, Known, Told, look_into
+from cashier.guard import Facts, KnownRefunds, Sent
+from cashier.inquiries import Known, Told, Withdrawn, look_into
 from cashier.processor import ProviderRefund
-from refunds.ids import PaymentId, TenantId
+from cashier.verification import NotPayable
+from refunds.ids import DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
 USD = Currency("USD")
@@ -145,42 +148,63 @@ async def test_the_books_ask_for_the_role_themselves(desk: DeskStage) -> None:
     assert rows[0]["acts"][0]["person"] == "demo-operator"
 
 
-def inquiry(act: Any, refund_id: str | None = None) -> Inquiry:
-    return Inquiry(act, refund_id, Money(7_900, USD), "demo", "d-1")
+DECISION = uuid.UUID(int=1)
+
+
+def facts(age: timedelta | None = None) -> Facts:
+    return Facts(
+        tenant=TenantId("demo"),
+        decision_id=DecisionId(DECISION),
+        payment_id=PAYMENT,
+        amount=Money(7_900, USD),
+        now=datetime(2026, 11, 1, tzinfo=UTC),
+        past_paying=False,
+        killed=False,
+        verified=NotPayable("blocked:not_approved"),
+        sends=[] if age is None else [Sent(1, age)],
+        last="needs_person",
+        known=KnownRefunds(Money(7_900, USD)),
+        there=(),
+    )
 
 
 def listed(
-    refund_id: str, decision: str = "d-1", amount: int = 7_900, status: Any = "succeeded"
+    refund_id: str, decision: str = str(DECISION), amount: int = 7_900, status: Any = "succeeded"
 ) -> ProviderRefund:
     return ProviderRefund(refund_id, "demo", decision, PAYMENT, Money(amount, USD), status)
 
 
+OLD, NEW = timedelta(hours=21), timedelta(hours=19)
+
+
 @pytest.mark.parametrize(
-    ("asked", "there", "found"),
+    ("act", "refund_id", "age", "there", "found"),
     [
-        (inquiry("check"), [], Told),
-        (inquiry("check"), [listed("re_1", "")], Told),
-        (inquiry("check"), [listed("re_1")], Known),
-        (inquiry("check"), [listed("re_1"), listed("re_2")], Told),
-        (inquiry("check"), [listed("re_1", amount=1)], Told),
-        (inquiry("retry"), [], AskAgain),
-        (inquiry("retry"), [listed("re_1", "")], Told),
-        (inquiry("retry"), [listed("re_1", "", 1)], AskAgain),
-        (inquiry("retry"), [listed("re_1", "", status="failed")], AskAgain),
-        (inquiry("settle", "re_2"), [listed("re_1"), listed("re_2", "")], Told),
-        (inquiry("settle", "re_1"), [listed("re_1", "", status="failed")], Told),
-        (inquiry("settle", "re_1"), [listed("re_1", "", status="pending")], Told),
-        (inquiry("retry"), [listed("re_1", status="failed")], Known),
-        (inquiry("settle", "re_1"), [listed("re_1", "")], Known),
-        (inquiry("settle", "re_1"), [listed("re_1", "d-2")], Told),
-        (inquiry("settle", "re_1"), [listed("re_1", "", 7_901)], Told),
-        (inquiry("settle", "re_1"), [listed("re_2", "")], Told),
+        ("check", None, NEW, [], Told),
+        ("check", None, NEW, [listed("re_1", "")], Told),
+        ("check", None, NEW, [listed("re_1")], Known),
+        ("check", None, NEW, [listed("re_1"), listed("re_2")], Told),
+        ("check", None, NEW, [listed("re_1", amount=1)], Told),
+        ("check", None, NEW, [listed("re_1", status="failed")], Known),
+        ("settle", "re_2", NEW, [listed("re_1"), listed("re_2", "")], Told),
+        ("settle", "re_1", NEW, [listed("re_1", "", status="failed")], Told),
+        ("settle", "re_1", NEW, [listed("re_1", "", status="pending")], Told),
+        ("settle", "re_1", NEW, [listed("re_1", "")], Known),
+        ("settle", "re_1", NEW, [listed("re_1", "d-2")], Told),
+        ("settle", "re_1", NEW, [listed("re_1", "", 7_901)], Told),
+        ("settle", "re_1", NEW, [listed("re_2", "")], Told),
+        ("withdraw", None, None, [], Withdrawn),
+        ("withdraw", None, None, [listed("re_1", "")], Withdrawn),
+        ("withdraw", None, None, [listed("re_1")], Known),
+        ("withdraw", None, NEW, [], Told),
+        ("withdraw", None, OLD, [], Withdrawn),
+        ("withdraw", None, OLD, [listed("re_1"), listed("re_2")], Told),
     ],
 )
 def test_what_the_list_says_is_what_comes_of_it(
-    asked: Inquiry, there: list[ProviderRefund], found: type
+    act: Any, refund_id: str | None, age: timedelta | None, there: list[ProviderRefund], found: type
 ) -> None:
-    assert isinstance(look_into(asked, there), found)
+    assert isinstance(look_into(act, refund_id, facts(age), there), found)
 
 
 async def test_a_refund_that_settles_one_order_settles_no_other(desk: DeskStage) -> None:

@@ -89,6 +89,35 @@ where (s.outcome in ('pending', 'needs_person')
 order by (s.outcome = 'needs_person') desc nulls last, d.ordered_at
 limit %(most)s;
 
+-- found_refunds --
+-- Refunds at the provider that these books do not know and nobody has said what they are, the oldest first.
+select f.provider_refund_id, f.payment_id, p.order_id, f.decision_label, f.amount_minor, f.currency, f.found_at, f.case_id,
+  c.ticket_id
+from found_refunds f
+join payments p on p.tenant = f.tenant and p.payment_id = f.payment_id
+left join cases c on c.tenant = f.tenant and c.case_id = f.case_id
+where found_open(f.tenant, f.provider_refund_id)
+order by f.found_at limit %(most)s;
+
+-- found_refund --
+select provider_refund_id, payment_id, case_id from found_refunds where provider_refund_id = %(provider_refund_id)s;
+
+-- insert_found_refund_act --
+insert into found_refund_acts (tenant, provider_refund_id, person, act, note, via, address)
+values (tenant(), %(provider_refund_id)s, %(person)s, %(act)s, %(note)s, %(via)s, %(address)s)
+returning provider_refund_id;
+
+-- orders_of_payment --
+-- Orders of money of a payment that wait for a person.
+select d.decision_id from disbursements d join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+where d.payment_id = %(payment_id)s and s.outcome = 'needs_person';
+
+-- stalled_orders --
+select s.decision_id, c.ticket_id, s.passes, s.why from stalled_orders s
+join disbursements d on d.tenant = s.tenant and d.decision_id = s.decision_id
+join cases c on c.tenant = d.tenant and c.case_id = d.case_id
+where s.passes >= %(passes)s order by s.at limit %(most)s;
+
 -- to_look_at_again --
 -- A sample of what was decided and nobody has looked at twice: some of each kind, the same all day for everybody.
 select * from (

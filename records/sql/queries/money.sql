@@ -120,6 +120,44 @@ returning settled_at;
 -- payment --
 select payment_id, order_id, amount_minor, currency, refunded_before_minor from payments where payment_id = %(payment_id)s;
 
+-- known_refunds --
+-- What was paid, and which refunds of the payment these books know: orders of money that are under way, refunds that ended
+-- one, and what a person said is another matter; and the proposals whose refund may be found.
+select p.amount_minor, p.currency, p.refunded_before_minor,
+  array(select d.decision_id::text from disbursements d
+    left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+    where d.payment_id = p.payment_id and coalesce(s.outcome, 'pending') in ('pending', 'needs_person')) as under_way,
+  array(select n.provider_refund_id from settlements n join disbursements d on d.tenant = n.tenant and d.decision_id = n.decision_id
+    where d.payment_id = p.payment_id and n.provider_refund_id is not null) as settled,
+  array(select f.provider_refund_id from found_refunds f where f.payment_id = p.payment_id) as found,
+  array(select a.provider_refund_id from found_refund_acts a join found_refunds f on f.tenant = a.tenant
+    and f.provider_refund_id = a.provider_refund_id where f.payment_id = p.payment_id) as named,
+  (select coalesce(jsonb_agg(jsonb_build_array(n.proposal_id, n.case_id)), '[]') from proposals n
+    where n.payment_id = p.payment_id and n.kind = 'refund') as proposals
+from payments p where p.payment_id = %(payment_id)s;
+
+-- watched_payments --
+-- Payments that a refund was proposed of since a moment and is not under way: their provider may know more than these books.
+select p.payment_id, max(p.proposed_at) as place from proposals p
+where p.kind = 'refund' and p.proposed_at > %(since)s and p.proposed_at > clock() - make_interval(days => %(days)s)
+  and not exists (
+    select from disbursements d left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
+    where d.tenant = p.tenant and d.payment_id = p.payment_id and coalesce(s.outcome, 'pending') not in ('failed', 'refused'))
+group by p.payment_id order by place limit %(most)s;
+
+-- insert_found_refund --
+insert into found_refunds (tenant, provider_refund_id, payment_id, decision_label, amount_minor, currency, case_id)
+values (tenant(), %(provider_refund_id)s, %(payment_id)s, %(decision_label)s, %(amount_minor)s, %(currency)s, %(case_id)s)
+on conflict do nothing
+returning provider_refund_id;
+
+-- insert_stalled_order --
+insert into stalled_orders (tenant, decision_id, passes, why) values (tenant(), %(decision_id)s, %(passes)s, %(why)s)
+on conflict (tenant, decision_id) do update set passes = excluded.passes, why = excluded.why, at = clock();
+
+-- delete_stalled_order --
+delete from stalled_orders where decision_id = %(decision_id)s;
+
 -- left_of_payment --
 -- What a payment can still give back.
 select left_of_payment(tenant(), %(payment_id)s) as amount_left;
