@@ -16,7 +16,8 @@ from honcho.manager import Manager
 from deploy.environment import ROOT, Addresses, environments
 from evals.shop import PEOPLE, demo_passwords, demo_tokens, on_server
 from graph.settings import RunnerKind
-from records.books import CONNECT_SECONDS, BooksAway
+from records.books import BooksAway
+from records.connection import connection_string
 from records.embedded import EmbeddedPostgres
 from records.home import Home
 
@@ -51,7 +52,7 @@ class HouseLock:
 
     def _take(self) -> psycopg.Connection:
         try:
-            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+            connection = psycopg.connect(connection_string(self._url), autocommit=True)
         except psycopg.OperationalError as error:
             raise BooksAway(str(error).strip().splitlines()[-1]) from None
         row = connection.execute("select pg_try_advisory_lock(%s)", (HOUSE_LOCK,)).fetchone()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import AsyncConnection
 
-from records.books import connection_string
+from records.connection import connection_string
 from refunds.ids import TenantId
 
 log = logging.getLogger("countersign.desk")

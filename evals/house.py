@@ -54,7 +54,7 @@ def make_keys(home: Home) -> None:
                 f" restore it, or remove {public_file.name} too for a new pair"
             )
         if not private.exists():
-            write_secret(home.private_key_file(name), canonical(new_key(f"{name}-1").private()))
+            write_secret(home.private_key_file(name), canonical(new_key(name).private()))
         if not home.public_keys_file(name).exists():
             public = private_key(home, name).public()
             write_secret(home.public_keys_file(name), canonical({"keys": [public]}))

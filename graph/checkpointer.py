@@ -10,13 +10,13 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.serde import _msgpack
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection, Connection
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from graph.cursor import CursorSaver
 from graph.settings import GraphSettings
-from records.books import CONNECT_SECONDS, STATEMENT_SECONDS, check_when_idle
+from records.books import check_when_idle
+from records.connection import CONNECT_SECONDS, connection_string
 
 SETUP_LOCK = 4_071_776_003
 
@@ -41,7 +41,8 @@ def strict_serializer() -> JsonPlusSerializer:
 
 def install_checkpoints(admin_url: str) -> None:
     """LangGraph's own tables, owned by the role of the graph."""
-    with psycopg.connect(admin_url, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection:
+    conninfo = connection_string(admin_url, statement_seconds=0)
+    with psycopg.connect(conninfo, autocommit=True, prepare_threshold=0, row_factory=dict_row) as connection:
         # Asked for again and again, because a waiting lock would hold a snapshot that the index build waits for.
         while not _locked(connection):
             time.sleep(0.1)
@@ -67,11 +68,7 @@ async def create_checkpointer() -> AsyncIterator[CursorSaver]:
 async def checkpointer(url: str, *, size: int = 8) -> AsyncIterator[CursorSaver]:
     """The saver of a worker, in the role of the graph."""
     require_strict_msgpack()
-    conninfo = make_conninfo(
-        url,
-        connect_timeout=CONNECT_SECONDS,
-        options=f"-c search_path=checkpoints -c statement_timeout={STATEMENT_SECONDS}s -c timezone=UTC",
-    )
+    conninfo = connection_string(url, search_path="checkpoints")
     kwargs: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
     pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
         conninfo,

@@ -70,9 +70,14 @@ class PublicKeys:
         return tenant in tenants or EVERY_TENANT in tenants
 
 
-def new_key(kid: str) -> SigningKey:
-    """A fresh private key."""
-    return SigningKey(kid, OKPKey.generate_key("Ed25519", parameters={"kid": kid, "alg": ALGORITHM}))
+def new_key(signer: str) -> SigningKey:
+    """A fresh private key of a signer, named after itself: a key that was lost never has its name again.
+
+    What was signed with the lost one is then signed with a key that nobody knows, and waits; it is not a forgery.
+    """
+    made = OKPKey.generate_key("Ed25519")
+    kid = f"{signer}-{made.thumbprint()[:16]}"
+    return signing_key({**made.as_dict(private=True), "kid": kid, "alg": ALGORITHM})
 
 
 def signing_key(jwk: Mapping[str, object]) -> SigningKey:

@@ -13,20 +13,13 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from records.connection import CONNECT_SECONDS, connection_string
 from refunds.ids import CustomerId, TenantId
 
 Row = Mapping[str, Any]
-
-CONNECT_SECONDS = 10
-STATEMENT_SECONDS = 30
-"""No statement of the house takes a second; one that takes thirty holds somebody's lock."""
-
-
-LOCK_SECONDS = 15
 
 IDLE_SECONDS = 1.0
 """A connection that was used within it is taken to be alive."""
@@ -346,17 +339,6 @@ async def check_when_idle(connection: AsyncConnection[DictRow]) -> None:
     if now - _LAST_USED.get(connection, 0.0) > IDLE_SECONDS:
         await AsyncConnectionPool.check_connection(connection)
     _LAST_USED[connection] = now
-
-
-def connection_string(url: str) -> str:
-    """The URL with the house's limits and search path."""
-    return make_conninfo(
-        url,
-        connect_timeout=CONNECT_SECONDS,
-        options=f"-c search_path=books,jobs -c timezone=UTC"
-        f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
-        f" -c idle_in_transaction_session_timeout={STATEMENT_SECONDS}s",
-    )
 
 
 async def why_away(url: str) -> str:

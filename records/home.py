@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import Connection, sql
 
-from records.books import CONNECT_SECONDS, BooksAway
+from records.books import BooksAway
+from records.connection import connection_string
 from records.embedded import EmbeddedPostgres
 from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
 
@@ -176,7 +177,7 @@ def drop_books(home: Home) -> None:
 def _maintenance(url: str) -> Connection:
     try:
         return psycopg.connect(
-            with_database(url, "postgres"), autocommit=True, connect_timeout=CONNECT_SECONDS
+            connection_string(with_database(url, "postgres"), statement_seconds=0), autocommit=True
         )
     except psycopg.OperationalError as error:
         raise BooksAway(str(error).strip().splitlines()[-1]) from None

@@ -20,7 +20,8 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 from psycopg_pool import PoolTimeout
 
-from records.books import Books, BooksAway, Page, Row, connection_string
+from records.books import Books, BooksAway, Page, Row
+from records.connection import connection_string
 
 log = logging.getLogger("countersign.jobs")
 

@@ -11,7 +11,7 @@ import psycopg
 from procrastinate.schema import SchemaManager
 from psycopg import Connection, sql
 
-from records.books import CONNECT_SECONDS
+from records.connection import connection_string
 from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
 
 LOCK = 4_071_776_001
@@ -49,7 +49,7 @@ def migrate(admin_url: str, passwords: RolePasswords | None = None, *, own_serve
     their password; on a server of the house's own, also those whose password is another one.
     """
     applied: list[str] = []
-    with psycopg.connect(admin_url, autocommit=True) as connection:
+    with psycopg.connect(connection_string(admin_url, statement_seconds=0), autocommit=True) as connection:
         there = {row[0] for row in connection.execute("select rolname from pg_roles").fetchall()}
         connection.execute("select pg_advisory_lock(%s)", (LOCK,))
         connection.execute(
@@ -129,7 +129,7 @@ def install_jobs(connection: Connection) -> None:
 def logs_in(url: str) -> bool:
     """Whether a role's URL opens the database."""
     try:
-        psycopg.connect(url, connect_timeout=CONNECT_SECONDS).close()
+        psycopg.connect(connection_string(url)).close()
     except psycopg.OperationalError:
         return False
     return True

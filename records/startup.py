@@ -8,7 +8,8 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from records.books import BooksAway, connection_string, explained
+from records.books import BooksAway, explained
+from records.connection import connection_string
 from records.migrate import schema_version
 
 OURS = ("refunds", "policies", "records", "tools", "graph", "desk", "cashier", "evals")
@@ -50,15 +51,21 @@ async def check_connection(connection: AsyncConnection[Any], *, test_database_al
     try:
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(
-            "select coalesce(max(number), 0) as newest, to_regclass('books.test_clock') is not null as movable"
+            "select coalesce(max(number), 0) as newest, to_regclass('books.test_clock') is not null as movable,"
+            " current_setting('session_replication_role') = 'origin' as guarded"
             " from public.countersign_migrations"
         )
         row = await cursor.fetchone()
     except psycopg.errors.UndefinedTable:
-        row = (0, False)
+        row = (0, False, True)
     except psycopg.Error as error:
         raise explained(error) from error
-    newest, movable = row or (0, False)
+    newest, movable, guarded = row or (0, False, True)
+    if not guarded:
+        raise CannotWork(
+            "the database runs without its triggers (session_replication_role is set on it or on this role):"
+            " reset that setting; nothing is checked without them"
+        )
     if newest > schema_version():
         raise CannotWork(
             f"the database is newer than this program (schema {newest}, not {schema_version()}): run the newer release"

@@ -19,8 +19,10 @@ from graph.checkpointer import install_checkpoints
 from graph.drive import Durability
 from graph.mind import Mind
 from graph.planner import Planner
+from policies.signature import SigningKey, new_key, signing_key
 from records.books import Books
 from records.cases import Case
+from records.connection import connection_string
 from records.home import Home, with_database
 from records.migrate import migrate
 from records.states import State
@@ -48,7 +50,7 @@ async def prepare_template(home: Home, url: str) -> None:
     make_keys(home)
     async with Books.open(url, size=1) as owner:
         await open_shop(owner, demo_tokens(home), demo_passwords(home))
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(connection_string(url), autocommit=True) as connection:
         connection.execute(CLOCK)
 
 
@@ -181,7 +183,9 @@ async def open_stage(
             size=12,
             equip=equip,
         ) as house,
-        await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as owner,
+        await psycopg.AsyncConnection.connect(
+            connection_string(url), autocommit=True, row_factory=dict_row
+        ) as owner,
     ):
         yield Stage(house, url, owner)
 
@@ -203,6 +207,11 @@ class Cluster:
         name = url.rsplit("/", 1)[1]
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(f"drop database if exists {name} with (force)")
+
+
+def another_key(kid: str) -> SigningKey:
+    """A key of somebody else's under a name that is taken."""
+    return signing_key({**new_key("another").private(), "kid": kid})
 
 
 def results(state: State) -> list[str]:

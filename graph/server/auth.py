@@ -171,6 +171,8 @@ async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN40
         raise _refuse(403, "not allowed here: more than a resume")
     if bound is None or bound[0] not in caller.tenants:
         raise _refuse(404, f"Thread with ID {thread_id} not found")
+    if "cases:decide" not in caller.scopes:
+        raise _refuse(403, f"{caller.person} decides nothing here: this token is not for cases:decide")
     # The row comes first: what the desk records must not be told as a thread that is not there.
     await the_rooms().rows.bring_back(*bound, thread_id)
     await _answer(thread_id, bound, command.get("resume"), caller)

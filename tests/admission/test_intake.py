@@ -9,20 +9,20 @@ import procrastinate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import CRACKED, Stage
+from stage import CRACKED, Stage, another_key
 
 from desk.intake import Intake
 from evals.house import private_key
 from policies.intake import ISSUER, classify, is_raw, sign, verify
 from policies.signature import SigningKey, new_key, public_keys
-from records.books import connection_string
+from records.connection import connection_string
 from records.queue import DRIVE, ring
 from refunds.canonical import canonical
 from refunds.ids import CaseId, TenantId
 from refunds.ticket import Ticket
 
 NOW = datetime.fromisoformat("2026-06-01T12:00:00+00:00")
-KEY = new_key("intake-1")
+KEY = new_key("intake")
 KEYS = public_keys([KEY.public()])
 
 
@@ -100,7 +100,7 @@ def test_a_key_speaks_for_its_own_tenants_only() -> None:
 
 
 def test_another_key_under_the_same_name_is_nobodys() -> None:
-    assert verify(sign(a_ticket(), new_key("intake-1"), NOW), KEYS, NOW).verdict == "unsigned_intake"
+    assert verify(sign(a_ticket(), another_key(KEY.kid), NOW), KEYS, NOW).verdict == "unsigned_intake"
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from conftest import CAMPAIGN
-from stage import Cluster, Stage
+from stage import Cluster, Stage, another_key
 
 from desk.decisions import Word
 from evals.house import private_key, trusted_keys
-from policies.signature import new_key
 from records.audit import Finding, anchor, read_copy, verify
 from refunds.canonical import canonical, sha256
 
@@ -183,7 +182,7 @@ async def test_a_whole_rewrite_by_an_administrator_is_reported(stage: Stage) -> 
 
 async def test_anchors_that_are_rewritten_with_another_key_are_reported(stage: Stage) -> None:
     await busy(stage)
-    forger = new_key("anchor-1")
+    forger = another_key(private_key(stage.house.home, "anchor").kid)
     for row in await stage.sql("select anchor_no, payload from books.anchors"):
         await stage.forced(
             "update books.anchors set signature = %s where anchor_no = %s",

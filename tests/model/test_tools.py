@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
-from stage import Cluster, Stage, open_stage
+from stage import Cluster, Stage, another_key, open_stage
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,7 +22,7 @@ from starlette.routing import Route
 from evals.house import private_key, trusted_keys
 from evals.shop import demo_orders
 from graph.mind import Mind
-from policies.signature import PublicKeys, new_key, public_keys
+from policies.signature import PublicKeys, public_keys
 from refunds.ids import CaseId, CustomerId, TenantId
 from tools.breaker import OPEN_AFTER, OPEN_SECONDS, Breaker
 from tools.invocation import BadInvocation, Invocation, verified
@@ -192,7 +192,7 @@ def test_a_forged_stale_or_foreign_token_is_refused(cluster: Cluster) -> None:
     good = invocation().token(key, now)
     wanted: dict[str, Any] = {"tool": "lookup_order", "arguments": {"order_id": "D300"}}
     assert verified(good, keys, now, **wanted)["case"]
-    forged = invocation().token(new_key("tools-1"), now)
+    forged = invocation().token(another_key(key.kid), now)
     foreign = public_keys([{**key.public(), "tenants": ["rival"]}])
     for token, trusted, at, asked in (
         (forged, keys, now, wanted),
@@ -212,7 +212,9 @@ async def test_a_key_that_is_not_the_houses_is_refused_by_the_service_and_the_bo
     cluster: Cluster, url: str, tmp_path: Any, shop: ShopService
 ) -> None:
     def equip(mind: Mind) -> Mind:
-        return replace(mind, orders=OrderService(shop.url, new_key("tools-1")))
+        return replace(
+            mind, orders=OrderService(shop.url, another_key(private_key(cluster.home, "tools").kid))
+        )
 
     async with open_stage(cluster.home, url, tmp_path, equip=equip) as stage:
         _, state = await stage.paused()
