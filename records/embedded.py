@@ -225,20 +225,24 @@ class EmbeddedPostgres:
         """The user to run as: none where we are not root."""
         if os.geteuid() != 0:
             return None
-        try:
-            return pwd.getpwnam(OS_USER)
-        except KeyError:
-            subprocess.run(
-                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER],  # noqa: S607
-                check=False,
-                capture_output=True,
-            )
-        try:
-            return pwd.getpwnam(OS_USER)
-        except KeyError:
-            raise CannotStart(
-                f"as root a user {OS_USER} is needed and could not be made: run useradd, or not as root"
-            ) from None
+        # Two commands on a fresh machine: the second one must not see a user that is half made.
+        STATE_FOLDER.mkdir(parents=True, exist_ok=True)
+        with (STATE_FOLDER / "user.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                return pwd.getpwnam(OS_USER)
+            except KeyError:
+                subprocess.run(
+                    ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", OS_USER],  # noqa: S607
+                    check=False,
+                    capture_output=True,
+                )
+            try:
+                return pwd.getpwnam(OS_USER)
+            except KeyError:
+                raise CannotStart(
+                    f"as root a user {OS_USER} is needed and could not be made: run useradd, or not as root"
+                ) from None
 
     def program(self, name: str) -> Path:
         """Where a program of this Postgres lies, for whoever runs it."""

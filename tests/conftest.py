@@ -9,11 +9,17 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 import asyncio
 import shutil
 import tempfile
+
+# Databases and homes of tests live in memory where the machine has room for them there.
+if os.access("/dev/shm", os.W_OK):  # noqa: S108
+    tempfile.tempdir = "/dev/shm"  # noqa: S108
+
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+import prepared
 import pytest
 from running import RunningHouse
 from stage import Cluster, Stage, open_stage, prepare_template
@@ -27,6 +33,18 @@ CAMPAIGN = bool(os.environ.get("COUNTERSIGN_CAMPAIGN"))
 
 # Nothing here outlives the machine, so nothing waits for its disk.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> None:
+    """One prepared home for all processes of a run, and passwords that cost next to nothing."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if hasattr(request.config, "workerinput") else base
+    for parent in (root, *root.parents[:2]):
+        if parent != Path(tempfile.gettempdir()):
+            parent.chmod(0o755)  # the server runs as a user of its own
+    prepared.ROOTS[:] = [root]
+    prepared.cheapen_passwords()
 
 
 @pytest.fixture(scope="session", name="cluster")

@@ -21,6 +21,7 @@ import httpx
 import psycopg
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
+from prepared import copy_home
 from psycopg.rows import dict_row
 from stage import MANY_ORDERS, MANY_PAYMENTS
 
@@ -91,8 +92,11 @@ class RunningHouse:
     def surroundings(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(self.folder), **self.environment}
 
-    def start(self) -> "RunningHouse":
+    def start(self, *, fresh: bool = False) -> "RunningHouse":
+        """Bring it up; on a copy of the prepared home where there is none yet and none is to be made."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not fresh and not (self.folder / "postgres.folder").exists():
+            copy_home(self.folder)
         with self.log.open("wb") as log:
             self.supervisor = subprocess.Popen(
                 self.command(),

@@ -200,7 +200,7 @@ class Cluster:
     def clone(self, template: str = "template_books") -> str:
         name = f"t_{uuid.uuid4().hex}"
         with psycopg.connect(self.admin, autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template}")
+            connection.execute(f"create database {name} template {template} strategy file_copy")
         return with_database(self.admin, name)
 
     def drop(self, url: str) -> None:

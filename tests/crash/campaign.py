@@ -1,4 +1,4 @@
-"""The crash campaign: a story a run, killed at a point, then what the sweep, the desk and the till make of it.
+"""The crash campaign: a story a run, killed at a point, then what one process makes of all the dead ones at once.
 
 python tests/crash/campaign.py reads its orders as JSON on standard input and prints one JSON object with
 what went wrong. It forks for every run, so it is a process of its own without threads.
@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,10 @@ from stage import MANY_ORDERS, MANY_PAYMENTS, Stage, open_stage
 
 from cashier.__main__ import charges_of
 from cashier.executor import Executor
-from cashier.twin import Fault
+from cashier.processor import Answer, ProviderRefund, RefundRequest
+from cashier.twin import Charges, Fault, Twin
 from desk.decisions import Word
+from desk.inquiries import ask_provider
 from evals.house import trusted_keys
 from graph.cursor import CursorSaver
 from graph.drive import Driver, Durability
@@ -33,6 +35,7 @@ from graph.refund_graph import refund_graph
 from records.audit import verify
 from records.cases import Case, case_by_ticket
 from records.home import Home
+from refunds.ids import PaymentId, TenantId
 
 FAULTS: tuple[str, ...] = ("none", *get_args(Fault))
 ROUNDS = 14
@@ -72,11 +75,33 @@ class Orders:
     seed: int
 
 
-@asynccontextmanager
-async def mortal_stage(orders: Orders, run: Run, *, mortal: bool) -> AsyncIterator[Stage]:
-    """A house that can die, on the run's own provider."""
-    folder = orders.folder / f"run-{run.number}"
+class Providers:
+    """The provider of each run, by the payment of its order: any cashier may settle the order of any run."""
+
+    def __init__(self, orders: Orders, charges: Charges, kind: type[Twin] = Twin) -> None:
+        self.twins = {
+            f"pay_X{number}": kind(folder_of(orders, number) / "twin.sqlite", charges)
+            for number in range(orders.runs + 1)
+        }
+
+    async def refund(self, request: RefundRequest) -> Answer:
+        return await self.twins[request.payment_id].refund(request)
+
+    async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
+        return await self.twins[payment_id].refunds_of(tenant, payment_id)
+
+
+def folder_of(orders: Orders, number: int) -> Path:
+    """Where the provider of a run keeps its own books."""
+    folder = orders.folder / f"run-{number}"
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@asynccontextmanager
+async def mortal_stage(orders: Orders, run: Run) -> AsyncIterator[Stage]:
+    """A house that can die, on the run's own provider."""
+    folder = folder_of(orders, run.number)
     async with open_stage(
         orders.home, orders.url, folder, durability=orders.durability, books_type=MortalBooks
     ) as stage:
@@ -87,16 +112,17 @@ async def mortal_stage(orders: Orders, run: Run, *, mortal: bool) -> AsyncIterat
         driver = Driver(
             mind, refund_graph(mind, MortalSaver(saver.pool, serde=saver.serde)), orders.durability
         )
-        twin = MortalTwin(folder / "twin.sqlite", charges_of(house.executor.books))
-        executor = Executor(house.executor.books, twin, trusted_keys(orders.home, "desk"), retry_seconds=0)
-        if mortal:
-            MORTALITY.fatal = run.fatal
+        providers = Providers(orders, charges_of(house.executor.books), MortalTwin)
+        twin = providers.twins[f"pay_X{run.number}"]
+        keys = trusted_keys(orders.home, "desk")
+        executor = Executor(house.executor.books, providers, keys, retry_seconds=0)
+        MORTALITY.fatal = run.fatal
         yield replace(stage, house=replace(house, driver=driver, twin=twin, executor=executor))
 
 
 async def story(orders: Orders, run: Run) -> list[str]:
     """From intake to close, in one process; the points that were passed."""
-    async with mortal_stage(orders, run, mortal=True) as stage:
+    async with mortal_stage(orders, run) as stage:
         if run.fault != "none":
             stage.house.twin.misbehave(run.fault, seconds=0.05)  # type: ignore[arg-type]
         MORTALITY.order.clear()
@@ -114,26 +140,52 @@ async def submit(stage: Stage, run: Run) -> Case:
     return await stage.submit(ticket_id=f"run-{run.number}", order_id=f"X{run.number}")
 
 
-async def recover(orders: Orders, run: Run) -> list[str]:
-    """The next process: submit again, sweep, decide what is open, settle; then what is wrong with the end."""
-    async with mortal_stage(orders, run, mortal=False) as stage:
-        case = await submit(stage, run)
+async def recover(orders: Orders, dead: Sequence[Run]) -> list[str]:
+    """The next process, with all dead stories on its hands at once: submit again, sweep, decide what is open, settle.
+
+    What is wrong with their ends, each after the number of its run.
+    """
+    async with open_stage(
+        orders.home, orders.url, orders.folder / "recovery", durability=orders.durability
+    ) as stage:
+        house = stage.house
+        providers = Providers(orders, charges_of(house.executor.books))
+        executor = replace(house.executor, processor=providers)
+        cases = {run: await submit(stage, run) for run in dead}
         for _ in range(ROUNDS):
-            await stage.house.driver.sweep()
-            state = await stage.house.state(case)
-            if state["status"] == "needs_human":
-                word = Word("approve") if run.late_word == "approve" else Word("reject", "other")
-                await stage.say(case, word)
-                continue
-            await stage.house.executor.settle_all()
-            for refund in stage.house.twin.all_refunds():
-                if refund.status == "pending":
-                    stage.house.twin.settle(refund.refund_id, "succeeded")
-            if await ended(stage, case):
+            await house.driver.sweep()
+            waits = False
+            for run, case in cases.items():
+                state = await house.state(case)
+                if state["status"] == "needs_human":
+                    word = Word("approve") if run.late_word == "approve" else Word("reject", "other")
+                    await stage.say(case, word)
+                waits = waits or state["status"] == "refund_pending"
+            await executor.settle_all()
+            for twin in providers.twins.values():
+                for refund in twin.all_refunds():
+                    if refund.status == "pending":
+                        twin.settle(refund.refund_id, "succeeded")
+            await give_keys_up(stage)
+            if all([await ended(stage, case) for case in cases.values()]):
                 break
-            if state["status"] == "refund_pending":
-                await stage.move_clock(minutes=6)
-        return await wrongs(orders, run, stage, case)
+            if waits:
+                await stage.move_clock(minutes=61)
+        return [
+            f"{run.number}: {wrong}"
+            for run, case in cases.items()
+            for wrong in await wrongs(orders, run, stage, case, providers.twins[f"pay_X{run.number}"])
+        ]
+
+
+async def give_keys_up(stage: Stage) -> None:
+    """What a specialist does about a key that answers an error: after an hour they have it paid with a new one."""
+    rows = await stage.sql(
+        "select decision_id from books.settlement_state where outcome = 'needs_person' and detail like '%%an error to its key%%'"
+    )
+    specialist = await stage.person("demo-specialist")
+    for row in rows:
+        await ask_provider(stage.house.desk_books, specialist, row["decision_id"], "new_key", None, "")
 
 
 async def ended(stage: Stage, case: Case) -> bool:
@@ -141,11 +193,11 @@ async def ended(stage: Stage, case: Case) -> bool:
     return bool(rows[0]["ended"])
 
 
-async def wrongs(orders: Orders, run: Run, stage: Stage, case: Case) -> list[str]:
+async def wrongs(orders: Orders, run: Run, stage: Stage, case: Case, twin: Twin) -> list[str]:
     """What the end of a run may not be; nothing, if all laws held."""
     found: list[str] = []
     state = await stage.house.state(case)
-    refunds = [refund for refund in stage.house.twin.all_refunds() if refund.status != "failed"]
+    refunds = [refund for refund in twin.all_refunds() if refund.status != "failed"]
     rows = await stage.sql(
         "select d.amount_minor, s.outcome from books.disbursements d"
         " left join books.settlement_state s using (tenant, decision_id) where d.case_id = %s",
@@ -212,10 +264,10 @@ def stalled(orders: Orders, run: Run) -> list[str]:
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and usename in ('desk', 'graph', 'cashier')"
         )
-    before = forked(lambda: recover(orders, run))
+    before = forked(lambda: recover(orders, [run]))
     os.kill(child, signal.SIGCONT)
     os.waitpid(child, 0)
-    after = forked(lambda: recover(orders, run))
+    after = forked(lambda: recover(orders, [run]))
     return ["the recovery died"] if before is None or after is None else before + after
 
 
@@ -254,27 +306,24 @@ def main() -> None:
     make_orders(orders)
     first = Run(0, "none", None, "approve")
     points = forked(lambda: story(orders, first)) or []
-    after = forked(lambda: recover(orders, first))
-    wrong: list[dict[str, object]] = [
-        {"run": 0, "wrong": item} for item in (["the recovery died"] if after is None else after)
-    ]
+    after = forked(lambda: recover(orders, [first]))
+    wrong: list[str] = ["the recovery died"] if after is None else after
     killed = 0
     if told.get("stall"):
         for number, point in enumerate(STALLS, start=1):
             found = stalled(orders, Run(number, "none", point, "approve"))
-            wrong += [{"run": number, "at": point, "wrong": item} for item in found]
+            wrong += [f"{point}: {item}" for item in found]
         sys.stdout.write(json.dumps({"wrong": wrong, "stalled": len(STALLS)}) + "\n")
         return
-    for run in plan(orders, points):
+    runs = plan(orders, points)
+    for run in runs:
         died = forked(lambda run=run: story(orders, run))  # type: ignore[misc]
         killed += died is None
-        after = forked(lambda run=run: recover(orders, run))  # type: ignore[misc]
-        problems = (["the recovery died"] if after is None else after) + [
-            item for item in died or [] if item.startswith("raised:")
-        ]
-        wrong += [
-            {"run": run.number, "at": run.fatal, "fault": run.fault, "wrong": item} for item in problems
-        ]
+        wrong += [f"{run.number}: {item}" for item in died or [] if item.startswith("raised:")]
+    after = forked(lambda: recover(orders, runs))
+    wrong += ["the recovery died"] if after is None else after
+    named = {str(run.number): f" (killed at {run.fatal}, fault {run.fault})" for run in runs}
+    wrong = [item + named.get(item.partition(":")[0], "") for item in wrong]
     with psycopg.connect(orders.url) as owner:
         left = owner.execute(
             "select c.ticket_id || ' ' || s.status || ' ' || s.reason from books.case_state s"

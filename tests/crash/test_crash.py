@@ -50,7 +50,7 @@ def test_a_kill_anywhere_pays_once_and_loses_nothing(
     cluster: Cluster, url: str, durability: str, batch: int
 ) -> None:
     report = campaign(cluster, url, durability=durability, seed=batch)
-    assert report["wrong"] == []
+    assert report["wrong"] == [], "\n".join(report["wrong"])
     assert report["left"] == []
     assert len({point.split("#")[0] for point in report["points"]}) >= 20
     # A fault may send a story past the point it was to die at; of 52, about 43 die there.

@@ -29,7 +29,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_opens_and_stops_cleanly_and_nothing_is_left(house: RunningHouse, how: signal.Signals) -> None:
     try:
-        house.start()
+        house.start(fresh=how is signal.SIGINT)
         said = house.said()
         for address in (house.graph_url, house.desk_url, "postgresql://127.0.0.1:"):
             assert address in said
