@@ -22,7 +22,7 @@ serve: setup ## the whole house: books, graph, desk and till; Ctrl-C stops all o
 	@$(BIN)/countersign serve $(ARGS)
 
 test: setup ## the tests that a change must pass
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 check: setup ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -35,7 +35,7 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 campaign: setup ## the fault campaign: 2,000 crashes and every long property, about an hour
-	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 day: setup ## 5,000 tickets at ten a second and 20 deciding people against real processes, ten minutes
 	$(BIN)/python -m evals.day $(ARGS)

@@ -29,10 +29,36 @@ from graph.planner import Planner
 from records.embedded import EmbeddedPostgres
 from records.home import Home, make_database, with_database
 
+# What starts processes takes longest, so it goes first; the rest fills the gaps. What shares a house is one group.
+LONGEST_FIRST = (
+    "serving/test_kill", "server/", "architecture/test_documents", "crash/", "serving/", "release/test_rehearsals",
+    "browser/", "house/", "money/test_postgres_restarts", "page/test_contract", "architecture/", "exam/",
+)  # fmt: skip
+GROUPS = {"server/": "running house", "house/": "command line", "browser/": "browser"}
+
 CAMPAIGN = bool(os.environ.get("COUNTERSIGN_CAMPAIGN"))
 
 # Nothing here outlives the machine, so nothing waits for its disk.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest first, and what shares a house together."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.nodeid.removeprefix("tests/")
+        return next(
+            (place for place, start in enumerate(LONGEST_FIRST) if path.startswith(start)), len(LONGEST_FIRST)
+        )
+
+    items.sort(key=place)
+    for item in items:
+        shares_house = "running" in getattr(item, "fixturenames", ())
+        folder = item.nodeid.removeprefix("tests/").split("/")[0] + "/"
+        group = GROUPS["server/"] if shares_house else GROUPS.get(folder)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
