@@ -55,6 +55,7 @@ class Admission:
                 return Command(goto="__end__", update=await shown(page, case, self.manifest))
         if sight.taken_over:
             # No model and no tool runs for what a person wrote.
+            cross("admission", "case_agent", sight.standing)
             leave(sight)
             return Command(
                 goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
@@ -81,8 +82,9 @@ class Admission:
         if sight.standing.bypassed and sight.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as page:
                 await write_event(page, case, "received", "kill_switch_lifted", ended=False)
-        else:
-            leave(sight)
+            sight = await look_again(self.books, thread_id) or sight
+        cross("admission", "case_agent", sight.standing)
+        leave(sight)
         return Command(
             goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
         )

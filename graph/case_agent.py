@@ -354,6 +354,7 @@ class CaseAgent:
             ),
             self.manifest,
         )
+        run.admitted = not isinstance(verdict, BypassAgent)
         if isinstance(verdict, BypassAgent):
             # A person took it up; neither a model nor a tool runs for what admission turns away.
             run.handoff = verdict.reason

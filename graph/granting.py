@@ -1,6 +1,7 @@
 """Granting: what a wish may run, after the allowlist and the validator of its edge. A wish is never a permission."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from graph.run import AgentRun, Granted, Spent
@@ -14,7 +15,7 @@ from policies.actions import (
     action_name,
     read_wish,
 )
-from policies.transitions import REVIEW_REQUIRES_DRAFT, unmet
+from policies.transitions import unmet
 from refunds.finding import Finding
 from refunds.trace import TraceEvent
 
@@ -64,11 +65,8 @@ def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
         run.blocked = request.reason
         return "block"
     args, room = _args(wish), room_of(request)
-    broken = unmet(("plan", room), run.progress)
-    if broken is None and isinstance(request, RequestHumanApproval):
-        claims_draft = request.reason == "draft_ready_for_review"
-        if claims_draft and not REVIEW_REQUIRES_DRAFT.holds(run.progress):
-            broken = REVIEW_REQUIRES_DRAFT.name
+    claims_draft = isinstance(request, RequestHumanApproval) and request.reason == "draft_ready_for_review"
+    broken = unmet(("plan", room), replace(run.progress, claims_draft=claims_draft))
     if broken is not None:
         run.trace.append(_event(step, action_name(request), args, broken, planning))
         run.blocked = "invalid_state_transition"

@@ -8,7 +8,7 @@ The names of nodes are for ever: a thread that is paused at one resumes at it.
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph._internal._constants import CONFIG_KEY_DURABILITY
@@ -24,9 +24,14 @@ from graph.sight import leave, see, thread_of
 from graph.state import CaseState, Input, Output
 from graph.walk import walk
 from graph.watching import streamed
-from policies.transitions import cross
+from policies.transitions import Standing, cross
 
 RefundGraph = CompiledStateGraph[CaseState, None, Input, Output]
+
+
+def after_agent_of(now: Standing) -> Literal["approval", "close"]:
+    """Where a case goes from the autonomous part."""
+    return "close" if now.blocked or now.bypassed else "approval"
 
 
 @cache
@@ -64,7 +69,7 @@ def refund_graph(
         sight = await see(mind.books, thread_of(config))
         if sight is None:
             return END
-        target = "close" if sight.standing.blocked or sight.standing.bypassed else "approval"
+        target = after_agent_of(sight.standing)
         cross("case_agent", target, sight.standing)
         leave(sight)
         return target

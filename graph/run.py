@@ -78,6 +78,9 @@ class AgentRun:
     granted: dict[str, Granted] = field(default_factory=dict)
     """What was wished for and may run, by the node that runs it."""
 
+    admitted: bool = False
+    """Admission says yes to the case as it is now."""
+
     handoff: str | None = None
     """Why the run goes to a person."""
 
@@ -92,7 +95,7 @@ class AgentRun:
     def progress(self) -> Progress:
         """The same as the facts of the validators."""
         return Progress(
-            admitted=not self.sight.standing.bypassed,
+            admitted=self.admitted,
             grounded=self.evidence is not None,
             order_found=self.order is not None,
             drafted=self.draft is not None,

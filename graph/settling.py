@@ -20,7 +20,7 @@ from records.books import Books
 from records.cases import write_event
 from records.money import order_refund
 from refunds.refund import approved
-from refunds.words import CaseStatus
+from refunds.words import CaseStatus, RefundResult
 
 ENDS = frozenset({"replied", "rejected", "expired", "closed_by_human", "refunded", "refund_failed"})
 
@@ -44,6 +44,7 @@ class Settling:
         del state
         sight = await self._look(config)
         if sight.state.ended:
+            cross("approval", "close", sight.standing)
             return Command(goto="close")
         if sight.standing.waiting:
             interrupt({"waiting_for": sight.end.decision.asks if sight.end and sight.end.decision else None})
@@ -62,29 +63,29 @@ class Settling:
         sight = await self._look(config)
         decision = sight.end.decision if sight.end else None
         if decision is None or decision.word != "approve" or decision.kind != "refund":
+            cross("refund", "approval", sight.standing)
             return Command(goto="approval")
         if sight.state.ended:
+            cross("refund", "close", sight.standing)
             return Command(goto="close")
         result = await order_refund(self.books, approved(decision), thread_of(config))
-        target: AfterRefund
+        target = _after_refund(result)
+        after = await self._look_again(config)
+        cross("refund", target, after.standing)
         match result:
-            case "refund_created" | "duplicate_ignored":
-                target = "settlement"
+            case "refund_created" | "duplicate_ignored" | "blocked:expired":
+                leave(after)
             case "blocked:kill_switch":
                 await self._note(sight, "refund_pending", result)
-                target = "settlement"
-            case "blocked:expired":
-                target = "approval"
+                after = leave(await self._look_again(config))
             case "blocked:approval_mismatch" | "blocked:not_approved" | "blocked:over_refund":
                 await self._note(sight, "refund_failed", result)
-                target = "close"
+                after = leave(await self._look_again(config))
             case "blocked:mode":
                 await self._end_without_effect(sight)
-                target = "close"
+                after = leave(await self._look_again(config))
             case _:
                 assert_never(result)
-        after = leave(await self._look_again(config))
-        cross("refund", target, after.standing)
         update = standing_shown(after)
         if update["refund"] and result == "duplicate_ignored":
             update["refund"] = {**update["refund"], "result": result}
@@ -152,6 +153,18 @@ def _after_approval(now: Standing) -> AfterApproval:
     if now.word is None:
         return "approval"
     return "refund" if now.kind == "refund" else "close"
+
+
+def _after_refund(result: RefundResult) -> AfterRefund:
+    match result:
+        case "refund_created" | "duplicate_ignored" | "blocked:kill_switch":
+            return "settlement"
+        case "blocked:expired":
+            return "approval"
+        case "blocked:approval_mismatch" | "blocked:not_approved" | "blocked:over_refund" | "blocked:mode":
+            return "close"
+        case _:
+            assert_never(result)
 
 
 def _after_settlement(sight: Sight) -> AfterSettlement:

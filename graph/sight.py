@@ -66,6 +66,7 @@ class Sight:
             word=decision.word if decision else None,
             waiting=self.end.waits_for_answer and not self.taken_over,
             ended=self.state.ended,
+            killed=self.killed,
             expired=decision is None and self.end.past_deciding,
             withdrawn=self.withdrawn,
             lapsed=approved and self.end.past_paying and (unsent_and_late or not self.end.ordered),

@@ -12,9 +12,13 @@ class Progress:
     """What the agent has in hand in this run."""
 
     admitted: bool = False
+    """Admission says yes, with what may have changed since the case came in."""
+
     grounded: bool = False
     order_found: bool = False
     drafted: bool = False
+    claims_draft: bool = False
+    """The planner asks for a review of its draft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ class Standing:
 
     ended: bool = False
     """The case has its end, whoever wrote it."""
+
+    killed: bool = False
+    """The kill switch is on: what was approved may wait without being ordered."""
 
     expired: bool = False
     """Undecided past its time."""
@@ -75,12 +82,11 @@ AGENT_EDGES: dict[Edge, tuple[Validator[Progress], ...]] = {
         Validator("draft_requires_approved_evidence", lambda have: have.grounded),
         Validator("draft_requires_order", lambda have: have.order_found),
     ),
-    ("plan", "propose"): (Validator("proposal_requires_admission", lambda have: have.admitted),),
+    ("plan", "propose"): (
+        Validator("review_requires_draft", lambda have: have.drafted or not have.claims_draft),
+    ),
 }
-"""Inside the autonomous part; the facts are those of this run."""
-
-REVIEW_REQUIRES_DRAFT: Validator[Progress] = Validator("review_requires_draft", lambda have: have.drafted)
-"""A hand-over that calls itself `draft_ready_for_review` has a draft."""
+"""Inside the autonomous part; the facts are those of this run. Whatever happens, a run may go to a person."""
 
 HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
     ("admission", "case_agent"): Validator(
@@ -118,14 +124,22 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
         ),
     ),
     ("refund", "settlement"): Validator(
-        "settlement_requires_approval", lambda now: now.word == "approve" and now.kind == "refund"
+        "settlement_requires_order_or_kill_switch",
+        lambda now: now.word == "approve" and now.kind == "refund" and (now.ordered or now.killed),
     ),
     ("refund", "approval"): Validator("return_requires_no_order", lambda now: not now.ordered),
     ("refund", "close"): Validator(
         "failure_requires_approval",
-        lambda now: now.word == "approve" and now.kind == "refund" and not now.ordered,
+        lambda now: now.ended or (now.word == "approve" and now.kind == "refund" and not now.ordered),
     ),
-    ("settlement", "settlement"): Validator("wait_requires_order", lambda now: now.word == "approve"),
+    ("settlement", "settlement"): Validator(
+        "wait_requires_order_or_kill_switch",
+        lambda now: (
+            now.word == "approve"
+            and (now.ordered or now.killed)
+            and now.outcome not in {"succeeded", "failed", "refused"}
+        ),
+    ),
     ("settlement", "refund"): Validator(
         "order_requires_approval",
         lambda now: now.word == "approve" and now.kind == "refund" and not now.ordered,

@@ -16,6 +16,7 @@ import stamina
 from pydantic import BaseModel
 
 from graph.model.endpoint import ELSEWHERE, TRANSIENT, Endpoint, Question, Words
+from graph.model.providers import Provider
 from graph.model.receipts import STOPPED, read_answer, receipt_of, summed
 from graph.tracing import Spans
 from policies.budget import Limits
@@ -317,17 +318,23 @@ class Asking:
     ) -> Judged:
         spent = spent_of(sums, errand.place.customer_id)
         weighed = weigh(self.purses, spent, Sum(request.tokens, request.cost_micros))
-        provider, narrower = endpoint.line.provider, THROTTLE if weighed.throttled else 1
         ago = load.failed_seconds_ago
         broken = load.failures >= OPEN_AFTER and ago is not None
         recovering = broken and ago is not None and (ago < OPEN_SECONDS or load.in_flight > 0)
-        seat = (
-            not recovering
-            and load.in_flight < max(1, provider.concurrency // narrower)
-            and load.requests < max(1, provider.requests_per_minute // narrower)
-            and (load.tokens == 0 or load.tokens + request.tokens <= provider.tokens_per_minute // narrower)
+        seat = not recovering and has_seat(
+            endpoint.line.provider, load, request.tokens, throttled=weighed.throttled
         )
         return Judged(weighed, seat, recovering, spent.tenant_month.cost_micros + request.cost_micros)
+
+
+def has_seat(provider: Provider, load: Load, tokens: int, *, throttled: bool) -> bool:
+    """Whether an endpoint takes one more call now: none at a limit, and always one in a minute that is empty."""
+    narrower = THROTTLE if throttled else 1
+    return (
+        load.in_flight < max(1, provider.concurrency // narrower)
+        and load.requests < max(1, provider.requests_per_minute // narrower)
+        and (load.tokens == 0 or load.tokens + tokens <= provider.tokens_per_minute // narrower)
+    )
 
 
 def spent_of(sums: Sequence[SpentRow], customer_id: str) -> Spent:

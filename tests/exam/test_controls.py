@@ -22,7 +22,7 @@ from policies.admission import Arrival, BypassAgent, RunAgent, admit
 from policies.grading import Expected
 from policies.manifest import Manifest
 from policies.steering import Steering
-from policies.transitions import AGENT_EDGES, REVIEW_REQUIRES_DRAFT, Validator
+from policies.transitions import AGENT_EDGES
 from tools import gateway
 
 TABLE = Path(__file__).parents[2] / "docs" / "controls.md"
@@ -161,11 +161,6 @@ def unsteered(flags: object) -> Steering:
     return Steering()
 
 
-def anything(have: object) -> bool:
-    del have
-    return True
-
-
 NO_KEYS = (
     "do $$ declare k record; begin for k in select conname from pg_constraint where conrelid = 'books.disbursements'::regclass"
     " and contype = 'f' loop execute format('alter table books.disbursements drop constraint %I', k.conname); end loop; end $$"
@@ -195,7 +190,7 @@ CONTROLS = (
     Control("mistyped arguments", "`policies/actions.py`", "invalid_argument_types", swapped(granting, "read_wish", coercing)),
     Control("the validators before a draft", "`policies/transitions.py`", "invalid_state_transition", without(AGENT_EDGES, ("plan", "draft"), ()), "cannot go on"),
     Control("the validator of the order before a draft", "`policies/transitions.py`", "draft_requires_order", without(AGENT_EDGES, ("plan", "draft"), AGENT_EDGES["plan", "draft"][:1]), "cannot go on"),
-    Control("the validator of a draft before review", "`policies/transitions.py`", "review_requires_draft", swapped(granting, "REVIEW_REQUIRES_DRAFT", Validator(REVIEW_REQUIRES_DRAFT.name, anything))),
+    Control("the validator of a draft before review", "`policies/transitions.py`", "review_requires_draft", without(AGENT_EDGES, ("plan", "propose"), ())),
     Control("only approved policy is read", "`documents_in_force()`", "4_a_note_that_was_never_policy", READ_ALL, "unapproved_citation"),
     Control("an order of the case's own customer", "row security of `orders`", "another_customers_order", said("drop policy own_orders on books.orders", "drop policy own_payments on books.payments"), "unexpected_reason"),
     Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH, "unexpected_reason"),
