@@ -308,8 +308,14 @@ async def serve_house(
         str, typer.Option(envvar="RUNNER", help="server or workers: who drives the cases.")
     ] = "server",
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many, where workers drive.")] = 2,
+    logs: Annotated[
+        str, typer.Option(help="json, plain, or auto: plain on a terminal, with the rest in a file.")
+    ] = "auto",
 ) -> None:
     """The whole house: books, graph, desk and till, until Ctrl-C."""
+    from typing import get_args
+
+    from deploy.console import LogForm
     from deploy.environment import Addresses
     from deploy.serve import CannotServe, Plan, check_ports, only_house, serve
     from evals.house import check_keys, check_models, prepare
@@ -317,6 +323,9 @@ async def serve_house(
 
     if runner not in {"server", "workers"}:
         raise typer.BadParameter("--runner: server or workers")
+    if logs not in get_args(LogForm):
+        raise typer.BadParameter(f"--logs: {', '.join(get_args(LogForm))}")
+    form: LogForm = logs  # type: ignore[assignment]
     at = home()
     addresses = Addresses(graph_port, desk_port)
     try:
@@ -326,7 +335,7 @@ async def serve_house(
             await prepare(at, url, page=True)
             check_keys(at)
             check_models(at)
-            plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers)
+            plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers, form)
             # The process manager takes the signals and this thread; nothing else runs on this loop.
             status = serve(plan, lock, os.environ, say)
     except CannotServe as error:

@@ -13,6 +13,7 @@ import psycopg
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 
+from deploy.console import Console, LogForm, printer_of
 from deploy.environment import ROOT, Addresses, environments
 from evals.shop import PEOPLE, demo_passwords, demo_tokens, on_server
 from graph.settings import RunnerKind
@@ -41,6 +42,7 @@ class Plan:
     addresses: Addresses
     runner: RunnerKind = "server"
     workers: int = 2
+    logs: LogForm = "auto"
 
 
 class HouseLock:
@@ -113,7 +115,8 @@ def serve(plan: Plan, lock: HouseLock, surroundings: Mapping[str, str], say: Cal
     """Run until told to stop; 0 after a clean stop, 1 where a process ended by itself."""
     honcho.manager.KILL_WAIT = STOP_SECONDS
     told = environments(plan.home, plan.admin_url, plan.addresses, plan.runner, surroundings)
-    manager = Manager()
+    printer = printer_of(plan.logs, plan.home.folder)
+    manager = Manager(printer)
     workplace = plan.home.folder / "graph"
     workplace.mkdir(parents=True, exist_ok=True)
     listed = processes((ROOT / "Procfile").read_text(encoding="utf-8"), plan.runner, plan.workers)
@@ -122,7 +125,11 @@ def serve(plan: Plan, lock: HouseLock, surroundings: Mapping[str, str], say: Cal
         manager.add_process(name, command, env=told[name.partition("-")[0]], cwd=str(cwd))
     over = threading.Event()
     watchers = [
-        threading.Thread(target=_announce, args=(plan, manager, say, over), daemon=True),
+        threading.Thread(
+            target=_announce,
+            args=(plan, manager, say, over, printer if isinstance(printer, Console) else None),
+            daemon=True,
+        ),
         threading.Thread(target=_keep_books, args=(plan.home, manager, lock, say, over), daemon=True),
     ]
     for watcher in watchers:
@@ -137,13 +144,26 @@ def serve(plan: Plan, lock: HouseLock, surroundings: Mapping[str, str], say: Cal
     return 0 if signalled else 1
 
 
-def _announce(plan: Plan, manager: Manager, say: Callable[[str], None], over: threading.Event) -> None:
+def _announce(
+    plan: Plan,
+    manager: Manager,
+    say: Callable[[str], None],
+    over: threading.Event,
+    console: Console | None,
+) -> None:
     """Wait until the house answers a real request, and say so once; stop it where it does not in time."""
-    deadline = time.monotonic() + READY_SECONDS
+    deadline, began = time.monotonic() + READY_SECONDS, time.monotonic()
+    ready: list[str] = []
     while not over.wait(LOOK_SECONDS):
-        why = not_ready(plan)
+        why, working = not_ready(plan)
+        for name in working if console is not None else ():
+            if name not in ready:
+                ready.append(name)
+                say(f"  {name:<14} ready after {time.monotonic() - began:.1f} s")
         if not why:
             say(welcome(plan))
+            if console is not None:
+                say(f"Warnings and errors follow here; everything else is in {console.file.name}.\n")
             return
         if time.monotonic() > deadline:
             say(f"countersign: the house did not come up in {READY_SECONDS:.0f} s: {why}")
@@ -151,17 +171,17 @@ def _announce(plan: Plan, manager: Manager, say: Callable[[str], None], over: th
             return
 
 
-def not_ready(plan: Plan) -> str:
-    """What does not work yet; empty where a person can sign in everywhere and every process was heard from."""
+def not_ready(plan: Plan) -> tuple[str, list[str]]:
+    """What does not work yet, and what does; nothing is missing where a person can sign in everywhere and every
+    process was heard from."""
     token = demo_tokens(plan.home)[on_server("demo-auditor")]
     try:
         desk = httpx.get(f"{plan.addresses.desk}/readyz", timeout=2.0, trust_env=False)
+        parts = desk.json().get("parts", {})
+        working = [*(part for part, said in parts.items() if said == "ok"), "desk"]
         if desk.status_code != 200:
-            parts = desk.json().get("parts", {})
-            return (
-                ", ".join(f"{part}: {said}" for part, said in parts.items() if said != "ok")
-                or "the desk is not ready"
-            )
+            missing = ", ".join(f"{part}: {said}" for part, said in parts.items() if said != "ok")
+            return missing or "the desk is not ready", working
         graph = httpx.post(
             f"{plan.addresses.graph}/threads/search",
             json={"limit": 1},
@@ -170,8 +190,8 @@ def not_ready(plan: Plan) -> str:
             trust_env=False,
         )
     except (httpx.HTTPError, ValueError) as error:
-        return f"{type(error).__name__}"
-    return "" if graph.status_code == 200 else f"graph: {graph.status_code}"
+        return f"{type(error).__name__}", []
+    return "" if graph.status_code == 200 else f"graph: {graph.status_code}", working
 
 
 def welcome(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -79,6 +80,9 @@ def command(
     def register(function: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
         @functools.wraps(function)
         def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+            from records.logs import log_to_standard_error
+
+            log_to_standard_error("command", plain=True, level=logging.WARNING)
             try:
                 for text in (*args, *kwargs.values()):
                     str(text).encode("utf-8")

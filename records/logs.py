@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -22,6 +22,17 @@ def about(**words: str) -> Iterator[None]:
     """Every line of the block is about this: case, trace, tenant."""
     with structlog.contextvars.bound_contextvars(**words):
         yield
+
+
+class ToStandardError(logging.StreamHandler[TextIO]):
+    """Writes to the standard error of the moment, which a test or a shell may have put elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _masked(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -53,7 +64,7 @@ def log_to_standard_error(process: str, *, plain: bool, level: int = logging.INF
         if plain
         else structlog.processors.JSONRenderer(sort_keys=True)
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = ToStandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -68,5 +79,11 @@ def log_to_standard_error(process: str, *, plain: bool, level: int = logging.INF
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # A library that speaks structlog would print to standard output, which is the command's own.
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
