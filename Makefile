@@ -3,7 +3,7 @@ BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 
-.PHONY: help setup serve test check format campaign day bench exam screenshots picture lock clean
+.PHONY: help setup serve test check format campaign mutants day bench exam screenshots picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -36,6 +36,10 @@ format: setup ## rewrite the code in the house format
 
 campaign: setup ## the fault campaign: 2,000 crashes and every long property, about an hour
 	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
+
+mutants: setup ## small mistakes by seed in what guards money, and which no law notices: half an hour (ARGS="--seed 7")
+	test -x build/mutants/bin/cosmic-ray || { $(PYTHON) -m venv build/mutants && build/mutants/bin/pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0; }
+	build/mutants/bin/python tests/mutants.py $(ARGS)
 
 day: setup ## 5,000 tickets at ten a second and 20 deciding people against real processes, ten minutes
 	$(BIN)/python -m evals.day $(ARGS)
