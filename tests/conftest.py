@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import prepared
 import pytest
 from running import RunningHouse
@@ -35,6 +36,10 @@ LONGEST_FIRST = (
     "browser/", "house/", "money/test_postgres_restarts", "page/test_contract", "architecture/", "exam/",
 )  # fmt: skip
 GROUPS = {"server/": "running house", "house/": "command line", "browser/": "browser"}
+
+# No law is timed: how long one takes says how busy the machine is.
+hypothesis.settings.register_profile("laws", deadline=None)
+hypothesis.settings.load_profile("laws")
 
 CAMPAIGN = bool(os.environ.get("COUNTERSIGN_CAMPAIGN"))
 
@@ -66,7 +71,7 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
     """One prepared home for all processes of a run, and passwords that cost next to nothing."""
     base = tmp_path_factory.getbasetemp()
     root = base.parent if hasattr(request.config, "workerinput") else base
-    for parent in (root, *root.parents[:2]):
+    for parent in (base, root, *root.parents[:2]):
         if parent != Path(tempfile.gettempdir()):
             parent.chmod(0o755)  # the server runs as a user of its own
     prepared.ROOTS[:] = [root]

@@ -184,7 +184,7 @@ async def open_stage(
             equip=equip,
         ) as house,
         await psycopg.AsyncConnection.connect(
-            connection_string(url), autocommit=True, row_factory=dict_row
+            connection_string(url, search_path="public"), autocommit=True, row_factory=dict_row
         ) as owner,
     ):
         yield Stage(house, url, owner)

@@ -59,7 +59,7 @@ def test_two_browsers_race_for_one_case(desk: Any) -> None:
     other.keyboard.press("2")
     other.fill("#letter", "Ten minutes of writing.")
     one.keyboard.press("a")
-    one.wait_for_url("**/?done=*")
+    one.wait_for_url(re.compile(r"\?done="))
     other.click("#reject button:has-text('Reject and send')")
     said = other.locator("#reject .said")
     expect(said).to_contain_text("demo-reviewer said approve at")
@@ -85,7 +85,7 @@ def test_a_large_amount_takes_two_people_and_a_second_look_at_the_sentence(desk:
         "together they send this reply and return 2399.00 USD"
     )
     one.keyboard.press("Enter")
-    one.wait_for_url("**/?done=*")
+    one.wait_for_url(re.compile(r"\?done="))
     expect(other.locator("#standing")).to_contain_text("demo-reviewer said approve")
     assert status(desk.house, case["case_id"]) == "needs_human"
     other.keyboard.press("a")
