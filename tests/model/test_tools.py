@@ -63,7 +63,7 @@ class ShopService:
             case "404":
                 return JSONResponse({}, 404)
             case "hang":
-                await asyncio.sleep(30)
+                await asyncio.sleep(30)  # the time is the subject: longer than the deadline of a tool
             case "html":
                 return Response("<html>", media_type="text/html")
             case "another":

@@ -1,7 +1,6 @@
 """An answer on the server API becomes its person's decision at the desk, or nothing at all."""
 
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -180,7 +179,8 @@ def test_a_case_that_is_held_is_503_and_nothing_is_written_later(running: Runnin
         holder.execute("set search_path = books")
         holder.execute("select hold_case('demo', %s)", (case["case_id"],))
         assert answered(running, case["case_id"], APPROVE).status_code == 503
-    time.sleep(2.0)
+    # What waited for the case has let go, and the request that it was for has ended.
+    until(lambda: not running.sql("select 1 from pg_locks where not granted"), "let go")
     assert running.status(case["case_id"]) == "needs_human"
     assert answered(running, case["case_id"], APPROVE).status_code == 200
 

@@ -135,7 +135,7 @@ async def test_a_stop_finishes_what_is_in_hand(stage: Stage) -> None:
     async def slow(tenant: str, case_id: str) -> None:
         del tenant, case_id
         begun.set()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)  # the time is the subject: longer than the stop takes to be said
         finished.set()
 
     worker = Worker(stage.house.driver.books, url_of(stage), "graph", tasks={"drive_case": slow})
