@@ -1,5 +1,6 @@
 """What `serve` says: quiet and readable on a terminal, whole in the file, and never a word of a library on standard output."""
 
+import contextlib
 import io
 import json
 import os
@@ -77,10 +78,8 @@ def test_on_a_terminal_it_says_who_is_ready_where_it_is_and_no_more(tmp_path: Pa
 
     def looked(until_text: str) -> bool:
         nonlocal said
-        try:
+        with contextlib.suppress(OSError):  # nothing more was said yet
             said += os.read(reader, 65_536)
-        except OSError:
-            pass  # nothing more was said yet
         return until_text in said.decode(errors="replace")
 
     try:
