@@ -13,13 +13,27 @@ from evals.exam_commands import exam_app
 from evals.people_commands import people_app
 from evals.release_commands import release_app
 from evals.shop_commands import orders_app, policies_app
-from evals.terminal import Failed, Json, command, find, group, home, house, person, report, say, show, tell
+from evals.terminal import (
+    Failed,
+    Json,
+    command,
+    find,
+    group,
+    home,
+    house,
+    office,
+    person,
+    report,
+    say,
+    show,
+    tell,
+)
 from evals.trace_commands import trace_app
 
 if TYPE_CHECKING:
     from desk.decisions import Word
     from desk.people import Person
-    from evals.house import House
+    from evals.house import Office
     from records.cases import Case
     from records.states import State
     from refunds.ticket import Ticket
@@ -91,7 +105,7 @@ async def submit(source: Tickets, as_json: Json = False) -> None:
     from evals.printing import progress
 
     tickets = read_tickets(source)
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-helpdesk")
         submitted = 0
         for ticket in progress(tickets, "submitting"):
@@ -120,7 +134,7 @@ async def run_tickets(source: Tickets, as_json: Json = False) -> None:
     all_or_failed(submitted, tickets)
 
 
-async def take_in(opened: "House", ticket: "Ticket", who: "Person") -> "Case | None":
+async def take_in(opened: "Office", ticket: "Ticket", who: "Person") -> "Case | None":
     """The case of a ticket; None, and a line on standard error, where it is refused: the others go on."""
     from desk.intake import TicketRefused
 
@@ -150,7 +164,7 @@ async def queue(
     from desk.queue import waiting
     from evals.printing import dead_table, queue_table
 
-    async with house() as opened:
+    async with office() as opened:
         if dead or replay is not None:
             operator = await person(opened, "demo-operator")
             if replay is not None:
@@ -166,7 +180,7 @@ async def queue(
 @command(app, "show", "countersign show r-104")
 async def show_case(case: CaseName, as_json: Json = False) -> None:
     """One case as the books hold it."""
-    async with house() as opened:
+    async with office() as opened:
         _, found = await find(opened, case)
         show(await opened.state(found), as_json)
 
@@ -219,7 +233,7 @@ async def reject(case: CaseName, code: Code, reason: Note = None, as_json: Json 
         await opened.anchor()
 
 
-async def decide(opened: "House", who: "Person", case: "Case", word: "Word") -> None:
+async def decide(opened: "Office", who: "Person", case: "Case", word: "Word") -> None:
     """Say a word on the proposal that the case shows now."""
     state = await opened.state(case)
     proposal = state["proposal"]
@@ -251,7 +265,7 @@ async def ledger(most: Most = 200, as_json: Json = False) -> None:
     from desk.queue import ledger
     from evals.printing import ledger_table
 
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-auditor")
         tell(await ledger(opened.desk_books, who, most=most), as_json, ledger_table)
 
@@ -268,10 +282,13 @@ async def kill(
 
     if switch not in {"on", "off"}:
         raise typer.BadParameter("on or off")
-    async with house() as opened:
+    moved = 0
+    async with office() as opened:
         who = await person(opened)
         await set_kill_switch(opened.desk_books, who, on=switch == "on", reason=reason, tenant=tenant)
-        moved = await opened.driver.sweep() if switch == "off" else 0
+    if switch == "off":
+        async with house() as whole:
+            moved = await whole.driver.sweep()
     line = f"kill switch {switch} for {tenant}" + (f"; {moved} parked cases went on" if moved else "")
     report({"kill_switch": switch, "tenant": tenant, "went_on": moved}, as_json, line)
 
@@ -287,7 +304,7 @@ async def flags(
     from desk.flags import current_flags, set_flag
     from evals.printing import flags_table
 
-    async with house() as opened:
+    async with office() as opened:
         if setting is not None:
             flag, _, value = setting.partition("=")
             if flag == "kill_switch":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evals.terminal import Failed, Json, command, find, group, home, house, person, report, say
+from evals.terminal import Failed, Json, command, find, group, home, office, person, report, say
 
 audit_app = group("The audit chains and their signed anchors.")
 
@@ -23,7 +23,7 @@ async def audit_verify(copy: Copy = None, as_json: Json = False) -> None:
 
     if copy is not None and not copy.exists():
         raise Failed(f"{copy}: no such file")
-    async with house() as opened:
+    async with office() as opened:
         keys = trusted_keys(opened.home, "anchor")
         findings, events = await verify(opened.desk_books, keys.read, copy or opened.home.anchors_file)
     for finding in findings:
@@ -36,7 +36,7 @@ async def audit_verify(copy: Copy = None, as_json: Json = False) -> None:
 @command(audit_app, "anchor", "countersign audit anchor")
 async def audit_anchor(as_json: Json = False) -> None:
     """Sign the heads that moved, and copy the signature out of the database."""
-    async with house() as opened:
+    async with office() as opened:
         made = await opened.anchor()
     number = made.anchor_no if made else None
     report({"anchor": number}, as_json, f"anchor {number}" if made else "nothing moved")
@@ -55,7 +55,7 @@ async def audit_export(
     del as_json  # lines of JSON in any case
     if (case is None) == (tenant is None):
         raise typer.BadParameter("--case or --tenant: one of the two")
-    async with house() as opened:
+    async with office() as opened:
         if case is not None:
             who, found = await find(opened, case)
             of, case_id = found.tenant, found.case_id

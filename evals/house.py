@@ -1,4 +1,8 @@
-"""The whole house in one process: for the exam, for the demo, and for the command line."""
+"""The whole house in one process: for the exam, for the demo, and for the command line.
+
+What only reads or decides opens the office: the books as the desk sees them. It loads neither the graph nor the
+cashier, which is most of what a command would cost.
+"""
 
 import asyncio
 import os
@@ -6,39 +10,43 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pydantic import SecretStr
 
-from cashier.__main__ import charges_of
-from cashier.executor import Executor
-from cashier.twin import Twin
 from desk.decisions import Desk
 from desk.intake import Intake
 from evals.shop import demo_passwords, demo_tokens, open_shop
-from graph.checkpointer import checkpointer, install_checkpoints
-from graph.drive import Driver, Durability
-from graph.mind import Mind, mind_of
-from graph.planner import Planner
-from graph.refund_graph import refund_graph
 from graph.settings import GraphSettings
-from graph.sight import shown
+from policies.budget import audit
 from policies.manifest import Manifest, ModelRoute, manifest
 from policies.signature import PublicKeys, SigningKey, new_key, parse_public_keys, parse_signing_key
 from records.audit import Anchor, anchor
 from records.books import Books
 from records.cases import Case, case_by_id
 from records.home import BadHome, Home, drop_database, read_json, write_secret
-from records.migrate import migrate
-from records.roles import LOGIN_ROLES
+from records.migrate import checkpoints_are_of, migrate, note_checkpoints
 from records.startup import check_books
-from records.states import State
+from records.states import State, state_of
 from refunds.canonical import canonical
 from refunds.ids import CaseId, TenantId
-from tools.gateway import Ticks
+
+if TYPE_CHECKING:
+    from cashier.executor import Executor
+    from cashier.twin import Twin
+    from graph.drive import Driver, Durability
+    from graph.mind import Mind
+    from graph.planner import Planner
 
 KEYS = ("intake", "desk", "anchor", "tools")
+
+CHECKPOINT_LIBRARY = f"langgraph-checkpoint-postgres {version('langgraph-checkpoint-postgres')}"
+"""Whose tables the schema of checkpoints holds; they are looked at again when it is another release."""
+
+Ticks = Callable[[], float]
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between looks at a payment that another process is paying."""
@@ -79,7 +87,7 @@ def check_models(home: Home) -> None:
     if settings.embedding_model is not None:
         routes.append(ModelRoute(provider=settings.embedding_provider, model=settings.embedding_model))
     if routes:
-        from graph.model.providers import line_of, read_providers  # noqa: PLC0415  (a table of prices)
+        from graph.model.providers import line_of, read_providers
 
         providers = read_providers(settings.providers, os.environ)
         for route in routes:
@@ -105,7 +113,11 @@ def migrate_books(home: Home, admin_url: str, *, set_passwords: bool = False) ->
     """
     own_server = set_passwords or home.database_url is None
     applied = migrate(admin_url, home.passwords(), own_server=own_server)
-    install_checkpoints(admin_url)
+    if not checkpoints_are_of(CHECKPOINT_LIBRARY, admin_url):
+        from graph.checkpointer import install_checkpoints  # loads LangGraph
+
+        install_checkpoints(admin_url)
+        note_checkpoints(CHECKPOINT_LIBRARY, admin_url)
     return applied
 
 
@@ -145,17 +157,14 @@ def database_of_its_own(home: Home, prefix: str) -> Iterator[tuple[str, Path]]:
 
 
 @dataclass(frozen=True)
-class House:
-    """Every room, open."""
+class Office:
+    """What reads the books and decides: the desk's own role, and the anchorer's."""
 
     home: Home
     manifest: Manifest
     desk_books: Books
     intake: Intake
     desk: Desk
-    driver: Driver
-    twin: Twin
-    executor: Executor
     anchorer_books: Books
 
     async def case(self, tenant: TenantId, case_id: CaseId) -> Case | None:
@@ -165,7 +174,23 @@ class House:
     async def state(self, case: Case) -> State:
         """The state of the contract, rebuilt from the books."""
         async with self.desk_books.transaction(case.tenant) as page:
-            return await shown(page, case, self.manifest)
+            state, trace = await state_of(page, case)
+        return {**state, "budget_audit": audit(trace, self.manifest.limits())}
+
+    async def anchor(self) -> Anchor | None:
+        """Sign the heads of the audit that moved."""
+        return await anchor(
+            self.anchorer_books, private_key(self.home, "anchor").sign, self.home.anchors_file
+        )
+
+
+@dataclass(frozen=True)
+class House(Office):
+    """Every room, open."""
+
+    driver: "Driver"
+    twin: "Twin"
+    executor: "Executor"
 
     async def go_on(self, case: Case) -> State:
         """Drive a case, let the till make its pass, and drive it again: to the next pause or the end."""
@@ -183,11 +208,43 @@ class House:
             await asyncio.sleep(pause)
         return state
 
-    async def anchor(self) -> Anchor | None:
-        """Sign the heads of the audit that moved."""
-        return await anchor(
-            self.anchorer_books, private_key(self.home, "anchor").sign, self.home.anchors_file
+
+@asynccontextmanager
+async def open_office(
+    home: Home,
+    admin_url: str,
+    *,
+    books_type: type[Books] = Books,
+    test_database_allowed: bool = False,
+    size: int = 4,
+) -> AsyncIterator[Office]:
+    """The office on a database; each part of it through its own role."""
+    desk_url = home.role_url("desk", admin_url)
+    await check_books(desk_url, test_database_allowed=test_database_allowed)
+    async with (
+        books_type.open(desk_url, size=size) as desk_books,
+        books_type.open(home.role_url("anchorer", admin_url), size=2) as anchorer_books,
+    ):
+        settings = settings_of(home, home.role_url("graph", admin_url))
+        pinned = manifest(settings.manifest)
+        intake_key = private_key(home, "intake")
+        yield Office(
+            home=home,
+            manifest=pinned,
+            desk_books=desk_books,
+            intake=Intake(desk_books, pinned, trusted_keys(home, "intake"), intake_key, settings.mode),
+            desk=Desk(desk_books, private_key(home, "desk")),
+            anchorer_books=anchorer_books,
         )
+
+
+def settings_of(home: Home, graph_url: str) -> GraphSettings:
+    """The graph's settings in this process, from the home and the environment."""
+    return GraphSettings(
+        database_url=SecretStr(graph_url),
+        intake_keys=home.public_keys_file("intake"),
+        tools_key=home.private_key_file("tools"),
+    )
 
 
 @asynccontextmanager
@@ -195,45 +252,53 @@ async def open_house(
     home: Home,
     admin_url: str,
     *,
-    durability: Durability = "exit",
-    planner: Planner | None = None,
+    durability: "Durability" = "exit",
+    planner: "Planner | None" = None,
     ticks: Ticks | None = None,
     twin_file: Path | None = None,
     books_type: type[Books] = Books,
     test_database_allowed: bool = False,
     size: int = 8,
-    equip: Callable[[Mind], Mind] | None = None,
+    equip: "Callable[[Mind], Mind] | None" = None,
 ) -> AsyncIterator[House]:
     """The house on a database; each room through its own role. `equip` changes what the graph works with."""
-    await check_books(home.role_url("desk", admin_url), test_database_allowed=test_database_allowed)
+    from cashier.__main__ import charges_of
+    from cashier.executor import Executor
+    from cashier.twin import Twin
+    from graph.checkpointer import checkpointer
+    from graph.drive import Driver
+    from graph.mind import mind_of
+    from graph.refund_graph import refund_graph
+
     async with AsyncExitStack() as stack:
-        urls = {role: home.role_url(role, admin_url) for role in LOGIN_ROLES}
-        desk_books = await stack.enter_async_context(books_type.open(urls["desk"], size=size))
-        graph_books = await stack.enter_async_context(books_type.open(urls["graph"], size=size))
-        cashier_books = await stack.enter_async_context(books_type.open(urls["cashier"], size=size))
-        anchorer_books = await stack.enter_async_context(books_type.open(urls["anchorer"], size=2))
-        saver = await stack.enter_async_context(checkpointer(urls["graph"], size=size))
-        settings = GraphSettings(
-            database_url=SecretStr(urls["graph"]),
-            intake_keys=home.public_keys_file("intake"),
-            tools_key=home.private_key_file("tools"),
+        office = await stack.enter_async_context(
+            open_office(
+                home, admin_url, books_type=books_type, test_database_allowed=test_database_allowed, size=size
+            )
         )
-        mind = mind_of(settings, graph_books)
+        graph_url, cashier_url = (home.role_url(role, admin_url) for role in ("graph", "cashier"))
+        graph_books = await stack.enter_async_context(books_type.open(graph_url, size=size))
+        cashier_books = await stack.enter_async_context(books_type.open(cashier_url, size=size))
+        saver = await stack.enter_async_context(checkpointer(graph_url, size=size))
+        mind = mind_of(settings_of(home, graph_url), graph_books)
         mind = replace(mind, planner=planner or mind.planner, ticks=ticks or mind.ticks)
         mind = equip(mind) if equip else mind
         stack.push_async_callback(mind.close)
-        pinned = mind.manifest
         twin = Twin(twin_file or home.twin_file, charges_of(cashier_books))
         yield House(
             home=home,
-            manifest=pinned,
-            desk_books=desk_books,
+            manifest=mind.manifest,
+            desk_books=office.desk_books,
             intake=Intake(
-                desk_books, pinned, trusted_keys(home, "intake"), private_key(home, "intake"), mind.mode
+                office.desk_books,
+                mind.manifest,
+                trusted_keys(home, "intake"),
+                private_key(home, "intake"),
+                mind.mode,
             ),
-            desk=Desk(desk_books, private_key(home, "desk")),
+            desk=office.desk,
+            anchorer_books=office.anchorer_books,
             driver=Driver(mind, refund_graph(mind, saver), durability),
             twin=twin,
             executor=Executor(cashier_books, twin, trusted_keys(home, "desk"), retry_seconds=0),
-            anchorer_books=anchorer_books,
         )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evals.shop_commands import Tenant, policies_app, tenant_id
-from evals.terminal import Failed, Json, command, house, person, report, tell
+from evals.terminal import Failed, Json, command, office, person, report, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ async def policies_list(tenant: Tenant, as_json: Json = False) -> None:
     from desk.library import listed
     from evals.printing import library_table
 
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-auditor")
         tell(await listed(opened.desk_books, who, tenant_id(tenant)), as_json, library_table)
 
@@ -35,7 +35,7 @@ async def policies_status(tenant: Tenant, as_json: Json = False) -> None:
     """Which corpus the library holds, and whether it is the one that the manifest names."""
     from desk.library import standing_of
 
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-auditor")
         row = await standing_of(opened.desk_books, who, tenant_id(tenant), opened.manifest)
     found = "the manifest's corpus" if row["is_the_manifests"] else "another corpus than the manifest's"
@@ -91,7 +91,7 @@ async def _review(
 
     if (document is None) != everything or (document is not None and version is None):
         raise typer.BadParameter("name a document and its version, or --all")
-    async with house() as opened:
+    async with office() as opened:
         who, shop = await person(opened, REVIEWER), tenant_id(tenant)
         rows = [row for row in await listed(opened.desk_books, who, shop) if _meant(row, document, version)]
         if document is not None and not rows:
@@ -147,7 +147,7 @@ async def policies_show(
     """The clauses of a document version, word for word."""
     if document is None or version is None:
         raise typer.BadParameter("name a document and its version")
-    async with house() as opened:
+    async with office() as opened:
         who, shop = await person(opened, "demo-auditor"), tenant_id(tenant)
         who.may_see(shop)
         rows = await opened.desk_books.reading(shop).rows(

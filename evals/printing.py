@@ -18,12 +18,6 @@ from desk.notes import BadDecision
 from desk.passwords import BadPassword
 from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
-from evals.exam.adopting import NotDecided
-from evals.exam.episode import BadEpisode
-from evals.exam.receipt import BadReceipt
-from evals.exam.sets import NoData
-from evals.tau2 import BadData
-from graph.checkpointer import LooseSerializer
 from graph.settings import BadProvider
 from policies.clauses import BadRule
 from policies.documents import BadDocument
@@ -44,30 +38,24 @@ Thing = TypeVar("Thing")
 
 _KNOWN = (
     BadAnchors,
-    BadData,
     BadDecision,
     BadDocument,
-    BadEpisode,
     BadExport,
     BadPassword,
     BadHome,
     BadKey,
     BadProvider,
-    BadReceipt,
     BadRule,
     BadTicket,
     BooksAway,
     CannotWork,
     Conflict,
-    LooseSerializer,
     ManifestMismatch,
     MigrationRefused,
     NoAuthority,
-    NoData,
     NoSuchCase,
     NoSuchJob,
     TwoCases,
-    NotDecided,
     NotSignedIn,
     NothingToDecide,
     Refused,
@@ -77,13 +65,29 @@ _KNOWN = (
 WIDTH = 140
 
 
+_KNOWN_ELSEWHERE = (
+    ("evals.exam.adopting", "NotDecided"),
+    ("evals.exam.episode", "BadEpisode"),
+    ("evals.exam.receipt", "BadReceipt"),
+    ("evals.exam.sets", "NoData"),
+    ("evals.tau2", "BadData"),
+    ("graph.checkpointer", "LooseSerializer"),
+)
+"""Errors of what most commands do not load: who has not loaded it has not met them."""
+
+
+def _is_known(error: Exception) -> bool:
+    elsewhere = [getattr(sys.modules[name], kind) for name, kind in _KNOWN_ELSEWHERE if name in sys.modules]
+    return isinstance(error, (*_KNOWN, *elsewhere))
+
+
 def known_error(error: Exception) -> str | None:
     """The one line of an error that a person can do something about; None for a defect of ours."""
     if isinstance(error, psycopg.Error):
         error = explained(error)
     if isinstance(error, BooksAway):
         return f"the database is away or takes no writes: {error}; is DATABASE_URL right, and is it running?"
-    if isinstance(error, _KNOWN):
+    if _is_known(error):
         return str(error)
     if isinstance(error, UnicodeError):
         return f"text that is not UTF-8: {error}"

@@ -34,10 +34,10 @@ Why = Annotated[str, typer.Option(help="Why; it stays in the books.")]
 async def release_list(as_json: Json = False) -> None:
     """Every release, how far it has come, by whom and why, and what its next step lacks."""
     from desk.releases import Ladder
-    from evals.terminal import house, person, tell
+    from evals.terminal import office, person, tell
     from policies.rollout import the_rollout
 
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-operator")
         rows = [one.to_json() for one in await Ladder(opened.desk_books, the_rollout()).standings(who)]
     tell(rows, as_json, _ladder)
@@ -62,7 +62,7 @@ async def release_enter(
     from desk.releases import Ladder
     from evals.exam.receipt import commit, read_receipt
     from evals.exam.sets import honest
-    from evals.terminal import house, person
+    from evals.terminal import office, person
     from policies.manifest import Manifest, ManifestMismatch
     from policies.rollout import the_rollout
 
@@ -71,7 +71,7 @@ async def release_enter(
     except OSError as error:
         raise ManifestMismatch(f"{manifest}: {error.strerror}") from None
     said = honest(read_receipt(receipt), str(receipt))
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened)
         ladder = Ladder(opened.desk_books, the_rollout())
         rung = await ladder.enter(who, pinned, said, reason, code=commit(), founding=found)
@@ -95,10 +95,10 @@ async def release_promote(
 ) -> None:
     """One step up, where it is earned: shadow, canary, live."""
     from desk.releases import Ladder
-    from evals.terminal import house, person
+    from evals.terminal import office, person
     from policies.rollout import the_rollout
 
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened)
         rung = await Ladder(opened.desk_books, the_rollout()).promote(
             who, release, reason, to="canary" if again else None, percent=percent, tenants=tenant or ()
@@ -132,10 +132,10 @@ async def release_rollback(
 ) -> None:
     """Take a release back, now, for every process; what waits on its word is proposed again."""
     from desk.releases import Ladder
-    from evals.terminal import house, person
+    from evals.terminal import office, person
     from policies.rollout import the_rollout
 
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened)
         taken, rung = await Ladder(opened.desk_books, the_rollout()).roll_back(who, release, reason)
     report(
@@ -158,12 +158,12 @@ async def release_compare(
     """Two releases over the cases of the books: success, cost, latency and paths, each with its interval."""
     from desk.releases import Ladder
     from evals.exam.comparison import Measured, compare, picture
-    from evals.terminal import house, person, say
+    from evals.terminal import office, person, say
     from policies.rollout import the_rollout
 
     if look > of:
         raise typer.BadParameter("--look: one of the looks that were planned with --of")
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-operator")
         ladder = Ladder(opened.desk_books, the_rollout())
         own = [await ladder.measured(who, name, days) for name in (a, b)]

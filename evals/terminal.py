@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from desk.people import Person
-    from evals.house import House
+    from evals.house import House, Office
     from records.books import Row
     from records.cases import Case
     from records.home import Home
@@ -39,6 +39,17 @@ def home() -> "Home":
 
 
 @asynccontextmanager
+async def office() -> "AsyncIterator[Office]":
+    """The books as the desk sees them, for what only reads or decides; brought up first where they are our own."""
+    from evals.house import books_of_owner, open_office
+
+    at = home()
+    url = await books_of_owner(at)
+    async with open_office(at, url) as opened:
+        yield opened
+
+
+@asynccontextmanager
 async def house() -> "AsyncIterator[House]":
     """The house on its database; brought up first where it is the embedded one."""
     from evals.house import books_of_owner, open_house
@@ -49,7 +60,7 @@ async def house() -> "AsyncIterator[House]":
         yield opened
 
 
-async def person(opened: "House", otherwise: str | None = None) -> "Person":
+async def person(opened: "Office", otherwise: str | None = None) -> "Person":
     """The person of COUNTERSIGN_TOKEN; on the embedded books a demo person where nobody has to sign."""
     from desk.people import sign_in
     from evals.shop import demo_tokens
@@ -60,7 +71,7 @@ async def person(opened: "House", otherwise: str | None = None) -> "Person":
     return await sign_in(opened.desk_books, token, via="command")
 
 
-async def find(opened: "House", name: str, otherwise: str | None = "demo-auditor") -> "tuple[Person, Case]":
+async def find(opened: "Office", name: str, otherwise: str | None = "demo-auditor") -> "tuple[Person, Case]":
     """Who speaks, and the case of an id or a ticket id that they may see."""
     from desk.queue import find_case
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from evals.terminal import Json, command, find, house, person, report, tell
+from evals.terminal import Json, command, find, office, person, report, tell
 
 if TYPE_CHECKING:
     from records.books import Row
@@ -40,7 +40,7 @@ async def trace_show(
     """What the agent asked for and was given, with the budget audit."""
     from evals.printing import trace_table
 
-    async with house() as opened:
+    async with office() as opened:
         _, found = await find(opened, case)
         state = await opened.state(found)
     tell(state["trace"] if isinstance(state["trace"], list) else [], as_json, trace_table)
@@ -81,7 +81,7 @@ async def trace_search(
         utc(since),
         utc(until),
     )
-    async with house() as opened:
+    async with office() as opened:
         who = await person(opened, "demo-auditor")
         found = await search(opened.desk_books, who, sought, most=most)
     tell(found.runs, as_json, _runs)

@@ -126,6 +126,21 @@ def install_jobs(connection: Connection) -> None:
         )
 
 
+def checkpoints_are_of(library: str, admin_url: str) -> bool:
+    """Whether the tables of the checkpoints were last brought up by this release of their library."""
+    with psycopg.connect(connection_string(admin_url), autocommit=True) as connection:
+        row = connection.execute(
+            "select obj_description(to_regnamespace('checkpoints'), 'pg_namespace')"
+        ).fetchone()
+    return row is not None and row[0] == library
+
+
+def note_checkpoints(library: str, admin_url: str) -> None:
+    """Write down which release of their library brought the tables of the checkpoints up."""
+    with psycopg.connect(connection_string(admin_url), autocommit=True) as connection:
+        connection.execute(sql.SQL("comment on schema checkpoints is {}").format(sql.Literal(library)))
+
+
 def logs_in(url: str) -> bool:
     """Whether a role's URL opens the database."""
     try:
