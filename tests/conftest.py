@@ -44,7 +44,17 @@ hypothesis.settings.load_profile("laws")
 CAMPAIGN = bool(os.environ.get("COUNTERSIGN_CAMPAIGN"))
 
 # Nothing here outlives the machine, so nothing waits for its disk.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "jit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+}
 
 
 @pytest.hookimpl(tryfirst=True)

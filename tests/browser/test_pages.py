@@ -138,12 +138,8 @@ def test_what_runs_out_is_said_and_ends_as_expired(desk: Any) -> None:
 
 
 def test_the_next_case_opens_by_itself_and_help_lists_the_keys(desk: Any) -> None:
-    for number in (6, 7):
-        desk.house.paused(order_id=f"X{391 + number}")
-    page = desk.visitor()
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/cases/*")
+    case, _ = (desk.house.paused(order_id=f"X{391 + number}") for number in (6, 7))
+    page = desk.visitor(then=f"/cases/{case['case_id']}")
     first = page.url
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_contain_text("approve")
