@@ -162,6 +162,7 @@ class Executor:
             raise
         except Refused as refused:
             log.info("order %s waits: %s", decision_id, refused)
+            await self._note_failure(tenant, decision_id, f"the books refuse it: {refused}")
             return False
         except Exception as error:
             log.exception("order %s waits; the next pass tries again", decision_id)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page
+from playwright.sync_api import Browser, Dialog, Page, expect
 from running import RunningHouse
 
 from evals.browser import browser, chromium, sign_in
+
+expect.set_options(timeout=60_000)  # a limit, never a measure
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 REFUSED = "Failed to load resource: the server responded with a status of"
@@ -41,7 +43,7 @@ class Desk:
         """A person with a browser of their own, signed in."""
         context = self.browser.new_context(viewport={"width": width, "height": height})
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(90_000)
         page.on("console", lambda said: self._heard(said.type, said.text))
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("dialog", self._asked)
