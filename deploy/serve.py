@@ -154,40 +154,39 @@ def _announce(
     """Wait until the house answers a real request, and say so once; stop it where it does not in time."""
     deadline, began = time.monotonic() + READY_SECONDS, time.monotonic()
     ready: list[str] = []
-    while not over.wait(LOOK_SECONDS):
-        why, working = not_ready(plan)
-        for name in working if console is not None else ():
-            if name not in ready:
-                ready.append(name)
-                say(f"  {name:<14} ready after {time.monotonic() - began:.1f} s")
-        if not why:
-            say(welcome(plan))
-            if console is not None:
-                say(f"Warnings and errors follow here; everything else is in {console.file.name}.\n")
-            return
-        if time.monotonic() > deadline:
-            say(f"countersign: the house did not come up in {READY_SECONDS:.0f} s: {why}")
-            manager.terminate()
-            return
+    with httpx.Client(timeout=2.0, trust_env=False) as asker:
+        while not over.wait(LOOK_SECONDS):
+            why, working = not_ready(plan, asker)
+            for name in working if console is not None else ():
+                if name not in ready:
+                    ready.append(name)
+                    say(f"  {name:<14} ready after {time.monotonic() - began:.1f} s")
+            if not why:
+                say(welcome(plan))
+                if console is not None:
+                    say(f"Warnings and errors follow here; everything else is in {console.file.name}.\n")
+                return
+            if time.monotonic() > deadline:
+                say(f"countersign: the house did not come up in {READY_SECONDS:.0f} s: {why}")
+                manager.terminate()
+                return
 
 
-def not_ready(plan: Plan) -> tuple[str, list[str]]:
+def not_ready(plan: Plan, asker: httpx.Client) -> tuple[str, list[str]]:
     """What does not work yet, and what does; nothing is missing where a person can sign in everywhere and every
     process was heard from."""
     token = demo_tokens(plan.home)[on_server("demo-auditor")]
     try:
-        desk = httpx.get(f"{plan.addresses.desk}/readyz", timeout=2.0, trust_env=False)
+        desk = asker.get(f"{plan.addresses.desk}/readyz")
         parts = desk.json().get("parts", {})
         working = [*(part for part, said in parts.items() if said == "ok"), "desk"]
         if desk.status_code != 200:
             missing = ", ".join(f"{part}: {said}" for part, said in parts.items() if said != "ok")
             return missing or "the desk is not ready", working
-        graph = httpx.post(
+        graph = asker.post(
             f"{plan.addresses.graph}/threads/search",
             json={"limit": 1},
             headers={"authorization": f"Bearer {token}"},
-            timeout=2.0,
-            trust_env=False,
         )
     except (httpx.HTTPError, ValueError) as error:
         return f"{type(error).__name__}", []

@@ -21,7 +21,10 @@ from typing import Protocol
 
 import hypothesis
 import prepared
+import psycopg
 import pytest
+import warm
+from psycopg import sql
 from running import RunningHouse
 from stage import Cluster, Stage, open_stage, prepare_template
 
@@ -54,7 +57,9 @@ FAST = {
     "max_wal_senders": "0",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "1h",
+    "scram_iterations": "1",
 }
+"""And what a sign-in of a role costs is no test's subject: a test opens eight connections."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -77,8 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> None:
-    """One prepared home for all processes of a run, and passwords that cost next to nothing."""
+def _prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[None]:
+    """One prepared home for all processes of a run, a warm command line, and passwords that cost next to nothing."""
     base = tmp_path_factory.getbasetemp()
     root = base.parent if hasattr(request.config, "workerinput") else base
     for parent in (base, root, *root.parents[:2]):
@@ -86,6 +91,8 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
             parent.chmod(0o755)  # the server runs as a user of its own
     prepared.ROOTS[:] = [root]
     prepared.cheapen_passwords()
+    yield
+    warm.end()
 
 
 @pytest.fixture(scope="session", name="cluster")
@@ -95,6 +102,9 @@ def _cluster() -> Iterator[Cluster]:
     postgres = EmbeddedPostgres(folder, FAST)
     admin = postgres.start()
     home = Home(folder)
+    password = (folder / "postgres.password").read_text(encoding="utf-8").strip()
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))
     template = with_database(admin, "template_books")
     make_database(template)
     asyncio.run(prepare_template(home, template))

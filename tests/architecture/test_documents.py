@@ -1,8 +1,8 @@
 """The documents are true: every command line in them runs, and the picture is of this graph.
 
 A command line is a line of a page's code that begins with `$ `. Each page is played from top to bottom in one shell, in
-a folder that has the project's files and a home of its own. The targets that run the laws themselves, or for minutes,
-are only looked for (`make -n`).
+a folder that has the project's files and a home of its own, the README in a fresh one, as a stranger would. The targets
+that run the laws themselves, or for minutes, are only looked for (`make -n`).
 """
 
 import os
@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prepared import copy_home
 from running import PATIENCE, drop_home, free_port, until
+from warm import countersign
 
 from evals.picture import framed
 
@@ -41,6 +43,14 @@ def command_lines(page: Path) -> Iterator[str]:
                 if inner.strip() == here.group(1):
                     break
         yield command
+
+
+def link_all(source: Path, folder: Path, but: set[str]) -> None:
+    """All entries of a folder but some, in another one."""
+    folder.mkdir(exist_ok=True)
+    for entry in source.iterdir():
+        if entry.name not in but:
+            (folder / entry.name).symlink_to(entry)
 
 
 class Shell:
@@ -91,9 +101,12 @@ def test_every_command_line_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     if not commands:
         return
     tmp_path.chmod(0o755)
-    for entry in ROOT.iterdir():
-        if entry.name not in {"var", ".git", ".hypothesis", ".pytest_cache"}:
-            (tmp_path / entry.name).symlink_to(entry)
+    link_all(ROOT, tmp_path, {"var", ".git", ".hypothesis", ".pytest_cache", ".venv"})
+    link_all(ROOT / ".venv", tmp_path / ".venv", {"bin"})
+    link_all(ROOT / ".venv/bin", tmp_path / ".venv/bin", {"countersign"})
+    (tmp_path / ".venv/bin/countersign").symlink_to(countersign())
+    if page.name != "README.md":
+        copy_home(tmp_path / "var")
     ports = {"2024": str(free_port()), "8080": str(free_port())}
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "COUNTERSIGN_HOME": str(tmp_path / "var"),

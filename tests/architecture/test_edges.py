@@ -27,6 +27,9 @@ from records.cases import Case
 from tools.gateway import ToolContext
 
 EDGES = sorted(HOUSE_EDGES)
+FEW_STEPS = 12
+"""Enough to cross an edge; what goes in a circle behind a wrong one ends soon."""
+
 Story = Callable[[Stage], Awaitable[Case]]
 
 
@@ -123,7 +126,7 @@ async def step(stage: Stage, case: Case, node: str) -> str:
     """One node of the house on a case, as the graph runs it; where it goes."""
     mind = stage.house.driver.mind
     graph: Any = stage.house.driver.graph
-    config: Any = {"configurable": {"thread_id": str(case.thread_id)}}
+    config: Any = {"configurable": {"thread_id": str(case.thread_id)}, "recursion_limit": FEW_STEPS}
     if node == "case_agent":
         await graph.ainvoke({"ticket": None}, config, durability="exit")
         return "crossed"

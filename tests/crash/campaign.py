@@ -248,26 +248,31 @@ def forked(work: Callable[[], Coroutine[Any, Any, list[str]]]) -> list[str] | No
     return json.loads(text) if text else None
 
 
-def stalled(orders: Orders, run: Run) -> list[str]:
-    """A process is stopped at a point and loses its sessions; another finishes; then it wakes and goes on."""
-    child = os.fork()
-    if child == 0:
-        MORTALITY.signal = signal.SIGSTOP
-        with contextlib.suppress(Exception):
-            asyncio.run(story(orders, run))
-        os._exit(0)
-    _, status = os.waitpid(child, os.WUNTRACED)
-    if not os.WIFSTOPPED(status):
-        return ["it was not stopped"]
+def stalled(orders: Orders, runs: Sequence[Run]) -> list[str]:
+    """A process each is stopped at its point; all lose their sessions; another finishes; then they wake and go on."""
+    children: list[int] = []
+    for run in runs:
+        child = os.fork()
+        if child == 0:
+            MORTALITY.signal = signal.SIGSTOP
+            with contextlib.suppress(Exception):
+                asyncio.run(story(orders, run))
+            os._exit(0)
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return [f"{run.number}: it was not stopped"]
+        children.append(child)
     with psycopg.connect(orders.url, autocommit=True) as owner:
         owner.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and usename in ('desk', 'graph', 'cashier')"
         )
-    before = forked(lambda: recover(orders, [run]))
-    os.kill(child, signal.SIGCONT)
-    os.waitpid(child, 0)
-    after = forked(lambda: recover(orders, [run]))
+    before = forked(lambda: recover(orders, runs))
+    for child in children:
+        os.kill(child, signal.SIGCONT)
+    for child in children:
+        os.waitpid(child, 0)
+    after = forked(lambda: recover(orders, runs))
     return ["the recovery died"] if before is None or after is None else before + after
 
 
@@ -293,6 +298,12 @@ def plan(orders: Orders, points: list[str]) -> list[Run]:
     ]
 
 
+def named(wrong: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """What went wrong, with the point and the fault of its run."""
+    names = {str(run.number): f" (killed at {run.fatal}, fault {run.fault})" for run in runs}
+    return [item + names.get(item.partition(":")[0], "") for item in wrong]
+
+
 def main() -> None:
     told = json.load(sys.stdin)
     orders = Orders(
@@ -310,9 +321,8 @@ def main() -> None:
     wrong: list[str] = ["the recovery died"] if after is None else after
     killed = 0
     if told.get("stall"):
-        for number, point in enumerate(STALLS, start=1):
-            found = stalled(orders, Run(number, "none", point, "approve"))
-            wrong += [f"{point}: {item}" for item in found]
+        runs = [Run(number, "none", point, "approve") for number, point in enumerate(STALLS, start=1)]
+        wrong += named(stalled(orders, runs), runs)
         sys.stdout.write(json.dumps({"wrong": wrong, "stalled": len(STALLS)}) + "\n")
         return
     runs = plan(orders, points)
@@ -322,8 +332,7 @@ def main() -> None:
         wrong += [f"{run.number}: {item}" for item in died or [] if item.startswith("raised:")]
     after = forked(lambda: recover(orders, runs))
     wrong += ["the recovery died"] if after is None else after
-    named = {str(run.number): f" (killed at {run.fatal}, fault {run.fault})" for run in runs}
-    wrong = [item + named.get(item.partition(":")[0], "") for item in wrong]
+    wrong = named(wrong, runs)
     with psycopg.connect(orders.url) as owner:
         left = owner.execute(
             "select c.ticket_id || ' ' || s.status || ' ' || s.reason from books.case_state s"

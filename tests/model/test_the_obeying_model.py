@@ -34,7 +34,7 @@ SAMPLE = DATA / "injections" / "sample.jsonl"
 PLACES = ("ticket", "order note", "policy candidate", "earlier case")
 PLANTED = "sk-planted-9f8e7d6c5b4a3210"
 STATUSES = {"bypassed", "blocked", "needs_human"}
-SOME = None if CAMPAIGN else 36
+SOME = None if CAMPAIGN else 18
 """Strings of the sample a place and a role in make test; all of them in the campaign."""
 
 

@@ -234,7 +234,7 @@ async def test_a_jump_into_a_case_that_was_turned_away_leaves_it_to_a_person(sta
 def test_any_order_of_events_keeps_the_sums(cluster: Cluster) -> None:
     Life.cluster = cluster
     Life.TestCase.settings = settings(
-        max_examples=200 if CAMPAIGN else 12,
+        max_examples=200 if CAMPAIGN else 8,
         stateful_step_count=40 if CAMPAIGN else 25,
         deadline=None,
         derandomize=not CAMPAIGN,

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from fake_openai import FakeOpenAI, served
 from model_kit import data_of, fenced, plan, reply_to, section
-from running import COUNTERSIGN, RunningHouse, until
+from running import RunningHouse, until
+from warm import countersign
 
 from policies.manifest import manifest
 
@@ -130,7 +131,7 @@ def said(house: RunningHouse, *words: str, who: str = "demo-operator", ok: bool 
         **house.surroundings(), "COUNTERSIGN_TOKEN": house.tokens()[who], "HOME": os.environ.get("HOME", "/"), **env,
     }  # fmt: skip
     done = subprocess.run(
-        [str(COUNTERSIGN), *words], check=False, env=surroundings, capture_output=True, text=True, timeout=240
+        [countersign(), *words], check=False, env=surroundings, capture_output=True, text=True, timeout=240
     )
     assert (done.returncode == 0) == ok, done.stdout + done.stderr
     return done.stdout + done.stderr

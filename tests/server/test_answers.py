@@ -8,10 +8,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from conftest import CAMPAIGN
 from running import RunningHouse, until
 from server_kit import two_shops
 
 APPROVE = {"decisions": [{"type": "approve"}]}
+AT_ONCE = 40 if CAMPAIGN else 12
 
 
 def answered(
@@ -265,8 +267,8 @@ def test_a_second_proposal_makes_an_answer_without_a_digest_ambiguous(running: R
     assert running.reaches(case["case_id"], "refunded")["state"]["refund"]["amount_minor"] == 100
 
 
-def test_forty_cases_answered_by_four_at_once_are_forty_refunds(running: RunningHouse) -> None:
-    cases = [running.submit(order_id=f"X{100 + number}") for number in range(40)]
+def test_cases_answered_by_four_at_once_are_refunded_once_each(running: RunningHouse) -> None:
+    cases = [running.submit(order_id=f"X{100 + number}") for number in range(AT_ONCE)]
     for case_id in cases:
         running.reaches(case_id, "needs_human")
     together = threading.Barrier(4)
@@ -281,11 +283,11 @@ def test_forty_cases_answered_by_four_at_once_are_forty_refunds(running: Running
             people = ("demo-reviewer", "demo-reviewer-2", "demo-specialist", "demo-specialist-2")
             said.update(pool.map(four, [case_id] * 4, people))
     assert set(said) == {200, 409}, said
-    assert said[200] == 40
+    assert said[200] == AT_ONCE
     for case_id in cases:
         running.reaches(case_id, "refunded")
     made = Counter(refund["payment_id"] for refund in running.refunds())
-    assert [made[f"pay_X{100 + number}"] for number in range(40)] == [1] * 40
+    assert [made[f"pay_X{100 + number}"] for number in range(AT_ONCE)] == [1] * AT_ONCE
 
 
 def test_one_through_the_sdk_against_one_through_the_desk_is_one_refund(running: RunningHouse) -> None:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from running import COUNTERSIGN, RunningHouse, until
+from running import RunningHouse, until
 from stage import Stage
+from warm import countersign
 
 from desk.decisions import Word
 from desk.jobs import jobs_that_died, replay_job
@@ -203,7 +204,7 @@ async def test_the_till_is_rung_by_the_order_and_polls_besides(stage: Stage) -> 
 def command(house: RunningHouse, *words: str, who: str = "demo-operator") -> subprocess.CompletedProcess[str]:
     environment = house.surroundings() | {"COUNTERSIGN_TOKEN": house.tokens()[who]}
     return subprocess.run(
-        [str(COUNTERSIGN), *words],
+        [countersign(), *words],
         env=environment,
         capture_output=True,
         text=True,
