@@ -7,28 +7,27 @@ the provider first, by what we wrote beside it, and only then asked for again un
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
+from cashier.disbursement import Disbursement, disbursement_of
+from cashier.found_refunds import CALL_SECONDS, LATE_FAILURE_DAYS, LONG_AGO, FoundRefunds
 from cashier.guard import (
     ENDED,
     AskPerson,
     Facts,
     Found,
-    KnownRefunds,
     Refuse,
     Send,
-    Sent,
     Verdict,
     Wait,
     guard,
     is_labelled,
-    unknown_refunds,
     why_not_what_was_asked,
 )
 from cashier.inquiries import Known, Told, Withdrawn, look_into
@@ -48,8 +47,7 @@ from cashier.verification import Payable, verify
 from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
 from records.queue import ring
-from refunds.ids import CaseId, DecisionId, PaymentId, ProposalId, TenantId, decision_of
-from refunds.money import Currency, Money
+from refunds.ids import DecisionId, TenantId
 from refunds.words import ProviderAct, SettlementOutcome
 
 log = logging.getLogger("countersign.cashier")
@@ -59,21 +57,11 @@ PAYMENT_LOCK = 12
 SEND_DEADLINE_SECONDS = 30.0
 """From reading the order to the call: a process that was stopped for longer must look again first."""
 
-CALL_SECONDS = 30.0
-
-ASKED_AFTER = timedelta(seconds=20)
-"""Before that nobody asks about an order of money, so nobody looks for a question."""
-
-LATE_FAILURE_DAYS = 30
-"""For so long a provider may still tell that a refund failed at the customer's bank."""
-
 MOST = 200
 """Orders of money on a page of a pass."""
 
 ALREADY_GONE = frozenset({"charge_already_refunded", "amount_too_large"})
 """Declines that may speak of the very refund that was asked for before."""
-
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def seconds_awake_or_not() -> float:
@@ -111,6 +99,10 @@ class Executor:
     failures: dict[DecisionId, int] = field(default_factory=dict)
     """Passes in a row in which something went wrong with an order of money."""
 
+    @property
+    def _found_refunds(self) -> FoundRefunds:
+        return FoundRefunds(self.books, self.processor, self.watched, self.page_size)
+
     async def settle_all(self, *, late_failures: bool = True) -> int:
         """One pass over every tenant; how many orders of money were settled."""
         settled = 0
@@ -121,7 +113,7 @@ class Executor:
                 async for decision_id in self._orders(tenant, "recently_succeeded", days=LATE_FAILURE_DAYS):
                     settled += await self._try(tenant, decision_id)
                 self.watched.pop(tenant, None)
-            await self._watch(tenant)
+            await self._found_refunds.watch(tenant)
         return settled
 
     async def _orders(self, tenant: TenantId, query: str, **values: object) -> AsyncIterator[DecisionId]:
@@ -135,24 +127,6 @@ class Executor:
             if len(rows) < self.page_size:
                 return
             after, after_id = rows[-1]["place"], rows[-1]["decision_id"]
-
-    async def _watch(self, tenant: TenantId) -> None:
-        """Look at the payments that a refund was proposed of since: the provider may know more of them."""
-        while True:
-            since = self.watched.get(tenant, LONG_AGO)
-            rows = await self.books.glance(
-                tenant, "watched_payments", since=since, days=LATE_FAILURE_DAYS, most=self.page_size
-            )
-            for row in rows:
-                payment_id = PaymentId(row["payment_id"])
-                there = await self._list(tenant, payment_id)
-                if there is None:
-                    return  # looked at again, from here on
-                if there:
-                    await self._note_unknown(tenant, payment_id, there)
-                self.watched[tenant] = row["place"]
-            if len(rows) < self.page_size:
-                return
 
     async def _try(self, tenant: TenantId, decision_id: DecisionId) -> bool:
         """Settle one; what goes wrong with it is its own matter, unless the books are away."""
@@ -192,7 +166,7 @@ class Executor:
 
     async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
         started = self.ticks()
-        order = await self._read(tenant, decision_id)
+        order = await disbursement_of(self.books, tenant, decision_id)
         if order is None:
             return "done"
         if order.asked is not None and order.last in ENDED:
@@ -206,37 +180,22 @@ class Executor:
         facts = await self._facts(order)
         return await self._do(order, facts, guard(facts), started)
 
-    async def _read(self, tenant: TenantId, decision_id: DecisionId) -> "_Order | None":
-        """An order of money with all that the books say of it."""
-        async with self.books.transaction(tenant) as page:
-            ordered = await page.row("disbursement", decision_id=decision_id)
-            if ordered is None:
-                return None
-            votes = await page.rows("votes_of", proposal_id=ordered["proposal_id"])
-            sends = await page.rows("sends_of", decision_id=decision_id)
-            settlements = await page.rows("settlements_of", decision_id=decision_id)
-            late = ordered["now"] - ordered["ordered_at"] > ASKED_AFTER
-            asked = await page.row("provider_act_due", decision_id=decision_id) if sends or late else None
-        last = settlements[-1]["outcome"] if settlements else None
-        return _Order(tenant, decision_id, ordered, votes, sends, len(settlements), last, asked)
-
-    async def _facts(self, order: "_Order", asked: ProviderAct | None = None) -> Facts:
+    async def _facts(self, order: Disbursement, asked: ProviderAct | None = None) -> Facts:
         """What the guard is asked about, with the provider's list; what is unknown there is written down."""
-        payment_id = PaymentId(order.row["payment_id"])
-        there = await self._list(order.tenant, payment_id)
-        known = await self._note_unknown(order.tenant, payment_id, there or ())
-        doubt, sends = self.doubts.get(order.decision_id), order.sends
-        broken = doubt is not None and bool(sends) and doubt.epoch == sends[-1]["epoch"]
+        there = await self._found_refunds.listed(order.tenant, order.payment_id)
+        known = await self._found_refunds.note(order.tenant, order.payment_id, there or ())
+        doubt, sends = self.doubts.get(order.decision_id), order.sent()
+        broken = doubt is not None and bool(sends) and doubt.epoch == sends[-1].epoch
         return Facts(
             tenant=order.tenant,
             decision_id=order.decision_id,
-            payment_id=payment_id,
-            amount=Money(order.row["amount_minor"], Currency(order.row["currency"])),
+            payment_id=order.payment_id,
+            amount=order.amount,
             now=order.row["now"],
             past_paying=order.row["past_paying"],
             killed=order.row["killed"],
             verified=verify(order.row, order.votes, self.desk_keys),
-            sends=[Sent(send["epoch"], send["age"]) for send in sends],
+            sends=sends,
             last=order.last,
             known=known,
             there=there,
@@ -245,46 +204,7 @@ class Executor:
             asked=asked,
         )
 
-    async def _list(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                return await self.processor.refunds_of(tenant, payment_id)
-        except TimeoutError:
-            return None
-
-    async def _note_unknown(
-        self, tenant: TenantId, payment_id: PaymentId, there: Sequence[ProviderRefund]
-    ) -> KnownRefunds | None:
-        """What the books know of a payment's refunds; what they do not know of it is written down for a person."""
-        rows = await self.books.glance(tenant, "known_refunds", payment_id=payment_id)
-        if not rows:
-            return None
-        row = rows[0]
-        known = KnownRefunds(
-            paid=Money(row["amount_minor"], Currency(row["currency"])),
-            refunded_before_minor=row["refunded_before_minor"],
-            under_way=frozenset(row["under_way"]),
-            settled=frozenset(row["settled"]),
-            named=frozenset(row["named"]),
-        )
-        cases = {str(decision_of(ProposalId(UUID(proposal)))): case for proposal, case in row["proposals"]}
-        new = [one for one in unknown_refunds(tenant, there, known) if one.refund_id not in row["found"]]
-        if new:
-            async with self.books.transaction(tenant) as page:
-                for refund in new:
-                    log.warning("refund %s of %s is not in these books", refund.refund_id[:255], payment_id)
-                    await page.rows(
-                        "insert_found_refund",
-                        provider_refund_id=refund.refund_id[:255] or "without an id",
-                        payment_id=payment_id,
-                        decision_label=refund.decision_id[:255],
-                        amount_minor=refund.amount.amount_minor,
-                        currency=refund.amount.currency,
-                        case_id=cases.get(refund.decision_id),
-                    )
-        return known
-
-    async def _do(self, order: "_Order", facts: Facts, verdict: Verdict, started: float) -> Paid:
+    async def _do(self, order: Disbursement, facts: Facts, verdict: Verdict, started: float) -> Paid:
         """Carry out what the guard says."""
         match verdict:
             case Send(epoch) if isinstance(facts.verified, Payable):
@@ -306,7 +226,7 @@ class Executor:
                 assert_never(verdict)
 
     async def _send(
-        self, order: "_Order", facts: Facts, verified: Payable, epoch: int, started: float
+        self, order: Disbursement, facts: Facts, verified: Payable, epoch: int, started: float
     ) -> Paid:
         """Commit that the provider is about to be called with this epoch's key, call it, and write what it says."""
         key = verified.key(epoch)
@@ -335,7 +255,7 @@ class Executor:
             answer = Unknown("no answer in time")
         return await self._answered(order, facts, epoch, answer)
 
-    async def _answered(self, order: "_Order", facts: Facts, epoch: int, answer: Answer) -> Paid:
+    async def _answered(self, order: Disbursement, facts: Facts, epoch: int, answer: Answer) -> Paid:
         match answer:
             case Made(refund):
                 wrong = why_not_what_was_asked(refund, facts)
@@ -356,10 +276,10 @@ class Executor:
             case _:
                 assert_never(answer)
 
-    async def _declined(self, order: "_Order", facts: Facts, code: str) -> Paid:
+    async def _declined(self, order: Disbursement, facts: Facts, code: str) -> Paid:
         """A no to the first ask is an end; a no after an ask without an answer may be about our own refund."""
         if order.sends:
-            there = await self._list(order.tenant, facts.payment_id)
+            there = await self._found_refunds.listed(order.tenant, facts.payment_id)
             if there is None:
                 return "waiting"
             found = [one for one in there if is_labelled(one, order.tenant, order.decision_id)]
@@ -371,13 +291,13 @@ class Executor:
                 )
         return await self._write(order, "failed", None, code)
 
-    async def _found(self, order: "_Order", refund: ProviderRefund) -> Paid:
+    async def _found(self, order: Disbursement, refund: ProviderRefund) -> Paid:
         """The provider has it: pending is not paid, and one that succeeded may fail later on."""
         if refund.status == order.last or (order.last == "succeeded" and refund.status != "failed"):
             return "done" if order.last in ENDED else "waiting"
         return await self._write(order, refund.status, refund.refund_id, "")
 
-    async def _answer(self, order: "_Order", asked: Row, started: float) -> Paid:
+    async def _answer(self, order: Disbursement, asked: Row, started: float) -> Paid:
         """What a named person asked: look, and say what was found; a silent provider is asked again later."""
         act: ProviderAct = asked["act"]
         facts = await self._facts(order, act)
@@ -399,7 +319,7 @@ class Executor:
         await self._tell(order, asked, said)
         return paid
 
-    async def _follow_up(self, order: "_Order", found: Known | Withdrawn | Told) -> tuple[Paid, str]:
+    async def _follow_up(self, order: Disbursement, found: Known | Withdrawn | Told) -> tuple[Paid, str]:
         """What comes of what was found, and what the person is told."""
         match found:
             case Known(refund) if refund.status == order.last:
@@ -415,7 +335,7 @@ class Executor:
             case _:
                 assert_never(found)
 
-    async def _ask_again(self, order: "_Order", facts: Facts, started: float) -> tuple[Paid, str]:
+    async def _ask_again(self, order: Disbursement, facts: Facts, started: float) -> tuple[Paid, str]:
         """What the guard says to a person's retry, done and said."""
         verdict = guard(facts)
         paid = await self._do(order, facts, verdict, started)
@@ -431,7 +351,7 @@ class Executor:
             case _:
                 assert_never(verdict)
 
-    async def _tell(self, order: "_Order", asked: Row, said: str) -> None:
+    async def _tell(self, order: Disbursement, asked: Row, said: str) -> None:
         """Answer the person who asked."""
         async with self.books.transaction(order.tenant) as page:
             await page.rows(
@@ -440,10 +360,10 @@ class Executor:
                 act_id=asked["act_id"],
                 said=said[:500],
             )
-            await ring(page, order.tenant, CaseId(order.row["case_id"]))
+            await ring(page, order.tenant, order.case_id)
 
     async def _write(
-        self, order: "_Order", outcome: SettlementOutcome, refund_id: str | None, detail: str
+        self, order: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
     ) -> Paid:
         """Settle and ring, in one transaction; what is a person's matter already stays it."""
         if outcome == order.last == "needs_person":
@@ -457,20 +377,6 @@ class Executor:
                 provider_refund_id=refund_id,
                 detail=detail[:500],
             )
-            await ring(page, order.tenant, CaseId(order.row["case_id"]))
+            await ring(page, order.tenant, order.case_id)
         self.doubts.pop(order.decision_id, None)
         return "settled"
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """One order of money as it was read under the lock."""
-
-    tenant: TenantId
-    decision_id: DecisionId
-    row: Row
-    votes: Sequence[Row]
-    sends: Sequence[Row]
-    settlements: int
-    last: SettlementOutcome | None
-    asked: Row | None
