@@ -2,6 +2,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14
 BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup serve test check format campaign mutants day bench exam screenshots picture lock clean
 .DEFAULT_GOAL := help
