@@ -62,9 +62,9 @@ class Desk:
             self.complaints.append(f"{kind}: {text}")
 
 
-@pytest.fixture(name="chromium", scope="module")
+@pytest.fixture(name="chromium")
 def _chromium() -> Iterator[Browser]:
-    """One for these laws alone: while it is open its thread has a running loop, in which no other could start one."""
+    """One a law: while it is open its thread has a running loop, in which no other law could start one."""
     with browser() as opened:
         yield opened
 

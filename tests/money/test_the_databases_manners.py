@@ -15,6 +15,8 @@ from records.connection import MANNERS, connection_string
 from records.home import Home, make_database, with_database
 from records.startup import CannotWork, check_books
 
+pytestmark = pytest.mark.fresh_database
+
 HOSTILE = {
     "client_encoding": "LATIN1",
     "datestyle": "SQL, DMY",
