@@ -5,6 +5,7 @@ its story costs. A test that changes the schema leaves a database behind that is
 what a session finds when it connects says so (`fresh_database`) and gets a fresh one.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
 KEPT_TEMPLATE = "template_kept"
 TESTS_BEFORE_VACUUM = 20
+LOOKS = 300
 
 SEEDS = """
 create schema kept;
@@ -154,12 +156,21 @@ class Kept:
             )
         return self.owner
 
-    async def check(self) -> None:
-        """Sessions that a test ended are opened anew."""
-        for pool in self.pools.values():
+    async def check(self) -> bool:
+        """Sessions that a test ended are opened anew. False where some are not there in time.
+
+        None may be half open when the loop stands still between two tests: its server process would wait for its
+        password, and whoever drops a database would wait for it.
+        """
+        pools: list[Pool] = [*self.pools.values(), *(saver.pool for _, saver in self.savers.values())]
+        for pool in pools:
             await pool.check()
-        for _, saver in self.savers.values():
-            await saver.pool.check()
+        for _ in range(LOOKS):
+            counted = [pool.get_stats() for pool in pools]
+            if all(one.get("pool_available", 0) == one.get("pool_size", 0) for one in counted):
+                return True
+            await asyncio.sleep(0.01)  # until they are there, or given back
+        return False
 
     async def put_back(self) -> bool:
         """As it was before the test; False where that cannot be, and the next test needs another database."""
@@ -175,10 +186,9 @@ class Kept:
             self.tests += 1
             if self.tests % TESTS_BEFORE_VACUUM == 0:
                 await owner.execute("vacuum")
-            await self.check()
+            return await self.check()
         except psycopg.Error:
             return False
-        return True
 
     async def close(self) -> None:
         """Every session, for good."""
