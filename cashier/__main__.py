@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
+from cashier.charges import charges_of
 from cashier.executor import Executor
 from cashier.settings import CashierSettings
-from cashier.twin import Charges, Twin
+from cashier.twin import Twin
 from policies.signature import BadKey, PublicKeys, parse_public_keys
 from records.books import Books, BooksAway
-from records.jobs import Routine, Worker
-from records.leash import held
-from records.process import run_process, stop_signal
 from records.queue import SETTLE
-from records.startup import CannotWork, check_books
-from refunds.ids import DecisionId, PaymentId, TenantId
-from refunds.money import Currency, Money
+from refunds.ids import DecisionId, TenantId
+from runtime.jobs import Routine, Worker
+from runtime.parent_watch import held
+from runtime.process import run_process, stop_signal
+from runtime.startup import CannotWork, check_books
 
 log = logging.getLogger("countersign.cashier")
 
@@ -31,17 +31,6 @@ def read_keys(file: Path) -> PublicKeys:
     except OSError as error:
         raise BadKey(f"{file}: {error.strerror}: set CASHIER_DESK_KEYS, or run countersign db up") from None
     return parse_public_keys(text, str(file))
-
-
-def charges_of(books: Books) -> Charges:
-    """What was once paid, as the twin asks for it."""
-
-    async def paid(tenant: TenantId, payment_id: PaymentId) -> Money | None:
-        async with books.transaction(tenant) as page:
-            row = await page.row("payment", payment_id=payment_id)
-        return Money(row["amount_minor"], Currency(row["currency"])) if row else None
-
-    return paid
 
 
 async def run(settings: CashierSettings, *, once: bool) -> None:

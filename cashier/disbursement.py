@@ -46,14 +46,14 @@ class Disbursement:
 
 async def disbursement_of(books: Books, tenant: TenantId, decision_id: DecisionId) -> Disbursement | None:
     """The order of money of a decision; None where there is none."""
-    async with books.transaction(tenant) as page:
-        ordered = await page.row("disbursement", decision_id=decision_id)
+    async with books.transaction(tenant) as tx:
+        ordered = await tx.row("disbursement", decision_id=decision_id)
         if ordered is None:
             return None
-        votes = await page.rows("votes_of", proposal_id=ordered["proposal_id"])
-        sends = await page.rows("sends_of", decision_id=decision_id)
-        settlements = await page.rows("settlements_of", decision_id=decision_id)
+        votes = await tx.rows("votes_of", proposal_id=ordered["proposal_id"])
+        sends = await tx.rows("sends_of", decision_id=decision_id)
+        settlements = await tx.rows("settlements_of", decision_id=decision_id)
         late = ordered["now"] - ordered["ordered_at"] > ASKED_AFTER
-        asked = await page.row("provider_act_due", decision_id=decision_id) if sends or late else None
+        asked = await tx.row("provider_act_due", decision_id=decision_id) if sends or late else None
     last = settlements[-1]["outcome"] if settlements else None
     return Disbursement(tenant, decision_id, ordered, votes, sends, len(settlements), last, asked)

@@ -120,8 +120,8 @@ class Executor:
         """Every order of money that a query lists, page by page: none waits behind others for ever."""
         after, after_id = LONG_AGO, UUID(int=0)
         while True:
-            async with self.books.transaction(tenant) as page:
-                rows = await page.rows(query, after=after, after_id=after_id, most=self.page_size, **values)
+            async with self.books.transaction(tenant) as tx:
+                rows = await tx.rows(query, after=after, after_id=after_id, most=self.page_size, **values)
             for row in rows:
                 yield DecisionId(row["decision_id"])
             if len(rows) < self.page_size:
@@ -143,20 +143,20 @@ class Executor:
             await self._note_failure(tenant, decision_id, f"{type(error).__name__}: {error}")
             return False
         if self.failures.pop(decision_id, None):
-            async with self.books.transaction(tenant) as page:
-                await page.rows("delete_stalled_order", decision_id=decision_id)
+            async with self.books.transaction(tenant) as tx:
+                await tx.rows("delete_stalled_order", decision_id=decision_id)
         return settled
 
     async def _note_failure(self, tenant: TenantId, decision_id: DecisionId, why: str) -> None:
         """Pass after pass: an operator hears of it from /readyz."""
         passes = self.failures[decision_id] = self.failures.get(decision_id, 0) + 1
-        async with self.books.transaction(tenant) as page:
-            await page.rows("insert_stalled_order", decision_id=decision_id, passes=passes, why=why[:500])
+        async with self.books.transaction(tenant) as tx:
+            await tx.rows("insert_stalled_order", decision_id=decision_id, passes=passes, why=why[:500])
 
     async def settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
         """Bring one order of money as far as it goes now."""
-        async with self.books.transaction(tenant) as page:
-            ordered = await page.row("disbursement", decision_id=decision_id)
+        async with self.books.transaction(tenant) as tx:
+            ordered = await tx.row("disbursement", decision_id=decision_id)
         if ordered is None:
             return "done"
         async with self.books.alone(PAYMENT_LOCK, f"{tenant}:{ordered['payment_id']}") as mine:
@@ -231,13 +231,13 @@ class Executor:
         """Commit that the provider is about to be called with this epoch's key, call it, and write what it says."""
         key = verified.key(epoch)
         try:
-            async with self.books.transaction(order.tenant) as page:
+            async with self.books.transaction(order.tenant) as tx:
                 attempt = len(order.sends) + 1
-                await page.rows(
+                await tx.rows(
                     "insert_send", decision_id=order.decision_id, attempt=attempt, epoch=epoch, key=key
                 )
-            async with self.books.transaction(order.tenant) as page:
-                killed = await page.row("kill_switch")
+            async with self.books.transaction(order.tenant) as tx:
+                killed = await tx.row("kill_switch")
         except Refused as refused:
             if refused.reason == "blocked:kill_switch":
                 return "parked"
@@ -353,14 +353,14 @@ class Executor:
 
     async def _tell(self, order: Disbursement, asked: Row, said: str) -> None:
         """Answer the person who asked."""
-        async with self.books.transaction(order.tenant) as page:
-            await page.rows(
+        async with self.books.transaction(order.tenant) as tx:
+            await tx.rows(
                 "insert_provider_answer",
                 decision_id=order.decision_id,
                 act_id=asked["act_id"],
                 said=said[:500],
             )
-            await ring(page, order.tenant, order.case_id)
+            await ring(tx, order.tenant, order.case_id)
 
     async def _write(
         self, order: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
@@ -368,8 +368,8 @@ class Executor:
         """Settle and ring, in one transaction; what is a person's matter already stays it."""
         if outcome == order.last == "needs_person":
             return "waiting"
-        async with self.books.transaction(order.tenant) as page:
-            await page.rows(
+        async with self.books.transaction(order.tenant) as tx:
+            await tx.rows(
                 "insert_settlement",
                 decision_id=order.decision_id,
                 seq=order.settlements + 1,
@@ -377,6 +377,6 @@ class Executor:
                 provider_refund_id=refund_id,
                 detail=detail[:500],
             )
-            await ring(page, order.tenant, order.case_id)
+            await ring(tx, order.tenant, order.case_id)
         self.doubts.pop(order.decision_id, None)
         return "settled"

@@ -77,12 +77,12 @@ class FoundRefunds:
         cases = {str(decision_of(ProposalId(UUID(name)))): case for name, case in rows[0]["proposals"]}
         new = [one for one in unknown_refunds(tenant, there, known) if one.refund_id not in rows[0]["found"]]
         if new:
-            async with self.books.transaction(tenant) as page:
+            async with self.books.transaction(tenant) as tx:
                 for refund in new:
                     log.warning(
                         "refund %s of %s is not in these books", refund.refund_id[:LONGEST_ID], payment_id
                     )
-                    await page.rows(
+                    await tx.rows(
                         "insert_found_refund",
                         provider_refund_id=refund.refund_id[:LONGEST_ID] or "without an id",
                         payment_id=payment_id,

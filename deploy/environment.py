@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph.settings import RunnerKind
-from records.home import Home
-from records.leash import VARIABLE
+from runtime.home import Home
+from runtime.parent_watch import VARIABLE
 
 ROOT = Path(__file__).parents[1]
 

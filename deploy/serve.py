@@ -13,14 +13,14 @@ import psycopg
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 
+from app.shop import PEOPLE, demo_passwords, demo_tokens, on_server
 from deploy.console import Console, LogForm, printer_of
 from deploy.environment import ROOT, Addresses, environments
-from evals.shop import PEOPLE, demo_passwords, demo_tokens, on_server
 from graph.settings import RunnerKind
 from records.books import BooksAway
 from records.connection import connection_string
-from records.embedded import EmbeddedPostgres
-from records.home import Home
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import Home
 
 HOUSE_LOCK = 4_071_776_004
 READY_SECONDS = 90.0

@@ -15,12 +15,12 @@ from desk.room import Room, open_room
 from desk.settings import DeskSettings
 from policies.signature import BadKey
 from records.books import BooksAway
-from records.jobs import Routine, Worker
-from records.leash import held
-from records.process import run_process, stop_signal
 from records.queue import ANSWER, NOTIFY
-from records.startup import CannotWork
 from refunds.ids import CaseId, TenantId
+from runtime.jobs import Routine, Worker
+from runtime.parent_watch import held
+from runtime.process import run_process, stop_signal
+from runtime.startup import CannotWork
 
 LOOK_SECONDS = 0.2
 WATCH_SECONDS = 5

@@ -65,20 +65,20 @@ async def agents_hour(books: Books) -> Hour:
     """The last hour over every tenant."""
     hour = Hour()
     for tenant in await books.tenants():
-        page = books.reading(tenant)
-        hour.runs += await page.rows("runs_of_hour")
-        for row in await page.rows("pauses_of_hour"):
+        reads = books.reading(tenant)
+        hour.runs += await reads.rows("runs_of_hour")
+        for row in await reads.rows("pauses_of_hour"):
             hour.paths[row["status"], row["reason"]] += row["cases"]
-        for row in await page.rows("tools_of_hour"):
+        for row in await reads.rows("tools_of_hour"):
             hour.tools[row["action"], row["result"]] += row["calls"]
-        for row in await page.rows("calls_of_hour"):
+        for row in await reads.rows("calls_of_hour"):
             hour.calls[row["feature"], row["endpoint"], row["outcome"]] += row["calls"]
             hour.tokens[row["feature"]] += row["tokens"]
-        for row in await page.rows("findings_of_hour"):
+        for row in await reads.rows("findings_of_hour"):
             hour.findings[row["kind"]] += row["findings"]
-        for row in await page.rows("ratings_counted", days=7):
+        for row in await reads.rows("ratings_counted", days=7):
             hour.thumbs[row["thumb"]] += row["ratings"]
-        spent = await page.row("spent_now")
+        spent = await reads.row("spent_now")
         if spent is not None:
             hour.day_micros += spent["day_micros"]
             hour.month_micros += spent["month_micros"]

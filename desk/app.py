@@ -42,8 +42,8 @@ from desk.room import Room
 from desk.server_api import router as server
 from desk.sessions import COOKIE, HOURS, BadToken, visit_of
 from records.books import BooksAway, Refused
-from records.jobs import NoSuchJob
 from refunds.ticket import BadTicket
+from runtime.jobs import NoSuchJob
 
 BODY_LIMIT_BYTES = 262_144
 

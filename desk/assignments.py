@@ -33,19 +33,19 @@ async def assign(
     if to_person is not None and not NAME.fullmatch(to_person):
         raise BadDecision("to: nobody has such a name")
     try:
-        async with books.transaction(tenant) as page:
-            if await case_by_id(page, case_id) is None:
+        async with books.transaction(tenant) as tx:
+            if await case_by_id(tx, case_id) is None:
                 raise NothingToDecide(f"no case {case_id} for {tenant}")
-            await page.rows("hold_case", tenant=tenant, case_id=case_id)
-            now = await case_state(page, case_id)
+            await tx.rows("hold_case", tenant=tenant, case_id=case_id)
+            now = await case_state(tx, case_id)
             if now.ended and now.status != "refund_failed":
                 raise NothingToDecide(f"case {case_id} has ended ({now.status})")
-            held = await page.row("claim_of", case_id=case_id)
+            held = await tx.row("claim_of", case_id=case_id)
             if held is not None and held["person"] != person.person:
                 raise Conflict(claimed_by(held))
             if held is not None:
-                await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
-            await page.rows(
+                await tx.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
+            await tx.rows(
                 "insert_assignment",
                 case_id=case_id,
                 by_person=person.person,
@@ -61,12 +61,12 @@ async def escalate(books: Books) -> int:
     """What has little time left becomes the specialists' matter, once a proposal; how many."""
     escalated = 0
     for tenant in await books.tenants():
-        async with books.transaction(tenant) as page:
-            late = await page.rows("running_out", share=ESCALATE_SHARE, most=MOST)
+        async with books.transaction(tenant) as tx:
+            late = await tx.rows("running_out", share=ESCALATE_SHARE, most=MOST)
         for row in late:
-            async with books.transaction(tenant) as page:
-                await page.rows("hold_case", tenant=tenant, case_id=row["case_id"])
-                await page.rows(
+            async with books.transaction(tenant) as tx:
+                await tx.rows("hold_case", tenant=tenant, case_id=row["case_id"])
+                await tx.rows(
                     "insert_assignment",
                     case_id=row["case_id"],
                     by_person=None,

@@ -227,12 +227,12 @@ async def claim_case(
 
 async def case_view(room: Room, case: Case) -> CaseView:
     """A case with what lies around it, read in one transaction."""
-    async with room.books.transaction(case.tenant) as page:
-        state, trace = await state_of(page, case)
-        owner = await page.row("claim_of", case_id=case.case_id)
-        events = await page.rows("events_of", case_id=case.case_id)
-        messages = await messages_of(page, case.case_id)
-        replies = await replies_of(page, case.case_id)
+    async with room.books.transaction(case.tenant) as tx:
+        state, trace = await state_of(tx, case)
+        owner = await tx.row("claim_of", case_id=case.case_id)
+        events = await tx.rows("events_of", case_id=case.case_id)
+        messages = await messages_of(tx, case.case_id)
+        replies = await replies_of(tx, case.case_id)
     shown: dict[str, Any] = {**state, "budget_audit": audit(trace, room.manifest.limits())}
     return CaseView(
         tenant=case.tenant,

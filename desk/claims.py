@@ -14,24 +14,24 @@ LEASE_MINUTES = 15
 async def give_back(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> None:
     """End one's own lease; nothing happens where somebody else has the case."""
     person.may_decide(tenant)
-    async with books.transaction(tenant) as page:
-        await page.rows("hold_case", tenant=tenant, case_id=case_id)
-        held = await page.row("claim_of", case_id=case_id)
+    async with books.transaction(tenant) as tx:
+        await tx.rows("hold_case", tenant=tenant, case_id=case_id)
+        held = await tx.row("claim_of", case_id=case_id)
         if held is not None and held["person"] == person.person:
-            await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
+            await tx.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
 
 
 async def claim(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> datetime:
     """Take a case for a quarter of an hour, or go on with it; until when. Conflict names who has it."""
     person.may_decide(tenant)
-    async with books.transaction(tenant) as page:
-        if await case_by_id(page, case_id) is None:
+    async with books.transaction(tenant) as tx:
+        if await case_by_id(tx, case_id) is None:
             raise NothingToDecide(f"no case {case_id} for {tenant}")
-        await page.rows("hold_case", tenant=tenant, case_id=case_id)
-        held = await page.row("claim_of", case_id=case_id)
+        await tx.rows("hold_case", tenant=tenant, case_id=case_id)
+        held = await tx.row("claim_of", case_id=case_id)
         if held is not None and held["person"] != person.person:
             raise Conflict(claimed_by(held))
-        row = await page.row("insert_claim", case_id=case_id, person=person.person, minutes=LEASE_MINUTES)
+        row = await tx.row("insert_claim", case_id=case_id, person=person.person, minutes=LEASE_MINUTES)
     if row is None:
         raise NothingToDecide(f"no case {case_id} for {tenant}")
     ends_at: datetime = row["ends_at"]

@@ -13,7 +13,7 @@ from desk.revisions import check_reply_text, check_revision
 from policies.amounts import amounts_in
 from policies.authority import AuthorityRule, may_approve, voice_of
 from policies.signature import SigningKey
-from records.books import Books, Page, Refused, Row
+from records.books import Books, Refused, Row, Transaction
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.money import OpenEnd, cast_vote, complete
@@ -93,27 +93,27 @@ class Desk:
         """
         person.may_decide(tenant)
         try:
-            async with self.books.transaction(tenant) as page:
-                case = await case_by_id(page, case_id)
+            async with self.books.transaction(tenant) as tx:
+                case = await case_by_id(tx, case_id)
                 if case is None:
                     raise NothingToDecide(f"no case {case_id} for {tenant}")
-                page.later("hold_case", tenant=tenant, case_id=case_id)
-                look = await look_at(page, case.case_id)
+                tx.later("hold_case", tenant=tenant, case_id=case_id)
+                look = await look_at(tx, case.case_id)
                 end = open_or_conflict(case, look.end, digest)
-                held = await page.row("claim_of", case_id=case_id)
+                held = await tx.row("claim_of", case_id=case_id)
                 if held is not None and held["person"] != person.person:
                     raise Conflict(claimed_by(held))
-                await self._check(page, person, case, end, word)
+                await self._check(tx, person, case, end, word)
                 if last_look is not None:
                     await last_look()
                 if held is not None:
                     # Whoever has spoken has it in hand no longer: another may have to agree.
-                    page.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
-                return await self.record(page, person, case, end, word, look.now)
+                    tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
+                return await self.record(tx, person, case, end, word, look.now)
         except Refused as refused:
             raise explained(refused) from None
 
-    async def _check(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
+    async def _check(self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
         """What Postgres would refuse, said kindly."""
         if (word.word == "reject") != (word.code is not None):
             raise BadDecision("code: a reject has one and nothing else does")
@@ -133,7 +133,7 @@ class Desk:
             check_reply_text(word.letter, set(amounts_in(word.letter)))
         if word.word == "revise":
             await check_revision(
-                page,
+                tx,
                 case,
                 end,
                 amount_minor=word.revised_amount_minor,
@@ -142,8 +142,8 @@ class Desk:
             )
         voice = voice_of(person.roles_in(case.tenant))
         if word.word == "approve":
-            await self._check_ceiling(page, person, end)
-            rule = await authority_of(page, case.tenant, end)
+            await self._check_ceiling(tx, person, end)
+            rule = await authority_of(tx, case.tenant, end)
             if voice is None or rule is None:
                 raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
             if not may_approve(voice, rule):
@@ -151,12 +151,12 @@ class Desk:
         if word.word != "revise" and case.submitted_by == person.person:
             raise NoAuthority("nobody decides a case they submitted")
 
-    async def _check_ceiling(self, page: Page, person: Person, end: OpenEnd) -> None:
+    async def _check_ceiling(self, tx: Transaction, person: Person, end: OpenEnd) -> None:
         """What a token approves is counted with what was ordered of the same payment: an amount cannot be split."""
         if person.ceiling_minor is None or end.proposal.kind != "refund":
             return
-        payment = await page.row("payment", payment_id=end.proposal.payment_id)
-        left = await page.row("left_of_payment", payment_id=end.proposal.payment_id)
+        payment = await tx.row("payment", payment_id=end.proposal.payment_id)
+        left = await tx.row("left_of_payment", payment_id=end.proposal.payment_id)
         if payment is None or left is None or left["amount_left"] is None:
             raise NoAuthority("the payment is not in the books")
         ordered = payment["amount_minor"] - payment["refunded_before_minor"] - left["amount_left"]
@@ -166,7 +166,7 @@ class Desk:
             )
 
     async def record(
-        self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word, now: datetime
+        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: Word, now: datetime
     ) -> Said:
         voice = voice_of(person.roles_in(case.tenant))
         if voice is None:
@@ -192,10 +192,10 @@ class Desk:
         )
         payload = ballot.payload()
         vote = Vote(ballot, payload, self.key.sign(payload))
-        if not await cast_vote(page, vote, word.note, person.via, person.address):
+        if not await cast_vote(tx, vote, word.note, person.via, person.address):
             raise Conflict(f"{person.person} has voted on this proposal before")
         decision = await complete(
-            page,
+            tx,
             proposal.proposal_id,
             person.person,
             code=word.code,
@@ -207,12 +207,12 @@ class Desk:
             asks=word.asks,
         )
         if decision is not None:
-            await ring(page, case.tenant, case.case_id)
+            await ring(tx, case.tenant, case.case_id)
             if word.asks == "customer":
-                await ring_desk(page, case.tenant, case.case_id)
+                await ring_desk(tx, case.tenant, case.case_id)
             return Said(decision, 0)
-        rule = await authority_of(page, case.tenant, end)
-        votes = await page.rows("votes_of", proposal_id=proposal.proposal_id)
+        rule = await authority_of(tx, case.tenant, end)
+        votes = await tx.rows("votes_of", proposal_id=proposal.proposal_id)
         cast = sum(vote["word"] == "approve" for vote in votes)
         return Said(None, max(1, (rule.approvals if rule else 1) - cast))
 
@@ -243,9 +243,9 @@ def open_or_conflict(case: Case, end: OpenEnd | None, digest: str | None) -> Ope
     return end
 
 
-async def authority_of(page: Page, tenant: TenantId, end: OpenEnd) -> AuthorityRule | None:
+async def authority_of(tx: Transaction, tenant: TenantId, end: OpenEnd) -> AuthorityRule | None:
     """What the books ask for before this proposal is approved; None where no rule speaks of it."""
-    row = await page.row("authority_of_proposal", proposal_id=end.proposal.proposal_id)
+    row = await tx.row("authority_of_proposal", proposal_id=end.proposal.proposal_id)
     if row is None or row["approvals"] is None:
         return None
     return AuthorityRule(tenant, end.proposal.amount, row["approvals"], row["specialists"])

@@ -13,7 +13,7 @@ from policies.authority import AuthorityRule, may_approve, voice_of
 from policies.budget import EXHAUSTED, audit
 from policies.deadlines import Urgency, urgency
 from policies.manifest import Manifest
-from records.books import Books, Page, Row
+from records.books import Books, Row, Transaction
 from records.cases import Case
 from records.looks import Look, look_at
 from records.messages import messages_of
@@ -147,47 +147,47 @@ ASKED = frozenset({"asked_customer", "asked_colleague"})
 
 async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
     """Read everything around a case in one transaction."""
-    async with books.transaction(case.tenant) as page:
-        look = await look_at(page, case.case_id)
+    async with books.transaction(case.tenant) as tx:
+        look = await look_at(tx, case.case_id)
         end = look.end
-        trace = await read_trace(page, case.case_id)
-        order = await order_facts(page, case.order_id) if case.order_id else None
+        trace = await read_trace(tx, case.case_id)
+        order = await order_facts(tx, case.order_id) if case.order_id else None
         if order is not None and order.customer_id != case.customer_id:
             order = None
-        proposals = await page.rows("proposals_of", case_id=case.case_id)
-        cited = [await _cited(page, citation, look.now) for citation in end.proposal.citations] if end else []
-        rule = await authority_of(page, case.tenant, end) if end else None
-        votes = await page.rows("votes_of", proposal_id=end.proposal.proposal_id) if end else []
-        gone = await page.row("items_gone", proposal_id=end.proposal.proposal_id) if end else None
-        owner = await page.row("claim_of", case_id=case.case_id)
+        proposals = await tx.rows("proposals_of", case_id=case.case_id)
+        cited = [await _cited(tx, citation, look.now) for citation in end.proposal.citations] if end else []
+        rule = await authority_of(tx, case.tenant, end) if end else None
+        votes = await tx.rows("votes_of", proposal_id=end.proposal.proposal_id) if end else []
+        gone = await tx.row("items_gone", proposal_id=end.proposal.proposal_id) if end else None
+        owner = await tx.row("claim_of", case_id=case.case_id)
         return Dossier(
             case=case,
             look=look,
-            events=await page.rows("events_of", case_id=case.case_id),
-            trace=await page.rows("trace_timed", case_id=case.case_id),
+            events=await tx.rows("events_of", case_id=case.case_id),
+            trace=await tx.rows("trace_timed", case_id=case.case_id),
             budget_audit=audit(trace, manifest.limits()),
             proposals=proposals,
             diff=_diff(proposals),
             changed=_changed(proposals),
             cited=cited,
             order=order,
-            earlier=await page.rows(
+            earlier=await tx.rows(
                 "cases_of_customer", customer_id=case.customer_id, case_id=case.case_id, most=EARLIER
             ),
-            messages=await messages_of(page, case.case_id),
-            replies=await replies_of(page, case.case_id),
-            takeovers=await takeovers_of(page, case.case_id),
-            assignments=await page.rows("assignments_of", case_id=case.case_id),
+            messages=await messages_of(tx, case.case_id),
+            replies=await replies_of(tx, case.case_id),
+            takeovers=await takeovers_of(tx, case.case_id),
+            assignments=await tx.rows("assignments_of", case_id=case.case_id),
             votes=votes,
-            looks=await page.rows("second_looks_of", case_id=case.case_id),
-            rating=await page.row("rating_of", case_id=case.case_id),
+            looks=await tx.rows("second_looks_of", case_id=case.case_id),
+            rating=await tx.row("rating_of", case_id=case.case_id),
             claim=owner,
             rule=rule,
             checks=_checks(case, look, order, cited, gone_before=bool(gone and gone["gone"])),
             effect=effect_of(end, order, rule, votes) if case.mode == "production" else "",
-            findings=await page.rows("findings_of", case_id=case.case_id),
-            calls=await page.rows("calls_of", case_id=case.case_id),
-            progress=await page.row("progress_of", case_id=case.case_id),
+            findings=await tx.rows("findings_of", case_id=case.case_id),
+            calls=await tx.rows("calls_of", case_id=case.case_id),
+            progress=await tx.row("progress_of", case_id=case.case_id),
             urgency=_urgency(proposals, look),
         )
 
@@ -254,8 +254,8 @@ def _payment(order: OrderFacts | None, proposal: Proposal) -> Payment | None:
     return next((paid for paid in order.payments if paid.payment_id == proposal.payment_id), None)
 
 
-async def _cited(page: Page, citation: Citation, now: datetime) -> Cited:
-    row = await page.row(
+async def _cited(tx: Transaction, citation: Citation, now: datetime) -> Cited:
+    row = await tx.row(
         "clause_now",
         document_id=citation.document_id,
         version=citation.version,

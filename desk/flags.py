@@ -19,9 +19,9 @@ async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str
     )
     if not on:
         for one in concerned:
-            async with books.transaction(one) as page:
-                async for case_id in standing_still(page):
-                    await ring(page, one, case_id)
+            async with books.transaction(one) as tx:
+                async for case_id in standing_still(tx):
+                    await ring(tx, one, case_id)
 
 
 async def set_flag(
@@ -41,8 +41,8 @@ async def set_flag(
         if one not in everyone:
             raise NoAuthority(f"tenant {one} is not in the books")
         person.may_operate(one)
-    async with books.transaction(TenantId(tenant)) as page:
-        await page.rows(
+    async with books.transaction(TenantId(tenant)) as tx:
+        await tx.rows(
             "insert_flag", tenant=tenant, name=flag, value=said, reason=reason, set_by=person.person
         )
     return concerned
@@ -53,7 +53,7 @@ async def current_flags(books: Books, person: Person) -> list[Row]:
     found: dict[tuple[str, str], Row] = {}
     for tenant in person.tenants:
         person.may_see(tenant)
-        async with books.transaction(tenant) as page:
-            for row in await page.rows("current_flags"):
+        async with books.transaction(tenant) as tx:
+            for row in await tx.rows("current_flags"):
                 found[row["tenant"], row["name"]] = row
     return list(found.values())

@@ -22,18 +22,18 @@ async def for_review(books: Books, person: Person, *, days: int = DAYS, words: i
         if not person.roles_in(tenant) & {"operator", "auditor", "reviewer", "specialist"}:
             continue
         looked = True
-        page = books.reading(tenant)
+        reads = books.reading(tenant)
         found += [
             _row(tenant, "hand-off", row, row["reason"])
-            for row in await page.rows("handed_over_since", days=days, most=MOST)
+            for row in await reads.rows("handed_over_since", days=days, most=MOST)
         ]
-        for row in await page.rows("changed_since", days=days, most=MOST):
+        for row in await reads.rows("changed_since", days=days, most=MOST):
             changed = words_changed(json.loads(row["before"])["draft"], json.loads(row["after"])["draft"])
             if changed > words:
                 found.append(_row(tenant, "edit", row, f"{changed} words changed by {row['edited_by']}"))
         found += [
             _row(tenant, "came again", row, f"{row['times']} tickets about one order")
-            for row in await page.rows("came_again_since", days=days, most=MOST)
+            for row in await reads.rows("came_again_since", days=days, most=MOST)
         ]
     if not looked:
         raise NoAuthority(f"{person.person} may not review the cases of any shop")

@@ -13,7 +13,7 @@ from desk.door import room_of
 from desk.room import Room
 from desk.shapes import Done, Ready
 from records.books import BooksAway, Row
-from records.startup import CannotWork, check_connection
+from runtime.startup import CannotWork, check_connection
 
 router = APIRouter(tags=["health"])
 
@@ -82,17 +82,17 @@ class Meters:
         cases: dict[str, int] = {}
         unsent = found = 0
         for tenant in await room.books.tenants():
-            async with room.books.transaction(tenant) as page:
-                for row in await page.rows("cases_by_status"):
+            async with room.books.transaction(tenant) as tx:
+                for row in await tx.rows("cases_by_status"):
                     cases[row["status"]] = cases.get(row["status"], 0) + row["cases"]
-                waiting = await page.row("unsent_replies")
+                waiting = await tx.row("unsent_replies")
                 unsent += waiting["replies"] if waiting else 0
-                found += len(await page.rows("found_refunds", most=MOST_FOUND))
+                found += len(await tx.rows("found_refunds", most=MOST_FOUND))
         await self._show_agent(room)
-        async with room.books.transaction() as page:
-            jobs = await page.rows("jobs_by_status")
-            heard = await page.rows("heard_from")
-            anchored = await page.row("last_anchored")
+        async with room.books.transaction() as tx:
+            jobs = await tx.rows("jobs_by_status")
+            heard = await tx.rows("heard_from")
+            anchored = await tx.row("last_anchored")
         self._cases.clear()
         for status, count in cases.items():
             self._cases.labels(status).set(count)
@@ -135,13 +135,13 @@ async def parts_of(room: Room) -> dict[str, str]:
     """What works and what does not, part by part."""
     parts = {"database": "ok", "schema": "ok"}
     try:
-        async with asyncio.timeout(READY_SECONDS), room.books.transaction() as page:
+        async with asyncio.timeout(READY_SECONDS), room.books.transaction() as tx:
             try:
-                await check_connection(page.connection)
+                await check_connection(tx.connection)
             except CannotWork as error:
                 parts["schema"] = str(error)
                 return parts
-            heard = {row["process"]: row["seconds_ago"] for row in await page.rows("heard_from")}
+            heard = {row["process"]: row["seconds_ago"] for row in await tx.rows("heard_from")}
         stalled = await _stalled(room)
     except (BooksAway, TimeoutError) as error:
         return {"database": str(error) or "no answer in time"}

@@ -29,11 +29,11 @@ async def unknown_outcomes(
     found: list[Row] = []
     for tenant in person.tenants:
         person.may_see(tenant)
-        page = books.reading(tenant)
-        for row in await page.rows(
+        reads = books.reading(tenant)
+        for row in await reads.rows(
             "unknown_outcomes", unknown_seconds=UNKNOWN_SECONDS, decision_id=decision_id, most=most
         ):
-            acts = await page.rows("provider_acts_of", decision_id=row["decision_id"])
+            acts = await reads.rows("provider_acts_of", decision_id=row["decision_id"])
             found.append(dict(row) | {"tenant": tenant, "acts": [dict(act) for act in acts]})
     return found
 
@@ -74,12 +74,12 @@ async def _ask(
 ) -> bool:
     """False where the order of money is not this tenant's."""
     try:
-        async with books.transaction(tenant) as page:
-            ordered = await page.row("disbursement", decision_id=decision_id)
+        async with books.transaction(tenant) as tx:
+            ordered = await tx.row("disbursement", decision_id=decision_id)
             if ordered is None:
                 return False
             person.may_ask_provider(tenant)
-            await page.rows(
+            await tx.rows(
                 "insert_provider_act",
                 decision_id=decision_id,
                 person=person.person,
@@ -89,7 +89,7 @@ async def _ask(
                 via=person.via,
                 address=person.address,
             )
-            await ring_till(page, tenant, DecisionId(decision_id), PaymentId(ordered["payment_id"]))
+            await ring_till(tx, tenant, DecisionId(decision_id), PaymentId(ordered["payment_id"]))
     except Refused as refused:
         if refused.reason == "no_authority":
             raise NoAuthority(refused.detail) from None
@@ -119,12 +119,12 @@ async def say_of_found_refund(
         raise BadDecision("refund_id: the provider's own id of the refund")
     for tenant in person.tenants:
         try:
-            async with books.transaction(tenant) as page:
-                row = await page.row("found_refund", provider_refund_id=refund_id)
+            async with books.transaction(tenant) as tx:
+                row = await tx.row("found_refund", provider_refund_id=refund_id)
                 if row is None:
                     continue
                 person.may_ask_provider(tenant)
-                await page.rows(
+                await tx.rows(
                     "insert_found_refund_act",
                     provider_refund_id=refund_id,
                     person=person.person,
@@ -134,10 +134,10 @@ async def say_of_found_refund(
                     address=person.address,
                 )
                 payment_id = PaymentId(row["payment_id"])
-                for order in await page.rows("orders_of_payment", payment_id=payment_id):
-                    await ring_till(page, tenant, DecisionId(order["decision_id"]), payment_id)
+                for order in await tx.rows("orders_of_payment", payment_id=payment_id):
+                    await ring_till(tx, tenant, DecisionId(order["decision_id"]), payment_id)
                 if row["case_id"] is not None:
-                    await ring(page, tenant, CaseId(row["case_id"]))
+                    await ring(tx, tenant, CaseId(row["case_id"]))
                 return
         except Refused as refused:
             if refused.reason == "no_authority":

@@ -46,8 +46,8 @@ class Intake:
                 f"tenant: {ticket.tenant} is not in the books: import its orders and policies first"
             )
         person.may_submit(tenant)
-        async with self.books.transaction(tenant) as page:
-            now, standing, known = await arrival(page, ticket.ticket_id)
+        async with self.books.transaction(tenant) as tx:
+            now, standing, known = await arrival(tx, ticket.ticket_id)
             if known is not None:
                 return same_or_refused(known, ticket), False
             ours = is_raw(ticket) and self.key is not None
@@ -55,12 +55,10 @@ class Intake:
                 ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
             check = verify(ticket, self.keys, now)
             # A name that was made in this instant has not been used; any other is asked for.
-            used = (
-                not ours and check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
-            )
+            used = not ours and check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = uuid4()
             opened = await open_case(
-                page,
+                tx,
                 ticket,
                 case_id=CaseId(case_id),
                 thread_id=ThreadId(case_id),
@@ -72,11 +70,11 @@ class Intake:
                 mode=self.mode,
             )
             if opened is not None:
-                await ring(page, tenant, CaseId(case_id))
+                await ring(tx, tenant, CaseId(case_id))
                 return opened, True
         # Somebody was faster by an instant, with the ticket or with the signature: now the books say which.
-        async with self.books.transaction(tenant) as page:
-            known = await case_by_ticket(page, ticket.ticket_id)
+        async with self.books.transaction(tenant) as tx:
+            known = await case_by_ticket(tx, ticket.ticket_id)
         if known is None:
             return await self.submit_once(ticket, person)
         return same_or_refused(known, ticket), False

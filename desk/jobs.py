@@ -4,7 +4,7 @@ from typing import Any
 
 from desk.people import NoAuthority, Person
 from records.books import Books, Row
-from records.jobs import NoSuchJob, dead_jobs, replay
+from runtime.jobs import NoSuchJob, dead_jobs, replay
 
 MOST = 10_000
 
@@ -13,8 +13,8 @@ async def jobs_that_died(books: Books, person: Person, *, most: int) -> list[Row
     """Jobs that died, the newest first: those of the tenants that the person operates, and the house's routines."""
     if not any("operator" in person.roles_in(tenant) for tenant in person.tenants):
         raise NoAuthority(f"{person.person} may not see dead jobs: needs operator")
-    async with books.transaction() as page:
-        rows = await dead_jobs(page, MOST)
+    async with books.transaction() as tx:
+        rows = await dead_jobs(tx, MOST)
     return [row for row in rows if _concerns(person, row["args"])][:most]
 
 
@@ -22,8 +22,8 @@ async def replay_job(books: Books, person: Person, job: int) -> None:
     """Put a dead job back into its queue; NoSuchJob where it is none that the person operates."""
     if job not in {row["id"] for row in await jobs_that_died(books, person, most=MOST)}:
         raise NoSuchJob
-    async with books.transaction() as page:
-        await replay(page, job)
+    async with books.transaction() as tx:
+        await replay(tx, job)
 
 
 def _concerns(person: Person, args: dict[str, Any]) -> bool:

@@ -23,12 +23,12 @@ async def listed(books: Books, person: Person, tenant: TenantId) -> list[Row]:
 async def waiting(books: Books, person: Person, tenant: TenantId) -> list[Row]:
     """The versions that wait for a person's word, with their clauses to read."""
     person.may_see(tenant)
-    page = books.reading(tenant)
-    found = [row for row in await library_of(page) if row["status"] == "approved" and not counts(row)]
+    reads = books.reading(tenant)
+    found = [row for row in await library_of(reads) if row["status"] == "approved" and not counts(row)]
     return [
         dict(row)
         | {
-            "quotes": await page.rows(
+            "quotes": await reads.rows(
                 "clauses_of_document", document_id=row["document_id"], version=row["version"]
             )
         }
@@ -58,12 +58,12 @@ async def review_document(
         raise BadDecision("note: say what is wrong with it")
     if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not 0 < version < 2**31:
         raise Conflict("name the words that were shown: they are not these any more")
-    async with books.transaction(tenant) as page:
-        there = await library_of(page, document_id, version)
+    async with books.transaction(tenant) as tx:
+        there = await library_of(tx, document_id, version)
         if not there:
             raise NothingToDecide(f"no document {document_id} version {version} for {tenant}")
         try:
-            await review(page, document_id, version, sha256, verdict, person.person, note)
+            await review(tx, document_id, version, sha256, verdict, person.person, note)
         except Refused as refused:
             if refused.reason == "no_authority":
                 raise NoAuthority(f"{person.person}: {refused.detail}") from None
@@ -75,9 +75,9 @@ async def review_document(
 async def standing_of(books: Books, person: Person, tenant: TenantId, manifest: Manifest) -> Row:
     """Which corpus a library holds, whether it is the manifest's, and what waits for a person."""
     person.may_see(tenant)
-    page = books.reading(tenant)
-    last = await page.row("last_policy_import")
-    rows = await library_of(page)
+    reads = books.reading(tenant)
+    last = await reads.row("last_policy_import")
+    rows = await library_of(reads)
     return {
         "tenant": tenant,
         "corpus_sha256": last["corpus_sha256"] if last else None,

@@ -30,21 +30,21 @@ async def add_message(
     """Write a message into a case; False where it is there already. Raises Conflict, BadDecision, NothingToDecide."""
     person.may_submit(tenant)
     check_text(text)
-    async with books.transaction(tenant) as page:
-        case = await case_by_id(page, case_id)
+    async with books.transaction(tenant) as tx:
+        case = await case_by_id(tx, case_id)
         if case is None:
             raise NothingToDecide(f"no case {case_id} for {tenant}")
-        await page.rows("hold_case", tenant=tenant, case_id=case_id)
-        there = await messages_of(page, case_id)
+        await tx.rows("hold_case", tenant=tenant, case_id=case_id)
+        there = await messages_of(tx, case_id)
         if any(row["message_id"] == message_id for row in there):
             return False
-        now = await case_state(page, case_id)
+        now = await case_state(tx, case_id)
         if now.ended and now.status != "refund_failed":
             raise Conflict(f"case {case_id} has ended ({now.status}): open a new ticket")
         if len(there) >= MESSAGES_A_CASE:
             raise Conflict(f"case {case_id} has {MESSAGES_A_CASE} messages: open a new ticket")
         new = await write_message(
-            page,
+            tx,
             case_id,
             message_id,
             author,
@@ -55,7 +55,7 @@ async def add_message(
         )
         if not new:
             raise Conflict(f"message_id: {message_id} is a message of another case")
-        await ring(page, tenant, case_id)
+        await ring(tx, tenant, case_id)
         return True
 
 

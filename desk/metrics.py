@@ -55,20 +55,20 @@ async def work_of(books: Books, person: Person, *, days: int = DAYS) -> list[Wor
 
 
 async def _work(books: Books, tenant: TenantId, days: int) -> Work:
-    page = books.reading(tenant)
-    people = await page.rows("decisions_by_person", days=days)
-    spent = await page.row("spent", days=days)
+    reads = books.reading(tenant)
+    people = await reads.rows("decisions_by_person", days=days)
+    spent = await reads.row("spent", days=days)
     return Work(
         tenant=tenant,
         people=[dict(row) | {"tired": tired(row)} for row in people],
-        ends={row["status"]: row["cases"] for row in await page.rows("ends_counted", days=days)},
-        disagreements=await page.rows("disagreements", days=days, most=MOST),
-        looks={row["verdict"]: row["looks"] for row in await page.rows("second_looks_counted", days=days)},
-        hand_offs=await page.rows("hand_offs_by_reason", days=days),
+        ends={row["status"]: row["cases"] for row in await reads.rows("ends_counted", days=days)},
+        disagreements=await reads.rows("disagreements", days=days, most=MOST),
+        looks={row["verdict"]: row["looks"] for row in await reads.rows("second_looks_counted", days=days)},
+        hand_offs=await reads.rows("hand_offs_by_reason", days=days),
         spent=dict(spent or {}),
-        ratings={row["thumb"]: row["ratings"] for row in await page.rows("ratings_counted", days=days)},
-        words=await page.rows("newest_ratings", days=days, most=MOST),
-        hours=await page.rows("decided_by_hour"),
+        ratings={row["thumb"]: row["ratings"] for row in await reads.rows("ratings_counted", days=days)},
+        words=await reads.rows("newest_ratings", days=days, most=MOST),
+        hours=await reads.rows("decided_by_hour"),
     )
 
 
@@ -77,15 +77,15 @@ async def spending_of(books: Books, person: Person, manifest: Manifest) -> list[
     purses = manifest.purses()
     found: list[dict[str, Any]] = []
     for tenant in person.where(OPERATORS | {"auditor"}):
-        page = books.reading(tenant)
-        now = await page.row("spent_now")
+        reads = books.reading(tenant)
+        now = await reads.row("spent_now")
         found.append(
             {
                 "tenant": tenant,
                 **(now or {}),
                 "day_budget": purses.tenant_day.cost_micros,
                 "month_budget": purses.tenant_month.cost_micros,
-                "by": await page.rows("spend_by", days=DAYS),
+                "by": await reads.rows("spend_by", days=DAYS),
             }
         )
     return found

@@ -13,7 +13,7 @@ from desk.channels import Channel, NotSent
 from desk.inquiries import UNKNOWN_SECONDS
 from desk.webhooks import Webhook
 from policies.deadlines import WARN_SHARE
-from records.books import Books, Page, Row
+from records.books import Books, Row, Transaction
 from records.queue import ring_idle_notices, ring_notice
 from refunds.canonical import sha256
 from refunds.ids import TenantId
@@ -117,32 +117,32 @@ class Notices:
             return 0
         rung = 0
         for tenant in await self.books.tenants():
-            async with self.books.transaction(tenant) as page:
-                due = await page.rows(
+            async with self.books.transaction(tenant) as tx:
+                due = await tx.rows(
                     "notices_due", share=WARN_SHARE, unknown_seconds=UNKNOWN_SECONDS, most=MOST
                 )
                 for row in due:
-                    written = await page.row(
+                    written = await tx.row(
                         "insert_notice", case_id=row["case_id"], kind=row["kind"], about=row["about"]
                     )
                     if written is not None:
-                        await ring_notice(page, tenant, written["notice_id"])
+                        await ring_notice(tx, tenant, written["notice_id"])
                         rung += 1
-                unsent = await page.rows("notices_unsent", tries=TRIES, most=MOST)
-                rung += await ring_idle_notices(page, tenant, [row["notice_id"] for row in unsent])
+                unsent = await tx.rows("notices_unsent", tries=TRIES, most=MOST)
+                rung += await ring_idle_notices(tx, tenant, [row["notice_id"] for row in unsent])
         return rung
 
     async def send(self, tenant: TenantId, notice_id: UUID) -> None:
         """Tell everybody who has not been told. Raises NoticeNotSent."""
-        async with self.books.transaction(tenant) as page:
-            row = await page.row("notice", notice_id=notice_id)
+        async with self.books.transaction(tenant) as tx:
+            row = await tx.row("notice", notice_id=notice_id)
             if row is None:
                 return
             tried = {
                 (known["receiver_sha256"], known["channel"]): known
-                for known in await page.rows("notice_tries_of", notice_id=notice_id)
+                for known in await tx.rows("notice_tries_of", notice_id=notice_id)
             }
-            receivers = await self._receivers(page, row["kind"])
+            receivers = await self._receivers(tx, row["kind"])
         if not receivers:
             await self._note(tenant, notice_id, "", "none", None)
             return
@@ -157,10 +157,10 @@ class Notices:
         if failures:
             raise NoticeNotSent(f"notice {notice_id}: {'; '.join(failures)[:300]}")
 
-    async def _receivers(self, page: Page, kind: Notice) -> list[Receiver]:
+    async def _receivers(self, tx: Transaction, kind: Notice) -> list[Receiver]:
         found: list[Receiver] = []
         if self.channel is not None:
-            rows = await page.rows("addresses_of_deciders", roles=_WHO[kind])
+            rows = await tx.rows("addresses_of_deciders", roles=_WHO[kind])
             found += [Mail(self.channel, row["email"], self.domain) for row in rows]
         if self.webhook is not None:
             found.append(Hook(self.webhook))
@@ -182,8 +182,8 @@ class Notices:
         self, tenant: TenantId, notice_id: UUID, address: str, channel: str, failure: str | None
     ) -> None:
         """Write a try down; one that there was nobody to tell is done too."""
-        async with self.books.transaction(tenant) as page:
-            await page.rows(
+        async with self.books.transaction(tenant) as tx:
+            await tx.rows(
                 "insert_notice_try",
                 notice_id=notice_id,
                 receiver_sha256=sha256(address),

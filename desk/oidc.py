@@ -99,8 +99,8 @@ class Issuer:
         known = set(await self.books.tenants())
         given = {tenant: sorted(held) for tenant, held in roles.items() if tenant in known and held}
         try:
-            async with self.books.transaction() as page:
-                row = await page.row(
+            async with self.books.transaction() as tx:
+                row = await tx.row(
                     "meet",
                     person=name,
                     name=str(claims.get("name") or name).replace("\x00", "")[:200],

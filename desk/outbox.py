@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from desk.channels import Channel, NotSent
 from desk.letters import Letter, letter
 from desk.ratings import RATED
-from records.books import Books, Page
+from records.books import Books, Transaction
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.queue import ring_desk
@@ -37,18 +37,18 @@ class Outbox:
 
     async def answer(self, tenant: TenantId, case_id: CaseId) -> None:
         """Write what the case calls for now and send everything of it that has not gone out. Raises ReplyNotSent."""
-        async with self.books.transaction(tenant) as page:
-            case = await case_by_id(page, case_id)
+        async with self.books.transaction(tenant) as tx:
+            case = await case_by_id(tx, case_id)
             if case is None:
                 return
             if case.mode != "production":
                 return  # nothing of it leaves the house
-            recipient = await recipient_of(page, case.customer_id)
+            recipient = await recipient_of(tx, case.customer_id)
             if recipient is not None:
-                await self._write(page, case, recipient)
-            elif await self._due(page, case) is not None:
+                await self._write(tx, case, recipient)
+            elif await self._due(tx, case) is not None:
                 raise ReplyNotSent(f"case {case_id}: the customer has no address in the books")
-            unsent = [reply for reply in await replies_of(page, case_id) if reply.delivered_at is None]
+            unsent = [reply for reply in await replies_of(tx, case_id) if reply.delivered_at is None]
         failures = [failure for reply in unsent if (failure := await self._send(case, reply, recipient))]
         if failures:
             raise ReplyNotSent(f"case {case_id}: {'; '.join(failures)}")
@@ -57,25 +57,25 @@ class Outbox:
         """Ring what calls for a reply and has none, and what is to be tried again; how many."""
         rung = 0
         for tenant in await self.books.tenants():
-            async with self.books.transaction(tenant) as page:
-                for row in await page.rows("replies_due", tries=TRIES, most=MOST):
-                    await ring_desk(page, tenant, CaseId(row["case_id"]))
+            async with self.books.transaction(tenant) as tx:
+                for row in await tx.rows("replies_due", tries=TRIES, most=MOST):
+                    await ring_desk(tx, tenant, CaseId(row["case_id"]))
                     rung += 1
         return rung
 
-    async def _due(self, page: Page, case: Case) -> Letter | None:
+    async def _due(self, tx: Transaction, case: Case) -> Letter | None:
         """What the case calls for where it stands."""
-        look = await look_at(page, case.case_id)
-        by_person = [row["reply"] for row in await takeovers_of(page, case.case_id) if row["act"] == "reply"]
+        look = await look_at(tx, case.case_id)
+        by_person = [row["reply"] for row in await takeovers_of(tx, case.case_id) if row["act"] == "reply"]
         return letter(look.state, look.end, by_person[-1] if by_person else None)
 
-    async def _write(self, page: Page, case: Case, recipient: str) -> None:
-        due = await self._due(page, case)
+    async def _write(self, tx: Transaction, case: Case, recipient: str) -> None:
+        due = await self._due(tx, case)
         if due is not None:
-            round_ = await round_of(page, case.case_id, due.outcome)
+            round_ = await round_of(tx, case.case_id, due.outcome)
             again = f".{round_}" if round_ > 1 else ""
             name = f"{case.case_id}.{due.outcome}{again}@{self.domain}"
-            await write_reply(page, case.case_id, due.outcome, round_, name, recipient, self._body(case, due))
+            await write_reply(tx, case.case_id, due.outcome, round_, name, recipient, self._body(case, due))
 
     def _body(self, case: Case, due: Letter) -> str:
         """The letter, with the link to a thumb under an outcome that has one."""
@@ -93,9 +93,9 @@ class Outbox:
                 await self.channel.send(reply.message_id, recipient, reply.body)
             except NotSent as error:
                 failure = str(error)
-        async with self.books.transaction(case.tenant) as page:
+        async with self.books.transaction(case.tenant) as tx:
             await note_delivery(
-                page,
+                tx,
                 case.case_id,
                 reply,
                 self.channel.name,

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from records.books import Books, Page
+from records.books import Books, Transaction
 from refunds.canonical import sha256
 from refunds.ids import PersonId
 
@@ -78,19 +78,19 @@ def password_hash(password: str) -> str:
     return hasher().hash(password)
 
 
-async def set_password(page: Page, person: PersonId, password: str) -> None:
+async def set_password(tx: Transaction, person: PersonId, password: str) -> None:
     """Give a local person a password. The page is the owner's: no process may do this."""
-    await page.rows("insert_password", person=person, hash=await asyncio.to_thread(password_hash, password))
+    await tx.rows("insert_password", person=person, hash=await asyncio.to_thread(password_hash, password))
 
 
 async def check_password(books: Books, name: str, password: str, address: str) -> PersonId:
     """The person of a name and a password. Raises WrongPassword, LockedOut."""
     name_sha256 = sha256(name)
     # Few at a time: each takes memory and a moment, and whoever decides needs the connections.
-    async with turns(), books.transaction() as page:
-        await page.rows("lock_sign_in", name_sha256=sha256(address))
-        await page.rows("lock_sign_in", name_sha256=name_sha256)
-        failed = await page.row(
+    async with turns(), books.transaction() as tx:
+        await tx.rows("lock_sign_in", name_sha256=sha256(address))
+        await tx.rows("lock_sign_in", name_sha256=name_sha256)
+        failed = await tx.row(
             "failed_sign_ins", name_sha256=name_sha256, address=address, minutes=LOCK_MINUTES
         )
         if (
@@ -100,10 +100,10 @@ async def check_password(books: Books, name: str, password: str, address: str) -
         ):
             raise LockedOut
         printable = name.isascii() and name.isprintable()
-        row = await page.row("password_of", person=name) if printable else None
+        row = await tx.row("password_of", person=name) if printable else None
         right = await asyncio.to_thread(_verify, row["hash"] if row else nobodys(), password[:LONGEST])
         succeeded = row is not None and right
-        page.later("insert_sign_in", name_sha256=name_sha256, address=address, succeeded=succeeded)
+        tx.later("insert_sign_in", name_sha256=name_sha256, address=address, succeeded=succeeded)
     if not succeeded:
         raise WrongPassword
     return PersonId(name)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from records.books import Books, Page, Row
+from records.books import Books, Row, Transaction
 from refunds.canonical import sha256
 from refunds.ids import PersonId, TenantId
 from refunds.words import Audience, Role, Scope, Via
@@ -115,8 +115,8 @@ async def sign_in(
     """The person of a token; NotSignedIn where it is unknown, ended or for another audience."""
     if not token:
         raise NotSignedIn
-    async with books.transaction() as page:
-        rows = await page.rows("person_of_token", token_sha256=sha256(token))
+    async with books.transaction() as tx:
+        rows = await tx.rows("person_of_token", token_sha256=sha256(token))
     if not rows or rows[0]["audience"] != audience:
         raise NotSignedIn
     return Person(
@@ -147,29 +147,29 @@ def new_token() -> str:
 
 
 async def register(
-    page: Page,
+    tx: Transaction,
     person: PersonId,
     name: str,
     roles: dict[TenantId, frozenset[Role]],
     token: str,
 ) -> None:
     """Enter a person with roles and a token for the desk. The page is the owner's: no process may do this."""
-    await page.rows("insert_person", person=person, name=name)
+    await tx.rows("insert_person", person=person, name=name)
     for tenant, held in roles.items():
-        await page.rows("enter_tenant", tenant=tenant)
+        await tx.rows("enter_tenant", tenant=tenant)
         for role in sorted(held):
-            await page.rows("insert_membership", tenant=tenant, person=person, role=role)
-    await issue(page, person, token, scopes_of(frozenset(role for held in roles.values() for role in held)))
+            await tx.rows("insert_membership", tenant=tenant, person=person, role=role)
+    await issue(tx, person, token, scopes_of(frozenset(role for held in roles.values() for role in held)))
 
 
-async def issue_for_server(page: Page, person: PersonId, roles: frozenset[Role], token: str) -> None:
+async def issue_for_server(tx: Transaction, person: PersonId, roles: frozenset[Role], token: str) -> None:
     """Give a person a token for the server API: fewer scopes, and a ceiling. The page is the owner's."""
     scopes = scopes_of(roles) & SERVER_SCOPES
-    await issue(page, person, token, scopes, audience="server", ceiling_minor=SERVER_CEILING_MINOR)
+    await issue(tx, person, token, scopes, audience="server", ceiling_minor=SERVER_CEILING_MINOR)
 
 
 async def issue(
-    page: Page,
+    tx: Transaction,
     person: PersonId,
     token: str,
     scopes: frozenset[Scope],
@@ -179,7 +179,7 @@ async def issue(
     days: int = TOKEN_DAYS,
 ) -> None:
     """Give a person a token for an audience, with its scopes. The page is the owner's."""
-    await page.rows(
+    await tx.rows(
         "insert_token",
         token_sha256=sha256(token),
         person=person,

@@ -37,11 +37,11 @@ async def find_case(books: Books, person: Person, name: str) -> Case:
     found: list[Case] = []
     for tenant in person.tenants:
         person.may_see(tenant)
-        async with books.transaction(tenant) as page:
-            case = await case_by_id(page, UUID(name)) if _is_uuid(name) else None
+        async with books.transaction(tenant) as tx:
+            case = await case_by_id(tx, UUID(name)) if _is_uuid(name) else None
             if case is not None:
                 return case
-            case = await case_by_ticket(page, name)
+            case = await case_by_ticket(tx, name)
         if case is not None:
             found.append(case)
     if len(found) > 1:

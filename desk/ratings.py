@@ -50,10 +50,8 @@ class Ratings:
         check_note(word, "word")
         if len(word) > WORD_LIMIT:
             raise BadDecision(f"word: at most {WORD_LIMIT} characters")
-        async with self.books.transaction(tenant) as page:
-            return (
-                await page.row("insert_rating", case_id=case_id, thumb=thumb, word=word.strip()) is not None
-            )
+        async with self.books.transaction(tenant) as tx:
+            return await tx.row("insert_rating", case_id=case_id, thumb=thumb, word=word.strip()) is not None
 
     def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secret, salt="countersign rating")

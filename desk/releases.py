@@ -17,7 +17,7 @@ from desk.standings import Standings
 from policies.gate import decide
 from policies.manifest import Manifest, check
 from policies.rollout import STEPS, live_of, out_of_band
-from records.books import Page, Refused, Row
+from records.books import Refused, Row, Transaction
 from records.cases import books_now
 from records.queue import ring
 from records.releases import (
@@ -74,11 +74,11 @@ class Ladder(Standings):
         if founding and gate.decision == "hold":
             raise NotEarned(f"held: {gate.reason}")
         eligible: ReleaseState = "eligible_for_shadow" if gate.decision == "eligible_for_shadow" else "hold"
-        async with self.books.transaction(EVERYBODY) as page:
-            if founding and live_of(await ladder(page)) is not None:
+        async with self.books.transaction(EVERYBODY) as tx:
+            if founding and live_of(await ladder(tx)) is not None:
                 raise Conflict("a release is live here: countersign release list shows it")
             there = await enter(
-                page,
+                tx,
                 release=name,
                 manifest=canonical(pinned),
                 code=code,
@@ -88,7 +88,7 @@ class Ladder(Standings):
             )
             if not there:
                 raise Conflict(f"{name} was entered before: a version that changes has a name of its own")
-            await _write(page, name, "live" if founding else eligible, person.person, reason)
+            await _write(tx, name, "live" if founding else eligible, person.person, reason)
         return await self._rung(name)
 
     async def promote(
@@ -117,8 +117,8 @@ class Ladder(Standings):
             lacking = self.lacks(rung, await self.shadow_numbers(name, everywhere), numbers)
         if lacking:
             raise NotEarned(f"{name} may not go to {following} yet: {'; '.join(lacking)}")
-        async with self.books.transaction(EVERYBODY) as page:
-            await _write(page, name, following, person.person, reason, percent=percent, tenants=tenants)
+        async with self.books.transaction(EVERYBODY) as tx:
+            await _write(tx, name, following, person.person, reason, percent=percent, tenants=tenants)
         return await self._rung(name)
 
     def _check_share(
@@ -140,8 +140,8 @@ class Ladder(Standings):
         """Take a release back: the one named, or what came up last. Which it was, and how many cases were rung."""
         await self._may_move(person, reason)
         chosen = (await self._rung(name)).release if name is not None else await self._newest_up()
-        async with self.books.transaction(EVERYBODY) as page:
-            await _write(page, chosen, "rolled_back", person.person, reason)
+        async with self.books.transaction(EVERYBODY) as tx:
+            await _write(tx, chosen, "rolled_back", person.person, reason)
         return chosen, await self._ring(chosen)
 
     async def _newest_up(self) -> str:
@@ -179,8 +179,8 @@ class Ladder(Standings):
             if left is None:
                 continue
             try:
-                async with self.books.transaction(EVERYBODY) as page:
-                    await _write(page, rung.release, "rolled_back", None, left)
+                async with self.books.transaction(EVERYBODY) as tx:
+                    await _write(tx, rung.release, "rolled_back", None, left)
             except Conflict:
                 continue  # another desk was faster
             log.error("release %s was rolled back: %s", rung.release, left)
@@ -190,8 +190,8 @@ class Ladder(Standings):
 
     async def _took_one_back(self, rows: Sequence[Row]) -> bool:
         """Whether the watch took a release back within its own window."""
-        async with self.books.transaction() as page:
-            now = await books_now(page)
+        async with self.books.transaction() as tx:
+            now = await books_now(tx)
         within = timedelta(minutes=self.limits.bands.window_minutes)
         return any(
             row["state"] == "rolled_back" and row["person"] is None and now - row["at"] < within
@@ -202,10 +202,10 @@ class Ladder(Standings):
         """Ring what waits for a word on what a release proposed; how many cases."""
         rung = 0
         for tenant in await self.books.tenants():
-            async with self.books.transaction(tenant) as page:
-                paused = await paused_under(page, release)
+            async with self.books.transaction(tenant) as tx:
+                paused = await paused_under(tx, release)
                 for case_id in paused:
-                    await ring(page, tenant, case_id)
+                    await ring(tx, tenant, case_id)
                 rung += len(paused)
         return rung
 
@@ -217,10 +217,10 @@ class Ladder(Standings):
         check_note(note)
         if len(note) > NOTE_LIMIT:
             raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
-        async with self.books.transaction(tenant) as page:
-            if not await has_shadow(page, release, case_id):
+        async with self.books.transaction(tenant) as tx:
+            if not await has_shadow(tx, release, case_id):
                 raise Conflict(f"case {case_id} has no shadow of {release}")
-            new = await insert_grade(page, release, case_id, person.person, thumb, note.strip())
+            new = await insert_grade(tx, release, case_id, person.person, thumb, note.strip())
         if not new:
             raise Conflict(f"{person.person} has graded this shadow before")
 
@@ -239,7 +239,7 @@ class Ladder(Standings):
 
 
 async def _write(
-    page: Page,
+    tx: Transaction,
     name: str,
     state: ReleaseState,
     person: PersonId | None,
@@ -250,7 +250,7 @@ async def _write(
 ) -> None:
     """A step, with what Postgres says against it in the desk's words."""
     try:
-        await write_step(page, name, state, person, reason, percent=percent, tenants=tenants)
+        await write_step(tx, name, state, person, reason, percent=percent, tenants=tenants)
     except Refused as refused:
         if refused.reason == "no_authority":
             raise NoAuthority(refused.detail) from None

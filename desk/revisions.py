@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from desk.notes import BadDecision, clean_text
 from policies.amounts import amounts_in, foreign_amounts
-from records.books import Page
+from records.books import Transaction
 from records.cases import Case
 from records.money import OpenEnd
 from records.orders import order_facts
@@ -14,7 +14,7 @@ from refunds.proposal import DRAFT_LIMIT
 
 
 async def check_revision(
-    page: Page,
+    tx: Transaction,
     case: Case,
     end: OpenEnd,
     *,
@@ -35,8 +35,8 @@ async def check_revision(
     if amount_minor is not None or items is not None:
         if end.proposal.kind != "refund":
             raise BadDecision("amount: this proposal has no refund to change")
-        await _check_amount(page, end, amount_minor)
-    order = await order_facts(page, case.order_id) if case.order_id else None
+        await _check_amount(tx, end, amount_minor)
+    order = await order_facts(tx, case.order_id) if case.order_id else None
     if items is not None:
         check_items(order, items)
         if amount_minor is None:
@@ -64,12 +64,12 @@ def _written(amount_minor: int) -> str:
     return f"{amount_minor // 100}.{amount_minor % 100:02d}"
 
 
-async def _check_amount(page: Page, end: OpenEnd, wanted: int | None) -> None:
+async def _check_amount(tx: Transaction, end: OpenEnd, wanted: int | None) -> None:
     if wanted is None:
         return
     if wanted < 0:
         raise BadDecision("amount: below zero")
-    row = await page.row("left_of_payment", payment_id=end.proposal.payment_id)
+    row = await tx.row("left_of_payment", payment_id=end.proposal.payment_id)
     left = row["amount_left"] if row else None
     if left is None or wanted > left:
         raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")

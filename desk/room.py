@@ -20,7 +20,7 @@ from policies.manifest import Manifest, manifest
 from policies.rollout import rollout
 from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
 from records.books import Books
-from records.startup import check_books
+from runtime.startup import check_books
 
 
 @dataclass(frozen=True)

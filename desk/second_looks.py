@@ -34,16 +34,16 @@ async def look_twice(
     check_note(note, "note")
     if verdict != "agree" and not note.strip():
         raise BadDecision("note: say what you would have done")
-    async with books.transaction(tenant) as page:
-        if await case_by_id(page, case_id) is None:
+    async with books.transaction(tenant) as tx:
+        if await case_by_id(tx, case_id) is None:
             raise NothingToDecide(f"no case {case_id} for {tenant}")
-        look = await look_at(page, case_id)
-        mine = await page.row("took_part", case_id=case_id, person=person.person)
+        look = await look_at(tx, case_id)
+        mine = await tx.row("took_part", case_id=case_id, person=person.person)
         if not look.state.ended and look.state.status not in {"bypassed", "blocked"}:
             raise NothingToDecide(f"case {case_id} is not decided yet ({look.state.status})")
         if mine is None or mine["took_part"]:
             raise Conflict("a second look is somebody else's: you had a say in this case")
-        row = await page.row(
+        row = await tx.row(
             "insert_second_look", case_id=case_id, person=person.person, verdict=verdict, note=note
         )
     if row is None:

@@ -47,11 +47,11 @@ async def note_unread(
 ) -> Done:
     """Somebody answered and nobody could read it: the case stays in the queue and this is written down."""
     for tenant in person.tenants:
-        async with room.books.transaction(tenant) as page:
-            row = await page.row("case_by_id", case_id=case_id)
+        async with room.books.transaction(tenant) as tx:
+            row = await tx.row("case_by_id", case_id=case_id)
             if row is not None and str(row["thread_id"]) == body.thread_id:
-                await page.rows("hold_case", tenant=tenant, case_id=case_id)
-                await page.rows(
+                await tx.rows("hold_case", tenant=tenant, case_id=case_id)
+                await tx.rows(
                     "insert_unread_answer",
                     case_id=case_id,
                     person=person.person,
@@ -75,8 +75,8 @@ async def answer(
     Without a digest it counts only while the case has had exactly one proposal.
     """
     for tenant in person.tenants:
-        async with room.books.transaction(tenant) as page:
-            row = await page.row("case_by_id", case_id=case_id)
+        async with room.books.transaction(tenant) as tx:
+            row = await tx.row("case_by_id", case_id=case_id)
         if row is not None and str(row["thread_id"]) == body.thread_id:
             word = Word(body.word, body.code, note=body.note)
 

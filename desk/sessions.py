@@ -37,10 +37,10 @@ async def begin_session(books: Books, request: Request, person: PersonId) -> Non
     """A new session for a person who has just signed in; whatever the cookie held before is gone."""
     name = secrets.token_urlsafe(32)
     before = request.session.get(_NAME)
-    async with books.transaction() as page:
+    async with books.transaction() as tx:
         if isinstance(before, str):
-            await page.rows("end_session", session_sha256=sha256(before))
-        await page.rows("insert_session", session_sha256=sha256(name), person=person, hours=HOURS)
+            await tx.rows("end_session", session_sha256=sha256(before))
+        await tx.rows("insert_session", session_sha256=sha256(name), person=person, hours=HOURS)
     same = request.session.get(_WHO) == person
     csrf = request.session.get(_CSRF) if same else None
     request.session.clear()
@@ -52,8 +52,8 @@ async def end_session(books: Books, request: Request) -> None:
     """Sign out: the session is over whoever holds a copy of its cookie."""
     name = request.session.get(_NAME)
     if isinstance(name, str):
-        async with books.transaction() as page:
-            await page.rows("end_session", session_sha256=sha256(name))
+        async with books.transaction() as tx:
+            await tx.rows("end_session", session_sha256=sha256(name))
     request.session.pop(_NAME, None)
 
 

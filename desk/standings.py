@@ -141,10 +141,10 @@ class Standings:
     async def receipts(self, person: Person) -> list[dict[str, Any]]:
         """The newest receipts that releases were entered with. Raises NoAuthority."""
         may_look(person)
-        page = self.books.reading(EVERYBODY)
+        reads = self.books.reading(EVERYBODY)
         found = []
-        for row in (await releases(page))[-RECEIPTS:]:
-            release = await release_of(page, row["release"])
+        for row in (await releases(reads))[-RECEIPTS:]:
+            release = await release_of(reads, row["release"])
             if release is not None:
                 found.append({**dict(row), "receipt": json.loads(release.receipt)})
         return found

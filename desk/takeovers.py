@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from desk.decisions import Conflict, Desk, NothingToDecide, Word, claimed_by, explained
 from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
-from records.books import Page, Refused
+from records.books import Refused, Transaction
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.orders import order_facts
@@ -34,28 +34,28 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
     check_note(wish.note)
     check_reply(wish)
     try:
-        async with desk.books.transaction(tenant) as page:
-            case = await case_by_id(page, case_id)
+        async with desk.books.transaction(tenant) as tx:
+            case = await case_by_id(tx, case_id)
             if case is None:
                 raise NothingToDecide(f"no case {case_id} for {tenant}")
-            await page.rows("hold_case", tenant=tenant, case_id=case_id)
-            held = await page.row("claim_of", case_id=case_id)
+            await tx.rows("hold_case", tenant=tenant, case_id=case_id)
+            held = await tx.row("claim_of", case_id=case_id)
             if held is not None and held["person"] != person.person:
                 raise Conflict(claimed_by(held))
             if held is not None:
-                await page.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
+                await tx.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
             takeover = Takeover(
                 person.person, wish.act, wish.reply, note=wish.note, via=person.via, address=person.address
             )
             if wish.act == "propose":
-                takeover = await _refund(page, case, person, wish)
-            await take_over(page, case_id, takeover)
-            look = await look_at(page, case_id)
+                takeover = await _refund(tx, case, person, wish)
+            await take_over(tx, case_id, takeover)
+            look = await look_at(tx, case_id)
             if look.state.status == "needs_human" and look.end is not None and look.end.decision is None:
                 word = Word("revise" if wish.act == "propose" else "approve", note=wish.note or None)
-                await desk.record(page, person, case, look.end, word, look.now)
-            await ring(page, tenant, case_id)
-            await ring_desk(page, tenant, case_id)
+                await desk.record(tx, person, case, look.end, word, look.now)
+            await ring(tx, tenant, case_id)
+            await ring_desk(tx, tenant, case_id)
     except Refused as refused:
         raise explained(refused) from None
 
@@ -76,9 +76,9 @@ def check_reply(wish: Wish) -> None:
         raise BadDecision("note: say why the case is closed")
 
 
-async def _refund(page: Page, case: Case, person: Person, wish: Wish) -> Takeover:
+async def _refund(tx: Transaction, case: Case, person: Person, wish: Wish) -> Takeover:
     """The refund that a person wants proposed: to the payment of the case's own order, within what is left of it."""
-    order = await order_facts(page, case.order_id) if case.order_id else None
+    order = await order_facts(tx, case.order_id) if case.order_id else None
     if order is None or order.customer_id != case.customer_id or not order.payments:
         raise BadDecision(
             "amount_minor: this case names no order of its customer, so nothing can be paid back"

@@ -1,5 +1,4 @@
-"""The exam: episodes in, receipts and release decisions out.
+"""The exam and the benchmark: episodes in, receipts and release decisions out.
 
-It may load every room, because it runs the whole house in one process on a database of its own; nothing
-but the front door may load it.
+It runs the whole house in one process on a database of its own, so it stands on `app`.
 """

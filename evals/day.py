@@ -27,8 +27,8 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from evals.shop import demo_tokens
-from records.home import Home
+from app.shop import demo_tokens
+from runtime.home import Home
 
 DECIDERS = ("demo-reviewer", "demo-reviewer-2", "demo-specialist", "demo-specialist-2")
 READING_SECONDS = (0.2, 1.0)

@@ -12,14 +12,14 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, get_args
 
-from evals.house import database_of_its_own, prepare
-from evals.shop import DEMO, import_corpus
+from app.house import database_of_its_own, prepare
+from app.shop import DEMO, import_corpus
 from policies.documents import read_corpus
 from policies.manifest import DEMO_CORPUS
 from records.books import Books
-from records.home import Home
 from refunds.evidence import Grounded
 from refunds.ids import TenantId
+from runtime.home import Home
 from tools.get_policy_evidence import get_policy_evidence
 
 QUESTIONS = Path(__file__).parent / "questions.jsonl"
@@ -91,9 +91,9 @@ async def ask_all(home: Home, questions: list[Question], said: Callable[[int, in
     """Each question to a library of its own, with another tenant's beside it."""
     with database_of_its_own(home, DATABASE) as (url, _):
         await prepare(home, url)
-        async with Books.open(url, size=1) as owner, owner.transaction(RIVAL) as page:
-            await page.rows("insert_tenant", tenant=RIVAL, name="Rival shop")
-            await import_corpus(page, RIVAL, read_corpus(DEMO_CORPUS.parent / "rival"))
+        async with Books.open(url, size=1) as owner, owner.transaction(RIVAL) as tx:
+            await tx.rows("insert_tenant", tenant=RIVAL, name="Rival shop")
+            await import_corpus(tx, RIVAL, read_corpus(DEMO_CORPUS.parent / "rival"))
         async with Books.open(home.role_url("graph", url), size=1) as books:
             page_of = books.reading(DEMO)
             found: list[Asked] = []

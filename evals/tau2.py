@@ -15,16 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.house import House, database_of_its_own, open_house, prepare, private_key
+from app.imports import CLAUSES_FILE, import_library
+from app.shop import approve_library, demo_tokens, enter_tenant, staff
 from desk.decisions import Word
 from desk.people import Person, sign_in
-from evals.house import House, database_of_its_own, open_house, prepare, private_key
-from evals.imports import CLAUSES_FILE, import_library
-from evals.shop import approve_library, demo_tokens, enter_tenant, staff
 from policies.clause_lines import Edition
 from policies.intake import classify, sign
 from policies.manifest import DEMO_CORPUS
-from records.books import Books, Page
-from records.home import Home
+from records.books import Books, Transaction
 from records.orders import import_orders
 from records.states import State
 from refunds.ids import OrderId, PaymentId, PersonId, TenantId
@@ -32,6 +31,7 @@ from refunds.money import Currency
 from refunds.order import OrderFacts
 from refunds.order_line import BadOrder, Unstated, read_order_line
 from refunds.ticket import Ticket
+from runtime.home import Home
 
 TAU2 = TenantId("tau2")
 DATABASE = "countersign_tau2_"
@@ -236,8 +236,8 @@ class Exam:
         return await self.house.go_on(case), amount, method
 
     async def _method(self, payment_id: str) -> str:
-        async with self.house.desk_books.transaction(TAU2) as page:
-            row = await page.row("method_of_payment", payment_id=payment_id)
+        async with self.house.desk_books.transaction(TAU2) as tx:
+            row = await tx.row("method_of_payment", payment_id=payment_id)
         return str(row["method"]) if row else ""
 
 
@@ -261,9 +261,9 @@ def _why(state: State) -> str:
     return str(proposal["reason"] if proposal else state["reason"])
 
 
-async def over_refunded(page: Page) -> list[str]:
+async def over_refunded(tx: Transaction) -> list[str]:
     """The payments of which more was ordered back than was paid; the page is in the tenant."""
-    return [row["payment_id"] for row in await page.rows("over_refunded")]
+    return [row["payment_id"] for row in await tx.rows("over_refunded")]
 
 
 @asynccontextmanager
@@ -284,12 +284,12 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
 async def open_shop(url: str, clauses: Path, rules: Path, orders: Sequence[OrderFacts]) -> None:
     """The stranger's shop in a database: its policy with a specialist's yes, its people and these orders."""
     await import_library(url, TAU2, clauses, rules, Edition())
-    async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as page:
-        await enter_tenant(page, TAU2, "tau2 retail")
-        await import_orders(page, orders)
+    async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as tx:
+        await enter_tenant(tx, TAU2, "tau2 retail")
+        await import_orders(tx, orders)
     await staff(url, TAU2)
-    async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as page:
-        await approve_library(page, PersonId("demo-specialist"))
+    async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as tx:
+        await approve_library(tx, PersonId("demo-specialist"))
 
 
 @dataclass(slots=True)
@@ -346,6 +346,6 @@ async def sit(exam: Exam, said: Callable[[int, int], None]) -> Score:
                 }
             )
             said(done := done + 1, steps)
-    async with exam.house.desk_books.transaction(TAU2) as page:
-        score.over = await over_refunded(page)
+    async with exam.house.desk_books.transaction(TAU2) as tx:
+        score.over = await over_refunded(tx)
     return score

@@ -14,9 +14,9 @@ from graph.settings import BadProvider, GraphSettings
 from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
 from records.books import BooksAway
-from records.leash import held
-from records.process import run_process, stop_signal
-from records.startup import CannotWork, check_books
+from runtime.parent_watch import held
+from runtime.process import run_process, stop_signal
+from runtime.startup import CannotWork, check_books
 
 
 async def run(settings: GraphSettings) -> None:

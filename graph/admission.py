@@ -51,8 +51,8 @@ class Admission:
                 return Command(goto="__end__", update=_turned_away("duplicate_ticket"))
         case = sight.case
         if sight.state.ended:
-            async with self.books.transaction(case.tenant) as page:
-                return Command(goto="__end__", update=await shown(page, case, self.manifest))
+            async with self.books.transaction(case.tenant) as tx:
+                return Command(goto="__end__", update=await shown(tx, case, self.manifest))
         if sight.taken_over:
             # No model and no tool runs for what a person wrote.
             cross("admission", "case_agent", sight.standing)
@@ -72,16 +72,16 @@ class Admission:
             agent.manifest,
         )
         if isinstance(verdict, BypassAgent) and not sight.standing.open_proposal:
-            async with self.books.transaction(case.tenant) as page:
+            async with self.books.transaction(case.tenant) as tx:
                 if (sight.state.status, sight.state.reason) != ("bypassed", verdict.reason):
-                    await write_event(page, case, "bypassed", verdict.reason, ended=False)
-                update = await shown(page, case, self.manifest)
+                    await write_event(tx, case, "bypassed", verdict.reason, ended=False)
+                update = await shown(tx, case, self.manifest)
             seen = leave(await look_again(self.books, thread_id) or sight)
             cross("admission", "close", seen.standing)
             return Command(goto="close", update={**update, "state_version": STATE_VERSION})
         if sight.standing.bypassed and sight.state.reason == "kill_switch":
-            async with self.books.transaction(case.tenant) as page:
-                await write_event(page, case, "received", "kill_switch_lifted", ended=False)
+            async with self.books.transaction(case.tenant) as tx:
+                await write_event(tx, case, "received", "kill_switch_lifted", ended=False)
             sight = await look_again(self.books, thread_id) or sight
         cross("admission", "case_agent", sight.standing)
         leave(sight)
@@ -100,13 +100,13 @@ class Admission:
         tenant = TenantId(ticket.tenant)
         if not await self.books.knows(tenant):
             return _turned_away("wrong_tenant")
-        async with self.books.transaction(tenant) as page:
-            check = verify(ticket, self.intake_keys, await books_now(page))
-            replayed = check.jti is not None and await page.row("jti_used", jti=check.jti) is not None
+        async with self.books.transaction(tenant) as tx:
+            check = verify(ticket, self.intake_keys, await books_now(tx))
+            replayed = check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = CaseId(uuid4())
-            taker = self.releases.taker(await ladder(page), tenant, CustomerId(ticket.customer_id))
+            taker = self.releases.taker(await ladder(tx), tenant, CustomerId(ticket.customer_id))
             opened = await open_case(
-                page,
+                tx,
                 ticket,
                 case_id=case_id,
                 thread_id=thread_id,
@@ -119,9 +119,9 @@ class Admission:
             )
             if opened is not None:
                 # The server's own run goes on with it; the job that waits for its end makes its row true.
-                await ring(page, tenant, case_id)
+                await ring(tx, tenant, case_id)
                 return None
-            other = await case_by_ticket(page, ticket.ticket_id)
+            other = await case_by_ticket(tx, ticket.ticket_id)
         return {**_turned_away("duplicate_ticket"), "case_id": str(other.case_id) if other else None}
 
 

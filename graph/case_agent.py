@@ -205,8 +205,8 @@ class CaseAgent:
         started = self.ticks()
         case = run.sight.case
         await self._watch(run).at("drafting")
-        page = self.books.reading(case.tenant, case.customer_id)
-        stated = await rules_in_force(page, run.context.region, run.context.as_of)
+        reads = self.books.reading(case.tenant, case.customer_id)
+        stated = await rules_in_force(reads, run.context.region, run.context.as_of)
         result, cost = "cited_draft", granted.planning
         try:
             run.draft = draft(
@@ -293,25 +293,25 @@ class CaseAgent:
     async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
         """False where another run of this thread proposed first; its proposal counts."""
         case = run.sight.case
-        async with self.books.transaction(case.tenant, case.customer_id) as page:
-            page.later("hold_case", tenant=case.tenant, case_id=case.case_id)
-            now = await open_end(page, case.case_id)
+        async with self.books.transaction(case.tenant, case.customer_id) as tx:
+            tx.later("hold_case", tenant=case.tenant, case_id=case.case_id)
+            now = await open_end(tx, case.case_id)
             then = run.sight.end
             if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
                 return False
-            write_trace(page, case.case_id, case.customer_id, run.trace)
-            write_findings(page, case.case_id, run.findings)
-            return await propose(page, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
+            write_trace(tx, case.case_id, case.customer_id, run.trace)
+            write_findings(tx, case.case_id, run.findings)
+            return await propose(tx, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
 
     async def block(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
         """Write the trace and the block in one transaction."""
         run = self.runs.get(state.get("run"))
         if run is not None and run.blocked is not None:
             case = run.sight.case
-            async with self.books.transaction(case.tenant, case.customer_id) as page:
-                write_trace(page, case.case_id, case.customer_id, run.trace)
-                write_findings(page, case.case_id, run.findings)
-                await write_event(page, case, "blocked", run.blocked, ended=False)
+            async with self.books.transaction(case.tenant, case.customer_id) as tx:
+                write_trace(tx, case.case_id, case.customer_id, run.trace)
+                write_findings(tx, case.case_id, run.findings)
+                await write_event(tx, case, "blocked", run.blocked, ended=False)
         self.runs.end(state.get("run"))
         return await self._shown(config)
 

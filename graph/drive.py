@@ -17,8 +17,8 @@ from graph.sight import Sight, case_of_id, driving, sight_of
 from graph.tracing import trace_id_of
 from records.books import Books
 from records.cases import Case, standing_still
-from records.logs import about
 from refunds.ids import CaseId, TenantId
+from runtime.logs import about
 
 log = logging.getLogger("countersign.graph")
 
@@ -92,8 +92,8 @@ class Driver:
         """Drive every case that stands still; how many moved. The sweep is the retry."""
         moved = 0
         for tenant in await self.books.tenants():
-            async with self.books.transaction(tenant) as page:
-                still = [case_id async for case_id in standing_still(page)]
+            async with self.books.transaction(tenant) as tx:
+                still = [case_id async for case_id in standing_still(tx)]
             for case_id in still:
                 try:
                     driven = await self.drive(tenant, case_id)

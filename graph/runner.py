@@ -6,9 +6,9 @@ from uuid import UUID
 
 from graph.drive import Driver
 from records.cases import case_by_id, standing_still
-from records.jobs import Routine, Worker
 from records.queue import DRIVE, ring_idle
 from refunds.ids import CaseId, TenantId, ThreadId
+from runtime.jobs import Routine, Worker
 
 SWEEP_SECONDS = 10
 SHADOW_SECONDS = 5
@@ -54,8 +54,8 @@ class Runner:
         if self.rows is None:
             await self.driver.drive(of, name)
             return
-        async with self.driver.books.transaction(of) as page:
-            case = await case_by_id(page, name)
+        async with self.driver.books.transaction(of) as tx:
+            case = await case_by_id(tx, name)
         if case is None:
             return
         await self.rows.quiet(case.thread_id)
@@ -68,9 +68,9 @@ class Runner:
         """Ring every case that stands still and that no job is about; how many. The sweep is the retry."""
         rung = 0
         for tenant in await self.driver.books.tenants():
-            async with self.driver.books.transaction(tenant) as page:
-                still = [case_id async for case_id in standing_still(page)]
+            async with self.driver.books.transaction(tenant) as tx:
+                still = [case_id async for case_id in standing_still(tx)]
             for first in range(0, len(still), RING_AT_ONCE):
-                async with self.driver.books.transaction(tenant) as page:
-                    rung += await ring_idle(page, tenant, still[first : first + RING_AT_ONCE])
+                async with self.driver.books.transaction(tenant) as tx:
+                    rung += await ring_idle(tx, tenant, still[first : first + RING_AT_ONCE])
         return rung

@@ -109,8 +109,8 @@ class Settling:
         sight = await self._look(config)
         status, reason = _the_end(sight)
         if not sight.state.ended and status in ENDS:
-            async with self.books.transaction(sight.case.tenant) as page:
-                await write_event(page, sight.case, status, reason, ended=True)
+            async with self.books.transaction(sight.case.tenant) as tx:
+                await write_event(tx, sight.case, status, reason, ended=True)
             sight = await self._look_again(config)
         return standing_shown(sight)
 
@@ -128,13 +128,13 @@ class Settling:
 
     async def _end_without_effect(self, sight: Sight) -> None:
         """Approved, in a mode that lets nothing out: the case ends there, and the books say why."""
-        async with self.books.transaction(sight.case.tenant) as page:
-            await page.rows("end_without_effect", case_id=sight.case.case_id)
+        async with self.books.transaction(sight.case.tenant) as tx:
+            await tx.rows("end_without_effect", case_id=sight.case.case_id)
 
     async def _note(self, sight: Sight, status: CaseStatus, reason: str) -> None:
         if (sight.state.status, sight.state.reason) != (status, reason):
-            async with self.books.transaction(sight.case.tenant) as page:
-                await write_event(page, sight.case, status, reason, ended=False)
+            async with self.books.transaction(sight.case.tenant) as tx:
+                await write_event(tx, sight.case, status, reason, ended=False)
 
 
 def _waits_for_decision(now: Standing) -> bool:

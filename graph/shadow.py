@@ -75,12 +75,12 @@ class ShadowAgent(CaseAgent):
 
     async def _note(self, run: AgentRun, done: Done, draft: str) -> None:
         case = run.sight.case
-        async with self.books.transaction(case.tenant) as page:
-            live = await first_done(page, case.case_id)
+        async with self.books.transaction(case.tenant) as tx:
+            live = await first_done(tx, case.case_id)
             if live is None:
                 return
             await write_shadow_run(
-                page,
+                tx,
                 release=self.release,
                 case_id=case.case_id,
                 beside=case.release,
@@ -164,11 +164,11 @@ class Shadow:
         return done
 
     async def _work(self, agent: ShadowAgent, tenant: TenantId) -> int:
-        page = self.books.reading(tenant)
+        reads = self.books.reading(tenant)
         done = 0
-        for case in await shadow_due(page, agent.release, self.failed, AT_ONCE):
+        for case in await shadow_due(reads, agent.release, self.failed, AT_ONCE):
             # Before each: a kill switch or a rollback in mid-pass stops it there.
-            now = await standing_of(page, agent.release)
+            now = await standing_of(reads, agent.release)
             if now is None or now["killed"] or now["state"] != "shadow":
                 return done
             try:

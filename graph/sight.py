@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from policies.budget import audit
 from policies.manifest import Manifest
 from policies.transitions import Standing
-from records.books import Books, Page
+from records.books import Books, Transaction
 from records.cases import Case, CaseState, thread_case
 from records.looks import Look, glance_at
 from records.money import OpenEnd
@@ -172,8 +172,8 @@ async def case_of(books: Books, thread_id: ThreadId) -> Case | None:
     if thread_id in known:
         known.move_to_end(thread_id)
         return known[thread_id]
-    async with books.transaction() as page:
-        bound = await thread_case(page, thread_id)
+    async with books.transaction() as tx:
+        bound = await thread_case(tx, thread_id)
     return await case_of_id(books, *bound) if bound else None
 
 
@@ -193,9 +193,9 @@ async def case_of_id(books: Books, tenant: TenantId, case_id: CaseId) -> Case | 
     return case
 
 
-async def shown(page: Page, case: Case, manifest: Manifest) -> State:
+async def shown(tx: Transaction, case: Case, manifest: Manifest) -> State:
     """The state of the contract for a case."""
-    state, trace = await state_of(page, case)
+    state, trace = await state_of(tx, case)
     return {**state, "budget_audit": audit(trace, manifest.limits())}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from records.books import Books, Page, Row
+from records.books import Books, Row, Transaction
 from records.cases import books_now
 from refunds.canonical import canonical, sha256
 from refunds.decision import instant
@@ -116,12 +116,12 @@ async def anchor(books: Books, sign: Sign, copy: Path) -> Anchor | None:
     `books` are the anchorer's. None where nothing moved.
     """
     made = None
-    async with books.transaction() as page:
-        await page.rows("lock_anchors")
-        last_row = await page.row("last_anchor")
+    async with books.transaction() as tx:
+        await tx.rows("lock_anchors")
+        last_row = await tx.row("last_anchor")
         last = Anchor.of(last_row) if last_row else None
         since = json.loads(last.payload)["since"] if last else None
-        heads = await page.rows("moved_heads", since=since)
+        heads = await tx.rows("moved_heads", since=since)
         known = anchored_heads([last]) if last else {}
         moved = [[row["tenant"], row["chain"], row["seq"], row["hash"]] for row in heads]
         if any(known.get((head[0], head[1])) != (head[2], head[3]) for head in moved):
@@ -131,12 +131,12 @@ async def anchor(books: Books, sign: Sign, copy: Path) -> Anchor | None:
                 {
                     "anchor_no": number,
                     "previous": previous,
-                    "since": instant(await books_now(page) - OVERLAP),
+                    "since": instant(await books_now(tx) - OVERLAP),
                     "heads": moved,
                 }
             )
             made = Anchor(number, payload, sign(payload), sha256(payload), previous)
-            await page.rows(
+            await tx.rows(
                 "insert_anchor",
                 anchor_no=made.anchor_no,
                 payload=made.payload,
@@ -145,7 +145,7 @@ async def anchor(books: Books, sign: Sign, copy: Path) -> Anchor | None:
                 previous=made.previous,
             )
         there = last_number(copy)
-        missing = [Anchor.of(row) for row in await page.rows("anchors_after", anchor_no=there)]
+        missing = [Anchor.of(row) for row in await tx.rows("anchors_after", anchor_no=there)]
         write_copy(copy, missing)
     return made
 
@@ -208,8 +208,8 @@ async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], i
 
     `books` are the desk's. The outer copy is believed before the table.
     """
-    async with books.transaction() as page:
-        table = [Anchor.of(row) for row in await page.rows("all_anchors")]
+    async with books.transaction() as tx:
+        table = [Anchor.of(row) for row in await tx.rows("all_anchors")]
     outer = read_copy(copy)
     findings = verify_anchors(table, read, "table") + verify_anchors(outer, read, "copy")
     findings += [
@@ -226,8 +226,8 @@ async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], i
     events = 0
     tenants = [*await books.tenants(), EVERYBODY]
     for tenant in tenants:
-        async with books.transaction(tenant) as page:
-            found, read_events = await verify_tenant(page, tenant, heads)
+        async with books.transaction(tenant) as tx:
+            found, read_events = await verify_tenant(tx, tenant, heads)
         findings += found
         events += read_events
     gone = {tenant for tenant, _ in heads} - set(tenants)
@@ -255,15 +255,13 @@ def verify_anchors(anchors: list[Anchor], read: Read, where: str) -> list[Findin
     return findings
 
 
-async def verify_tenant(page: Page, tenant: TenantId, heads: Heads) -> tuple[list[Finding], int]:
+async def verify_tenant(tx: Transaction, tenant: TenantId, heads: Heads) -> tuple[list[Finding], int]:
     """What is not as it was written in one tenant's books."""
     findings: list[Finding] = []
     chains: dict[str, list[Row]] = defaultdict(list)
-    for row in await page.rows("audit_of_tenant"):
+    for row in await tx.rows("audit_of_tenant"):
         chains[row["chain"]].append(row)
-    rows = {
-        (row["subject"], row["subject_key"]): row["row_sha256"] for row in await page.rows("audited_rows")
-    }
+    rows = {(row["subject"], row["subject_key"]): row["row_sha256"] for row in await tx.rows("audited_rows")}
     recorded: set[tuple[str, str]] = set()
     for chain, events in chains.items():
         findings += _broken_links(tenant, chain, events)

@@ -37,9 +37,9 @@ class Beginning:
     """The language in which the customer is written to, where the books say."""
 
 
-async def beginning_of(page: Reads, case: Case) -> Beginning:
-    """The beginning of a run; the page is in the tenant and the customer of the case."""
-    row = await page.row(
+async def beginning_of(reads: Reads, case: Case) -> Beginning:
+    """The beginning of a run; tx is in the tenant and the customer of the case."""
+    row = await reads.row(
         "beginning", case_id=case.case_id, order_id=case.order_id, customer_id=case.customer_id
     )
     if row is None:

@@ -51,7 +51,7 @@ def named_queries() -> dict[str, LiteralString]:
     return queries
 
 
-class Page:
+class Transaction:
     """One transaction of one tenant."""
 
     def __init__(self, connection: AsyncConnection[DictRow]) -> None:
@@ -163,7 +163,7 @@ class Reading:
 class Books:
     """A pool of connections in one role."""
 
-    page: type[Page] = Page
+    transaction_type: type[Transaction] = Transaction
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], conninfo: str) -> None:
         self.pool = pool
@@ -210,12 +210,12 @@ class Books:
     @asynccontextmanager
     async def transaction(
         self, tenant: TenantId | None = None, customer: CustomerId | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncIterator[Transaction]:
         """One transaction that sees one tenant's rows, and of orders one customer's where one is named."""
         async with self._seat(tenant, customer, begin=True) as connection:
-            page = self.page(connection)
-            yield page
-            await page.commit()
+            tx = self.transaction_type(connection)
+            yield tx
+            await tx.commit()
 
     def reading(self, tenant: TenantId | None, customer: CustomerId | None = None) -> Reading:
         """The books for queries that only read."""
@@ -323,8 +323,8 @@ class Books:
 
     async def tenants(self) -> list[TenantId]:
         """Every tenant, for work that goes over all of them one by one."""
-        async with self.transaction() as page:
-            return [TenantId(row["tenant"]) for row in await page.rows("list_tenants")]
+        async with self.transaction() as tx:
+            return [TenantId(row["tenant"]) for row in await tx.rows("list_tenants")]
 
 
 _PLACES: WeakKeyDictionary[AsyncConnection[DictRow], tuple[str, str]] = WeakKeyDictionary()

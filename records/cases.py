@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import cast
 from uuid import UUID
 
-from records.books import Page, Row
+from records.books import Row, Transaction
 from records.queue import ring_desk
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
@@ -80,7 +80,7 @@ class CaseState:
 
 
 async def open_case(
-    page: Page,
+    tx: Transaction,
     ticket: Ticket,
     *,
     case_id: CaseId,
@@ -93,7 +93,7 @@ async def open_case(
     mode: CaseMode = "production",
 ) -> Case | None:
     """Insert a case; None where the ticket, the thread or the signature has one already."""
-    row = await page.row(
+    row = await tx.row(
         "insert_case",
         tenant=ticket.tenant,
         case_id=case_id,
@@ -117,9 +117,9 @@ async def open_case(
     return Case.of(row) if row else None
 
 
-async def arrival(page: Page, ticket_id: str) -> tuple[datetime, list[Rung], Case | None]:
+async def arrival(tx: Transaction, ticket_id: str) -> tuple[datetime, list[Rung], Case | None]:
     """The time of the books, where each release stands, and the case that a ticket id already is."""
-    row = await page.row("arrival", ticket_id=ticket_id)
+    row = await tx.row("arrival", ticket_id=ticket_id)
     if row is None:
         raise LookupError("no clock")
     return (
@@ -129,35 +129,35 @@ async def arrival(page: Page, ticket_id: str) -> tuple[datetime, list[Rung], Cas
     )
 
 
-async def case_by_id(page: Page, case_id: UUID) -> Case | None:
-    row = await page.row("case_by_id", case_id=case_id)
+async def case_by_id(tx: Transaction, case_id: UUID) -> Case | None:
+    row = await tx.row("case_by_id", case_id=case_id)
     return Case.of(row) if row else None
 
 
-async def case_by_ticket(page: Page, ticket_id: str) -> Case | None:
-    row = await page.row("case_by_ticket", ticket_id=ticket_id)
+async def case_by_ticket(tx: Transaction, ticket_id: str) -> Case | None:
+    row = await tx.row("case_by_ticket", ticket_id=ticket_id)
     return Case.of(row) if row else None
 
 
-async def thread_case(page: Page, thread_id: UUID) -> tuple[TenantId, CaseId] | None:
+async def thread_case(tx: Transaction, thread_id: UUID) -> tuple[TenantId, CaseId] | None:
     """Which case a thread is bound to; needs no tenant."""
-    row = await page.row("thread_case", thread_id=thread_id)
+    row = await tx.row("thread_case", thread_id=thread_id)
     return (TenantId(row["tenant"]), CaseId(row["case_id"])) if row else None
 
 
-async def write_event(page: Page, case: Case, status: CaseStatus, reason: str, *, ended: bool) -> bool:
+async def write_event(tx: Transaction, case: Case, status: CaseStatus, reason: str, *, ended: bool) -> bool:
     """Write an end or a stop; False where the case had ended. Refused where the facts say otherwise."""
-    row = await page.row("insert_case_event", case_id=case.case_id, status=status, reason=reason, ended=ended)
+    row = await tx.row("insert_case_event", case_id=case.case_id, status=status, reason=reason, ended=ended)
     if row is not None and (ended or status in {"bypassed", "blocked"}):
-        await ring_desk(page, case.tenant, case.case_id)
+        await ring_desk(tx, case.tenant, case.case_id)
     return row is not None
 
 
-async def standing_still(page: Page) -> AsyncIterator[CaseId]:
-    """Every case of the page's tenant for which the graph has something to do, the oldest first, page by page."""
+async def standing_still(tx: Transaction) -> AsyncIterator[CaseId]:
+    """Every case of the tenant for which the graph has something to do, the oldest first, page by page."""
     after, after_id = datetime.min.replace(tzinfo=UTC), UUID(int=0)
     while True:
-        rows = await page.rows("standing_still", after=after, after_id=after_id, most=STILL_PAGE)
+        rows = await tx.rows("standing_still", after=after, after_id=after_id, most=STILL_PAGE)
         for row in rows:
             yield CaseId(row["case_id"])
         if len(rows) < STILL_PAGE:
@@ -165,9 +165,9 @@ async def standing_still(page: Page) -> AsyncIterator[CaseId]:
         after, after_id = rows[-1]["place"], rows[-1]["case_id"]
 
 
-async def books_now(page: Page) -> datetime:
+async def books_now(tx: Transaction) -> datetime:
     """The time of the books."""
-    row = await page.row("clock")
+    row = await tx.row("clock")
     if row is None:
         raise LookupError("no clock")
     return cast("datetime", row["now"])

@@ -33,10 +33,10 @@ class Verified:
 
 async def export_lines(books: Books, tenant: TenantId, case_id: CaseId | None) -> AsyncIterator[str]:
     """The chain of a case, or every chain of a tenant, then every anchor."""
-    async with books.transaction(tenant) as page:
+    async with books.transaction(tenant) as tx:
         # The anchors first: a head that is signed later must not be missed in events that were read before.
-        anchors = [Anchor.of(row) for row in await page.rows("all_anchors")]
-        events = await page.rows("chain_of", chain=str(case_id) if case_id else None)
+        anchors = [Anchor.of(row) for row in await tx.rows("all_anchors")]
+        events = await tx.rows("chain_of", chain=str(case_id) if case_id else None)
     yield canonical({"export": {"tenant": tenant, "chain": str(case_id) if case_id else None}}) + "\n"
     for event in events:
         yield canonical({"event": dict(event)}) + "\n"

@@ -6,7 +6,7 @@ from datetime import date
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Reads, Refused, Row
+from records.books import Reads, Refused, Row, Transaction
 from refunds.evidence import Citation, citation_id
 from refunds.ids import PersonId, TenantId
 from refunds.words import ReviewVerdict
@@ -40,41 +40,43 @@ def _citation(row: Row) -> Citation:
     )
 
 
-async def words_of(page: Reads, question: str) -> tuple[frozenset[str], str]:
+async def words_of(reads: Reads, question: str) -> tuple[frozenset[str], str]:
     """The stems of a question, and the edition of the library: another one wherever it has grown."""
     storable = question.replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")
-    row = await page.row("words_of", question=storable)
+    row = await reads.row("words_of", question=storable)
     if row is None:
         raise LookupError("no words")
     return frozenset(row["words"]), str(row["edition"])
 
 
-async def clauses_in_force(page: Reads, region: str, on_date: date) -> list[ShelvedClause]:
+async def clauses_in_force(reads: Reads, region: str, on_date: date) -> list[ShelvedClause]:
     """Every clause that is approved and in force for the day and the region."""
-    rows = await page.rows("shelf", region=region, on_date=on_date)
+    rows = await reads.rows("shelf", region=region, on_date=on_date)
     return [
         ShelvedClause(_citation(row), tuple(frozenset(phrase) for phrase in row["phrases"])) for row in rows
     ]
 
 
 async def nearest_clauses(
-    page: Reads, model: str, vector: Sequence[float], region: str, on_date: date
+    reads: Reads, model: str, vector: Sequence[float], region: str, on_date: date
 ) -> list[Row]:
     """The clauses in force by how near they are in meaning, the nearest first."""
-    return await page.rows(
+    return await reads.rows(
         "nearest_clauses", model=model, vector=list(vector), region=region, on_date=on_date, most=NEAREST
     )
 
 
-async def is_read(page: Reads, model: str, document_id: str, version: int, clause: str) -> bool:
+async def is_read(reads: Reads, model: str, document_id: str, version: int, clause: str) -> bool:
     """Whether an embedding model has read a clause."""
-    row = await page.row("vector_there", model=model, document_id=document_id, version=version, clause=clause)
+    row = await reads.row(
+        "vector_there", model=model, document_id=document_id, version=version, clause=clause
+    )
     return row is not None
 
 
-async def rules_in_force(page: Reads, region: str, on_date: date) -> list[StatedRule]:
+async def rules_in_force(reads: Reads, region: str, on_date: date) -> list[StatedRule]:
     """The refund rules that count for the day and the region."""
-    rows = await page.rows("rules_in_force", region=region, on_date=on_date)
+    rows = await reads.rows("rules_in_force", region=region, on_date=on_date)
     return [
         StatedRule(
             row["rule"],
@@ -84,13 +86,13 @@ async def rules_in_force(page: Reads, region: str, on_date: date) -> list[Stated
     ]
 
 
-async def note_import(page: Page, corpus_sha256: str, documents: int) -> None:
+async def note_import(tx: Transaction, corpus_sha256: str, documents: int) -> None:
     """Write down which corpus was imported, where it is another than the last time."""
-    page.later("insert_policy_import", corpus_sha256=corpus_sha256, documents=documents)
+    tx.later("insert_policy_import", corpus_sha256=corpus_sha256, documents=documents)
 
 
 async def review(
-    page: Page,
+    tx: Transaction,
     document_id: str,
     version: int,
     sha256: str,
@@ -99,7 +101,7 @@ async def review(
     note: str = "",
 ) -> None:
     """A named person's yes or no to the words of a document version. Refused where they may not say it."""
-    await page.rows(
+    await tx.rows(
         "insert_policy_review",
         document_id=document_id,
         version=version,
@@ -110,9 +112,9 @@ async def review(
     )
 
 
-async def library_of(page: Reads, document_id: str | None = None, version: int | None = None) -> list[Row]:
+async def library_of(reads: Reads, document_id: str | None = None, version: int | None = None) -> list[Row]:
     """Every document version of the tenant with what a person said of it; or one document's."""
-    return await page.rows("library_listed", document_id=document_id, version=version)
+    return await reads.rows("library_listed", document_id=document_id, version=version)
 
 
 def counts(row: Row) -> bool:
@@ -121,7 +123,7 @@ def counts(row: Row) -> bool:
 
 
 async def import_document(
-    page: Page,
+    tx: Transaction,
     tenant: TenantId,
     *,
     document_id: str,
@@ -139,7 +141,7 @@ async def import_document(
 
     A clause is its number, its quote and the phrases that it is found by, its title first.
     """
-    row = await page.row(
+    row = await tx.row(
         "insert_document",
         tenant=tenant,
         document_id=document_id,
@@ -153,18 +155,16 @@ async def import_document(
         sha256=sha256,
     )
     if row is None:
-        there = await page.row("document_sha256", document_id=document_id, version=version)
+        there = await tx.row("document_sha256", document_id=document_id, version=version)
         if there is None or there["sha256"] != sha256:
             raise Refused(
                 "edited_document", f"{document_id} version {version} is in the books: raise its version"
             )
         for clause, _, phrases in clauses:
-            page.later(
-                "index_clause", document_id=document_id, version=version, clause=clause, phrases=phrases
-            )
+            tx.later("index_clause", document_id=document_id, version=version, clause=clause, phrases=phrases)
         return False
     for clause, quote, phrases in clauses:
-        await page.rows(
+        await tx.rows(
             "insert_clause",
             tenant=tenant,
             document_id=document_id,

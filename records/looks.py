@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast, get_args
 
-from records.books import Books, Page, Row
+from records.books import Books, Row, Transaction
 from records.cases import CaseState
 from records.money import OpenEnd, open_end_of_row
 from refunds.ids import CaseId, TenantId
@@ -26,9 +26,9 @@ class Look:
     """The release under which the case goes on; None where none may take it."""
 
 
-async def look_at(page: Page, case_id: CaseId) -> Look:
+async def look_at(tx: Transaction, case_id: CaseId) -> Look:
     """Where a case stands; LookupError where there is none."""
-    return look_of_row(await page.row("look", case_id=case_id), case_id)
+    return look_of_row(await tx.row("look", case_id=case_id), case_id)
 
 
 async def glance_at(books: Books, tenant: TenantId, case_id: CaseId) -> Look:
@@ -53,11 +53,11 @@ def look_of_row(row: Row | None, case_id: CaseId) -> Look:
     )
 
 
-async def open_end(page: Page, case_id: CaseId) -> OpenEnd | None:
+async def open_end(tx: Transaction, case_id: CaseId) -> OpenEnd | None:
     """The open end of a case's chain of proposals; None where nothing was proposed."""
-    return (await look_at(page, case_id)).end
+    return (await look_at(tx, case_id)).end
 
 
-async def case_state(page: Page, case_id: CaseId) -> CaseState:
+async def case_state(tx: Transaction, case_id: CaseId) -> CaseState:
     """The last event of a case."""
-    return (await look_at(page, case_id)).state
+    return (await look_at(tx, case_id)).state

@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from records.books import Page, Row
+from records.books import Row, Transaction
 from refunds.canonical import sha256
 from refunds.ids import CaseId, PersonId
 from refunds.words import Asked, Via
 
 
 async def write_message(
-    page: Page,
+    tx: Transaction,
     case_id: CaseId,
     message_id: UUID,
     author: Asked,
@@ -20,7 +20,7 @@ async def write_message(
     address: str | None,
 ) -> bool:
     """Write a message down, with who brought it; False where it is there already."""
-    row = await page.row(
+    row = await tx.row(
         "insert_message",
         message_id=message_id,
         case_id=case_id,
@@ -34,6 +34,6 @@ async def write_message(
     return row is not None
 
 
-async def messages_of(page: Page, case_id: CaseId) -> list[Row]:
+async def messages_of(tx: Transaction, case_id: CaseId) -> list[Row]:
     """Every message of a case, in order."""
-    return await page.rows("messages_of", case_id=case_id)
+    return await tx.rows("messages_of", case_id=case_id)

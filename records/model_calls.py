@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from records.books import Page, Reads
+from records.books import Reads, Transaction
 from refunds.ids import CaseId, CustomerId
 from refunds.words import ModelFeature, ModelOutcome
 
@@ -77,9 +77,9 @@ class SpentRow:
     cost_micros: int
 
 
-async def stored_answer(page: Reads, place: Place, request_sha256: str) -> Receipt | None:
+async def stored_answer(reads: Reads, place: Place, request_sha256: str) -> Receipt | None:
     """What this request of this run was answered before, if it was."""
-    row = await page.row(
+    row = await reads.row(
         "answer_of_call", case_id=place.case_id, run=place.run, request_sha256=request_sha256
     )
     if row is None:
@@ -98,16 +98,16 @@ async def stored_answer(page: Reads, place: Place, request_sha256: str) -> Recei
 
 
 async def reserve(
-    page: Page,
+    tx: Transaction,
     place: Place,
     request: Request,
     allowed: Callable[[Load, list[SpentRow]], Weighed],
     passes: Callable[[Weighed], bool],
 ) -> tuple[Weighed, int | None]:
     """Weigh a call under the one lock of spending and reserve it where it passes: what was weighed, and its attempt."""
-    page.later("lock_spend")
-    load = await page.row("load_of_endpoint", endpoint=request.endpoint)
-    sums = await page.rows("spent_by", customer_id=place.customer_id)
+    tx.later("lock_spend")
+    load = await tx.row("load_of_endpoint", endpoint=request.endpoint)
+    sums = await tx.rows("spent_by", customer_id=place.customer_id)
     if load is None:
         raise LookupError("no load")
     weighed = allowed(
@@ -122,7 +122,7 @@ async def reserve(
     )
     if not passes(weighed):
         return weighed, None
-    row = await page.row(
+    row = await tx.row(
         "reserve_call",
         case_id=place.case_id,
         run=place.run,
@@ -143,9 +143,9 @@ async def reserve(
     return weighed, int(row["attempt"])
 
 
-async def settle(page: Page, place: Place, attempt: int, receipt: Receipt) -> None:
+async def settle(tx: Transaction, place: Place, attempt: int, receipt: Receipt) -> None:
     """Write what came of a reserved call."""
-    await page.rows(
+    await tx.rows(
         "settle_call",
         case_id=place.case_id,
         run=place.run,
@@ -166,6 +166,6 @@ async def settle(page: Page, place: Place, attempt: int, receipt: Receipt) -> No
     )
 
 
-async def alert(page: Page, share: int, cost_micros: int) -> bool:
+async def alert(tx: Transaction, share: int, cost_micros: int) -> bool:
     """Write down that a month reached a share of its budget; False where that stands there."""
-    return await page.row("insert_spend_alert", share=share, cost_micros=cost_micros) is not None
+    return await tx.row("insert_spend_alert", share=share, cost_micros=cost_micros) is not None

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from psycopg.types.json import Jsonb
 
-from records.books import Books, Page, Reads, Refused, Row
+from records.books import Books, Reads, Refused, Row, Transaction
 from records.queue import ring_desk, ring_till
 from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
@@ -126,15 +126,15 @@ def open_end_of_row(row: Row) -> OpenEnd | None:
     )
 
 
-async def proposals_of(page: Reads, case_id: CaseId) -> list[Proposal]:
+async def proposals_of(reads: Reads, case_id: CaseId) -> list[Proposal]:
     """Every proposal of a case, the first one first."""
-    return [_proposal_of(row["body"]) for row in await page.rows("bodies_of", case_id=case_id)]
+    return [_proposal_of(row["body"]) for row in await reads.rows("bodies_of", case_id=case_id)]
 
 
-async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) -> bool:
+async def propose(tx: Transaction, proposal: Proposal, *, time_to_decide_hours: int) -> bool:
     """Insert a proposal; False where another one took its place in the chain."""
     body = proposal.body()
-    row = await page.row(
+    row = await tx.row(
         "insert_proposal",
         tenant=proposal.tenant,
         proposal_id=proposal.proposal_id,
@@ -156,14 +156,14 @@ async def propose(page: Page, proposal: Proposal, *, time_to_decide_hours: int) 
         time_to_decide_hours=time_to_decide_hours,
     )
     if row is not None and proposal.kind == "handoff":
-        await ring_desk(page, proposal.tenant, proposal.case_id)
+        await ring_desk(tx, proposal.tenant, proposal.case_id)
     return row is not None
 
 
-async def cast_vote(page: Page, vote: Vote, note: str | None, via: Via, address: str | None) -> bool:
+async def cast_vote(tx: Transaction, vote: Vote, note: str | None, via: Via, address: str | None) -> bool:
     """Insert a vote; False where the person has voted on this proposal before."""
     ballot = vote.ballot
-    row = await page.row(
+    row = await tx.row(
         "insert_vote",
         tenant=ballot.tenant,
         proposal_id=ballot.proposal_id,
@@ -192,7 +192,7 @@ async def cast_vote(page: Page, vote: Vote, note: str | None, via: Via, address:
 
 
 async def complete(
-    page: Page,
+    tx: Transaction,
     proposal_id: ProposalId,
     person: PersonId,
     *,
@@ -205,7 +205,7 @@ async def complete(
     asks: Asked | None = None,
 ) -> Decision | None:
     """The decision that this person's vote completes; None where more people must agree."""
-    row = await page.row(
+    row = await tx.row(
         "insert_decision",
         proposal_id=proposal_id,
         person=person,
@@ -226,8 +226,8 @@ async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId
     A mismatch is told before a duplicate.
     """
     try:
-        async with books.transaction(refund.tenant) as page:
-            row = await page.row(
+        async with books.transaction(refund.tenant) as tx:
+            row = await tx.row(
                 "insert_disbursement",
                 tenant=refund.tenant,
                 decision_id=refund.decision_id,
@@ -241,7 +241,7 @@ async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId
                 currency=refund.amount.currency,
             )
             if row is not None:
-                await ring_till(page, refund.tenant, refund.decision_id, refund.payment_id)
+                await ring_till(tx, refund.tenant, refund.decision_id, refund.payment_id)
     except Refused as refused:
         if refused.reason in _BLOCKED:
             return _BLOCKED[refused.reason]

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Reads, Row
+from records.books import Reads, Row, Transaction
 from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
 
 
-async def order_facts(page: Reads, order_id: str) -> OrderFacts | None:
+async def order_facts(reads: Reads, order_id: str) -> OrderFacts | None:
     """An order with its payments; None where the transaction's tenant and customer have no such order."""
-    row = await page.row("order_facts", order_id=order_id)
+    row = await reads.row("order_facts", order_id=order_id)
     if row is None:
         return None
     currency = Currency(row["currency"])
@@ -75,11 +75,11 @@ def _line(order: OrderFacts, number: int) -> dict[str, object]:
     }
 
 
-async def import_orders(page: Page, orders: Iterable[OrderFacts]) -> int:
+async def import_orders(tx: Transaction, orders: Iterable[OrderFacts]) -> int:
     """Write orders and their payments; what is there already stays as it is. How many were new."""
     lines = Jsonb([_line(order, number) for number, order in enumerate(orders)])
-    written = await page.row("insert_orders", lines=lines)
-    await page.rows("insert_payments", lines=lines)
+    written = await tx.row("insert_orders", lines=lines)
+    await tx.rows("insert_payments", lines=lines)
     return int(written["orders"]) if written else 0
 
 
@@ -92,7 +92,7 @@ class Followed:
     refused: dict[int, str]
 
 
-async def follow_orders(page: Page, orders: Mapping[int, OrderFacts]) -> Followed:
+async def follow_orders(tx: Transaction, orders: Mapping[int, OrderFacts]) -> Followed:
     """Write orders that are new and let those that are there go on to their status; the rest is refused by number.
 
     Each order and each payment is in them once.
@@ -100,12 +100,12 @@ async def follow_orders(page: Page, orders: Mapping[int, OrderFacts]) -> Followe
     every = {number: _line(order, number) for number, order in orders.items()}
     refused = {
         row["line"]: _because(row)
-        for row in await page.rows("unfollowable_orders", lines=Jsonb(list(every.values())))
+        for row in await tx.rows("unfollowable_orders", lines=Jsonb(list(every.values())))
     }
     lines = Jsonb([line for number, line in every.items() if number not in refused])
-    written = await page.row("insert_orders", lines=lines)
-    await page.rows("insert_payments", lines=lines)
-    moved = await page.rows("move_orders", lines=lines)
+    written = await tx.row("insert_orders", lines=lines)
+    await tx.rows("insert_payments", lines=lines)
+    moved = await tx.rows("move_orders", lines=lines)
     return Followed(int(written["orders"]) if written else 0, len(moved), refused)
 
 
@@ -120,7 +120,7 @@ def _because(row: Row) -> str:
     return f"order {row['order_id']} is in the books with other payments"
 
 
-async def import_customers(page: Page, tenant: TenantId, emails: Mapping[str, str | None]) -> None:
+async def import_customers(tx: Transaction, tenant: TenantId, emails: Mapping[str, str | None]) -> None:
     """Write where customers' replies go; what is there already stays as it is."""
     for customer_id, email in emails.items():
-        await page.rows("insert_customer", tenant=tenant, customer_id=customer_id, email=email)
+        await tx.rows("insert_customer", tenant=tenant, customer_id=customer_id, email=email)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from records.books import Page
+from records.books import Transaction
 from refunds.canonical import canonical
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
 
@@ -21,45 +21,47 @@ NOTIFY = "notify"
 """The desk tells people of a case."""
 
 
-async def ring(page: Page, tenant: TenantId, case_id: CaseId) -> None:
+async def ring(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
     """Ask the runner to look at a case; taken back with the transaction if it does not commit."""
-    await _defer(page, "graph", DRIVE, case_lock(case_id), tenant=tenant, case_id=str(case_id))
+    await _defer(tx, "graph", DRIVE, case_lock(case_id), tenant=tenant, case_id=str(case_id))
 
 
-async def ring_till(page: Page, tenant: TenantId, decision_id: DecisionId, payment_id: PaymentId) -> None:
+async def ring_till(
+    tx: Transaction, tenant: TenantId, decision_id: DecisionId, payment_id: PaymentId
+) -> None:
     """Ask the till to pay what was just ordered."""
     await _defer(
-        page, "cashier", SETTLE, f"payment:{tenant}:{payment_id}", tenant=tenant, decision_id=str(decision_id)
+        tx, "cashier", SETTLE, f"payment:{tenant}:{payment_id}", tenant=tenant, decision_id=str(decision_id)
     )
 
 
-async def ring_desk(page: Page, tenant: TenantId, case_id: CaseId) -> None:
+async def ring_desk(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
     """Ask the desk to answer the customer of a case."""
-    await _defer(page, "desk", ANSWER, f"reply:{case_id}", tenant=tenant, case_id=str(case_id))
+    await _defer(tx, "desk", ANSWER, f"reply:{case_id}", tenant=tenant, case_id=str(case_id))
 
 
-async def ring_notice(page: Page, tenant: TenantId, notice_id: UUID) -> None:
+async def ring_notice(tx: Transaction, tenant: TenantId, notice_id: UUID) -> None:
     """Ask the desk to tell people of a case."""
-    await _defer(page, "desk", NOTIFY, f"notice:{notice_id}", tenant=tenant, notice_id=str(notice_id))
+    await _defer(tx, "desk", NOTIFY, f"notice:{notice_id}", tenant=tenant, notice_id=str(notice_id))
 
 
-async def ring_idle_notices(page: Page, tenant: TenantId, notice_ids: Iterable[UUID]) -> int:
+async def ring_idle_notices(tx: Transaction, tenant: TenantId, notice_ids: Iterable[UUID]) -> int:
     """Ring those of these notices that no job is about; how many."""
     wanted = {f"notice:{notice_id}": notice_id for notice_id in notice_ids}
-    busy = {row["lock"] for row in await page.rows("locks_at_work", locks=list(wanted))}
+    busy = {row["lock"] for row in await tx.rows("locks_at_work", locks=list(wanted))}
     idle = [notice_id for lock, notice_id in wanted.items() if lock not in busy]
     for notice_id in idle:
-        await ring_notice(page, tenant, notice_id)
+        await ring_notice(tx, tenant, notice_id)
     return len(idle)
 
 
-async def ring_idle(page: Page, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
+async def ring_idle(tx: Transaction, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
     """Ring those of these cases that no job is about; how many."""
     wanted = {case_lock(case_id): case_id for case_id in case_ids}
-    busy = {row["lock"] for row in await page.rows("locks_at_work", locks=list(wanted))}
+    busy = {row["lock"] for row in await tx.rows("locks_at_work", locks=list(wanted))}
     idle = [case_id for lock, case_id in wanted.items() if lock not in busy]
     for case_id in idle:
-        await ring(page, tenant, case_id)
+        await ring(tx, tenant, case_id)
     return len(idle)
 
 
@@ -68,5 +70,5 @@ def case_lock(case_id: CaseId) -> str:
     return f"case:{case_id}"
 
 
-async def _defer(page: Page, queue: str, task: str, lock: str, **args: str) -> None:
-    page.later("defer_job", queue=queue, task=task, lock=lock, args=canonical(args))
+async def _defer(tx: Transaction, queue: str, task: str, lock: str, **args: str) -> None:
+    tx.later("defer_job", queue=queue, task=task, lock=lock, args=canonical(args))

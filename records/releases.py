@@ -7,7 +7,7 @@ from typing import get_args
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Reads, Row
+from records.books import Reads, Row, Transaction
 from records.cases import Case
 from refunds.canonical import sha256
 from refunds.ids import CaseId, PersonId, TenantId
@@ -33,24 +33,24 @@ class Release:
     entered_at: datetime
 
 
-async def ladder(page: Reads) -> list[Rung]:
+async def ladder(reads: Reads) -> list[Rung]:
     """Where each release stands, in the order of their last steps."""
-    return [Rung.of(row) for row in await page.rows("ladder")]
+    return [Rung.of(row) for row in await reads.rows("ladder")]
 
 
-async def ladder_rows(page: Reads) -> list[Row]:
+async def ladder_rows(reads: Reads) -> list[Row]:
     """The same with who made the last step, when and why."""
-    return await page.rows("ladder")
+    return await reads.rows("ladder")
 
 
-async def steps(page: Reads) -> list[Row]:
+async def steps(reads: Reads) -> list[Row]:
     """Every step of every release, the newest first."""
-    return await page.rows("release_steps")
+    return await reads.rows("release_steps")
 
 
-async def release_of(page: Reads, name: str) -> Release | None:
+async def release_of(reads: Reads, name: str) -> Release | None:
     """A release by its name."""
-    row = await page.row("release", release=name)
+    row = await reads.row("release", release=name)
     if row is None:
         return None
     return Release(
@@ -64,16 +64,16 @@ async def release_of(page: Reads, name: str) -> Release | None:
     )
 
 
-async def releases(page: Reads) -> list[Row]:
+async def releases(reads: Reads) -> list[Row]:
     """Every release without its texts."""
-    return await page.rows("releases")
+    return await reads.rows("releases")
 
 
 async def enter(
-    page: Page, *, release: str, manifest: str, code: str, receipt: str, gate: str, person: PersonId
+    tx: Transaction, *, release: str, manifest: str, code: str, receipt: str, gate: str, person: PersonId
 ) -> bool:
     """Write a release; False where the name is taken."""
-    row = await page.row(
+    row = await tx.row(
         "insert_release",
         release=release,
         manifest=manifest,
@@ -88,7 +88,7 @@ async def enter(
 
 
 async def write_step(
-    page: Page,
+    tx: Transaction,
     release: str,
     state: ReleaseState,
     person: PersonId | None,
@@ -98,7 +98,7 @@ async def write_step(
     tenants: Sequence[str] = (),
 ) -> None:
     """Write a step. Refused where it does not follow, and where the person may not."""
-    await page.rows(
+    await tx.rows(
         "insert_release_step",
         release=release,
         state=state,
@@ -109,75 +109,75 @@ async def write_step(
     )
 
 
-async def paused_under(page: Reads, release: str) -> list[CaseId]:
+async def paused_under(reads: Reads, release: str) -> list[CaseId]:
     """The cases of a tenant that wait for a word on what a release proposed."""
-    return [CaseId(row["case_id"]) for row in await page.rows("paused_under", release=release)]
+    return [CaseId(row["case_id"]) for row in await reads.rows("paused_under", release=release)]
 
 
-async def numbers_of(page: Reads, release: str, minutes: int) -> list[Row]:
-    """What became of each case of a release that came in within a window; the page is in a tenant."""
-    return await page.rows("release_numbers", release=release, minutes=minutes)
+async def numbers_of(reads: Reads, release: str, minutes: int) -> list[Row]:
+    """What became of each case of a release that came in within a window; within a tenant."""
+    return await reads.rows("release_numbers", release=release, minutes=minutes)
 
 
-async def shadow_numbers_of(page: Reads, release: str, minutes: int) -> list[Row]:
+async def shadow_numbers_of(reads: Reads, release: str, minutes: int) -> list[Row]:
     """The same of the cases that a release worked on in shadow."""
-    return await page.rows("shadow_numbers", release=release, minutes=minutes)
+    return await reads.rows("shadow_numbers", release=release, minutes=minutes)
 
 
 # Shadows ------------------------------------------------------------------------------------------------------
 
 
-async def shadow_due(page: Reads, release: str, but: Iterable[CaseId], most: int) -> list[Case]:
+async def shadow_due(reads: Reads, release: str, but: Iterable[CaseId], most: int) -> list[Case]:
     """Cases that the live release has worked on since the shadow began and that the shadow has not."""
-    rows = await page.rows("shadow_due", release=release, but=[str(case_id) for case_id in but], most=most)
+    rows = await reads.rows("shadow_due", release=release, but=[str(case_id) for case_id in but], most=most)
     return [Case.of(row) for row in rows]
 
 
-async def standing_of(page: Reads, release: str) -> Row | None:
+async def standing_of(reads: Reads, release: str) -> Row | None:
     """Whether nothing new runs in a tenant, where a release stands, and the time."""
-    return await page.row("killed", release=release)
+    return await reads.row("killed", release=release)
 
 
-async def has_shadow(page: Reads, release: str, case_id: CaseId) -> bool:
+async def has_shadow(reads: Reads, release: str, case_id: CaseId) -> bool:
     """Whether a release has worked on a case in shadow."""
-    return await page.row("shadow_there", release=release, case_id=case_id) is not None
+    return await reads.row("shadow_there", release=release, case_id=case_id) is not None
 
 
-async def first_done(page: Reads, case_id: CaseId) -> Row | None:
+async def first_done(reads: Reads, case_id: CaseId) -> Row | None:
     """What the release of a case did with it first: its stop, its proposal, its path and what that cost."""
-    return await page.row("first_done", case_id=case_id)
+    return await reads.row("first_done", case_id=case_id)
 
 
-async def write_shadow_run(page: Page, **told: object) -> bool:
+async def write_shadow_run(tx: Transaction, **told: object) -> bool:
     """Write what a shadow would have done; False where it is there."""
     lists = {name: Jsonb(list(_texts(told.pop(name)))) for name in ("citations", "path")}
-    return await page.row("insert_shadow_run", **told, **lists) is not None
+    return await tx.row("insert_shadow_run", **told, **lists) is not None
 
 
 def _texts(value: object) -> Iterable[str]:
     return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 
-async def shadow_sums(page: Reads, release: str) -> Row | None:
+async def shadow_sums(reads: Reads, release: str) -> Row | None:
     """What the shadow runs of a release come to in a tenant."""
-    return await page.row("shadow_sums", release=release)
+    return await reads.row("shadow_sums", release=release)
 
 
-async def shadow_runs(page: Reads, release: str, most: int) -> list[Row]:
+async def shadow_runs(reads: Reads, release: str, most: int) -> list[Row]:
     """The newest shadow runs of a release in a tenant, those that differ first."""
-    return await page.rows("shadow_runs", release=release, most=most)
+    return await reads.rows("shadow_runs", release=release, most=most)
 
 
-async def hours_of(page: Reads, hours: int) -> tuple[list[Row], list[Row]]:
-    """The cases of each release by the hour, and the shadow runs; the page is in a tenant."""
-    return await page.rows("release_hours", hours=hours), await page.rows("shadow_hours", hours=hours)
+async def hours_of(reads: Reads, hours: int) -> tuple[list[Row], list[Row]]:
+    """The cases of each release by the hour, and the shadow runs; within a tenant."""
+    return await reads.rows("release_hours", hours=hours), await reads.rows("shadow_hours", hours=hours)
 
 
 async def insert_grade(
-    page: Page, release: str, case_id: CaseId, person: PersonId, thumb: Thumb, note: str
+    tx: Transaction, release: str, case_id: CaseId, person: PersonId, thumb: Thumb, note: str
 ) -> bool:
     """Write what a person says of a shadow; False where they have said it before."""
-    row = await page.row(
+    row = await tx.row(
         "insert_shadow_grade", release=release, case_id=case_id, person=person, thumb=thumb, note=note
     )
     return row is not None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from records.books import Page
+from records.books import Transaction
 from refunds.canonical import sha256
 from refunds.ids import CaseId, CustomerId
 from refunds.words import CaseStatus
@@ -24,10 +24,16 @@ class Reply:
 
 
 async def write_reply(
-    page: Page, case_id: CaseId, outcome: CaseStatus, round_: int, message_id: str, recipient: str, body: str
+    tx: Transaction,
+    case_id: CaseId,
+    outcome: CaseStatus,
+    round_: int,
+    message_id: str,
+    recipient: str,
+    body: str,
 ) -> bool:
     """Write a reply; False where this outcome has one in this round."""
-    row = await page.row(
+    row = await tx.row(
         "insert_reply",
         case_id=case_id,
         outcome=outcome,
@@ -40,7 +46,7 @@ async def write_reply(
     return row is not None
 
 
-async def replies_of(page: Page, case_id: CaseId) -> list[Reply]:
+async def replies_of(tx: Transaction, case_id: CaseId) -> list[Reply]:
     """The replies of a case, in order."""
     return [
         Reply(
@@ -53,15 +59,15 @@ async def replies_of(page: Page, case_id: CaseId) -> list[Reply]:
             attempts=row["attempts"],
             delivered_at=row["delivered_at"],
         )
-        for row in await page.rows("replies_of", case_id=case_id)
+        for row in await tx.rows("replies_of", case_id=case_id)
     ]
 
 
 async def note_delivery(
-    page: Page, case_id: CaseId, reply: Reply, channel: str, *, delivered: bool, detail: str = ""
+    tx: Transaction, case_id: CaseId, reply: Reply, channel: str, *, delivered: bool, detail: str = ""
 ) -> None:
     """Write down a try to send."""
-    await page.rows(
+    await tx.rows(
         "insert_delivery",
         case_id=case_id,
         outcome=reply.outcome,
@@ -72,13 +78,13 @@ async def note_delivery(
     )
 
 
-async def round_of(page: Page, case_id: CaseId, outcome: CaseStatus) -> int:
+async def round_of(tx: Transaction, case_id: CaseId, outcome: CaseStatus) -> int:
     """Which time a case comes to this outcome; the first is 1."""
-    row = await page.row("round_of", case_id=case_id, outcome=outcome)
+    row = await tx.row("round_of", case_id=case_id, outcome=outcome)
     return int(row["round"]) if row else 1
 
 
-async def recipient_of(page: Page, customer_id: CustomerId) -> str | None:
+async def recipient_of(tx: Transaction, customer_id: CustomerId) -> str | None:
     """Where a customer's replies go: their address in the books; None where there is none."""
-    row = await page.row("email_of_customer", customer_id=customer_id)
+    row = await tx.row("email_of_customer", customer_id=customer_id)
     return str(row["email"]) if row and row["email"] else None

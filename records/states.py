@@ -1,6 +1,6 @@
 """The state of the contract, rebuilt from the books alone."""
 
-from records.books import Page
+from records.books import Transaction
 from records.cases import Case
 from records.looks import Look, look_at
 from records.money import OpenEnd
@@ -13,11 +13,11 @@ State = dict[str, object]
 _ORDERED: RefundResult = "refund_created"
 
 
-async def state_of(page: Page, case: Case) -> tuple[State, list[TraceEvent]]:
+async def state_of(tx: Transaction, case: Case) -> tuple[State, list[TraceEvent]]:
     """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
     # The trace after the look: what is proposed now was traced before it was proposed.
-    look = await look_at(page, case.case_id)
-    trace = await read_trace(page, case.case_id)
+    look = await look_at(tx, case.case_id)
+    trace = await read_trace(tx, case.case_id)
     return state_seen(case, look, trace), trace
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from records.books import Page, Row
+from records.books import Row, Transaction
 from refunds.ids import NO_ORDER, NO_PAYMENT, CaseId, OrderId, PaymentId, PersonId
 from refunds.money import NOTHING, Money
 from refunds.words import TakeoverAct, Via
@@ -23,9 +23,9 @@ class Takeover:
     address: str | None = None
 
 
-async def take_over(page: Page, case_id: CaseId, takeover: Takeover) -> None:
+async def take_over(tx: Transaction, case_id: CaseId, takeover: Takeover) -> None:
     """Write it down; Refused where the case is not a hand-over."""
-    await page.rows(
+    await tx.rows(
         "insert_takeover",
         case_id=case_id,
         person=takeover.person,
@@ -41,6 +41,6 @@ async def take_over(page: Page, case_id: CaseId, takeover: Takeover) -> None:
     )
 
 
-async def takeovers_of(page: Page, case_id: CaseId) -> list[Row]:
+async def takeovers_of(tx: Transaction, case_id: CaseId) -> list[Row]:
     """Every takeover of a case, in order."""
-    return await page.rows("takeovers_of", case_id=case_id)
+    return await tx.rows("takeovers_of", case_id=case_id)

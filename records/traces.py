@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
-from records.books import Page, Reads, Row
+from records.books import Reads, Row, Transaction
 from refunds.canonical import canonical
 from refunds.finding import Finding
 from refunds.ids import CaseId, CustomerId
@@ -15,7 +15,7 @@ MOST = 40
 """Findings of a run that are kept."""
 
 
-def write_trace(page: Page, case_id: CaseId, customer_id: CustomerId, trace: list[TraceEvent]) -> None:
+def write_trace(tx: Transaction, case_id: CaseId, customer_id: CustomerId, trace: list[TraceEvent]) -> None:
     """Write the steps of one run under the next run number, with what is written after them."""
     if not trace:
         return
@@ -33,26 +33,26 @@ def write_trace(page: Page, case_id: CaseId, customer_id: CustomerId, trace: lis
         }
         for event in trace
     ]
-    page.later("insert_trace", case_id=case_id, for_customer=customer_id, steps=Jsonb(steps))
+    tx.later("insert_trace", case_id=case_id, for_customer=customer_id, steps=Jsonb(steps))
 
 
-def write_findings(page: Page, case_id: CaseId, found: Sequence[Finding]) -> None:
+def write_findings(tx: Transaction, case_id: CaseId, found: Sequence[Finding]) -> None:
     """Write what was noticed in the run whose trace was written before it."""
     rows = [{"place": number, **finding.to_json()} for number, finding in enumerate(found[:MOST], start=1)]
     if rows:
-        page.later("insert_findings", case_id=case_id, found=Jsonb(rows))
+        tx.later("insert_findings", case_id=case_id, found=Jsonb(rows))
 
 
-async def read_trace(page: Reads, case_id: CaseId) -> list[TraceEvent]:
+async def read_trace(reads: Reads, case_id: CaseId) -> list[TraceEvent]:
     """The steps of the last run of a case."""
-    rows = await page.rows("trace_of", case_id=case_id)
+    rows = await reads.rows("trace_of", case_id=case_id)
     last = max((row["run"] for row in rows), default=0)
     return [_event_of(row) for row in rows if row["run"] == last]
 
 
-async def read_runs(page: Reads, case_id: CaseId) -> list[TraceEvent]:
+async def read_runs(reads: Reads, case_id: CaseId) -> list[TraceEvent]:
     """The steps of every run of a case, in order."""
-    return [_event_of(row) for row in await page.rows("trace_of", case_id=case_id)]
+    return [_event_of(row) for row in await reads.rows("trace_of", case_id=case_id)]
 
 
 def _event_of(row: Row) -> TraceEvent:

@@ -32,8 +32,8 @@ from stage import Cluster, Stage, open_stage, prepare_template
 
 from graph.drive import Durability
 from graph.planner import Planner
-from records.embedded import EmbeddedPostgres
-from records.home import Home, make_database, with_database
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import Home, make_database, with_database
 
 # What starts processes takes longest, so it goes first; the rest fills the gaps. What shares a house is one group.
 LONGEST_FIRST = (

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from stage import Stage
 
+from app.shop import demo_passwords, demo_tokens
 from desk.app import create_app
 from desk.channels import Channel, FileChannel
 from desk.live import Live
@@ -20,7 +21,6 @@ from desk.outbox import Outbox
 from desk.ratings import Ratings
 from desk.releases import Ladder
 from desk.room import Room
-from evals.shop import demo_passwords, demo_tokens
 from policies.rollout import rollout
 from refunds.ids import CaseId, TenantId
 

@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 from cashier.processor import Answer, ProviderRefund, RefundRequest
 from cashier.twin import Twin
 from graph.cursor import CursorSaver
-from records.books import Books, Page, Row
+from records.books import Books, Row, Transaction
 from refunds.ids import CustomerId, PaymentId, TenantId
 
 
@@ -41,7 +41,7 @@ MORTALITY = Mortality()
 """One a process: it dies as a whole."""
 
 
-class MortalPage(Page):
+class MortalTransaction(Transaction):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.said: list[str] = []
@@ -60,7 +60,7 @@ class MortalPage(Page):
 
 
 class MortalBooks(Books):
-    page = MortalPage
+    transaction_type = MortalTransaction
 
     async def glance(
         self, tenant: TenantId | None, query: str, /, customer: CustomerId | None = None, **values: object
@@ -73,11 +73,11 @@ class MortalBooks(Books):
     @asynccontextmanager
     async def transaction(
         self, tenant: TenantId | None = None, customer: CustomerId | None = None
-    ) -> AsyncIterator[Page]:
-        async with super().transaction(tenant, customer) as page:
-            yield page
-        if isinstance(page, MortalPage):
-            for query in page.said:
+    ) -> AsyncIterator[Transaction]:
+        async with super().transaction(tenant, customer) as tx:
+            yield tx
+        if isinstance(tx, MortalTransaction):
+            for query in tx.said:
                 MORTALITY.reach(f"committed:{query}")
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 import desk.passwords
-from evals.house import prepare
-from records.embedded import EmbeddedPostgres
-from records.home import Home
+from app.house import prepare
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import Home
 
 ROOTS: list[Path] = []
 """Where the prepared home of this run lies; the fixture of the session says it."""

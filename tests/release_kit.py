@@ -85,8 +85,8 @@ async def climbed(stage: Stage, name: str, state: ReleaseState, *, percent: int 
     steps: tuple[ReleaseState, ...] = ("shadow", "canary", "live")
     for step in steps:
         share = percent if step == "canary" else 0
-        async with stage.house.desk_books.transaction(EVERYBODY) as page:
-            await write_step(page, name, step, who.person, "a rehearsal", percent=share)
+        async with stage.house.desk_books.transaction(EVERYBODY) as tx:
+            await write_step(tx, name, step, who.person, "a rehearsal", percent=share)
         if step == state:
             return
 

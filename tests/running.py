@@ -26,8 +26,8 @@ from prepared import copy_home
 from psycopg.rows import dict_row
 from stage import MANY_ORDERS, MANY_PAYMENTS
 
-from records.embedded import EmbeddedPostgres
-from records.home import DATABASE
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import DATABASE
 
 Found = TypeVar("Found")
 

@@ -11,11 +11,11 @@ import psycopg
 from kept import kept_at
 from psycopg.rows import DictRow, dict_row
 
+from app.house import House, make_keys, open_house
+from app.shop import DEMO, demo_passwords, demo_tokens, open_shop
 from desk.decisions import Said, Word
 from desk.people import Person, sign_in
 from evals.exam.world import CLOCK, no_time
-from evals.house import House, make_keys, open_house
-from evals.shop import DEMO, demo_passwords, demo_tokens, open_shop
 from graph.checkpointer import install_checkpoints
 from graph.drive import Durability
 from graph.mind import Mind
@@ -24,11 +24,11 @@ from policies.signature import SigningKey, new_key, signing_key
 from records.books import Books
 from records.cases import Case
 from records.connection import connection_string
-from records.home import Home, with_database
 from records.migrate import migrate
 from records.states import State
 from refunds.ids import CaseId
 from refunds.ticket import Ticket
+from runtime.home import Home, with_database
 
 MANY_ORDERS = """
 insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)

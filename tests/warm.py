@@ -21,13 +21,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+import app
 import cashier
+import cli
 import desk
 import evals
 import graph
 import policies
 import records
 import refunds
+import runtime
 import tools
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +59,7 @@ SKIPPED = ("evals.bench", "evals.browser", "evals.screenshots", "evals.tau2", "e
 
 def import_all() -> None:
     """Everything that a command loads when it is first needed."""
-    for package in (cashier, desk, evals, graph, policies, records, refunds, tools):
+    for package in (app, cashier, cli, desk, evals, graph, policies, records, refunds, runtime, tools):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.startswith(SKIPPED) and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)

@@ -205,12 +205,12 @@ class Gateway:
                 pause = min(2 * pause, 1.0)
 
     async def _run(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
-        page = self.books.reading(context.tenant, context.customer_id)
+        reads = self.books.reading(context.tenant, context.customer_id)
         match request:
             case GetPolicyEvidence(question):
                 sense, noticed = await self._sense(context, question, step)
                 evidence = await get_policy_evidence(
-                    page, context.tenant, question, context.region, context.as_of, context.claim, sense
+                    reads, context.tenant, question, context.region, context.as_of, context.claim, sense
                 )
                 shown = (
                     [citation.to_json() for citation in evidence.citations]
@@ -220,7 +220,7 @@ class Gateway:
                 result = "grounded" if isinstance(evidence, Grounded) else "abstain"
                 return ToolResult(_event(result, shown), evidence=evidence, findings=noticed)
             case LookupOrder(order_id):
-                order = await lookup_order(page, order_id, context.order_id)
+                order = await lookup_order(reads, order_id, context.order_id)
                 found = ToolResult(
                     _event("found" if order else "missing", order_id if order else None), order=order
                 )

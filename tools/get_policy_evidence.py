@@ -38,7 +38,7 @@ _SHELVES: OrderedDict[tuple[TenantId, str, date, str], Shelf] = OrderedDict()
 
 
 async def get_policy_evidence(
-    page: Reads,
+    reads: Reads,
     tenant: TenantId,
     question: str,
     region: str,
@@ -47,19 +47,19 @@ async def get_policy_evidence(
     sense: Sense | None = None,
 ) -> Evidence:
     """The clause in force that answers the question; Abstain where none does, or two might."""
-    words, edition = await words_of(page, in_our_words(question))
-    shelf = await _shelf(page, (tenant, region, on_date, edition))
+    words, edition = await words_of(reads, in_our_words(question))
+    shelf = await _shelf(reads, (tenant, region, on_date, edition))
     ranked = shelf.rank(words)
     no_question = commands_the_agent(question) or is_code(question) or asks_elsewhere(question, region)
     found = None if no_question or not words else shelf.answer(words, ranked, question)
     if sense is not None and not no_question:
-        near = await meant_by(page, sense, region, on_date)
+        near = await meant_by(reads, sense, region, on_date)
         # A clause that no model has read yet cannot be gainsaid by one.
-        if found is None or await is_read(page, sense.model, found.document_id, found.version, found.clause):
+        if found is None or await is_read(reads, sense.model, found.document_id, found.version, found.clause):
             found = shelf.fused(found, near, words, ranked, question)
     if found is not None:
         return Grounded((found,))
-    stated = await rules_in_force(page, region, on_date) if claim != "none" else []
+    stated = await rules_in_force(reads, region, on_date) if claim != "none" else []
     decisive = [
         rule
         for rule in stated
@@ -68,19 +68,19 @@ async def get_policy_evidence(
     return Grounded(tuple(rule.citation for rule in decisive), by_rule=True) if decisive else Abstain()
 
 
-async def meant_by(page: Reads, sense: Sense, region: str, on_date: date) -> list[Near]:
+async def meant_by(reads: Reads, sense: Sense, region: str, on_date: date) -> list[Near]:
     """The clauses in force that mean most nearly what is asked."""
-    rows = await nearest_clauses(page, sense.model, sense.vector, region, on_date)
+    rows = await nearest_clauses(reads, sense.model, sense.vector, region, on_date)
     return [Near(row["document_id"], row["version"], row["clause"], float(row["near"])) for row in rows]
 
 
-async def _shelf(page: Reads, key: tuple[TenantId, str, date, str]) -> Shelf:
+async def _shelf(reads: Reads, key: tuple[TenantId, str, date, str]) -> Shelf:
     """The clauses that count, remembered until the library grows."""
     if key in _SHELVES:
         _SHELVES.move_to_end(key)
         return _SHELVES[key]
     _, region, on_date, _ = key
-    clauses = await clauses_in_force(page, region, on_date)
+    clauses = await clauses_in_force(reads, region, on_date)
     shelf = Shelf([Findable(one.citation, one.phrases[0], one.phrases[1:]) for one in clauses])
     _SHELVES[key] = shelf
     while len(_SHELVES) > SHELVES:

@@ -9,8 +9,8 @@ from refunds.ids import OrderId
 from refunds.order import OrderFacts
 
 
-async def lookup_order(page: Reads, order_id: str, of_case: OrderId | None) -> OrderFacts | None:
+async def lookup_order(reads: Reads, order_id: str, of_case: OrderId | None) -> OrderFacts | None:
     """The order, if it is the one of the case; None otherwise."""
     if order_id != of_case:
         return None
-    return await order_facts(page, order_id)
+    return await order_facts(reads, order_id)

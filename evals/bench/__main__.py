@@ -12,6 +12,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from app.house import prepare
 from evals.bench.blocks import GraphRunner, Runner, rounds
 from evals.bench.contender import Contender
 from evals.bench.counting import Counter, check, count_peer, count_product
@@ -22,9 +23,8 @@ from evals.bench.plot import plot
 from evals.bench.product import many_orders, open_product
 from evals.bench.report import Found, ratios, tables, to_json
 from evals.bench.workers import drive_seconds
-from evals.house import prepare
-from records.embedded import EmbeddedPostgres
-from records.home import Home, make_database, with_database
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import Home, make_database, with_database
 
 SHAPES = ((1, 6), (16, 32))
 """Concurrency, and tickets a block."""

@@ -9,7 +9,7 @@ import psycopg
 from evals.bench.contender import Contender
 from evals.bench.product import Product
 from evals.bench.wal import Written, place, written
-from records.embedded import EmbeddedPostgres
+from runtime.embedded import EmbeddedPostgres
 
 REPEATS = 3
 """Each is counted so often, and the commits must be the same every time."""

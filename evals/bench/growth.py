@@ -13,12 +13,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from app.shop import DEMO
 from evals.bench.product import Product, open_product
-from evals.shop import DEMO
 from records.books import named_queries
 from records.cases import Case
-from records.embedded import EmbeddedPostgres
-from records.home import Home
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import Home
 
 TIMED = 30
 """Tickets resumed cold, and as many hot."""

@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 
 from evals.browser import NoBrowser, Served, browser, served, sign_in
 from evals.day import free_port
-from records.home import Home
+from runtime.home import Home
 
 GOAL_SECONDS = 1.0
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from app.house import House, open_house
+from app.shop import DEMO, demo_tokens
 from desk.decisions import Word
 from desk.people import Person, sign_in
 from evals.bench.model import AskedModel
 from evals.bench.peer import QUESTION
-from evals.house import House, open_house
-from evals.shop import DEMO, demo_tokens
 from graph.drive import Durability
 from records.cases import Case
-from records.home import Home
 from records.looks import glance_at
 from records.states import State
 from refunds.ticket import Ticket
+from runtime.home import Home
 
 ORDERS = """
 insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg
 
+from app.shop import DEMO
 from evals.bench.peer import QUESTION
 from evals.bench.product import Product
-from evals.shop import DEMO
-from records.home import Home
 from refunds.ticket import Ticket
+from runtime.home import Home
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0

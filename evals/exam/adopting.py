@@ -6,8 +6,8 @@ Its words are masked, its order is a snapshot under another name, and what the p
 import re
 from pathlib import Path
 
+from app.shop import DEMO
 from evals.exam.episode import Act, Episode, Given, line_of, read_episodes
-from evals.shop import DEMO
 from policies.grading import Expected
 from records.books import Books
 from records.cases import Case
@@ -28,11 +28,11 @@ class NotDecided(Exception):
 
 async def adopt(books: Books, case: Case) -> Episode:
     """The episode of a case. Raises NotDecided."""
-    async with books.transaction(case.tenant) as page:
-        look = await look_at(page, case.case_id)
-        order = await order_facts(page, case.order_id) if case.order_id else None
-        said = await messages_of(page, case.case_id)
-        customer = await page.row("known_customer", customer_id=case.customer_id)
+    async with books.transaction(case.tenant) as tx:
+        look = await look_at(tx, case.case_id)
+        order = await order_facts(tx, case.order_id) if case.order_id else None
+        said = await messages_of(tx, case.case_id)
+        customer = await tx.row("known_customer", customer_id=case.customer_id)
     end = look.end
     if not look.state.ended or look.state.status not in DONE or end is None:
         raise NotDecided(

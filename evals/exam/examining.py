@@ -11,7 +11,7 @@ from evals.exam.report import Tally, summary, tally
 from evals.exam.sets import FROM_DATA, the_set
 from evals.exam.sitting import Graded, sit
 from policies.manifest import Manifest, ManifestMismatch, manifest
-from records.home import Home
+from runtime.home import Home
 
 MANIFEST = "COUNTERSIGN_MANIFEST"
 

@@ -13,18 +13,18 @@ from langchain_core.runnables import RunnableConfig
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from app.house import House, private_key
+from app.shop import demo_tokens
 from cashier.processor import ProviderRefund
 from desk.decisions import Conflict, Word, reject_code
 from desk.flags import set_flag, set_kill_switch
 from desk.people import NoAuthority, Person, sign_in
 from evals.exam.episode import Act, Episode
 from evals.exam.world import NOTHING_LIVE
-from evals.house import House, private_key
-from evals.shop import demo_tokens
 from policies.grading import Call, Outcome
 from policies.intake import CLOCK_SKEW_SECONDS, ISSUER, LIFETIME_SECONDS, classify, sign
 from policies.signature import public_keys
-from records.books import Books, Page
+from records.books import Books, Transaction
 from records.cases import Case
 from records.library import import_document
 from records.looks import look_at
@@ -108,14 +108,14 @@ class Player:
         given = self.episode.given
         tenant = self._tenant
         if given.orders or given.notes:
-            async with Books.open(self.owner_url, size=1) as owner, owner.transaction(tenant) as page:
+            async with Books.open(self.owner_url, size=1) as owner, owner.transaction(tenant) as tx:
                 unstated = Unstated(Currency("USD"), "US", datetime.now(UTC))
                 read = [read_order_line(canonical(dated(line)), tenant, unstated) for line in given.orders]
                 if read:
-                    await import_orders(page, read)
+                    await import_orders(tx, read)
                 for number, note in enumerate(given.notes):
                     await import_document(
-                        page,
+                        tx,
                         tenant,
                         document_id=f"note{self.tag}-{number}",
                         version=1,
@@ -271,8 +271,8 @@ class Player:
                 self.results.append(type(refused).__name__)
 
     async def _approval(self) -> ApprovedRefund:
-        async with self.house.desk_books.transaction(self._case.tenant) as page:
-            end = (await look_at(page, self._case.case_id)).end
+        async with self.house.desk_books.transaction(self._case.tenant) as tx:
+            end = (await look_at(tx, self._case.case_id)).end
         if end is None or end.decision is None:
             raise LookupError("nothing was approved")
         return approved(end.decision)
@@ -331,9 +331,9 @@ class Player:
         trace: list[TraceEvent] = []
         cited: list[str] = []
         for case in () if self.elsewhere else self.cases:
-            async with self.house.desk_books.transaction(case.tenant) as page:
-                trace += await read_runs(page, case.case_id)
-                cited += await cited_in(page, case.case_id)
+            async with self.house.desk_books.transaction(case.tenant) as tx:
+                trace += await read_runs(tx, case.case_id)
+                cited += await cited_in(tx, case.case_id)
         status, reason = str(state["status"]), str(state["reason"])
         if self.episode.given.executor:
             trace, cited = trace[self.before[0] :], cited[self.before[1] :]
@@ -365,15 +365,15 @@ class Player:
 
     async def _so_far(self) -> tuple[int, int, int]:
         """Steps and citations that there are by now, and refunds."""
-        async with self.house.desk_books.transaction(self._case.tenant) as page:
-            steps = await read_runs(page, self._case.case_id)
-            cited = await cited_in(page, self._case.case_id)
+        async with self.house.desk_books.transaction(self._case.tenant) as tx:
+            steps = await read_runs(tx, self._case.case_id)
+            cited = await cited_in(tx, self._case.case_id)
         return len(steps), len(cited), len(self._paid())
 
 
-async def cited_in(page: Page, case_id: CaseId) -> list[str]:
+async def cited_in(tx: Transaction, case_id: CaseId) -> list[str]:
     """The document versions that the proposals of a case quote, in order."""
-    return [one.citation_id for made in await proposals_of(page, case_id) for one in made.citations]
+    return [one.citation_id for made in await proposals_of(tx, case_id) for one in made.citations]
 
 
 def dated(line: dict[str, object]) -> dict[str, object]:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.imports import CLAUSES_FILE
 from evals.exam.adopting import ADOPTED
 from evals.exam.episode import EPISODES, SETS, Act, Dataset, Episode, Given, read_episodes
 from evals.exam.receipt import BadReceipt, regraded
 from evals.exam.sitting import Prepare, approved_documents, code_sha256
-from evals.imports import CLAUSES_FILE
 from evals.tau2 import RULES, TAU2, VOTERS, Expected, Shop, copy_of, open_shop, read_shop
 from policies import grading
 from policies.clause_lines import Edition, read_clause_lines

@@ -25,15 +25,15 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.house import database_of_its_own, open_house, prepare
 from evals.exam.episode import Dataset, Episode, line_of, read_episode
 from evals.exam.play import Played, Player
 from evals.exam.world import CLOCK, equipment, planner_of, ticks_of
-from evals.house import database_of_its_own, open_house, prepare
 from policies.documents import read_corpus
 from policies.grading import NOT_PLAYED, Call, Outcome, RowReason, grade
 from policies.manifest import DEMO_CORPUS, Manifest
-from records.home import Home, drop_database, with_database
 from refunds.canonical import canonical, sha256
+from runtime.home import Home, drop_database, with_database
 
 log = logging.getLogger("countersign.exam")
 
@@ -43,7 +43,7 @@ DATABASE = "countersign_exam_"
 SHARED = 40
 """Episodes that share a database, where a set allows it."""
 
-CODE = ("refunds", "policies", "records", "tools", "graph", "desk", "cashier", "evals")
+CODE = ("refunds", "policies", "records", "runtime", "tools", "graph", "desk", "cashier", "app", "evals")
 ROOT = Path(__file__).parent.parent.parent
 
 

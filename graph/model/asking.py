@@ -205,9 +205,9 @@ class Asking:
 
     async def _stored(self, errand: Errand, question: Question) -> tuple[Endpoint, Receipt] | None:
         """The answer that this run got before it died, of whichever model gave it."""
-        page = self.books.reading(errand.tenant)
+        reads = self.books.reading(errand.tenant)
         for endpoint in self.endpoints:
-            found = await stored_answer(page, errand.place, self._request(endpoint, question).request_sha256)
+            found = await stored_answer(reads, errand.place, self._request(endpoint, question).request_sha256)
             if found is not None:
                 return endpoint, found
         return None
@@ -268,8 +268,8 @@ class Asking:
     async def _settle(self, errand: Errand, attempt: int, receipt: Receipt) -> None:
         """Write what came of a call. Where that cannot be, it stays reserved: as much as it can have cost."""
         try:
-            async with asyncio.timeout(SETTLE_SECONDS), self.books.transaction(errand.tenant) as page:
-                await settle(page, errand.place, attempt, receipt)
+            async with asyncio.timeout(SETTLE_SECONDS), self.books.transaction(errand.tenant) as tx:
+                await settle(tx, errand.place, attempt, receipt)
         except (BooksAway, TimeoutError):
             log.warning("a model call of case %s could not be settled", errand.place.case_id)
 
@@ -289,9 +289,9 @@ class Asking:
         if before.cost_micros + request.cost_micros > left.cost_micros:
             raise Broke("cost_budget_exhausted", "the run")
         while True:
-            async with self.books.transaction(errand.tenant) as page:
+            async with self.books.transaction(errand.tenant) as tx:
                 judged, attempt = await reserve(
-                    page,
+                    tx,
                     errand.place,
                     request,
                     lambda load, sums: self._judge(endpoint, request, errand, load, sums),
@@ -299,7 +299,7 @@ class Asking:
                 )
                 if attempt is not None:
                     for share in judged.weighed.alerts:
-                        if await alert(page, share, judged.month_micros):
+                        if await alert(tx, share, judged.month_micros):
                             log.warning("tenant %s has spent %s %% of its month", errand.tenant, share)
             if judged.weighed.reason is not None:
                 raise Broke(judged.weighed.reason, judged.weighed.detail)

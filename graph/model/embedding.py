@@ -12,7 +12,7 @@ from graph.model.asking import OPEN_AFTER, OPEN_SECONDS, spent_of
 from graph.model.providers import Line
 from policies.manifest import Manifest
 from policies.spending import Sum, weigh
-from records.books import Books, BooksAway, Page
+from records.books import Books, BooksAway, Transaction
 from records.model_calls import Load, Place, Receipt, Request, SpentRow, reserve, settle
 from refunds.canonical import digest, sha256
 from refunds.masking import mask
@@ -92,8 +92,8 @@ class Embedding:
         )
         started = time.monotonic()
         try:
-            async with self._books.transaction(context.tenant) as page:
-                attempt = await self._reserved(page, place, request)
+            async with self._books.transaction(context.tenant) as tx:
+                attempt = await self._reserved(tx, place, request)
         except (NoMeaning, BooksAway) as error:
             log.warning("no embedding: %s", error)
             return None
@@ -118,13 +118,13 @@ class Embedding:
             latency_ms=max(0, round((time.monotonic() - started) * 1000)),
         )
         try:
-            async with self._books.transaction(context.tenant) as page:
-                await settle(page, place, attempt, receipt)
+            async with self._books.transaction(context.tenant) as tx:
+                await settle(tx, place, attempt, receipt)
         except BooksAway:
             log.warning("an embedding of case %s could not be settled", context.case_id)
         return vectors[0] if vectors else None
 
-    async def _reserved(self, page: Page, place: Place, request: Request) -> int:
+    async def _reserved(self, tx: Transaction, place: Place, request: Request) -> int:
         """The attempt that is reserved. Raises NoMeaning where the purse or the endpoint has no room for it."""
 
         def judged(load: Load, sums: Sequence[SpentRow]) -> bool:
@@ -138,7 +138,7 @@ class Embedding:
             room = load.in_flight < at.concurrency and load.requests < at.requests_per_minute
             return weighed.reason is None and room and not rests
 
-        _, attempt = await reserve(page, place, request, judged, bool)
+        _, attempt = await reserve(tx, place, request, judged, bool)
         if attempt is None:
             raise NoMeaning("no room in a budget")
         return attempt

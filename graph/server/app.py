@@ -16,9 +16,9 @@ from graph.server.door import Door
 from graph.server.memory import keep_off_disk
 from graph.server.rooms import open_rooms
 from records.books import named_queries
-from records.leash import held
-from records.logs import log_to_standard_error
 from records.migrate import schema_version
+from runtime.logs import log_to_standard_error
+from runtime.parent_watch import held
 
 
 @asynccontextmanager

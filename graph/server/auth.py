@@ -70,8 +70,8 @@ def _filter(caller: Caller) -> dict[str, Any]:
 
 
 async def _bound(thread_id: UUID) -> tuple[TenantId, CaseId] | None:
-    async with the_rooms().books.transaction() as page:
-        return await thread_case(page, thread_id)
+    async with the_rooms().books.transaction() as tx:
+        return await thread_case(tx, thread_id)
 
 
 @auth.on
@@ -220,8 +220,8 @@ async def _answer(
         raise _refuse(409, "the thread does not wait at that pause: look again")
     await _same_screen(rooms, thread_id, read)
     if read.answer is None:
-        async with rooms.books.transaction(tenant) as page:
-            row = await page.row("decision_by_id", decision_id=_uuid(read.decision_id or ""))
+        async with rooms.books.transaction(tenant) as tx:
+            row = await tx.row("decision_by_id", decision_id=_uuid(read.decision_id or ""))
         if row is None or row["case_id"] != case_id or "cases:decide" not in caller.scopes:
             raise _refuse(403, "decision_id: no decision of this case")
         return

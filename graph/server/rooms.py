@@ -15,7 +15,7 @@ from graph.server.desk_call import DeskCall
 from graph.server.thread_rows import ThreadRows
 from graph.settings import GraphSettings
 from records.books import Books
-from records.startup import check_books, check_names
+from runtime.startup import check_books, check_names
 
 
 @dataclass(frozen=True)

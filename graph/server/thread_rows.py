@@ -55,8 +55,8 @@ class ThreadRows:
         """Bring back the newest cases that wait for a person; how many. The others come when they are rung."""
         waiting: list[tuple[datetime, TenantId, CaseId]] = []
         for tenant in await self.driver.books.tenants():
-            async with self.driver.books.transaction(tenant) as page:
-                rows = await page.rows("newest_waiting", most=RESTORED)
+            async with self.driver.books.transaction(tenant) as tx:
+                rows = await tx.rows("newest_waiting", most=RESTORED)
             waiting += [(row["received_at"], tenant, CaseId(row["case_id"])) for row in rows]
         newest = sorted(waiting)[-RESTORED:]
         for _, tenant, case_id in newest:
@@ -70,9 +70,9 @@ class ThreadRows:
             return
         self.followed.due = now + FOLLOW_SECONDS
         for tenant in await self.driver.books.tenants():
-            async with self.driver.books.transaction(tenant) as page:
-                since = self.followed.since.get(tenant) or await books_now(page) - FOLLOW_BACK
-                moved = await page.rows("moved_cases", since=since, most=ROWS_KEPT)
+            async with self.driver.books.transaction(tenant) as tx:
+                since = self.followed.since.get(tenant) or await books_now(tx) - FOLLOW_BACK
+                moved = await tx.rows("moved_cases", since=since, most=ROWS_KEPT)
             for row in moved:
                 await self.refresh(tenant, CaseId(row["case_id"]))
                 self.followed.since[tenant] = row["at"] - OVERLAP

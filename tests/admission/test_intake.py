@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import CRACKED, Stage, another_key
 
+from app.house import private_key
 from desk.intake import Intake
-from evals.house import private_key
 from policies.intake import ISSUER, classify, is_raw, sign, verify
 from policies.signature import SigningKey, new_key, public_keys
 from records.connection import connection_string
@@ -176,8 +176,8 @@ async def test_the_doorbell_rings_with_the_case_or_not_at_all(stage: Stage) -> N
         pass
 
     with pytest.raises(Undone):
-        async with stage.house.desk_books.transaction(TenantId("demo")) as page:
-            await ring(page, TenantId("demo"), CaseId(uuid4()))
+        async with stage.house.desk_books.transaction(TenantId("demo")) as tx:
+            await ring(tx, TenantId("demo"), CaseId(uuid4()))
             raise Undone
     assert len(await stage.sql("select 1 as n from jobs.procrastinate_jobs")) == 1
 

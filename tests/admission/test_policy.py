@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import QUESTION, Stage
 
-from evals.shop import demo_orders, import_corpus
+from app.shop import demo_orders, import_corpus
 from policies.clauses import RULES, Allow, BadRule, Bar, Claim, Deny, RuleInForce, check_rules, judge
 from policies.clauses.claim import says_damaged
 from policies.documents import BadDocument, read_corpus, read_document
@@ -275,12 +275,12 @@ async def test_another_region_or_another_tenants_policy_is_never_cited(stage: St
         GOOD.replace("region: US", "region: EU").replace("id: return", "id: eu-return", 1), "eu.md"
     )
     async with Books.open(stage.url, size=1) as owner:
-        async with owner.transaction(TenantId("demo")) as page:
-            await import_corpus(page, TenantId("demo"), (document,))
-        async with owner.transaction(TenantId("rival")) as page:
-            await page.rows("insert_tenant", tenant="rival", name="Rival")
+        async with owner.transaction(TenantId("demo")) as tx:
+            await import_corpus(tx, TenantId("demo"), (document,))
+        async with owner.transaction(TenantId("rival")) as tx:
+            await tx.rows("insert_tenant", tenant="rival", name="Rival")
             other = read_document(GOOD.replace("id: return", "id: rival-return", 1), "rival.md")
-            await import_corpus(page, TenantId("rival"), (other,))
+            await import_corpus(tx, TenantId("rival"), (other,))
     _, state = await stage.paused(question=QUESTION, intent="policy_question")
     assert state["citations"] == ["return-policy-us-v3"]
 

@@ -6,8 +6,8 @@ import pytest
 from conftest import Stages
 from stage import QUESTION, Stage, results, wish
 
+from app.house import private_key
 from evals.exam.world import Scripted
-from evals.house import private_key
 from policies.budget import Limits, audit
 from policies.intake import sign
 from records.money import order_refund

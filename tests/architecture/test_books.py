@@ -10,7 +10,7 @@ import pytest
 from stage import Cluster, Stage
 
 import records.migrate
-from evals.shop import DEMO
+from app.shop import DEMO
 from records.books import Books, Refused, named_queries
 from records.migrate import MigrationRefused, migrate, migrations, refuse_what_does_not_agree
 from refunds.ids import TenantId
@@ -211,7 +211,7 @@ def test_migrations_are_safe_to_repeat_and_to_run_at_once(cluster: Cluster, url:
 def test_every_named_query_is_used_and_every_used_one_is_named() -> None:
     source = "\n".join(
         file.read_text()
-        for folder in ("records", "tools", "graph", "desk", "cashier", "evals")
+        for folder in ("records", "runtime", "tools", "graph", "desk", "cashier", "app", "evals", "cli")
         for file in (ROOT / folder).rglob("*.py")
     )
     used = set(
@@ -235,22 +235,22 @@ async def test_a_session_forgets_its_tenant_before_it_serves_another(stage: Stag
     count = "select count(*) as n from cases"
     await stage.submit()
     for tenant, seen in ((DEMO, 1), (TenantId("rival"), 0), (None, 0), (DEMO, 1)):
-        async with books.transaction(tenant) as page:
-            cursor = await page.connection.execute(count)
+        async with books.transaction(tenant) as tx:
+            cursor = await tx.connection.execute(count)
             assert await cursor.fetchall() == [{"n": seen}]
     with pytest.raises(ZeroDivisionError):
         async with books.transaction(TenantId("rival")):
             raise ZeroDivisionError
-    async with books.transaction(DEMO) as page:
-        assert await (await page.connection.execute(count)).fetchall() == [{"n": 1}]
+    async with books.transaction(DEMO) as tx:
+        assert await (await tx.connection.execute(count)).fetchall() == [{"n": 1}]
     assert await books.reading(None).rows("newest_waiting", most=5) == []
 
 
 async def test_what_is_put_off_is_said_in_order_and_with_the_commit(stage: Stage) -> None:
     books = stage.house.desk_books
     with pytest.raises(Refused, match="wrong_tenant"):
-        async with books.transaction(DEMO) as page:
-            page.later(
+        async with books.transaction(DEMO) as tx:
+            tx.later(
                 "insert_flag",
                 tenant="rival",
                 name="kill_switch",
@@ -258,8 +258,8 @@ async def test_what_is_put_off_is_said_in_order_and_with_the_commit(stage: Stage
                 reason="x",
                 set_by="demo-reviewer",
             )
-    async with books.transaction(DEMO) as page:
-        assert (await page.rows("current_flags")) == []
+    async with books.transaction(DEMO) as tx:
+        assert (await tx.rows("current_flags")) == []
 
 
 async def test_a_caller_that_is_cancelled_leaves_no_session_in_another_tenant(stage: Stage) -> None:
@@ -267,8 +267,8 @@ async def test_a_caller_that_is_cancelled_leaves_no_session_in_another_tenant(st
     async with Books.open(stage.house.home.role_url("desk", stage.url), size=1) as books:
 
         async def here() -> list[dict[str, Any]]:
-            async with books.transaction(DEMO) as page:
-                return await (await page.connection.execute("select tenant() as tenant")).fetchall()
+            async with books.transaction(DEMO) as tx:
+                return await (await tx.connection.execute("select tenant() as tenant")).fetchall()
 
         for turns in range(120):
             assert await here() == [{"tenant": DEMO}]

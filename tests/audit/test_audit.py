@@ -8,8 +8,8 @@ import pytest
 from conftest import CAMPAIGN
 from stage import Cluster, Stage, another_key
 
+from app.house import private_key, trusted_keys
 from desk.decisions import Word
-from evals.house import private_key, trusted_keys
 from records.audit import Finding, anchor, read_copy, verify
 from refunds.canonical import canonical, sha256
 
@@ -120,19 +120,19 @@ async def test_every_mutation_is_reported(stage: Stage, part: int) -> None:
 async def verified_inside(stage: Stage) -> list[Finding]:
     """The same verification, read through the connection that holds the mutation."""
     from records.audit import Anchor, anchored_heads, verify_anchors, verify_tenant
-    from records.books import Page
+    from records.books import Transaction
     from refunds.ids import TenantId
 
-    page = Page(stage.owner)
+    tx = Transaction(stage.owner)
     await stage.sql("set local search_path = books")
     await stage.sql("set local timezone = 'UTC'")
     await stage.sql("select set_config('books.tenant', 'demo', true)")
     keys = trusted_keys(stage.house.home, "anchor")
-    table = [Anchor.of(row) for row in await page.rows("all_anchors")]
+    table = [Anchor.of(row) for row in await tx.rows("all_anchors")]
     outer = read_copy(stage.house.home.anchors_file)
     findings = verify_anchors(table, keys.read, "table")
     findings += [Finding("*", "anchors", 0, "differ")] if table != outer else []
-    return findings + (await verify_tenant(page, TenantId("demo"), anchored_heads(outer)))[0]
+    return findings + (await verify_tenant(tx, TenantId("demo"), anchored_heads(outer)))[0]
 
 
 async def test_a_whole_rewrite_by_an_administrator_is_reported(stage: Stage) -> None:

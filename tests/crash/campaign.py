@@ -22,20 +22,20 @@ import psycopg
 from mortality import MORTALITY, MortalBooks, MortalSaver, MortalTwin
 from stage import MANY_ORDERS, MANY_PAYMENTS, Stage, open_stage
 
-from cashier.__main__ import charges_of
+from app.house import trusted_keys
+from cashier.charges import charges_of
 from cashier.executor import Executor
 from cashier.processor import Answer, ProviderRefund, RefundRequest
 from cashier.twin import Charges, Fault, Twin
 from desk.decisions import Word
 from desk.inquiries import ask_provider
-from evals.house import trusted_keys
 from graph.cursor import CursorSaver
 from graph.drive import Driver, Durability
 from graph.refund_graph import refund_graph
 from records.audit import verify
 from records.cases import Case, case_by_ticket
-from records.home import Home
 from refunds.ids import PaymentId, TenantId
+from runtime.home import Home
 
 FAULTS: tuple[str, ...] = ("none", *get_args(Fault))
 ROUNDS = 14
@@ -217,8 +217,8 @@ async def wrongs(orders: Orders, run: Run, stage: Stage, case: Case, twin: Twin)
         refund.amount.amount_minor for refund in refunds
     ]:
         found.append("the books and the provider differ")
-    async with stage.house.desk_books.transaction(case.tenant) as page:
-        if await case_by_ticket(page, f"run-{run.number}") is None:
+    async with stage.house.desk_books.transaction(case.tenant) as tx:
+        if await case_by_ticket(tx, f"run-{run.number}") is None:
             found.append("lost")
     if run.number % 25 == 0:
         findings, _ = await verify(

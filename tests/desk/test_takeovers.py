@@ -272,9 +272,9 @@ async def test_a_run_that_looked_too_early_writes_nothing(desk: DeskStage, said:
     wanted = {"act": "propose", "amount_minor": 100} if said[1] else {"act": "reply"}
     assert await take_over(desk, case.case_id, reply="We look at it.", **wanted) == 200
     books = desk.stage.house.driver.books
-    async with books.transaction(case.tenant) as page:
+    async with books.transaction(case.tenant) as tx:
         reason = "declined" if said[1] else "kill_switch"
-        assert not await write_event(page, case, said[0], reason, ended=said[1])
+        assert not await write_event(tx, case, said[0], reason, ended=said[1])
 
 
 @pytest.mark.parametrize("person", ["demo-reviewer-2", "demo-specialist"])

@@ -22,8 +22,8 @@ from prepared import copy_home
 from typer.testing import CliRunner
 
 from countersign import app
-from records.embedded import EmbeddedPostgres, binaries, copied_out
-from records.home import Home, make_database, with_database
+from runtime.embedded import EmbeddedPostgres, binaries, copied_out
+from runtime.home import Home, make_database, with_database
 
 ROOT = Path(__file__).parents[2]
 TICKET: dict[str, Any] = {

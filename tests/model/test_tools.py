@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from evals.house import private_key, trusted_keys
-from evals.shop import demo_orders
+from app.house import private_key, trusted_keys
+from app.shop import demo_orders
 from graph.mind import Mind
 from policies.signature import PublicKeys, public_keys
 from refunds.ids import CaseId, CustomerId, TenantId

@@ -20,14 +20,14 @@ from model_kit import diligent, model_stage
 from otlp import Receiver, Sent, receiving
 from stage import Cluster, Stage, open_stage
 
+from app.shop import DEMO
 from desk.agent_meters import Hour, agents_hour
 from desk.traces import Sought, percentile, search
-from evals.shop import DEMO
 from graph.exporting import SentSpans, Target, langfuse_target, spans_of
 from graph.mind import Mind
 from graph.tracing import ATTRIBUTES, Spans, trace_id_of
-from records.logs import about, log_to_standard_error
 from refunds.ids import CaseId
+from runtime.logs import about, log_to_standard_error
 
 PLANTED = {
     "email": "ana.planted@example.com",

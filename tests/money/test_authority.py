@@ -11,7 +11,7 @@ from desk.decisions import Conflict, Desk, Word
 from desk.notes import BadDecision
 from desk.people import NoAuthority, NotSignedIn, Person, sign_in
 from policies.authority import may_approve, rule_of, rules_for
-from records.books import Page
+from records.books import Transaction
 from records.cases import Case
 from records.money import OpenEnd
 from refunds.ids import TenantId
@@ -200,8 +200,8 @@ async def test_the_desks_own_role_cannot_write_a_decision_that_the_votes_do_not_
 class Careless(Desk):
     """A desk that checks nothing itself."""
 
-    async def _check(self, page: Page, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
-        del page, person, case, end, word
+    async def _check(self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
+        del tx, person, case, end, word
 
 
 @pytest.mark.parametrize("why", ["specialist", "submitted", "raised", "member"])

@@ -7,10 +7,10 @@ import pytest
 from desk_kit import DeskStage
 from stage import Stage, another_key
 
+from app.house import trusted_keys
 from cashier.executor import Executor
 from desk.decisions import Conflict, Desk, Word
 from desk.people import NoAuthority
-from evals.house import trusted_keys
 from policies.authority import rule_of, rules_for
 from policies.signature import new_key, public_keys
 from refunds.ids import TenantId

@@ -12,9 +12,9 @@ from stage import Stage, open_stage, prepare_template
 
 from desk.decisions import Conflict, Word
 from records.books import BooksAway, Refused
-from records.embedded import EmbeddedPostgres
-from records.home import Home, make_database, with_database
 from records.states import State
+from runtime.embedded import EmbeddedPostgres
+from runtime.home import Home, make_database, with_database
 
 RESTARTS, CASES = (50, 60) if CAMPAIGN else (8, 24)
 

@@ -9,6 +9,7 @@ from conftest import Stages
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from stage import Stage, wish
 
+from app.house import trusted_keys
 from cashier.executor import Executor
 from cashier.processor import ProviderRefund
 from cashier.twin import Twin
@@ -18,7 +19,6 @@ from desk.notes import BadDecision
 from desk.people import NoAuthority
 from desk.queue import find_case, waiting
 from evals.exam.world import Scripted
-from evals.house import trusted_keys
 from graph.refund_graph import refund_graph
 from records.audit import verify
 from records.cases import Case, standing_still
@@ -439,8 +439,8 @@ async def test_a_case_that_was_switched_off_and_is_stale_now_says_so_once(stage:
 async def test_a_sweep_reaches_what_stands_behind_a_full_page(stage: Stage) -> None:
     for number in range(501):
         await stage.submit(ticket_id=f"still-{number}")
-    async with stage.house.desk_books.transaction(TenantId("demo")) as page:
-        assert len([case_id async for case_id in standing_still(page)]) == 501
+    async with stage.house.desk_books.transaction(TenantId("demo")) as tx:
+        assert len([case_id async for case_id in standing_still(tx)]) == 501
 
 
 @pytest.mark.parametrize("note", ["a\x00b", "\ud800"])

@@ -12,8 +12,8 @@ from desk_kit import DeskStage
 from stage import Cluster, open_stage, prepare_template
 
 from records.connection import MANNERS, connection_string
-from records.home import Home, make_database, with_database
-from records.startup import CannotWork, check_books
+from runtime.home import Home, make_database, with_database
+from runtime.startup import CannotWork, check_books
 
 pytestmark = pytest.mark.fresh_database
 

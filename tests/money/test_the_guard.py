@@ -264,7 +264,18 @@ def test_nothing_but_the_executor_calls_the_processor_and_it_does_so_once() -> N
     root = Path(__file__).parents[2]
     calls = [
         f"{file.relative_to(root)}"
-        for folder in ("cashier", "desk", "graph", "tools", "records", "evals", "deploy")
+        for folder in (
+            "cashier",
+            "desk",
+            "graph",
+            "tools",
+            "records",
+            "runtime",
+            "app",
+            "evals",
+            "cli",
+            "deploy",
+        )
         for file in (root / folder).rglob("*.py")
         for line in file.read_text(encoding="utf-8").splitlines()
         if "processor.refund(" in line

@@ -10,11 +10,11 @@ import pytest
 from desk_kit import DeskStage
 from stage import Cluster, Stage, open_stage
 
+from app.house import trusted_keys
 from cashier.executor import Executor
 from cashier.processor import Answer, Made, ProviderRefund, RefundRequest
 from cashier.twin import Twin
 from desk.decisions import Conflict, Word
-from evals.house import trusted_keys
 from refunds.ids import DecisionId, PaymentId, TenantId, decision_of
 from refunds.money import Currency, Money
 

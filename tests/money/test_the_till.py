@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from stage import Stage
 
+from app.house import trusted_keys
 from cashier.executor import Executor
 from cashier.processor import (
     Answer,
@@ -19,7 +20,6 @@ from cashier.processor import (
 )
 from cashier.twin import Fault, Twin
 from desk.decisions import Word
-from evals.house import trusted_keys
 from refunds.ids import DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
@@ -110,8 +110,8 @@ async def test_a_refund_that_fails_later_reopens_the_case(stage: Stage) -> None:
     stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "failed")
     await stage.house.executor.settle_all()
     assert (await stage.house.state(case))["status"] == "refund_failed"
-    async with stage.house.desk_books.transaction(TenantId("demo")) as page:
-        left = await page.row("left_of_payment", payment_id="pay_D300")
+    async with stage.house.desk_books.transaction(TenantId("demo")) as tx:
+        left = await tx.row("left_of_payment", payment_id="pay_D300")
     assert left is not None
     assert left["amount_left"] == 7_900
 

@@ -444,15 +444,15 @@ async def forged_reject(desk: DeskStage, case_id: object) -> None:
 
     house = desk.stage.house
     person = await desk.stage.person("demo-reviewer")
-    async with house.desk_books.transaction(TenantId("demo")) as page:
+    async with house.desk_books.transaction(TenantId("demo")) as tx:
         from records.cases import case_by_id
         from records.looks import look_at
 
-        case = await case_by_id(page, case_id)  # type: ignore[arg-type]
+        case = await case_by_id(tx, case_id)  # type: ignore[arg-type]
         assert case is not None
-        look = await look_at(page, case.case_id)
+        look = await look_at(tx, case.case_id)
         assert look.end is not None
-        await house.desk.record(page, person, case, look.end, Word("reject", "other"), look.now)
+        await house.desk.record(tx, person, case, look.end, Word("reject", "other"), look.now)
 
 
 async def test_a_second_look_is_somebody_elses(desk: DeskStage) -> None:

@@ -9,6 +9,7 @@ import pytest
 from desk_kit import DeskStage, Visitor
 from fastapi.routing import APIRoute
 
+from app.shop import demo_passwords
 from desk.pages import (
     audit_page,
     case_page,
@@ -19,7 +20,6 @@ from desk.pages import (
     traces_page,
 )
 from desk.passwords import LOCK_MINUTES, TRIES_OF_A_NAME
-from evals.shop import demo_passwords
 from refunds.canonical import sha256
 
 BEHIND = (queue_page, case_page, money_page, audit_page, operations_page, traces_page, releases_page)

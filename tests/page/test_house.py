@@ -9,9 +9,9 @@ from conftest import Stages
 from desk_kit import DeskStage
 from stage import wish
 
+from app.house import trusted_keys
 from desk.decisions import Word
 from evals.exam.world import Scripted
-from evals.house import trusted_keys
 from policies.steering import BadFlag, Steering, flag_value, steering_of
 from records.export import BadExport, verify_export
 

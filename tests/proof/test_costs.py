@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import Cluster
 
+from app.house import database_of_its_own, prepare
 from evals.bench.blocks import ratio
 from evals.bench.counting import COMMITS, TILL_COMMITS, Counter, Uneven, check, count_peer, count_product
 from evals.bench.growth import LISTINGS, copy_case, listing_ms, listing_plans
 from evals.bench.peer import open_peers
 from evals.bench.plot import plot
 from evals.bench.product import many_orders, open_product
-from evals.house import database_of_its_own, prepare
 from graph.drive import Durability
-from records.embedded import EmbeddedPostgres
+from runtime.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(name="bench")

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stage import Cluster
 
+from app.shop import DEMO, import_corpus
 from evals.questions import Question, ask_all, read_questions, sums
-from evals.shop import DEMO, import_corpus
 from policies.answering import answers, asks_elsewhere
 from policies.clause_lines import Edition, read_clause_lines
 from policies.documents import BadDocument, PolicyDocument, read_corpus
@@ -270,13 +270,13 @@ async def test_better_words_to_find_a_clause_by_are_no_new_version(url: str) -> 
     grown = replace(document, clauses=(more, *document.clauses[1:]))
     async with Books.open(url, size=1) as owner:
         _, before = await words_of(owner.reading(DEMO), "")
-        async with owner.transaction(DEMO) as page:
-            assert await import_corpus(page, DEMO, (document,)) == 0
+        async with owner.transaction(DEMO) as tx:
+            assert await import_corpus(tx, DEMO, (document,)) == 0
         assert (await words_of(owner.reading(DEMO), ""))[1] == before
-        async with owner.transaction(DEMO) as page:
-            assert await import_corpus(page, DEMO, (grown,)) == 0
-        async with owner.transaction(DEMO) as page:
-            found = await clauses_in_force(page, "US", date(2026, 11, 1))
+        async with owner.transaction(DEMO) as tx:
+            assert await import_corpus(tx, DEMO, (grown,)) == 0
+        async with owner.transaction(DEMO) as tx:
+            found = await clauses_in_force(tx, "US", date(2026, 11, 1))
         assert (await words_of(owner.reading(DEMO), ""))[1] != before
     first = next(c for c in found if (c.citation.document_id, c.citation.clause) == ("gift-cards", "1"))
     assert frozenset({"sell", "plastic", "voucher"}) in first.phrases
@@ -294,9 +294,9 @@ async def test_a_document_that_is_withdrawn_is_cited_no_more(url: str) -> None:
             )
 
         assert isinstance(await cited(), Grounded)
-        async with owner.transaction(DEMO) as page:
+        async with owner.transaction(DEMO) as tx:
             withdrawn = replace(document, version=2, status="withdrawn", sha256="0" * 64)
-            assert await import_corpus(page, DEMO, (withdrawn,)) == 1
+            assert await import_corpus(tx, DEMO, (withdrawn,)) == 1
         assert isinstance(await cited(), Abstain)
 
 

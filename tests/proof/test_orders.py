@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.imports import ImportedOrders, import_order_book
+from app.imports import ImportedOrders, import_order_book
 from refunds.ids import TenantId
 from refunds.money import MAX_MINOR, Currency
 from refunds.order_line import BadOrder, Unstated, read_order_line

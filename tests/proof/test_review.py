@@ -11,10 +11,10 @@ from desk_kit import DeskStage
 from fake_openai import FakeOpenAI, served
 from stage import Cluster, Stage
 
+from app.imports import import_library, index_library
+from app.shop import DEMO, demo_tokens, open_shop
 from desk.library import listed, review_document, standing_of
 from desk.people import NoAuthority
-from evals.imports import import_library, index_library
-from evals.shop import DEMO, demo_tokens, open_shop
 from graph.settings import GraphSettings
 from policies.clause_lines import Edition
 from policies.manifest import DEMO_CORPUS

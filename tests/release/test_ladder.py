@@ -52,9 +52,9 @@ async def test_only_an_operator_of_every_tenant_moves_a_release(stage: Stage, wh
         await kept.promote(person, V3, "because")
     with pytest.raises(NoAuthority):
         await kept.roll_back(person, None, "because")
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
         with pytest.raises(Refused, match="no_authority"):
-            await write_step(page, V3, "shadow", person.person, "past the desk")
+            await write_step(tx, V3, "shadow", person.person, "past the desk")
 
 
 async def test_a_receipt_of_another_manifest_is_refused_and_a_failed_one_is_held(stage: Stage) -> None:
@@ -68,9 +68,9 @@ async def test_a_receipt_of_another_manifest_is_refused_and_a_failed_one_is_held
     assert (await rung(stage, V3)).state == "hold"
     with pytest.raises(Conflict, match="there is no step after it"):
         await kept.promote(who, V3, "anyway")
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
         with pytest.raises(Refused, match="release_step"):
-            await write_step(page, V3, "shadow", who.person, "past the desk")
+            await write_step(tx, V3, "shadow", who.person, "past the desk")
 
 
 def test_a_receipt_that_was_edited_by_hand_is_seen() -> None:
@@ -100,12 +100,12 @@ async def test_no_step_is_left_out_whoever_writes_it(stage: Stage, state: Any) -
     kept = await founded(stage)
     who = await operator(stage)
     await entered(stage, kept)
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
         if state == "shadow":
-            await write_step(page, V3, "shadow", who.person, "in order")
+            await write_step(tx, V3, "shadow", who.person, "in order")
             return
         with pytest.raises(Refused, match="release_step"):
-            await write_step(page, V3, state, who.person, "a leap", percent=5 if state == "canary" else 0)
+            await write_step(tx, V3, state, who.person, "a leap", percent=5 if state == "canary" else 0)
 
 
 async def test_a_release_that_was_rolled_back_never_comes_back_under_its_name(stage: Stage) -> None:
@@ -175,8 +175,8 @@ async def test_a_case_keeps_its_release_for_life(stage: Stage) -> None:
     cases = [await stage.submit(order_id=f"X{n}", customer_id="C100") for n in range(2)]
     first = await release_of_case(stage, cases[0].case_id)
     assert first == assigned([LIVE, replace(CANARY, percent=50)], "demo", "C100", "own")
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
-        await write_step(page, V3, "live", (await operator(stage)).person, "everybody")
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
+        await write_step(tx, V3, "live", (await operator(stage)).person, "everybody")
     await stage.finish()
     rows = await stage.sql("select distinct release from books.proposals")
     assert [row["release"] for row in rows] == [first]
@@ -218,8 +218,8 @@ async def test_the_sweep_proposes_again_what_no_doorbell_reached(stage: Stage) -
     await entered(stage, kept)
     await climbed(stage, V3, "live")
     case, _ = await stage.paused()
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
-        await write_step(page, V3, "rolled_back", (await operator(stage)).person, "past the desk")
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
+        await write_step(tx, V3, "rolled_back", (await operator(stage)).person, "past the desk")
     await stage.finish()
     rows = await stage.sql(
         "select release from books.proposals where case_id = %s order by proposed_at", case.case_id

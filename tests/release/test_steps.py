@@ -110,8 +110,8 @@ async def test_a_canary_that_degrades_takes_itself_back_and_people_are_told(stag
     await entered(stage, kept, budgets=budgets)
     who = await operator(stage)
     await kept.promote(who, V3, "look at it")
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
-        await write_step(page, V3, "canary", who.person, "a rehearsal", tenants=["demo"])
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
+        await write_step(tx, V3, "canary", who.person, "a rehearsal", tenants=["demo"])
     for _ in range(2):
         await stage.paused()
     assert await kept.watch() == []  # two cases say nothing
@@ -123,8 +123,8 @@ async def test_a_canary_that_degrades_takes_itself_back_and_people_are_told(stag
         "select person, reason from books.release_steps where release = %s order by seq desc", V3
     )
     assert rows[0] == {"person": None, "reason": "hand-off rate 100 % of 3 cases (at most 40 %)"}
-    async with stage.house.desk_books.transaction(paused.tenant) as page:
-        due = await page.rows("notices_due", share=0.8, unknown_seconds=60, most=50)
+    async with stage.house.desk_books.transaction(paused.tenant) as tx:
+        due = await tx.rows("notices_due", share=0.8, unknown_seconds=60, most=50)
     assert [row["about"] for row in due if row["kind"] == "rolled_back"] == [f"{V3}: {rows[0]['reason']}"]
     fresh, state = await stage.paused()
     assert await release_of_case(stage, fresh.case_id) == V2
@@ -242,8 +242,8 @@ async def test_a_way_back_without_a_name_never_stops_the_last_and_never_what_a_w
     await climbed(stage, V3, "live")
     await entered(stage, kept, "refund_agent_v4")
     await climbed(stage, "refund_agent_v4", "canary")
-    async with stage.house.desk_books.transaction(EVERYBODY) as page:
-        await write_step(page, "refund_agent_v4", "rolled_back", None, "hand-off rate 90 %")
+    async with stage.house.desk_books.transaction(EVERYBODY) as tx:
+        await write_step(tx, "refund_agent_v4", "rolled_back", None, "hand-off rate 90 %")
     with pytest.raises(Conflict, match="took itself back"):
         await kept.roll_back(who, None, "a moment too late")
     assert (await kept.roll_back(who, V3, "meant"))[0] == V3
@@ -293,9 +293,9 @@ async def test_a_release_that_is_taken_back_in_mid_run_ends_at_a_person(stages: 
         async def next_wish(self, view: PlannerView) -> object:
             wished = await DeterministicPlanner().next_wish(view)
             if self.stage is not None and len(view.results) == 3:
-                async with self.stage.house.desk_books.transaction(EVERYBODY) as page:
+                async with self.stage.house.desk_books.transaction(EVERYBODY) as tx:
                     person = (await operator(self.stage)).person
-                    await write_step(page, V3, "rolled_back", person, "now")
+                    await write_step(tx, V3, "rolled_back", person, "now")
                 self.stage = None
             return wished
 

@@ -63,10 +63,10 @@ def signed_ticket(house: RunningHouse, **fields: object) -> dict[str, Any]:
     """A ticket with its intake signature, as the bundle makes it."""
     from datetime import UTC, datetime
 
-    from evals.house import private_key
+    from app.house import private_key
     from policies.intake import sign
-    from records.home import Home
     from refunds.ticket import Ticket
+    from runtime.home import Home
 
     raw = house.ticket(bundle_version="intake_bundle_v2", route="guarded_agent", **fields)
     return dict(

@@ -103,9 +103,9 @@ def test_on_a_terminal_it_says_who_is_ready_where_it_is_and_no_more(tmp_path: Pa
 SPEAKS = """
 import sys
 sys.argv = ["countersign", "queue", "--json"]
-import evals.terminal, records.books
+import cli.terminal, records.books
 import stamina, structlog, countersign
-from evals import house
+from app import house
 real = house.books_of_owner
 async def loud(home):
     structlog.get_logger("stamina").warning("stamina.retry_scheduled")

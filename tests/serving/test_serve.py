@@ -11,7 +11,7 @@ import pytest
 from prepared import copy_home
 from running import PATIENCE, RunningHouse, free_port, until
 
-from records.embedded import EmbeddedPostgres
+from runtime.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(name="house")

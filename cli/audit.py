@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evals.terminal import Failed, Json, command, find, group, home, office, person, report, say
+from cli.terminal import Failed, Json, command, find, group, home, office, person, report, say
 
 audit_app = group("The audit chains and their signed anchors.")
 
@@ -18,7 +18,7 @@ Copy = Annotated[
 @command(audit_app, "verify", "countersign audit verify /backup/anchors.jsonl")
 async def audit_verify(copy: Copy = None, as_json: Json = False) -> None:
     """Every chain against the rows it speaks of and against the signed anchors."""
-    from evals.house import trusted_keys
+    from app.house import trusted_keys
     from records.audit import verify
 
     if copy is not None and not copy.exists():

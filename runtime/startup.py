@@ -12,7 +12,7 @@ from records.books import BooksAway, explained
 from records.connection import connection_string
 from records.migrate import schema_version
 
-OURS = ("refunds", "policies", "records", "tools", "graph", "desk", "cashier", "evals")
+OURS = ("refunds", "policies", "records", "runtime", "tools", "graph", "desk", "cashier", "app", "evals")
 """Our top-level names. They are plain words, so another package could stand in their place."""
 
 

@@ -26,13 +26,13 @@ from policies.signature import BadKey
 from records.audit import BadAnchors
 from records.books import BooksAway, Refused, explained
 from records.export import BadExport
-from records.home import BadHome
-from records.jobs import NoSuchJob
 from records.migrate import MigrationRefused
-from records.startup import CannotWork
 from records.states import State
 from refunds.money import Currency, Money
 from refunds.ticket import BadTicket
+from runtime.home import BadHome
+from runtime.jobs import NoSuchJob
+from runtime.startup import CannotWork
 
 Thing = TypeVar("Thing")
 

@@ -1,4 +1,4 @@
-"""python -m records.anchorer: signs the heads of the audit every minute, in a role that can do nothing else."""
+"""python -m runtime.anchorer: signs the heads of the audit every minute, in a role that can do nothing else."""
 
 import argparse
 import asyncio
@@ -14,11 +14,11 @@ from joserfc.jwk import OKPKey
 
 from records.audit import BadAnchors, Sign, anchor
 from records.books import Books, BooksAway
-from records.home import BadHome, read_json
-from records.jobs import Routine, Worker
-from records.leash import held
-from records.process import run_process, stop_signal
-from records.startup import CannotWork, check_books
+from runtime.home import BadHome, read_json
+from runtime.jobs import Routine, Worker
+from runtime.parent_watch import held
+from runtime.process import run_process, stop_signal
+from runtime.startup import CannotWork, check_books
 
 log = logging.getLogger("countersign.anchorer")
 
@@ -68,7 +68,7 @@ async def run(environment: Mapping[str, str]) -> None:
 def main() -> int:
     """The process; 0 done, 1 refused or failed with the reason on standard error, 2 usage."""
     argparse.ArgumentParser(
-        prog="python -m records.anchorer",
+        prog="python -m runtime.anchorer",
         description="Sign the heads of the audit every minute, and copy the signature out of the database.",
         epilog=f"settings: {', '.join(SETTINGS)}",
     ).parse_args()

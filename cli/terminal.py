@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 if TYPE_CHECKING:
+    from app.house import House, Office
     from desk.people import Person
-    from evals.house import House, Office
     from records.books import Row
     from records.cases import Case
-    from records.home import Home
     from records.states import State
+    from refunds.ids import TenantId
+    from runtime.home import Home
 
 Given = ParamSpec("Given")
 
@@ -29,19 +31,32 @@ def group(about: str) -> typer.Typer:
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Answer yes.")]
+Most = Annotated[int, typer.Option(min=1, max=100_000, help="Rows of a tenant at most.")]
+Why = Annotated[str, typer.Option(help="Why; it stays in the books.")]
+Tenant = Annotated[str, typer.Option(help="Whose; a new one is opened.")]
 
 
 def home() -> "Home":
     """The home that the environment names."""
-    from records.home import Home
+    from runtime.home import Home
 
     return Home.of_environment(os.environ)
+
+
+def tenant_id(name: str) -> "TenantId":
+    """The name of a tenant, where it can be one."""
+    from refunds.ids import TenantId
+
+    if not re.fullmatch(r"[A-Za-z0-9][!-~]{0,127}", name):
+        raise typer.BadParameter("--tenant: a letter or digit, then at most 127 visible characters")
+    return TenantId(name)
 
 
 @asynccontextmanager
 async def office() -> "AsyncIterator[Office]":
     """The books as the desk sees them, for what only reads or decides; brought up first where they are our own."""
-    from evals.house import books_of_owner, open_office
+    from app.house import books_of_owner, open_office
 
     at = home()
     url = await books_of_owner(at)
@@ -52,7 +67,7 @@ async def office() -> "AsyncIterator[Office]":
 @asynccontextmanager
 async def house() -> "AsyncIterator[House]":
     """The house on its database; brought up first where it is the embedded one."""
-    from evals.house import books_of_owner, open_house
+    from app.house import books_of_owner, open_house
 
     at = home()
     url = await books_of_owner(at)
@@ -62,8 +77,8 @@ async def house() -> "AsyncIterator[House]":
 
 async def person(opened: "Office", otherwise: str | None = None) -> "Person":
     """The person of COUNTERSIGN_TOKEN; on the embedded books a demo person where nobody has to sign."""
+    from app.shop import demo_tokens
     from desk.people import sign_in
-    from evals.shop import demo_tokens
 
     token = os.environ.get("COUNTERSIGN_TOKEN", "")
     if not token and otherwise and opened.home.database_url is None:
@@ -91,7 +106,7 @@ def command(
     def register(function: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
         @functools.wraps(function)
         def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
-            from records.logs import log_to_standard_error
+            from runtime.logs import log_to_standard_error
 
             log_to_standard_error("command", plain=True, level=logging.WARNING)
             try:
@@ -99,7 +114,7 @@ def command(
                     str(text).encode("utf-8")
                 asyncio.run(function(*args, **kwargs))
             except Exception as error:
-                from evals.printing import known_error
+                from cli.printing import known_error
 
                 line = str(error) if isinstance(error, Failed) else known_error(error)
                 if line is None:
@@ -134,6 +149,6 @@ def report(done: dict[str, object], as_json: bool, line: str) -> None:
 
 def show(state: "State", as_json: bool) -> None:
     """A state, as JSON or for the eye."""
-    from evals.printing import state_lines
+    from cli.printing import state_lines
 
     say(json.dumps(state, default=str) if as_json else "\n".join(state_lines(state)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from records.logs import log_to_standard_error
+from runtime.logs import log_to_standard_error
 
 
 def stop_signal() -> asyncio.Event:

@@ -20,8 +20,8 @@ from psycopg import Connection, sql
 
 from records.books import BooksAway
 from records.connection import connection_string
-from records.embedded import EmbeddedPostgres
 from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
+from runtime.embedded import EmbeddedPostgres
 
 DATABASE = "countersign"
 

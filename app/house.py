@@ -17,9 +17,9 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
+from app.shop import demo_passwords, demo_tokens, open_shop
 from desk.decisions import Desk
 from desk.intake import Intake
-from evals.shop import demo_passwords, demo_tokens, open_shop
 from graph.settings import GraphSettings
 from policies.budget import audit
 from policies.manifest import Manifest, ModelRoute, manifest
@@ -27,12 +27,12 @@ from policies.signature import PublicKeys, SigningKey, new_key, parse_public_key
 from records.audit import Anchor, anchor
 from records.books import Books
 from records.cases import Case, case_by_id
-from records.home import BadHome, Home, drop_database, read_json, write_secret
 from records.migrate import checkpoints_are_of, migrate, note_checkpoints
-from records.startup import check_books
 from records.states import State, state_of
 from refunds.canonical import canonical
 from refunds.ids import CaseId, TenantId
+from runtime.home import BadHome, Home, drop_database, read_json, write_secret
+from runtime.startup import check_books
 
 if TYPE_CHECKING:
     from cashier.executor import Executor
@@ -168,13 +168,13 @@ class Office:
     anchorer_books: Books
 
     async def case(self, tenant: TenantId, case_id: CaseId) -> Case | None:
-        async with self.desk_books.transaction(tenant) as page:
-            return await case_by_id(page, case_id)
+        async with self.desk_books.transaction(tenant) as tx:
+            return await case_by_id(tx, case_id)
 
     async def state(self, case: Case) -> State:
         """The state of the contract, rebuilt from the books."""
-        async with self.desk_books.transaction(case.tenant) as page:
-            state, trace = await state_of(page, case)
+        async with self.desk_books.transaction(case.tenant) as tx:
+            state, trace = await state_of(tx, case)
         return {**state, "budget_audit": audit(trace, self.manifest.limits())}
 
     async def anchor(self) -> Anchor | None:
@@ -262,7 +262,7 @@ async def open_house(
     equip: "Callable[[Mind], Mind] | None" = None,
 ) -> AsyncIterator[House]:
     """The house on a database; each room through its own role. `equip` changes what the graph works with."""
-    from cashier.__main__ import charges_of
+    from cashier.charges import charges_of
     from cashier.executor import Executor
     from cashier.twin import Twin
     from graph.checkpointer import checkpointer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evals.terminal import Failed, Json, command, group, home, report, say, tell
+from cli.terminal import Failed, Json, command, group, home, report, say, tell
 
 if TYPE_CHECKING:
     from evals.exam.examining import Examined
@@ -38,9 +38,9 @@ async def eval_run(
     """One set of the exam, each episode on a database of its own, and its receipt into a file."""
     import asyncio
 
+    from cli.printing import bar_on_terminal
     from evals.exam.examining import examine, the_agent
     from evals.exam.receipt import written
-    from evals.printing import bar_on_terminal
 
     if not out.parent.is_dir():
         raise Failed(f"{out.parent}: not a folder: the receipt could not be written")
@@ -114,10 +114,10 @@ async def eval_exam(
     """Every set of the exam. What was interrupted goes on where it was."""
     import asyncio
 
+    from cli.printing import bar_on_terminal, table
     from evals.exam.examining import examine, file_away, own_agent
     from evals.exam.report import whole
     from evals.exam.sets import NAMES, NoData
-    from evals.printing import bar_on_terminal, table
 
     pinned = own_agent()
     tallies = []
@@ -155,9 +155,9 @@ async def eval_adopt(
     as_json: Json = False,
 ) -> None:
     """A case that a person decided becomes an episode: masked, with its order, ending as the person decided."""
+    from cli.terminal import find, house
     from evals.exam.adopting import adopt, keep
     from evals.exam.episode import line_of
-    from evals.terminal import find, house
 
     async with house() as opened:
         _, found = await find(opened, case)
@@ -174,9 +174,9 @@ async def eval_review(
     as_json: Json = False,
 ) -> None:
     """For the fortnightly review: hand-offs, drafts that people changed, customers who came again."""
+    from cli.printing import review_table
+    from cli.terminal import house, person
     from desk.fortnight import for_review
-    from evals.printing import review_table
-    from evals.terminal import house, person
 
     async with house() as opened:
         who = await person(opened, "demo-auditor")
@@ -193,9 +193,9 @@ async def eval_watch(
     """The same set again, with the models as they answer today: run by a timer, it notices a silent change."""
     import asyncio
 
+    from cli.printing import bar_on_terminal
     from evals.exam.examining import examine, the_agent
     from evals.exam.receipt import BadReceipt, read_receipt, same_behaviour
-    from evals.printing import bar_on_terminal
     from refunds.canonical import first_difference
 
     said = read_receipt(against)
@@ -247,7 +247,7 @@ async def eval_questions(
     as_json: Json = False,
 ) -> None:
     """450 questions to the demo shop's library, on a database of its own: what it cites, and what it leaves open."""
-    from evals.printing import bar_on_terminal, questions_table
+    from cli.printing import bar_on_terminal, questions_table
     from evals.questions import ask_all, read_questions, sums
 
     if half not in {None, "tuning", "test", "unseen"}:
@@ -274,7 +274,7 @@ async def eval_tau2(
     as_json: Json = False,
 ) -> None:
     """A stranger's orders and requests, on a database of its own: exact to the cent, and nothing twice."""
-    from evals.printing import bar_on_terminal, no_refund_table, tau2_table
+    from cli.printing import bar_on_terminal, no_refund_table, tau2_table
     from evals.tau2 import open_exam, sit
 
     folder = data / "tau2_retail" if (data / "tau2_retail").is_dir() else data

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from evals.shop import enter_tenant, import_corpus
+from app.shop import enter_tenant, import_corpus
 from graph.settings import GraphSettings
 from policies.clause_lines import Edition, read_clause_lines
 from policies.clauses import check_rules
@@ -50,15 +50,15 @@ async def import_order_book(
     size = file.stat().st_size  # noqa: ASYNC240  (one look, before anything waits)
     with file.open("rb") as lines:
         async with Books.open(owner_url, size=2) as owner:
-            async with owner.transaction(tenant) as page:
-                await enter_tenant(page, tenant, tenant)
-                unstated = Unstated(currency(currency_code), region, await books_now(page))
+            async with owner.transaction(tenant) as tx:
+                await enter_tenant(tx, tenant, tenant)
+                unstated = Unstated(currency(currency_code), region, await books_now(tx))
             numbered = enumerate(lines, start=1)
             while part := list(islice(numbered, LINES_AT_ONCE)):
                 place += sum(len(line) for _, line in part)
                 for wave in _waves(_orders(part, tenant, unstated, done)):
-                    async with owner.transaction(tenant) as page:
-                        followed = await follow_orders(page, wave)
+                    async with owner.transaction(tenant) as tx:
+                        followed = await follow_orders(tx, wave)
                     done.new += followed.new
                     done.moved += followed.moved
                     done.bad |= followed.refused
@@ -106,10 +106,10 @@ async def import_library(
     documents = _documents(source, rules, edition)
     for document in documents:
         check_rules(document.rules)
-    async with Books.open(owner_url, size=2) as owner, owner.transaction(tenant) as page:
-        await enter_tenant(page, tenant, tenant)
-        new = await import_corpus(page, tenant, documents)
-        await note_import(page, _hash_of(source, documents), len(documents))
+    async with Books.open(owner_url, size=2) as owner, owner.transaction(tenant) as tx:
+        await enter_tenant(tx, tenant, tenant)
+        new = await import_corpus(tx, tenant, documents)
+        await note_import(tx, _hash_of(source, documents), len(documents))
     return len(documents), new, sum(len(document.rules) for document in documents)
 
 
@@ -144,9 +144,9 @@ async def index_library(
                 part = rows[first : first + CLAUSES_AT_ONCE]
                 vectors, used = await embedding.vectors([f"{row['title']}. {row['quote']}" for row in part])
                 tokens = None if tokens is None or used is None else tokens + used
-                async with owner.transaction(tenant) as page:
+                async with owner.transaction(tenant) as tx:
                     for row, vector in zip(part, vectors, strict=True):
-                        page.later(
+                        tx.later(
                             "insert_vector",
                             document_id=row["document_id"],
                             version=row["version"],

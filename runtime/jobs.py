@@ -20,7 +20,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 from psycopg_pool import PoolTimeout
 
-from records.books import Books, BooksAway, Page, Row
+from records.books import Books, BooksAway, Row, Transaction
 from records.connection import connection_string
 
 log = logging.getLogger("countersign.jobs")
@@ -76,8 +76,8 @@ class Worker:
         instance = f"{socket.gethostname()[:100]}:{os.getpid()}"
         while not stop.is_set():
             try:
-                async with self.books.transaction() as page:
-                    await page.rows("beat", instance=instance)
+                async with self.books.transaction() as tx:
+                    await tx.rows("beat", instance=instance)
             except (BooksAway, psycopg.Error) as error:
                 log.warning("the books are away: %s", error)
             with suppress(TimeoutError):
@@ -168,8 +168,8 @@ class Worker:
 
     async def _forget_dead(self, lock: str | None) -> None:
         if lock in self.dead:
-            async with self.books.transaction() as page:
-                await page.rows("forget_dead_jobs", lock=lock)
+            async with self.books.transaction() as tx:
+                await tx.rows("forget_dead_jobs", lock=lock)
             self.dead.discard(lock)
 
     async def _try_to_rescue(self, app: App) -> None:
@@ -190,8 +190,8 @@ class Worker:
                 await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
             else:
                 await app.job_manager.retry_job(job)
-        async with self.books.transaction() as page:
-            await page.rows("revive_aborted", queue=self.queue)
+        async with self.books.transaction() as tx:
+            await tx.rows("revive_aborted", queue=self.queue)
         dead = await app.job_manager.list_jobs_async(queue=self.queue, status="failed")
         # Only more: a job that dies at this moment was noted before its row says so.
         self.dead.update(job.lock for job in dead if job.lock)
@@ -204,12 +204,12 @@ class NoSuchJob(Exception):
         super().__init__((self.__doc__ or "").strip())
 
 
-async def dead_jobs(page: Page, most: int) -> list[Row]:
+async def dead_jobs(tx: Transaction, most: int) -> list[Row]:
     """Jobs that died, the newest first."""
-    return await page.rows("dead_jobs", most=most)
+    return await tx.rows("dead_jobs", most=most)
 
 
-async def replay(page: Page, job: int) -> None:
+async def replay(tx: Transaction, job: int) -> None:
     """Put a dead job back into its queue; NoSuchJob where it is not dead."""
-    if not await page.rows("replay_job", job=job):
+    if not await tx.rows("replay_job", job=job):
         raise NoSuchJob

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from app.house import House, database_of_its_own, open_house, prepare
+from app.shop import DEMO, demo_tokens
 from desk.decisions import Word
 from desk.people import sign_in
-from evals.house import House, database_of_its_own, open_house, prepare
-from evals.shop import DEMO, demo_tokens
 from records.cases import Case
-from records.home import Home
 from records.states import State
 from refunds.ticket import Ticket
+from runtime.home import Home
 
 DATABASE = "countersign_demo_"
 """With a number that no other database has: the demo drops what it made and nothing else."""

@@ -11,15 +11,15 @@ from desk.people import issue_for_server, new_token, register
 from policies.authority import rules_for
 from policies.documents import PolicyDocument, corpus_sha256, found_by, read_corpus
 from policies.manifest import DEMO_CORPUS
-from records.books import Books, Page
+from records.books import Books, Transaction
 from records.cases import books_now
-from records.home import BadHome, Home, read_json, write_secret
 from records.library import import_document, library_of, note_import, review
 from records.orders import import_customers, import_orders
 from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
 from refunds.words import Role
+from runtime.home import BadHome, Home, read_json, write_secret
 
 DEMO = TenantId("demo")
 USD = Currency("USD")
@@ -67,12 +67,12 @@ def demo_orders(now: datetime) -> list[OrderFacts]:
     return orders
 
 
-async def enter_tenant(page: Page, tenant: TenantId, name: str) -> None:
+async def enter_tenant(tx: Transaction, tenant: TenantId, name: str) -> None:
     """A tenant with the house's rules of authority. The page is the owner's."""
-    await page.rows("insert_tenant", tenant=tenant, name=name)
-    await page.rows("enter_tenant", tenant=tenant)
+    await tx.rows("insert_tenant", tenant=tenant, name=name)
+    await tx.rows("enter_tenant", tenant=tenant)
     for rule in rules_for(tenant, CURRENCIES):
-        await page.rows(
+        await tx.rows(
             "insert_authority_rule",
             tenant=tenant,
             currency=rule.floor.currency,
@@ -82,12 +82,12 @@ async def enter_tenant(page: Page, tenant: TenantId, name: str) -> None:
         )
 
 
-async def import_corpus(page: Page, tenant: TenantId, documents: tuple[PolicyDocument, ...]) -> int:
+async def import_corpus(tx: Transaction, tenant: TenantId, documents: tuple[PolicyDocument, ...]) -> int:
     """Documents into a tenant's library; how many were new. The page is in the tenant."""
     new = 0
     for document in documents:
         new += await import_document(
-            page,
+            tx,
             tenant,
             document_id=document.document_id,
             version=document.version,
@@ -109,59 +109,59 @@ async def open_shop(
     owner: Books, tokens: dict[str, str], passwords: dict[str, str], corpus: Path = DEMO_CORPUS
 ) -> None:
     """The demo tenant with its people, orders and policy; what is there already stays."""
-    async with owner.transaction(DEMO) as page:
-        await enter_tenant(page, DEMO, "Demo shop")
-        await import_orders(page, demo_orders(await books_now(page)))
-        brought = await bring_library(page, corpus)
+    async with owner.transaction(DEMO) as tx:
+        await enter_tenant(tx, DEMO, "Demo shop")
+        await import_orders(tx, demo_orders(await books_now(tx)))
+        brought = await bring_library(tx, corpus)
         await import_customers(
-            page, DEMO, {customer: f"{customer.lower()}@demo.example" for _, customer, *_ in _ORDERS}
+            tx, DEMO, {customer: f"{customer.lower()}@demo.example" for _, customer, *_ in _ORDERS}
         )
         for person, role in PEOPLE.items():
-            found = await page.row("person_there", person=person)
+            found = await tx.row("person_there", person=person)
             if found is None:
-                await register(page, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person])
-            if await page.row("password_of", person=person) is None and person in passwords:
-                await set_password(page, PersonId(person), passwords[person])
-            await issue_for_server(page, PersonId(person), frozenset({role}), tokens[on_server(person)])
-        await approve_library(page, PersonId("demo-specialist"), brought)
+                await register(tx, PersonId(person), person, {DEMO: frozenset({role})}, tokens[person])
+            if await tx.row("password_of", person=person) is None and person in passwords:
+                await set_password(tx, PersonId(person), passwords[person])
+            await issue_for_server(tx, PersonId(person), frozenset({role}), tokens[on_server(person)])
+        await approve_library(tx, PersonId("demo-specialist"), brought)
 
 
-async def bring_library(page: Page, corpus: Path) -> set[tuple[str, int]]:
+async def bring_library(tx: Transaction, corpus: Path) -> set[tuple[str, int]]:
     """The demo's policy, where this corpus was not brought before; the versions that are new.
 
     What it brings is approved with it; what somebody else imported or rejected is theirs to say.
     """
     name = corpus_sha256(corpus)
-    if await page.row("corpus_imported", corpus_sha256=name) is not None:
+    if await tx.row("corpus_imported", corpus_sha256=name) is not None:
         return set()
     documents = read_corpus(corpus)
-    before = {(row["document_id"], row["version"]) for row in await library_of(page)}
-    await import_corpus(page, DEMO, documents)
-    await note_import(page, name, len(documents))
+    before = {(row["document_id"], row["version"]) for row in await library_of(tx)}
+    await import_corpus(tx, DEMO, documents)
+    await note_import(tx, name, len(documents))
     return {(document.document_id, document.version) for document in documents} - before
 
 
 async def approve_library(
-    page: Page, person: PersonId, only: Collection[tuple[str, int]] | None = None
+    tx: Transaction, person: PersonId, only: Collection[tuple[str, int]] | None = None
 ) -> int:
     """A specialist's yes to the imported versions that nobody has said anything of; how many."""
     waiting = [
         row
-        for row in await library_of(page)
+        for row in await library_of(tx)
         if row["status"] == "approved"
         and row["verdict"] is None
         and (only is None or (row["document_id"], row["version"]) in only)
     ]
     for row in waiting:
-        await review(page, row["document_id"], row["version"], row["sha256"], "approve", person)
+        await review(tx, row["document_id"], row["version"], row["sha256"], "approve", person)
     return len(waiting)
 
 
 async def staff(owner_url: str, tenant: TenantId) -> None:
     """Let the demo shop's people work for a tenant too, where a stranger tries data of their own."""
-    async with Books.open(owner_url, size=1) as owner, owner.transaction(tenant) as page:
+    async with Books.open(owner_url, size=1) as owner, owner.transaction(tenant) as tx:
         for person, role in PEOPLE.items():
-            await page.rows("insert_membership", tenant=tenant, person=person, role=role)
+            await tx.rows("insert_membership", tenant=tenant, person=person, role=role)
 
 
 def on_server(person: str) -> str:

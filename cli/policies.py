@@ -1,16 +1,18 @@
 """The commands of those who answer for a shop's policy: what waits, whose yes makes it count, and what is found."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evals.shop_commands import Tenant, policies_app, tenant_id
-from evals.terminal import Failed, Json, command, office, person, report, tell
+from cli.terminal import Failed, Json, Tenant, command, group, home, office, person, report, tell, tenant_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from records.books import Row
+
+policies_app = group("The policy library.")
 
 Document = Annotated[str | None, typer.Argument(metavar="DOCUMENT", help="As return-policy-us.")]
 Version = Annotated[int | None, typer.Argument(min=1, metavar="VERSION")]
@@ -19,11 +21,44 @@ REVIEWER = "demo-specialist"
 """Who speaks on the embedded books where nobody has to sign in."""
 
 
+@command(policies_app, "import", "countersign policies import policies/corpus/demo --tenant demo")
+async def policies_import(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR|FILE", help="Markdown documents, or clauses as JSONL.")
+    ],
+    tenant: Tenant,
+    rules: Annotated[Path | None, typer.Option(help="Rules for clauses of JSONL, as JSONL.")] = None,
+    version: Annotated[int, typer.Option(min=1, help="Of clauses as JSONL.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Policy documents with their rules into a tenant's library; safe to repeat. None counts before it is approved."""
+    from app.house import books_of_owner
+    from app.imports import import_library
+    from app.shop import staff
+    from policies.clause_lines import Edition
+    from records.books import Books
+    from records.library import counts, library_of
+
+    at, shop = home(), tenant_id(tenant)
+    url = await books_of_owner(at)
+    read, new, stated = await import_library(url, shop, source, rules, Edition(version))
+    if at.database_url is None:
+        await staff(url, shop)
+    async with Books.open(url, size=1) as owner:
+        waiting = sum(
+            row["status"] == "approved" and not counts(row) for row in await library_of(owner.reading(shop))
+        )
+    line = f"{read} documents read, {new} new, {stated} rules in them"
+    if waiting:
+        line += f"; {waiting} wait for approval: countersign policies approve --tenant {shop} --all"
+    report({"documents": read, "new": new, "rules": stated, "waiting": waiting}, as_json, line)
+
+
 @command(policies_app, "list", "countersign policies list --tenant demo")
 async def policies_list(tenant: Tenant, as_json: Json = False) -> None:
     """Every document version: from when, where, who approved it, and whether it counts."""
+    from cli.printing import library_table
     from desk.library import listed
-    from evals.printing import library_table
 
     async with office() as opened:
         who = await person(opened, "demo-auditor")
@@ -120,10 +155,10 @@ def _meant(row: "Row", document: str | None, version: int | None) -> bool:
 @command(policies_app, "index", "countersign policies index --tenant demo")
 async def policies_index(tenant: Tenant, as_json: Json = False) -> None:
     """Let the embedding model of GRAPH_EMBEDDING_MODEL read what it has not read of a library yet."""
-    from evals.house import books_of_owner
-    from evals.imports import index_library
-    from evals.printing import bar_on_terminal
-    from evals.terminal import home
+    from app.house import books_of_owner
+    from app.imports import index_library
+    from cli.printing import bar_on_terminal
+    from cli.terminal import home
     from graph.settings import GraphSettings
 
     at, shop = home(), tenant_id(tenant)

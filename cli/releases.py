@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.terminal import Failed, Json, command, group, report
+from cli.terminal import Failed, Json, Why, command, group, report
 
 release_app = group("Releases: the gate, the ladder, and the way back.")
 
@@ -27,14 +27,13 @@ async def release_gate(
 
 
 Name = Annotated[str, typer.Argument(metavar="RELEASE", help="Its name: the agent_version of its manifest.")]
-Why = Annotated[str, typer.Option(help="Why; it stays in the books.")]
 
 
 @command(release_app, "list", "countersign release list")
 async def release_list(as_json: Json = False) -> None:
     """Every release, how far it has come, by whom and why, and what its next step lacks."""
+    from cli.terminal import office, person, tell
     from desk.releases import Ladder
-    from evals.terminal import office, person, tell
     from policies.rollout import the_rollout
 
     async with office() as opened:
@@ -59,10 +58,10 @@ async def release_enter(
     as_json: Json = False,
 ) -> None:
     """A release into the books: eligible for shadow where its receipt passes the gate, graded anew; held where not."""
+    from cli.terminal import office, person
     from desk.releases import Ladder
     from evals.exam.receipt import commit, read_receipt
     from evals.exam.sets import honest
-    from evals.terminal import office, person
     from policies.manifest import Manifest, ManifestMismatch
     from policies.rollout import the_rollout
 
@@ -94,8 +93,8 @@ async def release_promote(
     as_json: Json = False,
 ) -> None:
     """One step up, where it is earned: shadow, canary, live."""
+    from cli.terminal import office, person
     from desk.releases import Ladder
-    from evals.terminal import office, person
     from policies.rollout import the_rollout
 
     async with office() as opened:
@@ -131,8 +130,8 @@ async def release_rollback(
     as_json: Json = False,
 ) -> None:
     """Take a release back, now, for every process; what waits on its word is proposed again."""
+    from cli.terminal import office, person
     from desk.releases import Ladder
-    from evals.terminal import office, person
     from policies.rollout import the_rollout
 
     async with office() as opened:
@@ -156,9 +155,9 @@ async def release_compare(
     as_json: Json = False,
 ) -> None:
     """Two releases over the cases of the books: success, cost, latency and paths, each with its interval."""
+    from cli.terminal import office, person, say
     from desk.releases import Ladder
     from evals.exam.comparison import Measured, compare, picture
-    from evals.terminal import office, person, say
     from policies.rollout import the_rollout
 
     if look > of:
@@ -202,7 +201,7 @@ async def release_compare(
 
 def _ladder(rows: Sequence[Mapping[str, Any]]) -> str:
     """The releases and what their next step lacks."""
-    from evals.printing import table
+    from cli.printing import table
 
     if not rows:
         return "no release is kept here: this house runs what its processes were started with"
@@ -226,7 +225,7 @@ def _ladder(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _comparison(found: Mapping[str, Any]) -> str:
     """Two releases side by side."""
-    from evals.printing import table
+    from cli.printing import table
 
     rows: list[tuple[str, str]] = [
         ("verdict", f"{found['verdict'].replace('_', ' ')}: {found['why']}"),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evals.terminal import Failed, Json, command, group, home, report, tell
+from cli.terminal import Failed, Json, command, group, home, report, tell
 
 if TYPE_CHECKING:
-    from records.books import Page
+    from records.books import Transaction
     from refunds.ids import TenantId
     from refunds.words import Role
 
@@ -23,13 +23,13 @@ Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password
 
 
 @asynccontextmanager
-async def owner() -> "AsyncIterator[Page]":
+async def owner() -> "AsyncIterator[Transaction]":
     """The books as their owner, in one transaction."""
-    from evals.house import books_of_owner
+    from app.house import books_of_owner
     from records.books import Books
 
-    async with Books.open(await books_of_owner(home()), size=1) as books, books.transaction() as page:
-        yield page
+    async with Books.open(await books_of_owner(home()), size=1) as books, books.transaction() as tx:
+        yield tx
 
 
 def read_roles(said: list[str]) -> "dict[TenantId, frozenset[Role]]":
@@ -58,9 +58,9 @@ def new_password(*, stdin: bool) -> str:
     return first
 
 
-async def known(page: "Page", person: str) -> None:
+async def known(tx: "Transaction", person: str) -> None:
     """Failed where nobody has that name, or an issuer vouches for them."""
-    row = await page.row("person_there", person=person)
+    row = await tx.row("person_there", person=person)
     if row is None:
         raise Failed(f"{person}: nobody of that name: countersign people list")
     if not row["active"]:
@@ -88,23 +88,23 @@ async def add(
         raise typer.BadParameter("PERSON: up to 128 visible characters")
     roles = read_roles(role)
     password = new_password(stdin=stdin)
-    async with owner() as page:
-        there = await page.row("person_there", person=person)
+    async with owner() as tx:
+        there = await tx.row("person_there", person=person)
         if there is not None:
-            await known(page, person)
-        await page.rows("insert_person", person=person, name=name or person)
-        tenants = [row["tenant"] for row in await page.rows("list_tenants")]
+            await known(tx, person)
+        await tx.rows("insert_person", person=person, name=name or person)
+        tenants = [row["tenant"] for row in await tx.rows("list_tenants")]
         strange = sorted(set(roles) - set(tenants))
         if strange:
             raise Failed(f"{strange[0]}: no such tenant: import its orders and policies first")
         for tenant in tenants:
-            await page.rows("enter_tenant", tenant=tenant)
-            await page.rows("delete_membership", person=person)
+            await tx.rows("enter_tenant", tenant=tenant)
+            await tx.rows("delete_membership", person=person)
             for held in sorted(roles.get(tenant, frozenset())):
-                await page.rows("insert_membership", tenant=tenant, person=person, role=held)
+                await tx.rows("insert_membership", tenant=tenant, person=person, role=held)
         if email is not None:
-            await page.rows("set_email", person=person, email=email)
-        await set_password(page, PersonId(person), password)
+            await tx.rows("set_email", person=person, email=email)
+        await set_password(tx, PersonId(person), password)
     report({"person": person, "roles": role}, as_json, f"{person} may sign in: {', '.join(role)}")
 
 
@@ -115,10 +115,10 @@ async def password(person: Who, stdin: Stdin = False, as_json: Json = False) -> 
     from refunds.ids import PersonId
 
     chosen = new_password(stdin=stdin)
-    async with owner() as page:
-        await known(page, person)
-        await set_password(page, PersonId(person), chosen)
-        await page.rows("end_sessions_of", person=person)
+    async with owner() as tx:
+        await known(tx, person)
+        await set_password(tx, PersonId(person), chosen)
+        await tx.rows("end_sessions_of", person=person)
     report({"person": person}, as_json, f"{person} has a new password")
 
 
@@ -135,13 +135,13 @@ async def token(
     from refunds.ids import PersonId
 
     made = new_token()
-    async with owner() as page:
-        if await page.row("person_there", person=person) is None:
+    async with owner() as tx:
+        if await tx.row("person_there", person=person) is None:
             raise Failed(f"{person}: nobody of that name: countersign people list")
         held: set[Role] = set()
-        for row in await page.rows("list_tenants"):
-            await page.rows("enter_tenant", tenant=row["tenant"])
-            held |= {found["role"] for found in await page.rows("roles_of_person", person=person)}
+        for row in await tx.rows("list_tenants"):
+            await tx.rows("enter_tenant", tenant=row["tenant"])
+            held |= {found["role"] for found in await tx.rows("roles_of_person", person=person)}
         may = scopes_of(frozenset(held)) & (SERVER_SCOPES if server else scopes_of(frozenset(held)))
         wanted = frozenset(one for one in may if scope is None or one in scope)
         strange = sorted(set(scope or ()) - may)
@@ -150,7 +150,7 @@ async def token(
                 f"--scope: {', '.join(strange) or 'none'}: {person} may {', '.join(sorted(may)) or 'nothing'}"
             )
         await issue(
-            page,
+            tx,
             PersonId(person),
             made,
             wanted,
@@ -168,8 +168,8 @@ async def leave(
     as_json: Json = False,
 ) -> None:
     """A person leaves: no session, token or vote of theirs counts from now on; what they did stays theirs."""
-    async with owner() as page:
-        if not await page.rows("set_active", person=person, active=back):
+    async with owner() as tx:
+        if not await tx.rows("set_active", person=person, active=back):
             raise Failed(f"{person}: nobody of that name: countersign people list")
     report({"person": person, "active": back}, as_json, f"{person} {'is back' if back else 'has left'}")
 
@@ -177,14 +177,14 @@ async def leave(
 @command(people_app, "list", "countersign people list --json")
 async def listed(as_json: Json = False) -> None:
     """Everybody, with their roles by tenant."""
-    from evals.printing import people_table
+    from cli.printing import people_table
 
-    async with owner() as page:
-        rows = [dict(row) | {"roles": {}} for row in await page.rows("list_people")]
-        for tenant in [row["tenant"] for row in await page.rows("list_tenants")]:
-            await page.rows("enter_tenant", tenant=tenant)
+    async with owner() as tx:
+        rows = [dict(row) | {"roles": {}} for row in await tx.rows("list_people")]
+        for tenant in [row["tenant"] for row in await tx.rows("list_tenants")]:
+            await tx.rows("enter_tenant", tenant=tenant)
             for row in rows:
-                held = [found["role"] for found in await page.rows("roles_of_person", person=row["person"])]
+                held = [found["role"] for found in await tx.rows("roles_of_person", person=row["person"])]
                 if held:
                     row["roles"][tenant] = held
     tell(rows, as_json, people_table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from evals.terminal import Json, command, find, office, person, report, tell
+from cli.terminal import Json, command, find, office, person, report, tell
 
 if TYPE_CHECKING:
     from records.books import Row
@@ -38,7 +38,7 @@ async def trace_show(
     as_json: Json = False,
 ) -> None:
     """What the agent asked for and was given, with the budget audit."""
-    from evals.printing import trace_table
+    from cli.printing import trace_table
 
     async with office() as opened:
         _, found = await find(opened, case)
@@ -94,7 +94,7 @@ async def trace_search(
 
 
 def _runs(rows: "Sequence[Row]") -> str:
-    from evals.printing import table
+    from cli.printing import table
 
     return table(
         ("at", "ticket", "run", "status", "reason", "steps", "tokens", "ms", "models"),

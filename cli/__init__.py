@@ -1,0 +1,4 @@
+"""The commands: a module a command group. `countersign.py` is the front door.
+
+Each command loads what it needs when it runs, so that `--help` and a mistyped word answer at once.
+"""

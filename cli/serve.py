@@ -1,0 +1,60 @@
+"""The command that brings the whole house up and takes it down."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from cli.terminal import Failed, command, group, home, say
+
+serve_app = group("The whole house.")
+
+
+@command(serve_app, "serve", "countersign serve --desk-port 8081")
+async def serve_house(
+    graph_port: Annotated[
+        int, typer.Option(min=1, max=65_535, envvar="GRAPH_PORT", help="The LangGraph server API.")
+    ] = 2024,
+    desk_port: Annotated[int, typer.Option(min=1, max=65_535, envvar="DESK_PORT", help="The desk.")] = 8080,
+    runner: Annotated[
+        str, typer.Option(envvar="RUNNER", help="server or workers: who drives the cases.")
+    ] = "server",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many, where workers drive.")] = 2,
+    logs: Annotated[
+        str, typer.Option(help="json, plain, or auto: plain on a terminal, with the rest in a file.")
+    ] = "auto",
+) -> None:
+    """The whole house: books, graph, desk and till, until Ctrl-C."""
+    from typing import get_args
+
+    from app.house import check_keys, check_models, prepare
+    from deploy.console import LogForm
+    from deploy.environment import Addresses
+    from deploy.serve import CannotServe, Plan, check_ports, only_house, serve
+    from runtime.embedded import EmbeddedPostgres
+
+    if runner not in {"server", "workers"}:
+        raise typer.BadParameter("--runner: server or workers")
+    if logs not in get_args(LogForm):
+        raise typer.BadParameter(f"--logs: {', '.join(get_args(LogForm))}")
+    form: LogForm = logs  # type: ignore[assignment]
+    at = home()
+    addresses = Addresses(graph_port, desk_port)
+    try:
+        check_ports(addresses)
+        url = at.admin_url()
+        with only_house(url) as lock:
+            await prepare(at, url, page=True)
+            check_keys(at)
+            check_models(at)
+            plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers, form)
+            # The process manager takes the signals and this thread; nothing else runs on this loop.
+            status = serve(plan, lock, os.environ, say)
+    except CannotServe as error:
+        raise Failed(str(error)) from None
+    if at.database_url is None:
+        EmbeddedPostgres(at.folder).stop()
+    if status:
+        raise Failed(
+            "a process of the house ended by itself, so all of it was stopped: its last lines say why"
+        )
