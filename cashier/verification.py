@@ -73,7 +73,7 @@ def verify(ordered: Row, votes: Sequence[Row], keys: PublicKeys) -> Payable | No
     unknown = next((vote["kid"] for vote in approvals if not keys.knows(vote["kid"])), None)
     if unknown is not None:
         return UnknownKey(unknown)
-    ballots = [_ballot(vote) for vote in approvals]
+    ballots = [ballot_of(vote) for vote in approvals]
     if not all(_is_signed(vote, ballot, keys) for vote, ballot in zip(approvals, ballots, strict=True)):
         return NotPayable("blocked:approval_mismatch")
     refund = _refund(ordered, min(ballot.execute_by for ballot in ballots))
@@ -87,7 +87,8 @@ def verify(ordered: Row, votes: Sequence[Row], keys: PublicKeys) -> Payable | No
     return Payable(refund)
 
 
-def _ballot(vote: Row) -> Ballot:
+def ballot_of(vote: Row) -> Ballot:
+    """What was signed, from the columns of a vote."""
     return Ballot(
         kid=vote["kid"],
         tenant=TenantId(vote["tenant"]),

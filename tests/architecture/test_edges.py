@@ -6,7 +6,7 @@ again: without it, and it alone, the wrong edge is crossed.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from conftest import Stages
@@ -22,8 +22,9 @@ from graph.settling import Settling
 from graph.sight import sight_of
 from policies import transitions
 from policies.admission import BypassAgent, RunAgent
-from policies.transitions import AGENT_EDGES, HOUSE_EDGES, InvalidTransition, Validator
+from policies.transitions import AGENT_EDGES, HOUSE_EDGES, InvalidTransition, Standing, Validator
 from records.cases import Case
+from refunds.words import ProposalKind, VoteWord
 from tools.gateway import ToolContext
 
 EDGES = sorted(HOUSE_EDGES)
@@ -179,6 +180,25 @@ async def test_without_its_validator_and_it_alone_the_wrong_edge_is_crossed(
     except Exception:  # noqa: BLE001  (what comes behind a wrong edge may break; it was crossed)
         return
     assert went in {edge[1], "crossed"}
+
+
+ON_AN_APPROVED_REFUND = {
+    ("approval", "refund"): Standing(),
+    ("refund", "settlement"): Standing(ordered=True),
+    ("refund", "close"): Standing(),
+    ("settlement", "refund"): Standing(),
+    ("settlement", "settlement"): Standing(ordered=True),
+}
+"""The edges on the way of money, with what else they require."""
+
+
+@pytest.mark.parametrize("edge", list(ON_AN_APPROVED_REFUND), ids="-".join)
+def test_the_way_of_money_is_open_to_an_approved_refund_alone(edge: tuple[str, str]) -> None:
+    facts, holds = ON_AN_APPROVED_REFUND[edge], HOUSE_EDGES[edge].holds
+    for word in (None, *get_args(VoteWord)):
+        for kind in (None, *get_args(ProposalKind)):
+            wanted = word == "approve" and (kind == "refund" or edge == ("settlement", "settlement"))
+            assert holds(replace(facts, word=word, kind=kind)) is wanted, (word, kind)
 
 
 async def a_run(stage: Stage, **have: Any) -> AgentRun:

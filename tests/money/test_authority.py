@@ -7,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import Stage
 
+from app.house import private_key
+from cashier.disbursement import disbursement_of
+from cashier.verification import NotPayable, Payable, UnknownKey, ballot_of, verify
 from desk.decisions import Conflict, Desk, Word
 from desk.notes import BadDecision
 from desk.people import NoAuthority, NotSignedIn, Person, sign_in
 from policies.authority import may_approve, rule_of, rules_for
-from records.books import Transaction
+from records.books import Row, Transaction
 from records.cases import Case
 from records.money import OpenEnd
-from refunds.ids import TenantId
+from refunds.ids import DecisionId, TenantId
 from refunds.money import Currency, Money
 
 USD = Currency("USD")
@@ -73,6 +76,36 @@ async def test_two_thousand_needs_two_people_and_one_of_them_a_specialist(stage:
     assert third.decision is not None
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
+
+
+async def test_the_cashier_counts_the_people_and_the_specialists_itself(stage: Stage) -> None:
+    """Whatever the books took for enough: two reviewers are not a specialist, and one person twice is not two."""
+    case, _ = await stage.paused(**CAMERA)
+    await stage.say(case, Word("approve"))
+    await stage.say(case, Word("approve"), "demo-specialist")
+    assert (await stage.run(case))["status"] == "refund_pending"
+    [decision_id] = await stage.decision_ids()
+    executor = stage.house.executor
+    order = await disbursement_of(executor.books, case.tenant, DecisionId(decision_id))
+    assert order is not None
+    key = private_key(stage.house.home, "desk")
+
+    def signed_again(vote: Row, **fields: object) -> Row:
+        """The same vote with other words in it, by the house's own key."""
+        changed = {**vote, **fields}
+        payload = ballot_of(changed).payload()
+        return {**changed, "payload": payload, "signature": key.sign(payload)}
+
+    def judged(*votes: Row) -> Payable | NotPayable | UnknownKey:
+        return verify(order.row, votes, executor.desk_keys)
+
+    reviewer, specialist = sorted(order.votes, key=lambda vote: str(vote["authority"]))
+    assert isinstance(judged(reviewer, specialist), Payable)
+    assert isinstance(judged(signed_again(reviewer), signed_again(specialist)), Payable)
+    few = NotPayable("blocked:not_approved")
+    assert judged(reviewer, signed_again(specialist, authority="reviewer")) == few
+    assert judged(specialist) == judged(reviewer) == few
+    assert judged(specialist, signed_again(reviewer, person=specialist["person"])) == few
 
 
 async def test_one_person_may_turn_down_what_two_must_approve(stage: Stage) -> None:

@@ -70,6 +70,16 @@ async def test_a_saved_500_that_did_nothing_is_a_persons_and_its_key_stays(stage
     assert stage.refunds() == 0
 
 
+async def test_what_is_a_persons_matter_is_written_once_however_often_it_is_looked_at(stage: Stage) -> None:
+    await stage.ordered()
+    stage.house.twin.misbehave("error_without_effect")
+    assert await settled(stage) == "needs_person"
+    for _ in range(3):
+        await stage.house.executor.settle_all()
+    assert await stage.count("settlements") == 1
+    assert (await stage.count("stalled_orders"), stage.house.executor.failures) == (0, {})
+
+
 async def test_an_old_unknown_send_that_is_at_the_provider_is_found_and_not_repeated(stage: Stage) -> None:
     await stage.ordered()
     stage.house.twin.misbehave("drop_after")
