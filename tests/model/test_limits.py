@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from graph.model.asking import has_seat
 from graph.model.messages import CUSTOMER_LIMIT, QUOTE_LIMIT, QUOTES, quotes_shown, written
 from graph.model.providers import Provider
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder
+from policies.budget import Limits
 from policies.spending import Purse, Purses, Spent, Sum, weigh
 from records.model_calls import Load
 from refunds.evidence import Citation
@@ -29,6 +30,32 @@ PURSES = Purses(
     tenant_month=Purse(tokens=10**9, cost_micros=10_000),
     warn_percent=100,
 )
+
+
+@dataclass(frozen=True)
+class Step:
+    tokens: int
+    latency_ms: int
+    cost_micros: int
+
+
+@pytest.mark.parametrize(
+    ("steps", "left"),
+    [
+        ([], Limits(4, 900, 1_200, 50)),
+        ([Step(300, 100, 7), Step(20, 10, 3)], Limits(2, 580, 1_090, 40)),
+        ([Step(900, 1_200, 50)], Limits(3, 0, 0, 0)),
+        ([Step(901, 1_201, 51)] * 5, Limits(0, 0, 0, 0)),
+    ],
+)
+def test_what_steps_leave_of_a_run_is_what_they_did_not_spend(steps: list[Step], left: Limits) -> None:
+    assert Limits(4, 900, 1_200, 50).left(steps) == left
+
+
+def test_what_calls_leave_of_a_step_is_what_they_did_not_spend() -> None:
+    limits = Limits(4, 900, 1_200, 50)
+    assert limits.less(Sum(300, 7), 100) == Limits(4, 600, 1_100, 43)
+    assert limits.less(Sum(901, 51), 1_201) == Limits(4, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

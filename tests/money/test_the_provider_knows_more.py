@@ -196,6 +196,11 @@ async def test_what_is_another_matter_is_said_and_then_it_is_paid(desk: DeskStag
     assert (await desk.ask("POST", f"/api/orders/{decision}/acts", retry, "demo-operator")).status_code == 201
     await stage.house.executor.settle_all()
     assert paid(stage) == [1_000]
+    # It was a person's before and is not written again; the operator hears why nothing was sent.
+    assert await stage.count("settlements") == 1
+    [answer] = await stage.sql("select said from books.provider_answers")
+    assert answer["said"].startswith("not asked again: ")
+    assert (await stage.count("stalled_orders"), stage.house.executor.failures) == (0, {})
     said = {"refund_id": found, "act": "separate", "note": "a goodwill of the manager"}
     assert (await desk.ask("POST", "/api/found-refunds/acts", said, "demo-operator")).status_code == 201
     assert (await desk.ask("POST", "/api/found-refunds/acts", said, "demo-operator")).status_code == 409
