@@ -14,7 +14,7 @@ from stage import CRACKED, Stage, another_key
 from app.house import private_key
 from desk.intake import Intake
 from policies.intake import ISSUER, classify, is_raw, sign, verify
-from policies.signature import SigningKey, new_key, public_keys
+from policies.signature import BadKey, SigningKey, new_key, parse_public_keys, parse_signing_key, public_keys
 from records.connection import connection_string
 from records.queue import DRIVE, ring
 from refunds.canonical import canonical
@@ -198,3 +198,25 @@ async def test_a_worker_in_the_graphs_role_takes_the_doorbell_and_drives_the_cas
     assert (await stage.house.state(case))["status"] == "needs_human"
     jobs = await stage.sql("select status::text from jobs.procrastinate_jobs")
     assert jobs == [{"status": "succeeded"}]
+
+
+NO_KEYS = [
+    "",
+    "{",
+    "null",
+    "[]",
+    "{}",
+    "1",
+    '"keys"',
+    '{"keys": 1}',
+    '{"keys": [1]}',
+    '{"keys": [null]}',
+    '{"keys": [{}]}',
+]
+
+
+@pytest.mark.parametrize("text", NO_KEYS)
+def test_a_file_that_holds_no_key_is_named_whatever_it_holds(text: str) -> None:
+    for read in (parse_public_keys, parse_signing_key):
+        with pytest.raises(BadKey, match=r"^keys/intake\.json: "):
+            read(text, "keys/intake.json")

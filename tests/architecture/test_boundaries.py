@@ -1,5 +1,6 @@
 """The boundaries between the rooms: import contracts, and what a process really loads."""
 
+import ast
 import json
 import os
 import shutil
@@ -132,6 +133,19 @@ def test_mypy_catches_a_node_that_goes_where_it_may_not(tmp_path: Path) -> None:
     )
     assert "Literal['refund']" in done.stdout
     assert 'incompatible type "ProposedRefund"; expected "ApprovedRefund"' in done.stdout
+
+
+def test_values_of_the_domain_the_rules_and_the_cashier_are_frozen() -> None:
+    loose = [
+        f"{file.relative_to(ROOT)}: {node.name}"
+        for folder in ("refunds", "policies", "cashier")
+        for file in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for decorator in map(ast.unparse, node.decorator_list)
+        if decorator.startswith("dataclass") and "frozen=True" not in decorator
+    ]
+    assert loose == []
 
 
 def test_the_fixed_names_resolve_to_ours() -> None:
