@@ -32,6 +32,17 @@ PURSES = Purses(
 )
 
 
+@pytest.mark.parametrize(
+    ("spent", "near"),
+    [(Sum(800, 0), False), (Sum(801, 0), True), (Sum(0, 400), False), (Sum(0, 401), True)],
+)
+def test_a_day_that_is_nearly_spent_is_said_by_tokens_as_by_cost(spent: Sum, near: bool) -> None:
+    day = Purse(tokens=1_000, cost_micros=500)
+    purses = PURSES.model_copy(update={"tenant_day": day, "warn_percent": 80})
+    weighed = weigh(purses, Spent(tenant_day=spent), Sum())
+    assert (weighed.reason, bool(weighed.detail)) == (None, near)
+
+
 @dataclass(frozen=True)
 class Step:
     tokens: int
