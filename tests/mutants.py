@@ -39,7 +39,7 @@ LAWS: dict[str, tuple[str, ...]] = {
     "policies/loops.py": ("tests/admission", "tests/model/test_what_a_model_may_say.py"),
     "policies/signature.py": ("tests/admission/test_intake.py", "tests/money/test_people_and_the_cashier_agree.py"),
     "policies/spending.py": ("tests/model/test_limits.py", "tests/model/test_spending.py"),
-    "policies/steering.py": ("tests/admission", "tests/model/test_what_a_model_may_say.py", "tests/desk"),
+    "policies/steering.py": ("tests/page/test_house.py", "tests/admission", "tests/model/test_what_a_model_may_say.py"),
     "tools/gateway.py": ("tests/model/test_limits.py", "tests/model/test_tools.py", "tests/admission"),
     "graph/admission.py": (*EDGES, *MONEY),
     "graph/granting.py": EDGES,

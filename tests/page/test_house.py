@@ -210,14 +210,16 @@ def test_flags_narrow_together_and_never_widen() -> None:
     )
     assert both == Steering(3, frozenset({"lookup_order", "get_policy_evidence"}), retrieval_only=True)
     assert both.steps(2) == 2 and Steering().steps(4) == 4 and Steering(step_cap=64).steps(4) == 4
-    for name, value in (
-        ("step_cap", "65"),
-        ("step_cap", "٣"),
-        ("disabled_tools", "draft_reply"),
-        ("nothing", "on"),
+    assert steering_of([("retrieval_only", "true"), ("no_drafts", "yes"), ("step_cap", "few")]) == Steering()
+    for name, value, says in (
+        ("step_cap", "65", "from 1 to 64, or off"),
+        ("step_cap", "٣", "from 1 to 64, or off"),
+        ("disabled_tools", "draft_reply", "draft_reply is none of get_policy_evidence, lookup_order"),
+        ("nothing", "on", "flag: one of"),
     ):
-        with pytest.raises(BadFlag):
+        with pytest.raises(BadFlag, match=says):
             flag_value(name, value)
+    assert flag_value("disabled_tools", " lookup_order, ,off") == ("disabled_tools", "lookup_order")
 
 
 async def test_the_figures_tell_who_decides_how(desk: DeskStage) -> None:
