@@ -13,6 +13,7 @@ from stage import CRACKED, Stage, another_key
 
 from app.house import private_key
 from desk.intake import Intake
+from graph.admission import submitter
 from policies.intake import ISSUER, classify, is_raw, sign, verify
 from policies.signature import BadKey, SigningKey, new_key, parse_public_keys, parse_signing_key, public_keys
 from records.connection import connection_string
@@ -142,6 +143,30 @@ async def test_a_signature_that_admitted_another_ticket_is_replayed(stage: Stage
     same: dict[str, object] = {"jti": str(uuid4()), "iat": now, "exp": now + 600}
     assert (await submitted(stage, claims_of(a_ticket(), key, **same)))[0] == "needs_human"
     assert await submitted(stage, claims_of(a_ticket(), key, **same)) == ("bypassed", "replayed_intake")
+
+
+async def brought_to_the_graph(stage: Stage, ticket: Ticket) -> tuple[str, str]:
+    """A ticket that comes with the first run of a thread, as a client of the server brings it."""
+    config: Any = {"configurable": {"thread_id": str(uuid4())}}
+    state = await stage.house.driver.graph.ainvoke({"ticket": ticket.to_json()}, config, durability="exit")
+    return str(state["status"]), str(state["reason"])
+
+
+async def test_a_thread_of_the_server_tells_a_replay_from_a_key_of_another_tenant(stage: Stage) -> None:
+    key = private_key(stage.house.home, "intake")
+    now = int((await books_now(stage)).timestamp())
+    same: dict[str, object] = {"jti": str(uuid4()), "iat": now, "exp": now + 600}
+    assert (await brought_to_the_graph(stage, claims_of(a_ticket(), key, **same)))[0] == "needs_human"
+    replay = claims_of(a_ticket(), key, **same)
+    assert await brought_to_the_graph(stage, replay) == ("bypassed", "replayed_intake")
+    late = claims_of(a_ticket(), key, **{**same, "iat": now - 1_000, "exp": now - 400})
+    assert await brought_to_the_graph(stage, late) == ("bypassed", "expired_intake")
+
+
+@pytest.mark.parametrize("user", [None, "ann", {}, {"identity": ""}, {"identity": 7}])
+def test_who_brought_a_ticket_is_whom_the_server_authenticated_or_the_graph(user: Any) -> None:
+    assert submitter({"configurable": {"langgraph_auth_user": user}}) == "graph"
+    assert submitter({"configurable": {"langgraph_auth_user": {"identity": "ann"}}}) == "ann"
 
 
 async def test_a_key_of_another_tenant_admits_nothing(stage: Stage) -> None:
