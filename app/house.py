@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from cashier.executor import Executor
     from cashier.twin import Twin
     from graph.drive import Driver, Durability
-    from graph.mind import Mind
     from graph.planner import Planner
+    from graph.services import GraphServices
 
 KEYS = ("intake", "desk", "anchor", "tools")
 
@@ -186,7 +186,7 @@ class Office:
 
 @dataclass(frozen=True)
 class House(Office):
-    """Every room, open."""
+    """The whole house, open."""
 
     driver: "Driver"
     twin: "Twin"
@@ -259,16 +259,16 @@ async def open_house(
     books_type: type[Books] = Books,
     test_database_allowed: bool = False,
     size: int = 8,
-    equip: "Callable[[Mind], Mind] | None" = None,
+    equip: "Callable[[GraphServices], GraphServices] | None" = None,
 ) -> AsyncIterator[House]:
-    """The house on a database; each room through its own role. `equip` changes what the graph works with."""
+    """The house on a database; each part through its own role. `equip` changes what the graph works with."""
     from cashier.charges import charges_of
     from cashier.executor import Executor
     from cashier.twin import Twin
     from graph.checkpointer import checkpointer
     from graph.drive import Driver
-    from graph.mind import mind_of
     from graph.refund_graph import refund_graph
+    from graph.services import services_of
 
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(
@@ -280,25 +280,25 @@ async def open_house(
         graph_books = await stack.enter_async_context(books_type.open(graph_url, size=size))
         cashier_books = await stack.enter_async_context(books_type.open(cashier_url, size=size))
         saver = await stack.enter_async_context(checkpointer(graph_url, size=size))
-        mind = mind_of(settings_of(home, graph_url), graph_books)
-        mind = replace(mind, planner=planner or mind.planner, ticks=ticks or mind.ticks)
-        mind = equip(mind) if equip else mind
-        stack.push_async_callback(mind.close)
+        services = services_of(settings_of(home, graph_url), graph_books)
+        services = replace(services, planner=planner or services.planner, ticks=ticks or services.ticks)
+        services = equip(services) if equip else services
+        stack.push_async_callback(services.close)
         twin = Twin(twin_file or home.twin_file, charges_of(cashier_books))
         yield House(
             home=home,
-            manifest=mind.manifest,
+            manifest=services.manifest,
             desk_books=office.desk_books,
             intake=Intake(
                 office.desk_books,
-                mind.manifest,
+                services.manifest,
                 trusted_keys(home, "intake"),
                 private_key(home, "intake"),
-                mind.mode,
+                services.mode,
             ),
             desk=office.desk,
             anchorer_books=office.anchorer_books,
-            driver=Driver(mind, refund_graph(mind, saver), durability),
+            driver=Driver(services, refund_graph(services, saver), durability),
             twin=twin,
             executor=Executor(cashier_books, twin, trusted_keys(home, "desk"), retry_seconds=0),
         )

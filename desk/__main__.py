@@ -11,7 +11,7 @@ import uvicorn
 
 from desk.app import create_app
 from desk.assignments import escalate
-from desk.room import Room, open_room
+from desk.services import DeskServices, open_services
 from desk.settings import DeskSettings
 from policies.signature import BadKey
 from records.books import BooksAway
@@ -29,24 +29,24 @@ WATCH_SECONDS = 5
 async def run(settings: DeskSettings) -> None:
     """Serve until told to stop; requests and replies in hand are finished."""
     stop = stop_signal()
-    async with open_room(settings) as room:
+    async with open_services(settings) as services:
 
         async def tell(tenant: str, notice_id: str) -> None:
-            await room.notices.send(TenantId(tenant), UUID(notice_id))
+            await services.notices.send(TenantId(tenant), UUID(notice_id))
 
         async def answer(tenant: str, case_id: str) -> None:
-            await room.outbox.answer(TenantId(tenant), CaseId(UUID(case_id)))
+            await services.outbox.answer(TenantId(tenant), CaseId(UUID(case_id)))
 
         worker = Worker(
-            books=room.books,
+            books=services.books,
             url=settings.database_url.get_secret_value(),
             queue="desk",
             tasks={ANSWER: answer, NOTIFY: tell},
-            routines=routines(room),
+            routines=routines(services),
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(room),
+                create_app(services),
                 host=settings.host,
                 port=settings.port,
                 log_config=None,
@@ -61,31 +61,31 @@ async def run(settings: DeskSettings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.work(stop))
             group.create_task(held(os.environ, stop))
-            group.create_task(room.live.listen(stop))
-            group.create_task(_end_streams(server, room, stop))
+            group.create_task(services.live.listen(stop))
+            group.create_task(_end_streams(server, services, stop))
             await server.serve()
             stop.set()
 
 
-def routines(room: Room) -> dict[str, Routine]:
+def routines(services: DeskServices) -> dict[str, Routine]:
     """What comes round by itself: lost replies, proposals that run out, releases that leave their bands, notices."""
     found = {
-        "sweep": Routine(30, room.outbox.sweep),
-        "deadlines": Routine(60, lambda: escalate(room.books)),
-        "releases": Routine(WATCH_SECONDS, room.ladder.watch),
+        "sweep": Routine(30, services.outbox.sweep),
+        "deadlines": Routine(60, lambda: escalate(services.books)),
+        "releases": Routine(WATCH_SECONDS, services.ladder.watch),
     }
-    if room.notices.wanted:
-        found["notices"] = Routine(5, room.notices.sweep)
+    if services.notices.wanted:
+        found["notices"] = Routine(5, services.notices.sweep)
     return found
 
 
-async def _end_streams(server: uvicorn.Server, room: Room, stop: asyncio.Event) -> None:
+async def _end_streams(server: uvicorn.Server, services: DeskServices, stop: asyncio.Event) -> None:
     """A server that stops waits for what is open; a live page would be open for ever."""
     while not server.should_exit:
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
             break
-    room.live.close()
+    services.live.close()
 
 
 def main() -> int:

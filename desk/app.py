@@ -38,8 +38,8 @@ from desk.people import NoAuthority, NotSignedIn
 from desk.queue import NoSuchCase, TwoCases
 from desk.ratings import NoSuchLink
 from desk.releases_api import router as releases
-from desk.room import Room
 from desk.server_api import router as server
+from desk.services import DeskServices
 from desk.sessions import COOKIE, HOURS, BadToken, visit_of
 from records.books import BooksAway, Refused
 from refunds.ticket import BadTicket
@@ -88,8 +88,8 @@ STATUS: dict[type[Exception], int] = {
 """What each refusal is over HTTP."""
 
 
-def create_app(room: Room) -> FastAPI:
-    """The app that serves a room."""
+def create_app(services: DeskServices) -> FastAPI:
+    """The app before these services."""
     app = FastAPI(
         title="Countersign desk",
         version=version("countersign"),
@@ -98,7 +98,7 @@ def create_app(room: Room) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.room = room
+    app.state.services = services
     app.state.meters = Meters()
     for router in (health, cases, operations, releases, server, *PAGES):
         app.include_router(router)
@@ -109,11 +109,11 @@ def create_app(room: Room) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_refusal)
     app.add_middleware(
         SessionMiddleware,
-        secret_key=room.session_secret,
+        secret_key=services.session_secret,
         session_cookie=COOKIE,
         max_age=HOURS * 3_600,
         same_site="lax",
-        https_only=room.public_url.startswith("https://"),
+        https_only=services.public_url.startswith("https://"),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, meters=app.state.meters)
@@ -127,7 +127,7 @@ def _refusal(status: int) -> Callable[[Request, Exception], Awaitable[Response]]
         content: dict[str, str] = {"detail": str(error)}
         case_id = request.path_params.get("case_id")
         if case_id and status in {403, 409}:
-            content["case"] = f"{request.app.state.room.public_url}/cases/{case_id}"
+            content["case"] = f"{request.app.state.services.public_url}/cases/{case_id}"
         headers = (
             {"www-authenticate": "Bearer"} if status == 401 else {"retry-after": "2"} if status == 503 else {}
         )
@@ -151,7 +151,7 @@ async def _page_refusal(request: Request, error: Exception, status: int) -> Resp
         # What was typed stays on the page; the same person's forms count again after another window's sign-in.
         return said(request, "you are signed out: sign in again in another window, then go on here", 401)
     try:
-        visit = await visit_of(request.app.state.room.books, request)
+        visit = await visit_of(request.app.state.services.books, request)
     except (NotSignedIn, BooksAway):
         visit = None
     return said(request, str(error), status, visit)

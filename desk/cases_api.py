@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from desk.assignments import assign
 from desk.claims import claim, give_back
 from desk.decisions import Word
-from desk.door import room_of, signed_in
+from desk.door import services_of, signed_in
 from desk.messages import add_message
 from desk.notes import clean_text, storable
 from desk.people import Person
 from desk.queue import Filters, find_case, waiting
-from desk.room import Room
 from desk.second_looks import look_twice
+from desk.services import DeskServices
 from desk.shapes import (
     AssignmentBody,
     CaseView,
@@ -49,7 +49,7 @@ router = APIRouter(
     tags=["cases"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
-Opened = Annotated[Room, Depends(room_of)]
+Opened = Annotated[DeskServices, Depends(services_of)]
 MINOR_LIMIT = 1_000_000_000_000
 _TICKET = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Ticket.model_json_schema()}}}
@@ -60,7 +60,7 @@ _TICKET = {
 async def submit_ticket(
     request: Request,
     response: Response,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("tickets:write"))],
 ) -> Submitted:
     """A ticket becomes a case; one that already is one returns it with status 200."""
@@ -69,14 +69,14 @@ async def submit_ticket(
     except UnicodeDecodeError:
         raise BadTicket("ticket: not UTF-8") from None
     ticket = Ticket.parse(text)
-    case, new = await room.intake.submit_once(ticket, person)
+    case, new = await services.intake.submit_once(ticket, person)
     response.status_code = 201 if new else 200
     return Submitted(case_id=case.case_id, ticket_id=case.ticket_id, tenant=case.tenant)
 
 
 @router.get("/cases")
 async def list_cases(
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:read"))],
     every: Annotated[bool, Query(description="also cases that wait for nobody")] = False,  # noqa: FBT002
     status: CaseStatus | None = None,
@@ -93,7 +93,7 @@ async def list_cases(
 ) -> Queue:
     """What waits for a person, by risk × amount × age."""
     rows = await waiting(
-        room.books,
+        services.books,
         person,
         every=every or status is not None,
         most=most,
@@ -115,21 +115,21 @@ async def list_cases(
 
 @router.get("/cases/{case_id}")
 async def show_case(
-    case_id: str, room: Opened, person: Annotated[Person, Depends(signed_in("cases:read"))]
+    case_id: str, services: Opened, person: Annotated[Person, Depends(signed_in("cases:read"))]
 ) -> CaseView:
     """A case as the books hold it; `case_id` may be a ticket id."""
-    return await case_view(room, await find_case(room.books, person, case_id))
+    return await case_view(services, await find_case(services.books, person, case_id))
 
 
 @router.post("/cases/{case_id}/decisions")
 async def decide(
     case_id: str,
     body: DecisionBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
 ) -> Decided:
     """A person's word on the proposal whose digest was on their screen; 409 where it is no longer the open one."""
-    case = await find_case(room.books, person, case_id)
+    case = await find_case(services.books, person, case_id)
     word = Word(
         body.word,
         body.code,
@@ -140,7 +140,7 @@ async def decide(
         revised_reply=None if body.reply is None else clean_text(body.reply),
         letter=None if body.letter is None else clean_text(body.letter),
     )
-    said = await room.desk.decide(person, case.tenant, case.case_id, body.digest, word)
+    said = await services.desk.decide(person, case.tenant, case.case_id, body.digest, word)
     decision = said.decision.decision_id if said.decision else None
     return Decided(case_id=case.case_id, word=body.word, decision_id=decision, more_people=said.more_people)
 
@@ -149,13 +149,13 @@ async def decide(
 async def take_over(
     case_id: str,
     body: TakeoverBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
 ) -> Done:
     """A hand-over is answered, closed, or gets a proposal of a person's own that somebody else decides."""
-    case = await find_case(room.books, person, case_id)
+    case = await find_case(services.books, person, case_id)
     wish = Wish(body.act, body.reply, body.amount_minor, body.note)
-    await take_case_over(room.desk, person, case.tenant, case.case_id, wish)
+    await take_case_over(services.desk, person, case.tenant, case.case_id, wish)
     return Done()
 
 
@@ -164,16 +164,18 @@ async def write_message(
     case_id: str,
     body: MessageBody,
     response: Response,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("messages:write"))],
 ) -> Written:
     """The customer's answer, or a colleague's; it returns to the same case."""
-    case = await find_case(room.books, person, case_id)
+    case = await find_case(services.books, person, case_id)
     try:
         message_id = UUID(body.message_id) if body.message_id else uuid4()
     except ValueError:
         raise BadTicket("message_id: not a UUID") from None
-    new = await add_message(room.books, person, case.tenant, case.case_id, message_id, body.author, body.text)
+    new = await add_message(
+        services.books, person, case.tenant, case.case_id, message_id, body.author, body.text
+    )
     response.status_code = 201 if new else 200
     return Written(case_id=case.case_id, message_id=message_id, new=new)
 
@@ -182,13 +184,13 @@ async def write_message(
 async def hand_over(
     case_id: str,
     body: AssignmentBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
 ) -> Done:
     """Hand a case to a colleague or to a team; who has it in hand gives it back with that."""
-    case = await find_case(room.books, person, case_id)
+    case = await find_case(services.books, person, case_id)
     to = PersonId(body.to_person) if body.to_person is not None else None
-    await assign(room.books, person, case.tenant, case.case_id, to, body.to_role, body.note)
+    await assign(services.books, person, case.tenant, case.case_id, to, body.to_role, body.note)
     return Done()
 
 
@@ -196,44 +198,44 @@ async def hand_over(
 async def look_again(
     case_id: str,
     body: SecondLookBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
 ) -> Done:
     """What a colleague says of a case that was decided."""
-    case = await find_case(room.books, person, case_id)
-    await look_twice(room.books, person, case.tenant, case.case_id, body.verdict, body.note)
+    case = await find_case(services.books, person, case_id)
+    await look_twice(services.books, person, case.tenant, case.case_id, body.verdict, body.note)
     return Done()
 
 
 @router.post("/cases/{case_id}/release")
 async def release_case(
-    case_id: str, room: Opened, person: Annotated[Person, Depends(signed_in("cases:decide"))]
+    case_id: str, services: Opened, person: Annotated[Person, Depends(signed_in("cases:decide"))]
 ) -> Done:
     """Give a case back before the lease ends; what somebody else has stays theirs."""
-    case = await find_case(room.books, person, case_id)
-    await give_back(room.books, person, case.tenant, case.case_id)
+    case = await find_case(services.books, person, case_id)
+    await give_back(services.books, person, case.tenant, case.case_id)
     return Done()
 
 
 @router.post("/cases/{case_id}/claim")
 async def claim_case(
-    case_id: str, room: Opened, person: Annotated[Person, Depends(signed_in("cases:decide"))]
+    case_id: str, services: Opened, person: Annotated[Person, Depends(signed_in("cases:decide"))]
 ) -> Claimed:
     """A lease of a quarter of an hour that ends by itself; 409 names who has it."""
-    case = await find_case(room.books, person, case_id)
-    ends_at = await claim(room.books, person, case.tenant, case.case_id)
+    case = await find_case(services.books, person, case_id)
+    ends_at = await claim(services.books, person, case.tenant, case.case_id)
     return Claimed(case_id=case.case_id, person=person.person, ends_at=ends_at)
 
 
-async def case_view(room: Room, case: Case) -> CaseView:
+async def case_view(services: DeskServices, case: Case) -> CaseView:
     """A case with what lies around it, read in one transaction."""
-    async with room.books.transaction(case.tenant) as tx:
+    async with services.books.transaction(case.tenant) as tx:
         state, trace = await state_of(tx, case)
         owner = await tx.row("claim_of", case_id=case.case_id)
         events = await tx.rows("events_of", case_id=case.case_id)
         messages = await messages_of(tx, case.case_id)
         replies = await replies_of(tx, case.case_id)
-    shown: dict[str, Any] = {**state, "budget_audit": audit(trace, room.manifest.limits())}
+    shown: dict[str, Any] = {**state, "budget_audit": audit(trace, services.manifest.limits())}
     return CaseView(
         tenant=case.tenant,
         case_id=case.case_id,

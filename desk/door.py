@@ -7,7 +7,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from desk.people import NotSignedIn, Person, sign_in
-from desk.room import Room
+from desk.services import DeskServices
 from refunds.words import Audience, Scope
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/api/openapi.json"})
@@ -18,12 +18,12 @@ SignedIn = Callable[..., Awaitable[Person]]
 _BEARER = HTTPBearer(auto_error=False)
 
 
-def room_of(request: Request) -> Room:
-    """The room that this app serves."""
-    room = request.app.state.room
-    if not isinstance(room, Room):
-        raise TypeError("the app has no room")
-    return room
+def services_of(request: Request) -> DeskServices:
+    """The services behind this app."""
+    services = request.app.state.services
+    if not isinstance(services, DeskServices):
+        raise TypeError("the app has no services")
+    return services
 
 
 def signed_in(scope: Scope, audience: Audience = "desk") -> SignedIn:
@@ -35,7 +35,7 @@ def signed_in(scope: Scope, audience: Audience = "desk") -> SignedIn:
         if given is None:
             raise NotSignedIn
         address = request.client.host[:64] if request.client else None
-        who = await sign_in(room_of(request).books, given.credentials.strip(), audience, address=address)
+        who = await sign_in(services_of(request).books, given.credentials.strip(), audience, address=address)
         who.may(scope)
         return who
 

@@ -9,8 +9,8 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from desk.agent_meters import AgentMeters, agents_hour
-from desk.door import room_of
-from desk.room import Room
+from desk.door import services_of
+from desk.services import DeskServices
 from desk.shapes import Done, Ready
 from records.books import BooksAway, Row
 from runtime.startup import CannotWork, check_connection
@@ -64,12 +64,12 @@ class Meters:
         self._looking = asyncio.Lock()
         self._looked = -FRESH_SECONDS
 
-    async def _show_agent(self, room: Room) -> None:
+    async def _show_agent(self, services: DeskServices) -> None:
         """The agent's numbers, read anew when they are old: whoever asks often asks the books no more for it."""
         async with self._looking:
             if time.monotonic() - self._looked < FRESH_SECONDS:
                 return
-            self._agent.show(await agents_hour(room.books))
+            self._agent.show(await agents_hour(services.books))
             self._looked = time.monotonic()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -77,19 +77,19 @@ class Meters:
         self._answers.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
-    async def text(self, room: Room) -> bytes:
+    async def text(self, services: DeskServices) -> bytes:
         """The exposition; over all tenants, naming none."""
         cases: dict[str, int] = {}
         unsent = found = 0
-        for tenant in await room.books.tenants():
-            async with room.books.transaction(tenant) as tx:
+        for tenant in await services.books.tenants():
+            async with services.books.transaction(tenant) as tx:
                 for row in await tx.rows("cases_by_status"):
                     cases[row["status"]] = cases.get(row["status"], 0) + row["cases"]
                 waiting = await tx.row("unsent_replies")
                 unsent += waiting["replies"] if waiting else 0
                 found += len(await tx.rows("found_refunds", most=MOST_FOUND))
-        await self._show_agent(room)
-        async with room.books.transaction() as tx:
+        await self._show_agent(services)
+        async with services.books.transaction() as tx:
             jobs = await tx.rows("jobs_by_status")
             heard = await tx.rows("heard_from")
             anchored = await tx.row("last_anchored")
@@ -117,7 +117,7 @@ async def healthz() -> Done:
 @router.get("/readyz", responses={503: {"model": Ready}})
 async def readyz(request: Request, response: Response) -> Ready:
     """Whether the house can work: the database, its schema, and each process heard from."""
-    parts = await parts_of(room_of(request))
+    parts = await parts_of(services_of(request))
     ready = all(said == "ok" for said in parts.values())
     response.status_code = 200 if ready else 503
     return Ready(ready=ready, parts=parts)
@@ -127,22 +127,22 @@ async def readyz(request: Request, response: Response) -> Ready:
 async def metrics(request: Request) -> PlainTextResponse:
     """The numbers of the house, for Prometheus."""
     meters: Meters = request.app.state.meters
-    text = await meters.text(room_of(request))
+    text = await meters.text(services_of(request))
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
-async def parts_of(room: Room) -> dict[str, str]:
+async def parts_of(services: DeskServices) -> dict[str, str]:
     """What works and what does not, part by part."""
     parts = {"database": "ok", "schema": "ok"}
     try:
-        async with asyncio.timeout(READY_SECONDS), room.books.transaction() as tx:
+        async with asyncio.timeout(READY_SECONDS), services.books.transaction() as tx:
             try:
                 await check_connection(tx.connection)
             except CannotWork as error:
                 parts["schema"] = str(error)
                 return parts
             heard = {row["process"]: row["seconds_ago"] for row in await tx.rows("heard_from")}
-        stalled = await _stalled(room)
+        stalled = await _stalled(services)
     except (BooksAway, TimeoutError) as error:
         return {"database": str(error) or "no answer in time"}
     for process, within in HEARD_SECONDS.items():
@@ -152,11 +152,11 @@ async def parts_of(room: Room) -> dict[str, str]:
     return parts
 
 
-async def _stalled(room: Room) -> str:
+async def _stalled(services: DeskServices) -> str:
     """Which order of money the cashier could not bring forward pass after pass, in a sentence; ok without one."""
     stalled: list[Row] = []
-    for tenant in await room.books.tenants():
-        stalled += await room.books.glance(tenant, "stalled_orders", passes=STALLED_PASSES, most=100)
+    for tenant in await services.books.tenants():
+        stalled += await services.books.glance(tenant, "stalled_orders", passes=STALLED_PASSES, most=100)
     if not stalled:
         return "ok"
     first, more = stalled[0], f", and {len(stalled) - 1} more" if len(stalled) > 1 else ""

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from desk.door import room_of, signed_in
+from desk.door import services_of, signed_in
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.inquiries import ask_provider, found_refunds, say_of_found_refund, unknown_outcomes
 from desk.jobs import jobs_that_died, replay_job
 from desk.people import Person
 from desk.queue import ledger
-from desk.room import Room
+from desk.services import DeskServices
 from desk.shapes import (
     DeadJob,
     DeadJobs,
@@ -33,7 +33,7 @@ router = APIRouter(
     tags=["operations"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
-Opened = Annotated[Room, Depends(room_of)]
+Opened = Annotated[DeskServices, Depends(services_of)]
 Reader = Annotated[Person, Depends(signed_in("cases:read"))]
 Operator = Annotated[Person, Depends(signed_in("jobs:write"))]
 Most = Annotated[int, Query(ge=1, le=1_000)]
@@ -58,24 +58,24 @@ async def me(person: Reader) -> Me:
 
 
 @router.get("/ledger")
-async def show_ledger(room: Opened, person: Reader, most: Most = 200) -> Ledger:
+async def show_ledger(services: Opened, person: Reader, most: Most = 200) -> Ledger:
     """Every order of money, what was sent and how it was settled."""
-    rows = await ledger(room.books, person, most=most)
+    rows = await ledger(services.books, person, most=most)
     return Ledger(orders=[dict(row) for row in rows])
 
 
 @router.get("/flags")
-async def show_flags(room: Opened, person: Reader) -> Flags:
+async def show_flags(services: Opened, person: Reader) -> Flags:
     """The run-time flags in force, who set them and why."""
-    return Flags(flags=[dict(row) for row in await current_flags(room.books, person)])
+    return Flags(flags=[dict(row) for row in await current_flags(services.books, person)])
 
 
 @router.post("/flags/kill_switch")
 async def turn_kill_switch(
-    body: FlagBody, room: Opened, person: Annotated[Person, Depends(signed_in("flags:write"))]
+    body: FlagBody, services: Opened, person: Annotated[Person, Depends(signed_in("flags:write"))]
 ) -> Done:
     """The kill switch; lifting it rings what it parked."""
-    await set_kill_switch(room.books, person, on=body.on, reason=body.reason, tenant=body.tenant)
+    await set_kill_switch(services.books, person, on=body.on, reason=body.reason, tenant=body.tenant)
     return Done()
 
 
@@ -83,24 +83,24 @@ async def turn_kill_switch(
 async def turn_flag(
     name: FlagName,
     body: FlagValueBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("flags:write"))],
 ) -> Done:
     """A flag that narrows the agent from its next run on; `off` takes it away."""
     if name == "kill_switch":
         on = body.value.strip().lower() == "on"
-        await set_kill_switch(room.books, person, on=on, reason=body.reason, tenant=body.tenant)
+        await set_kill_switch(services.books, person, on=on, reason=body.reason, tenant=body.tenant)
     else:
         await set_flag(
-            room.books, person, name=name, value=body.value, reason=body.reason, tenant=body.tenant
+            services.books, person, name=name, value=body.value, reason=body.reason, tenant=body.tenant
         )
     return Done()
 
 
 @router.get("/unknown-outcomes")
-async def show_unknown_outcomes(room: Opened, person: Reader, most: Most = 200) -> Ledger:
+async def show_unknown_outcomes(services: Opened, person: Reader, most: Most = 200) -> Ledger:
     """Orders of money without a known end: what was sent, when, with which key, and what was asked about it."""
-    rows = await unknown_outcomes(room.books, person, most=most)
+    rows = await unknown_outcomes(services.books, person, most=most)
     return Ledger(orders=[dict(row) for row in rows])
 
 
@@ -108,41 +108,41 @@ async def show_unknown_outcomes(room: Opened, person: Reader, most: Most = 200) 
 async def act_on_order(
     decision_id: UUID,
     body: ProviderActBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("money:ask"))],
 ) -> Done:
     """Check the provider, ask again with the same key, or name the provider's refund that settles it."""
-    await ask_provider(room.books, person, decision_id, body.act, body.refund_id, body.note)
+    await ask_provider(services.books, person, decision_id, body.act, body.refund_id, body.note)
     return Done()
 
 
 @router.get("/found-refunds")
-async def show_found_refunds(room: Opened, person: Reader, most: Most = 200) -> FoundRefunds:
+async def show_found_refunds(services: Opened, person: Reader, most: Most = 200) -> FoundRefunds:
     """Refunds at the provider that these books do not know: made in its dashboard, or lost with a backup."""
-    rows = await found_refunds(room.books, person, most=most)
+    rows = await found_refunds(services.books, person, most=most)
     return FoundRefunds(refunds=[dict(row) for row in rows])
 
 
 @router.post("/found-refunds/acts", status_code=201)
 async def act_on_found_refund(
     body: FoundRefundActBody,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("money:ask"))],
 ) -> Done:
     """Say what it is: another matter (`separate`), or the refund of a case that these books had lost (`adopt`)."""
-    await say_of_found_refund(room.books, person, body.refund_id, body.act, body.note)
+    await say_of_found_refund(services.books, person, body.refund_id, body.act, body.note)
     return Done()
 
 
 @router.get("/jobs/dead")
-async def show_dead_jobs(room: Opened, person: Operator, most: Most = 100) -> DeadJobs:
+async def show_dead_jobs(services: Opened, person: Operator, most: Most = 100) -> DeadJobs:
     """Jobs that died, the newest first; those of tenants that the person operates."""
-    rows = await jobs_that_died(room.books, person, most=most)
+    rows = await jobs_that_died(services.books, person, most=most)
     return DeadJobs(jobs=[DeadJob.model_validate(dict(row)) for row in rows])
 
 
 @router.post("/jobs/{job}/replay")
-async def replay(job: int, room: Opened, person: Operator) -> Done:
+async def replay(job: int, services: Opened, person: Operator) -> Done:
     """Put a dead job back into its queue."""
-    await replay_job(room.books, person, job)
+    await replay_job(services.books, person, job)
     return Done()

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from desk.door import room_of, signed_in
+from desk.door import services_of, signed_in
 from desk.people import Person
-from desk.room import Room
+from desk.services import DeskServices
 from desk.shapes import Failure, PromoteBody, ReasonBody, Receipts, ReleaseMoved, Releases, Shadows
 
 router = APIRouter(
@@ -14,27 +14,27 @@ router = APIRouter(
     tags=["releases"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
-Opened = Annotated[Room, Depends(room_of)]
+Opened = Annotated[DeskServices, Depends(services_of)]
 Reader = Annotated[Person, Depends(signed_in("cases:read"))]
 Mover = Annotated[Person, Depends(signed_in("flags:write"))]
 Most = Annotated[int, Query(ge=1, le=500)]
 
 
 @router.get("/releases")
-async def show_releases(room: Opened, person: Reader) -> Releases:
+async def show_releases(services: Opened, person: Reader) -> Releases:
     """Every release, where it stands, what its next step lacks; and every step that was made."""
-    standings = await room.ladder.standings(person)
+    standings = await services.ladder.standings(person)
     return Releases(
         releases=[one.to_json() for one in standings],
-        steps=[dict(row) for row in await room.ladder.history(person)],
-        hours=await room.ladder.hours(person),
+        steps=[dict(row) for row in await services.ladder.history(person)],
+        hours=await services.ladder.hours(person),
     )
 
 
 @router.post("/releases/{release}/promote")
-async def promote(release: str, body: PromoteBody, room: Opened, person: Mover) -> ReleaseMoved:
+async def promote(release: str, body: PromoteBody, services: Opened, person: Mover) -> ReleaseMoved:
     """One step up, where it is earned; 409 says what is lacking."""
-    rung = await room.ladder.promote(
+    rung = await services.ladder.promote(
         person,
         release,
         body.reason,
@@ -46,21 +46,21 @@ async def promote(release: str, body: PromoteBody, room: Opened, person: Mover) 
 
 
 @router.post("/releases/{release}/rollback")
-async def roll_back(release: str, body: ReasonBody, room: Opened, person: Mover) -> ReleaseMoved:
+async def roll_back(release: str, body: ReasonBody, services: Opened, person: Mover) -> ReleaseMoved:
     """Take a release back, now, for every process; what waits on its word is proposed again."""
-    taken, rung = await room.ladder.roll_back(person, release, body.reason)
+    taken, rung = await services.ladder.roll_back(person, release, body.reason)
     return ReleaseMoved(release=taken, state="rolled_back", rung=rung)
 
 
 @router.get("/releases/{release}/shadows")
-async def show_shadows(release: str, room: Opened, person: Reader, most: Most = 50) -> Shadows:
+async def show_shadows(release: str, services: Opened, person: Reader, most: Most = 50) -> Shadows:
     """What a release would have done with cases that another took, those that differ first."""
-    rows = await room.ladder.shadows(person, release, most)
+    rows = await services.ladder.shadows(person, release, most)
     return Shadows(shadows=[dict(row) for row in rows])
 
 
 @router.get("/receipts")
-async def show_receipts(room: Opened, person: Reader) -> Receipts:
+async def show_receipts(services: Opened, person: Reader) -> Receipts:
     """The receipts that releases were entered with."""
-    found: list[dict[str, Any]] = await room.ladder.receipts(person)
+    found: list[dict[str, Any]] = await services.ladder.receipts(person)
     return Receipts(receipts=found)

@@ -10,11 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 
 from desk.decisions import Conflict, NothingToDecide, Word
-from desk.door import room_of, signed_in
+from desk.door import services_of, signed_in
 from desk.notes import storable
 from desk.operations_api import me_of
 from desk.people import Person
-from desk.room import Room
+from desk.services import DeskServices
 from desk.shapes import Decided, Done, Failure, Me, ServerAnswer, UnreadAnswer
 from records.books import BooksAway
 
@@ -29,7 +29,7 @@ router = APIRouter(
     tags=["server"],
     responses={status: {"model": Failure} for status in (401, 403, 409, 413, 422, 503)},
 )
-Opened = Annotated[Room, Depends(room_of)]
+Opened = Annotated[DeskServices, Depends(services_of)]
 
 
 @router.get("/me")
@@ -42,12 +42,12 @@ async def server_me(person: Annotated[Person, Depends(signed_in("cases:read", "s
 async def note_unread(
     case_id: UUID,
     body: UnreadAnswer,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide", "server"))],
 ) -> Done:
     """Somebody answered and nobody could read it: the case stays in the queue and this is written down."""
     for tenant in person.tenants:
-        async with room.books.transaction(tenant) as tx:
+        async with services.books.transaction(tenant) as tx:
             row = await tx.row("case_by_id", case_id=case_id)
             if row is not None and str(row["thread_id"]) == body.thread_id:
                 await tx.rows("hold_case", tenant=tenant, case_id=case_id)
@@ -67,7 +67,7 @@ async def answer(
     case_id: UUID,
     request: Request,
     body: ServerAnswer,
-    room: Opened,
+    services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide", "server"))],
 ) -> Decided:
     """An answer on the server API becomes its person's decision here, or is refused and nothing moves.
@@ -75,7 +75,7 @@ async def answer(
     Without a digest it counts only while the case has had exactly one proposal.
     """
     for tenant in person.tenants:
-        async with room.books.transaction(tenant) as tx:
+        async with services.books.transaction(tenant) as tx:
             row = await tx.row("case_by_id", case_id=case_id)
         if row is not None and str(row["thread_id"]) == body.thread_id:
             word = Word(body.word, body.code, note=body.note)
@@ -86,7 +86,7 @@ async def answer(
 
             try:
                 async with asyncio.timeout(DECIDE_SECONDS):
-                    said = await room.desk.decide(
+                    said = await services.desk.decide(
                         person, tenant, row["case_id"], body.digest, word, last_look=still_there
                     )
             except TimeoutError:

@@ -5,8 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-from graph.mind import Mind
 from graph.refund_graph import refund_graph
+from graph.services import GraphServices
 from policies.manifest import manifest
 from policies.signature import public_keys
 from records.books import Books
@@ -17,8 +17,10 @@ FRAME = re.compile(r"(<!-- picture -->\n).*?(<!-- /picture -->)", re.DOTALL)
 
 def picture() -> str:
     """The compiled graph as Mermaid: the autonomous part boxed, the money outside it."""
-    mind = Mind(Books.at("postgresql://nobody@127.0.0.1/nowhere", size=1), manifest(), public_keys([]))
-    drawn = refund_graph(mind).get_graph(xray=1).draw_mermaid()
+    services = GraphServices(
+        Books.at("postgresql://nobody@127.0.0.1/nowhere", size=1), manifest(), public_keys([])
+    )
+    drawn = refund_graph(services).get_graph(xray=1).draw_mermaid()
     return f"```mermaid\n{drawn.strip()}\n```\n"
 
 

@@ -7,9 +7,9 @@ import sys
 
 from graph.checkpointer import LooseSerializer, checkpointer
 from graph.drive import Driver
-from graph.mind import Mind, mind_of
 from graph.refund_graph import refund_graph
 from graph.runner import Runner
+from graph.services import GraphServices, services_of
 from graph.settings import BadProvider, GraphSettings
 from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
@@ -27,14 +27,14 @@ async def run(settings: GraphSettings) -> None:
             "RUNNER is server, so the cases are driven there: set RUNNER=workers everywhere to use workers"
         )
     stop = stop_signal()
-    mind: Mind = mind_of(settings)
+    services: GraphServices = services_of(settings)
     await check_books(url)
     async with (
-        mind.opened(),
+        services.opened(),
         checkpointer(url, size=2 * settings.concurrency) as saver,
         asyncio.TaskGroup() as group,
     ):
-        driver = Driver(mind, refund_graph(mind, saver), settings.durability or "exit")
+        driver = Driver(services, refund_graph(services, saver), settings.durability or "exit")
         group.create_task(Runner(driver, url, settings.concurrency).worker().work(stop))
         group.create_task(held(os.environ, stop))
 

@@ -121,8 +121,8 @@ class CaseAgent:
                 )
             )
             return Command(goto="propose", update={"run": name})
-        rooms = grant(run, thought.wish, planning, limits.steps - len(run.trace))
-        goto: Any = list(rooms) if len(rooms) > 1 else rooms[0]
+        nodes = grant(run, thought.wish, planning, limits.steps - len(run.trace))
+        goto: Any = list(nodes) if len(nodes) > 1 else nodes[0]
         return Command(goto=goto, update={"run": name, "trace": [event.to_json() for event in run.trace]})
 
     async def _think(self, run: AgentRun, limits: Limits) -> Thought:
@@ -170,9 +170,9 @@ class CaseAgent:
             result[0].order = result[1].order
         return Command(goto="plan")
 
-    async def _call(self, state: AgentState, room: str, stage: Stage) -> tuple[AgentRun, ToolResult] | None:
+    async def _call(self, state: AgentState, node: str, stage: Stage) -> tuple[AgentRun, ToolResult] | None:
         run = self.runs.get(state.get("run"))
-        granted = run.granted.pop(room, None) if run else None
+        granted = run.granted.pop(node, None) if run else None
         if run is None or granted is None or not isinstance(granted.request, GetPolicyEvidence | LookupOrder):
             return None
         await self._watch(run).at(stage)

@@ -9,9 +9,9 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Command
 
 from graph.cursor import CursorSaver, goes_on, pauses
-from graph.mind import Mind
 from graph.refund_graph import RefundGraph
 from graph.releases import Releases
+from graph.services import GraphServices
 from graph.shadow import Shadow
 from graph.sight import Sight, case_of_id, driving, sight_of
 from graph.tracing import trace_id_of
@@ -32,18 +32,18 @@ THREAD_LOCK = 11
 class Driver:
     """The graph with its durability."""
 
-    mind: Mind
+    services: GraphServices
     graph: RefundGraph
     durability: Durability = "exit"
 
     @property
     def shadow(self) -> Shadow:
         """What a candidate would do with the same cases."""
-        return Shadow(self.books, Releases.of(self.mind))
+        return Shadow(self.books, Releases.of(self.services))
 
     @property
     def books(self) -> Books:
-        return self.mind.books
+        return self.services.books
 
     async def drive(self, tenant: TenantId, case_id: CaseId) -> Driven:
         """Move a case as far as it goes now. A second caller for the same case leaves at once."""
@@ -85,7 +85,7 @@ class Driver:
     ) -> None:
         first = now.end is None and now.state.status == "received"
         told = about(case=str(now.case.case_id), trace=trace_id_of(now.case.case_id))
-        with driving(now), told, self.mind.spans.case(now.case, "drive", first=first):
+        with driving(now), told, self.services.spans.case(now.case, "drive", first=first):
             await self.graph.ainvoke(cast("Any", given), config, durability=self.durability)
 
     async def sweep(self) -> int:

@@ -19,7 +19,7 @@ from policies.transitions import unmet
 from refunds.finding import Finding
 from refunds.trace import TraceEvent
 
-Room = Literal["evidence", "order", "draft", "propose", "block"]
+AgentNode = Literal["evidence", "order", "draft", "propose", "block"]
 
 RETRIEVAL_ONLY = "retrieval_only"
 """Why a case is handed over while an operator lets policy and order be read and no more."""
@@ -31,19 +31,19 @@ STAGING = "staging"
 """Why a case is handed over where everything only reads."""
 
 
-def grant(run: AgentRun, wish: object, planning: Spent, steps_left: int) -> Sequence[Room]:
-    """The rooms that a wish may run, with what it asks for left in the run: one, or both reads at the same time."""
+def grant(run: AgentRun, wish: object, planning: Spent, steps_left: int) -> Sequence[AgentNode]:
+    """The nodes that a wish may run, with what it asks for left in the run: one, or both reads at the same time."""
     run.granted.clear()
     if isinstance(wish, list) and len(wish) == 2:
-        rooms = _both(run, wish, planning) if steps_left >= 2 else None
-        if rooms is not None:
-            return rooms
+        nodes = _both(run, wish, planning) if steps_left >= 2 else None
+        if nodes is not None:
+            return nodes
         # Where both cannot be granted, the first is asked for alone; the second may be wished for again.
         wish = wish[0]
     return (_one(run, wish, planning),)
 
 
-def _both(run: AgentRun, wish: list[object], planning: Spent) -> Sequence[Room] | None:
+def _both(run: AgentRun, wish: list[object], planning: Spent) -> Sequence[AgentNode] | None:
     """Policy and order, which need nothing of one another; None where it is anything else."""
     first, second = (read_wish(one) for one in wish)
     if not (isinstance(first, GetPolicyEvidence) and isinstance(second, LookupOrder)):
@@ -56,7 +56,7 @@ def _both(run: AgentRun, wish: list[object], planning: Spent) -> Sequence[Room] 
     return ("evidence", "order")
 
 
-def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
+def _one(run: AgentRun, wish: object, planning: Spent) -> AgentNode:
     request = read_wish(wish)
     step = len(run.trace) + 1
     if isinstance(request, Blocked):
@@ -64,9 +64,9 @@ def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
         run.trace.append(_event(step, str(plain(request.action)), plain(request.args), result, planning))
         run.blocked = request.reason
         return "block"
-    args, room = _args(wish), room_of(request)
+    args, node = _args(wish), node_of(request)
     claims_draft = isinstance(request, RequestHumanApproval) and request.reason == "draft_ready_for_review"
-    broken = unmet(("plan", room), replace(run.progress, claims_draft=claims_draft))
+    broken = unmet(("plan", node), replace(run.progress, claims_draft=claims_draft))
     if broken is not None:
         run.trace.append(_event(step, action_name(request), args, broken, planning))
         run.blocked = "invalid_state_transition"
@@ -90,8 +90,8 @@ def _one(run: AgentRun, wish: object, planning: Spent) -> Room:
             _event(step, "request_human_approval", args, request.reason, planning, checked=checked)
         )
         run.handoff = request.reason
-    run.granted[room] = Granted(request, args, step, planning)
-    return room
+    run.granted[node] = Granted(request, args, step, planning)
+    return node
 
 
 def _event(
@@ -113,8 +113,8 @@ def _args(wish: object) -> object:
     return plain(wish.get("arguments") if isinstance(wish, Mapping) else None)
 
 
-def room_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
-    """The room that runs a request."""
+def node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
+    """The node that runs a request."""
     match request:
         case GetPolicyEvidence():
             return "evidence"

@@ -17,8 +17,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from graph.admission import Admission
-from graph.mind import Mind, the_mind
 from graph.releases import Releases
+from graph.services import GraphServices, the_services
 from graph.settling import Settling
 from graph.sight import leave, see, thread_of
 from graph.state import CaseState, Input, Output
@@ -37,23 +37,25 @@ def after_agent_of(now: Standing) -> Literal["approval", "close"]:
 @cache
 def refund_agent() -> RefundGraph:
     """The graph as a server mounts it: one a process, compiled without a checkpointer, which the server brings."""
-    return refund_graph(the_mind())
+    return refund_graph(the_services())
 
 
 def refund_graph(
-    mind: Mind, checkpointer: BaseCheckpointSaver[Any] | None = None, releases: Releases | None = None
+    services: GraphServices,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    releases: Releases | None = None,
 ) -> RefundGraph:
     """The compiled graph; without a checkpointer for a server, which brings its own."""
-    releases = releases or Releases.of(mind)
-    admission = Admission(mind.books, mind.manifest, mind.intake_keys, releases, mind.mode)
-    settling = Settling(mind.books, mind.manifest)
+    releases = releases or Releases.of(services)
+    admission = Admission(services.books, services.manifest, services.intake_keys, releases, services.mode)
+    settling = Settling(services.books, services.manifest)
 
     async def run_agent(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
         with streamed():
             return await run_part(state, config)
 
     async def run_part(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
-        sight = await see(mind.books, thread_of(config))
+        sight = await see(services.books, thread_of(config))
         agent = await releases.agent_for(leave(sight)) if sight is not None else releases.own
         if config["configurable"].get(CONFIG_KEY_DURABILITY) == "exit":
             return await walk(agent, state.get("case_id"), config)
@@ -66,7 +68,7 @@ def refund_graph(
 
     async def after_agent(state: CaseState, config: RunnableConfig) -> str:
         del state
-        sight = await see(mind.books, thread_of(config))
+        sight = await see(services.books, thread_of(config))
         if sight is None:
             return END
         target = after_agent_of(sight.standing)
@@ -75,7 +77,7 @@ def refund_graph(
         return target
 
     builder = StateGraph(CaseState, input_schema=Input, output_schema=Output)
-    around = mind.spans.around
+    around = services.spans.around
     builder.add_node("admission", around("admission", admission.node, "guardrail"))
     builder.add_node("case_agent", around("case_agent", run_agent, "agent"))
     builder.add_node("approval", around("approval", settling.approval))

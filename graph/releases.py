@@ -13,7 +13,7 @@ from typing import Any
 from langgraph.graph.state import CompiledStateGraph
 
 from graph.case_agent import CaseAgent, case_agent
-from graph.mind import Mind
+from graph.services import GraphServices
 from graph.settings import BadProvider
 from graph.sight import Sight
 from policies.manifest import Manifest, ManifestMismatch, check
@@ -32,7 +32,7 @@ Part = CompiledStateGraph[Any, None, Any, Any]
 class Releases:
     """The agents of one process, by release."""
 
-    mind: Mind
+    services: GraphServices
     own: CaseAgent
     """Of the manifest that the process was started with."""
 
@@ -43,9 +43,9 @@ class Releases:
     parts: dict[int, Part] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, mind: Mind) -> "Releases":
-        own = agent_of(mind)
-        return cls(mind, own, replace(own, held=True))
+    def of(cls, services: GraphServices) -> "Releases":
+        own = agent_of(services)
+        return cls(services, own, replace(own, held=True))
 
     async def agent_for(self, sight: Sight) -> CaseAgent:
         """The agent that a case goes on under; one that holds every case where none may take it."""
@@ -70,20 +70,20 @@ class Releases:
         return self.agents[name]
 
     async def _made(self, name: str) -> CaseAgent | None:
-        found = await release_of(self.mind.books.reading(EVERYBODY), name)
+        found = await release_of(self.services.books.reading(EVERYBODY), name)
         if found is None:
             return None
-        if found.manifest == canonical(self.mind.manifest.model_dump(mode="json")):
+        if found.manifest == canonical(self.services.manifest.model_dump(mode="json")):
             return self.own
         # Prompts, corpus and providers are files: nobody waits for a disk on the server's loop.
         return await asyncio.to_thread(self._agent_of, found.manifest)
 
     def _agent_of(self, text: str) -> CaseAgent:
         pinned = check(Manifest.read(text))
-        models = self.mind.models_for(pinned) if pinned.planner == "model" else None
+        models = self.services.models_for(pinned) if pinned.planner == "model" else None
         if models is not None:
-            self.mind.made.append(models)
-        return agent_of(replace(self.mind, manifest=pinned, models=models), self.own)
+            self.services.made.append(models)
+        return agent_of(replace(self.services, manifest=pinned, models=models), self.own)
 
     def part_of(self, agent: CaseAgent) -> Part:
         """The agent as the subgraph that it is; made once."""
@@ -96,15 +96,15 @@ class Releases:
         return assigned(ladder, tenant, customer, self.own.manifest.agent_version)
 
 
-def agent_of(mind: Mind, like: CaseAgent | None = None) -> CaseAgent:
-    """The agent of a mind; with the tools of another one where they work in the same process."""
+def agent_of(services: GraphServices, like: CaseAgent | None = None) -> CaseAgent:
+    """The agent that these services work for; with the tools of others where they work in the same process."""
     return CaseAgent(
-        mind.books,
-        mind.planner,
-        mind.manifest,
-        like.gateway if like else mind.gateway,
-        mind.ticks,
-        thinker=mind.models.thinker if mind.models else None,
-        writer=mind.models.writer if mind.models else None,
-        spans=mind.spans,
+        services.books,
+        services.planner,
+        services.manifest,
+        like.gateway if like else services.gateway,
+        services.ticks,
+        thinker=services.models.thinker if services.models else None,
+        writer=services.models.writer if services.models else None,
+        spans=services.spans,
     )

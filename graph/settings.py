@@ -16,7 +16,7 @@ class BadProvider(Exception):
 
 
 class GraphSettings(BaseSettings):
-    """What the mind needs: its own door to the books, the intake bundle's public keys, the desk's address."""
+    """What the agent needs: its own way to the books, the intake bundle's public keys, the desk's address."""
 
     model_config = SettingsConfigDict(env_prefix="GRAPH_", frozen=True, extra="ignore", populate_by_name=True)
 

@@ -116,7 +116,7 @@ def thread_of(config: RunnableConfig) -> ThreadId:
 
 @dataclass(slots=True)
 class Hand:
-    """What the last room of a drive saw, for the next room to start from."""
+    """What the last node of a drive saw, for the next node to start from."""
 
     sight: Sight | None = None
 
@@ -126,7 +126,7 @@ _HAND: ContextVar[Hand | None] = ContextVar("hand", default=None)
 
 @contextmanager
 def driving(sight: Sight) -> Iterator[None]:
-    """A drive, which has just looked: its first room need not look again."""
+    """A drive, which has just looked: its first node need not look again."""
     token = _HAND.set(Hand(sight))
     try:
         yield
@@ -135,7 +135,7 @@ def driving(sight: Sight) -> Iterator[None]:
 
 
 def leave(sight: Sight) -> Sight:
-    """Leave what was seen to the next room of this drive. Only where nothing was written since."""
+    """Leave what was seen to the next node of this drive. Only where nothing was written since."""
     hand = _HAND.get()
     if hand is not None:
         hand.sight = sight

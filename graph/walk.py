@@ -42,7 +42,7 @@ async def walk(agent: CaseAgent, case_id: str | None, config: RunnableConfig) ->
             state.pop("run", None)
             return state
         if isinstance(at, list):
-            # Two reads that need nothing of one another; both go on to the same room.
+            # Two reads that need nothing of one another; both go on to the same node.
             both = await asyncio.gather(
                 *(nodes[str(name)](cast("AgentState", dict(state)), config) for name in at)
             )

@@ -151,7 +151,7 @@ HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
         "close_requires_outcome", lambda now: now.outcome in {"succeeded", "failed", "refused"}
     ),
 }
-"""Between the rooms of the house; the facts are those of the books."""
+"""Between the nodes of the house; the facts are those of the books."""
 
 
 def unmet(edge: Edge, have: Progress) -> str | None:

@@ -1,4 +1,4 @@
-"""The desk's room on the stage of a test, and a client that speaks to it as a person."""
+"""The desk's services on the stage of a test, and a client that speaks to it as a person."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from desk.notices import Notices
 from desk.outbox import Outbox
 from desk.ratings import Ratings
 from desk.releases import Ladder
-from desk.room import Room
+from desk.services import DeskServices
 from policies.rollout import rollout
 from refunds.ids import CaseId, TenantId
 
@@ -32,7 +32,7 @@ class DeskStage:
     """A stage with the desk's HTTP app in front of it."""
 
     stage: Stage
-    room: Room
+    services: DeskServices
     app: FastAPI
     outbox: Path
 
@@ -75,7 +75,7 @@ class DeskStage:
         return await self.ask("POST", f"/api/cases/{case_id}/decisions", said, who)
 
     async def answer_customer(self, case_id: object) -> None:
-        await self.room.outbox.answer(TenantId("demo"), CaseId(case_id))  # type: ignore[arg-type]
+        await self.services.outbox.answer(TenantId("demo"), CaseId(case_id))  # type: ignore[arg-type]
 
     def sent(self) -> list[str]:
         """The texts in the outbox folder."""
@@ -124,7 +124,7 @@ def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskS
     """A desk in front of a stage."""
     house = stage.house
     leaves_by = channel or FileChannel(folder / "outbox", "support@shop.example")
-    room = Room(
+    services = DeskServices(
         books=house.desk_books,
         desk=house.desk,
         intake=house.intake,
@@ -137,7 +137,7 @@ def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskS
         session_secret=SECRET,
         ladder=Ladder(house.desk_books, rollout()),
     )
-    return DeskStage(stage, room, create_app(room), folder / "outbox")
+    return DeskStage(stage, services, create_app(services), folder / "outbox")
 
 
 class DeskStages(Protocol):

@@ -11,9 +11,9 @@ from typing import Any
 from fake_openai import FakeOpenAI
 from stage import Cluster, Stage, open_stage
 
-from graph.mind import Mind
 from graph.model.models import models_of
 from graph.model.providers import Provider
+from graph.services import GraphServices
 from graph.settings import GraphSettings
 from graph.tracing import Spans
 from policies.manifest import Manifest, ModelRoute, Profile, manifest
@@ -113,22 +113,22 @@ def equipped(
     moderation: str | None = None,
     key: str = "test-key",
     **limits: Any,
-) -> Callable[[Mind], Mind]:
-    """What makes a mind one with a model."""
+) -> Callable[[GraphServices], GraphServices]:
+    """What makes services those with a model."""
     provider = {"fake": {"base_url": fake.url, "prices": {"small": PRICED, "large": PRICED}, **limits}}
     for fields in provider.values():
         Provider.model_validate(fields)
 
-    def equip(mind: Mind) -> Mind:
+    def equip(services: GraphServices) -> GraphServices:
         chosen = pinned or model_manifest(spending=purses(), budgets=profile())
         file = Path(fake.folder) / "providers.json"
         file.write_text(json.dumps(provider))
         settings = GraphSettings(
             database_url="unused", intake_keys=file, providers=file, moderation_model=moderation
         )
-        used = spans or mind.spans
-        models = models_of(settings, chosen, mind.books, used, {"OPENAI_API_KEY": key})
-        return replace(mind, manifest=chosen, models=models, spans=used)
+        used = spans or services.spans
+        models = models_of(settings, chosen, services.books, used, {"OPENAI_API_KEY": key})
+        return replace(services, manifest=chosen, models=models, spans=used)
 
     return equip
 

@@ -18,8 +18,8 @@ from desk.people import Person, sign_in
 from evals.exam.world import CLOCK, no_time
 from graph.checkpointer import install_checkpoints
 from graph.drive import Durability
-from graph.mind import Mind
 from graph.planner import Planner
+from graph.services import GraphServices
 from policies.signature import SigningKey, new_key, signing_key
 from records.books import Books
 from records.cases import Case
@@ -168,7 +168,7 @@ async def open_stage(
     durability: Durability = "exit",
     planner: Planner | None = None,
     books_type: type[Books] = Books,
-    equip: Callable[[Mind], Mind] | None = None,
+    equip: Callable[[GraphServices], GraphServices] | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage on a database that was cloned from the template."""
     kept = kept_at(url)

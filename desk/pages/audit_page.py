@@ -55,13 +55,13 @@ def _day(text: str, field: str) -> datetime | None:
 @router.get("/audit")
 async def audit(
     request: Request,
-    room: Opened,
+    services: Opened,
     visit: Auditing,
     wanted: Annotated[Asked, Depends(asked)],
     number: Annotated[int, Query(alias="page", ge=1, le=1_000)] = 1,
 ) -> Response:
     """Acts of named people, the newest first, of every tenant that the visitor audits."""
-    acts = await trail(room.books, visit.person, wanted, audited(visit.person), most=PAGE * number + 1)
+    acts = await trail(services.books, visit.person, wanted, audited(visit.person), most=PAGE * number + 1)
     shown = acts[PAGE * (number - 1) : PAGE * number]
     fields = {
         name: request.query_params.get(name, "") for name in ("person", "case", "act", "since", "before")
@@ -80,17 +80,17 @@ async def audit(
 
 @router.get("/audit/export")
 async def take_away(
-    request: Request, room: Opened, visit: Auditing, tenant: Text = "", case: Text = ""
+    request: Request, services: Opened, visit: Auditing, tenant: Text = "", case: Text = ""
 ) -> Response:
     """The chain with its rows and the signed anchors, as lines of JSON."""
     del request
     if case:
-        found = await find_case(room.books, visit.person, case)
+        found = await find_case(services.books, visit.person, case)
         of_tenant, case_id, name = found.tenant, found.case_id, str(found.case_id)
     else:
         of_tenant, case_id, name = TenantId(tenant or audited(visit.person)[0]), None, "audit"
     visit.person.may_audit(of_tenant)
-    lines = export(room.books, visit.person, of_tenant, case_id)
+    lines = export(services.books, visit.person, of_tenant, case_id)
     first = await anext(lines)  # what cannot be read is an error, and not half an export
 
     async def whole() -> AsyncIterator[str]:
@@ -103,12 +103,12 @@ async def take_away(
 
 
 @router.get("/audit/cases/{case_id}")
-async def printed(request: Request, case_id: str, room: Opened, visit: Auditing) -> Response:
+async def printed(request: Request, case_id: str, services: Opened, visit: Auditing) -> Response:
     """One case on paper: what was asked, found, proposed, decided by whom, paid and said."""
-    case = await find_case(room.books, visit.person, case_id)
+    case = await find_case(services.books, visit.person, case_id)
     visit.person.may_audit(case.tenant)
-    shown = await dossier_of(room.books, room.manifest, case)
-    acts = await trail(room.books, visit.person, Asked(case_id=case.case_id), [case.tenant], most=500)
+    shown = await dossier_of(services.books, services.manifest, case)
+    acts = await trail(services.books, visit.person, Asked(case_id=case.case_id), [case.tenant], most=500)
     return page(request, "printed.html", visit, shown=shown, acts=acts, at=datetime.now(UTC))
 
 

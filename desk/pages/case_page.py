@@ -17,8 +17,8 @@ from desk.pages.forms import Act, Opened, actor, visitor
 from desk.pages.render import go, is_fragment, page, said
 from desk.people import DECIDERS, NoAuthority, Person
 from desk.queue import find_case
-from desk.room import Room
 from desk.second_looks import look_twice
+from desk.services import DeskServices
 from desk.sessions import Visit
 from desk.takeovers import Wish, take_case_over
 from policies.authority import SPECIALIST_FROM_MINOR
@@ -47,35 +47,35 @@ ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back")
 
 
 @router.get("/cases/{case_id}")
-async def show(request: Request, case_id: str, room: Opened, visit: Visiting) -> Response:
+async def show(request: Request, case_id: str, services: Opened, visit: Visiting) -> Response:
     """The case."""
-    case = await find_case(room.books, visit.person, case_id)
-    return await _screen(request, room, visit, case, done=request.query_params.get("done") or None)
+    case = await find_case(services.books, visit.person, case_id)
+    return await _screen(request, services, visit, case, done=request.query_params.get("done") or None)
 
 
 @router.get("/cases/{case_id}/standing")
 async def standing(
-    request: Request, case_id: str, room: Opened, visit: Visiting, digest: str = ""
+    request: Request, case_id: str, services: Opened, visit: Visiting, digest: str = ""
 ) -> Response:
     """Where the case stands now, beside the proposal that is on the screen."""
-    case = await find_case(room.books, visit.person, case_id)
-    shown = await dossier_of(room.books, room.manifest, case)
+    case = await find_case(services.books, visit.person, case_id)
+    shown = await dossier_of(services.books, services.manifest, case)
     return page(request, "_standing.html", visit, shown=shown, digest=digest, me=visit.person.person)
 
 
 @router.post("/cases/{case_id}/decide")
-async def decide(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+async def decide(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """A word on the proposal whose digest was on the screen."""
-    return await _do(request, room, act, case_id, _decide)
+    return await _do(request, services, act, case_id, _decide)
 
 
-async def _decide(room: Room, act: Act, case: Case) -> str:
+async def _decide(services: DeskServices, act: Act, case: Case) -> str:
     wanted = act.one_of("act", ACTS)
-    shown = await dossier_of(room.books, room.manifest, case)
+    shown = await dossier_of(services.books, services.manifest, case)
     if shown.end is None:
         raise NothingToDecide(f"case {case.case_id} has no proposal")
     word = word_of(act, wanted, shown.end.proposal)
-    await room.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
+    await services.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
     # Who changes something waits for the proposal that comes of it; every other word is this person's last.
     return "stay" if wanted in {"no_refund", "edit"} else "next"
 
@@ -131,45 +131,45 @@ def _edit(act: Act, proposal: Proposal, note: str | None) -> Word:
 
 
 @router.post("/cases/{case_id}/claim")
-async def take(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+async def take(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """Take the case in hand, or give it back."""
-    return await _do(request, room, act, case_id, _take)
+    return await _do(request, services, act, case_id, _take)
 
 
-async def _take(room: Room, act: Act, case: Case) -> str:
+async def _take(services: DeskServices, act: Act, case: Case) -> str:
     if act.text("act") == "give_back":
-        await give_back(room.books, act.visit.person, case.tenant, case.case_id)
+        await give_back(services.books, act.visit.person, case.tenant, case.case_id)
     else:
-        await claim(room.books, act.visit.person, case.tenant, case.case_id)
+        await claim(services.books, act.visit.person, case.tenant, case.case_id)
     return "stay"
 
 
 @router.post("/cases/{case_id}/hand-over")
-async def hand_over(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+async def hand_over(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """Hand the case to a colleague or a team."""
-    return await _do(request, room, act, case_id, _hand_over)
+    return await _do(request, services, act, case_id, _hand_over)
 
 
-async def _hand_over(room: Room, act: Act, case: Case) -> str:
+async def _hand_over(services: DeskServices, act: Act, case: Case) -> str:
     to, team = act.text("to"), act.text("to").removeprefix("team:")
     role: Authority | None = next((known for known in get_args(Authority) if known == team), None)
     person = PersonId(to) if not to.startswith("team:") and to else None
     note = clean_text(act.text("note"))
-    await assign(room.books, act.visit.person, case.tenant, case.case_id, person, role, note)
+    await assign(services.books, act.visit.person, case.tenant, case.case_id, person, role, note)
     return "next"
 
 
 @router.post("/cases/{case_id}/take-over")
-async def take_over(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+async def take_over(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """End a hand-over: reply, propose a refund that somebody else decides, or close."""
-    return await _do(request, room, act, case_id, _take_over)
+    return await _do(request, services, act, case_id, _take_over)
 
 
-async def _take_over(room: Room, act: Act, case: Case) -> str:
+async def _take_over(services: DeskServices, act: Act, case: Case) -> str:
     wanted: TakeoverAct = act.one_of("act", get_args(TakeoverAct))
     amount = None
     if wanted == "propose":
-        shown = await dossier_of(room.books, room.manifest, case)
+        shown = await dossier_of(services.books, services.manifest, case)
         if shown.order is None or not shown.order.payments:
             raise BadDecision("amount: this case names no order of its customer, so nothing can be paid back")
         try:
@@ -179,46 +179,46 @@ async def _take_over(room: Room, act: Act, case: Case) -> str:
             raise BadDecision(f"amount: {error}") from None
     reply = "" if wanted == "close" else act.text("reply")
     wish = Wish(wanted, reply, amount, clean_text(act.text("note")))
-    await take_case_over(room.desk, act.visit.person, case.tenant, case.case_id, wish)
+    await take_case_over(services.desk, act.visit.person, case.tenant, case.case_id, wish)
     return "next"
 
 
 @router.post("/cases/{case_id}/message")
-async def write(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+async def write(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """Add what the customer or a colleague answered; the case goes on where it waits for that."""
-    return await _do(request, room, act, case_id, _write)
+    return await _do(request, services, act, case_id, _write)
 
 
-async def _write(room: Room, act: Act, case: Case) -> str:
+async def _write(services: DeskServices, act: Act, case: Case) -> str:
     author: Asked = act.one_of("author", get_args(Asked))
     text = clean_text(act.text("text"))
-    await add_message(room.books, act.visit.person, case.tenant, case.case_id, uuid4(), author, text)
+    await add_message(services.books, act.visit.person, case.tenant, case.case_id, uuid4(), author, text)
     return "stay"
 
 
 @router.post("/cases/{case_id}/second-look")
-async def second_look(request: Request, case_id: str, room: Opened, act: Deciding) -> Response:
+async def second_look(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """What a colleague says of a decided case."""
-    return await _do(request, room, act, case_id, _second_look)
+    return await _do(request, services, act, case_id, _second_look)
 
 
-async def _second_look(room: Room, act: Act, case: Case) -> str:
+async def _second_look(services: DeskServices, act: Act, case: Case) -> str:
     verdict: SecondVerdict = act.one_of("verdict", get_args(SecondVerdict))
     note = clean_text(act.text("note"))
-    await look_twice(room.books, act.visit.person, case.tenant, case.case_id, verdict, note)
+    await look_twice(services.books, act.visit.person, case.tenant, case.case_id, verdict, note)
     return "stay"
 
 
-async def _do(request: Request, room: Room, act: Act, case_id: str, do: Any) -> Response:  # noqa: ANN401
+async def _do(request: Request, services: DeskServices, act: Act, case_id: str, do: Any) -> Response:  # noqa: ANN401
     """Do it and open what comes next; where it is refused, say so beside what was typed."""
-    case = await find_case(room.books, act.visit.person, case_id)
+    case = await find_case(services.books, act.visit.person, case_id)
     try:
-        then = await do(room, act, case)
+        then = await do(services, act, case)
     except tuple(REFUSALS) as error:
         status = next(code for kind, code in REFUSALS.items() if isinstance(error, kind))
         if is_fragment(request):
             return said(request, str(error), status)
-        return await _screen(request, room, act.visit, case, message=str(error), status=status, typed=act)
+        return await _screen(request, services, act.visit, case, message=str(error), status=status, typed=act)
     if then == "next":
         return go(request, f"/next?after={case.case_id}")
     return go(request, f"/cases/{case.case_id}")
@@ -226,7 +226,7 @@ async def _do(request: Request, room: Room, act: Act, case_id: str, do: Any) -> 
 
 async def _screen(
     request: Request,
-    room: Room,
+    services: DeskServices,
     visit: Visit,
     case: Case,
     *,
@@ -235,8 +235,8 @@ async def _screen(
     typed: Act | None = None,
     done: str | None = None,
 ) -> Response:
-    shown = await dossier_of(room.books, room.manifest, case)
-    async with room.books.transaction(case.tenant) as books:
+    shown = await dossier_of(services.books, services.manifest, case)
+    async with services.books.transaction(case.tenant) as books:
         deciders = await books.rows("deciders")
     mine = bool(visit.person.roles_in(case.tenant) & DECIDERS)
     return page(

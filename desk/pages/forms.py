@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
-from desk.door import room_of
+from desk.door import services_of
 from desk.notes import BadDecision
-from desk.room import Room
+from desk.services import DeskServices
 from desk.sessions import Visit, check_csrf, visit_of
 from refunds.words import Scope
 
 FIELDS = 200
-Opened = Annotated[Room, Depends(room_of)]
+Opened = Annotated[DeskServices, Depends(services_of)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ async def read_form(request: Request) -> FormData:
 def visitor(scope: Scope) -> Callable[..., Awaitable[Visit]]:
     """Who visits, where they may use this page. Raises NotSignedIn, NoAuthority."""
 
-    async def visit(request: Request, room: Opened) -> Visit:
-        found = await visit_of(room.books, request)
+    async def visit(request: Request, services: Opened) -> Visit:
+        found = await visit_of(services.books, request)
         found.person.may(scope)
         return found
 
@@ -66,8 +66,8 @@ def visitor(scope: Scope) -> Callable[..., Awaitable[Visit]]:
 def actor(scope: Scope) -> Callable[..., Awaitable[Act]]:
     """Who sends a form, where they may. Raises NotSignedIn, NoAuthority, BadToken."""
 
-    async def act(request: Request, room: Opened) -> Act:
-        found = await visit_of(room.books, request)
+    async def act(request: Request, services: Opened) -> Act:
+        found = await visit_of(services.books, request)
         form = await read_form(request)
         check_csrf(found, form.get("csrf"))
         found.person.may(scope)

@@ -24,30 +24,30 @@ DEAD = 20
 
 @router.get("/ops")
 async def operations(
-    request: Request, room: Opened, visit: Annotated[Visit, Depends(visitor("audit:read"))]
+    request: Request, services: Opened, visit: Annotated[Visit, Depends(visitor("audit:read"))]
 ) -> Response:
     """The house at a glance."""
     person = visit.person
     operates = bool(person.where(OPERATORS))
     unreached = []
     jobs = []
-    async with room.books.transaction() as books:
+    async with services.books.transaction() as books:
         jobs = await books.rows("jobs_by_status")
     for tenant in person.tenants:
-        async with room.books.transaction(tenant) as books:
+        async with services.books.transaction(tenant) as books:
             unreached += await books.rows("notices_given_up", tries=TRIES, most=DEAD)
     return page(
         request,
         "operations.html",
         visit,
-        flags=await current_flags(room.books, person),
-        parts=await parts_of(room),
+        flags=await current_flags(services.books, person),
+        parts=await parts_of(services),
         jobs=jobs,
-        dead=await jobs_that_died(room.books, person, most=DEAD) if operates else [],
+        dead=await jobs_that_died(services.books, person, most=DEAD) if operates else [],
         unreached=unreached,
-        work=await work_of(room.books, person),
-        spends=await spending_of(room.books, person, room.manifest),
-        looks=await second_looks(room.books, person),
+        work=await work_of(services.books, person),
+        spends=await spending_of(services.books, person, services.manifest),
+        looks=await second_looks(services.books, person),
         days=DAYS,
         tools=sorted(TOOLS),
         tenants=person.where(OPERATORS),
@@ -55,24 +55,24 @@ async def operations(
 
 
 @router.post("/ops/flags")
-async def turn(request: Request, room: Opened, act: Operating) -> Response:
+async def turn(request: Request, services: Opened, act: Operating) -> Response:
     """Set a flag with a reason; in force with the commit."""
     name, value = act.text("name"), act.text("value")
     reason, tenant = clean_text(act.text("reason")), act.text("tenant") or "*"
     person = act.visit.person
     if name == "kill_switch" and value in {"on", "off"}:
-        await set_kill_switch(room.books, person, on=value == "on", reason=reason, tenant=tenant)
+        await set_kill_switch(services.books, person, on=value == "on", reason=reason, tenant=tenant)
     else:
         if name == "disabled_tools":
             value = ",".join(act.texts("tools")) or "off"
-        await set_flag(room.books, person, name=name, value=value, reason=reason, tenant=tenant)
+        await set_flag(services.books, person, name=name, value=value, reason=reason, tenant=tenant)
     return go(request, "/ops")
 
 
 @router.post("/ops/jobs/{job}/replay")
 async def replay(
-    request: Request, job: int, room: Opened, act: Annotated[Act, Depends(actor("jobs:write"))]
+    request: Request, job: int, services: Opened, act: Annotated[Act, Depends(actor("jobs:write"))]
 ) -> Response:
     """Put a dead job back into its queue."""
-    await replay_job(room.books, act.visit.person, job)
+    await replay_job(services.books, act.visit.person, job)
     return go(request, "/ops")

@@ -18,7 +18,7 @@ from desk.pages.forms import Opened, visitor
 from desk.pages.render import go, page
 from desk.people import DECIDERS, NotSignedIn, Person
 from desk.queue import Filters, NoSuchCase, QueuePage, find_case, queue_page
-from desk.room import Room
+from desk.services import DeskServices
 from desk.sessions import Visit, visit_of
 from policies.deadlines import urgency
 from records.books import BooksAway, Row
@@ -111,24 +111,24 @@ def _amount(text: str, field: str) -> int | None:
 
 
 @router.get("/")
-async def queue(request: Request, room: Opened, visit: Visiting, wanted: Wanted) -> Response:
+async def queue(request: Request, services: Opened, visit: Visiting, wanted: Wanted) -> Response:
     """The first page of the desk."""
-    found = await _found(room, visit.person, wanted)
+    found = await _found(services, visit.person, wanted)
     done = request.query_params.get("done", "")
     return page(request, "queue.html", visit, **_shown(found, visit.person, wanted), done=done or None)
 
 
 @router.get("/rows")
-async def rows(request: Request, room: Opened, visit: Visiting, wanted: Wanted) -> Response:
+async def rows(request: Request, services: Opened, visit: Visiting, wanted: Wanted) -> Response:
     """The same rows as they are now."""
-    found = await _found(room, visit.person, wanted)
+    found = await _found(services, visit.person, wanted)
     return page(request, "_rows.html", visit, **_shown(found, visit.person, wanted))
 
 
 @router.get("/next")
-async def open_next(request: Request, room: Opened, visit: Visiting, after: str = "") -> Response:
+async def open_next(request: Request, services: Opened, visit: Visiting, after: str = "") -> Response:
     """The next case that this person may take in hand; the queue where there is none."""
-    found = await queue_page(room.books, visit.person, Filters(), most=LOOK_AHEAD)
+    found = await queue_page(services.books, visit.person, Filters(), most=LOOK_AHEAD)
     ids = [str(row["case_id"]) for row in found.rows]
     # Behind the one that was open, and round to the front: whoever only looks comes by every case.
     start = ids.index(after) + 1 if after in ids else 0
@@ -150,28 +150,28 @@ def _theirs(row: Row, person: Person) -> bool:
 
 
 @router.get("/strip/{case_id}")
-async def strip(request: Request, case_id: str, room: Opened, visit: Visiting) -> Response:
+async def strip(request: Request, case_id: str, services: Opened, visit: Visiting) -> Response:
     """One line about a case that was just decided, read from the books."""
-    case = await find_case(room.books, visit.person, case_id)
-    look = await glance_at(room.books, case.tenant, case.case_id)
+    case = await find_case(services.books, visit.person, case_id)
+    look = await glance_at(services.books, case.tenant, case.case_id)
     proposal = look.end.proposal if look.end else None
     return page(request, "_strip.html", visit, case=case, look=look, proposal=proposal)
 
 
 @router.get("/live")
-async def live(request: Request, room: Opened, visit: Visiting) -> Response:
+async def live(request: Request, services: Opened, visit: Visiting) -> Response:
     """What moves, as it moves: ids of cases of the visitor's tenants."""
     tenants = frozenset(visit.person.tenants)
 
     async def stream() -> AsyncIterator[bytes]:
         try:
-            with room.live.watch(tenants, visit.person.person) as watcher:
+            with services.live.watch(tenants, visit.person.person) as watcher:
                 yield format_sse_event(data_str="*", event="moved", retry=1_000)
                 checked = time.monotonic()
                 while (hint := await _next_hint(watcher)) is not None:
                     if time.monotonic() - checked >= KEEP_ALIVE_SECONDS:
                         checked = time.monotonic()
-                        if not await _still_there(room, request, tenants):
+                        if not await _still_there(services, request, tenants):
                             return
                     yield format_sse_event(data_str=hint, event="moved") if hint else KEEPALIVE_COMMENT
         except TooMany:
@@ -188,20 +188,22 @@ async def _next_hint(watcher: Watcher) -> str | None:
         return ""
 
 
-async def _still_there(room: Room, request: Request, tenants: frozenset[TenantId]) -> bool:
+async def _still_there(services: DeskServices, request: Request, tenants: frozenset[TenantId]) -> bool:
     """Whether the session goes on with the same tenants; otherwise the page asks for a stream of its own again."""
     try:
-        visit = await visit_of(room.books, request)
+        visit = await visit_of(services.books, request)
     except (NotSignedIn, BooksAway):
         return False
     return frozenset(visit.person.tenants) == tenants
 
 
-async def _found(room: Room, person: Person, wanted: Asked) -> QueuePage:
+async def _found(services: DeskServices, person: Person, wanted: Asked) -> QueuePage:
     person_tenants = person.tenants
     if wanted.filters.tenant is not None and wanted.filters.tenant not in person_tenants:
         raise NoSuchCase(wanted.filters.tenant, person)
-    return await queue_page(room.books, person, wanted.filters, most=PAGE, skip=PAGE * (wanted.number - 1))
+    return await queue_page(
+        services.books, person, wanted.filters, most=PAGE, skip=PAGE * (wanted.number - 1)
+    )
 
 
 def _shown(found: QueuePage, person: Person, wanted: Asked) -> dict[str, Any]:

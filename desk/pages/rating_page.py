@@ -13,9 +13,9 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/rate/{token}")
-async def form(request: Request, token: str, room: Opened) -> Response:
+async def form(request: Request, token: str, services: Opened) -> Response:
     """The form. Opening it writes nothing."""
-    room.ratings.read(token)
+    services.ratings.read(token)
     return _shown(request, token, rated=None)
 
 
@@ -23,12 +23,12 @@ async def form(request: Request, token: str, room: Opened) -> Response:
 async def rate(
     request: Request,
     token: str,
-    room: Opened,
+    services: Opened,
     thumb: Annotated[Thumb, Form()],
     word: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
     """Write it down, once."""
-    return _shown(request, token, rated=await room.ratings.rate(token, thumb, word))
+    return _shown(request, token, rated=await services.ratings.rate(token, thumb, word))
 
 
 def _shown(request: Request, token: str, *, rated: bool | None) -> Response:

@@ -37,35 +37,35 @@ TIMINGS = frozenset({"took_ms", "latency_ms", "commit", "seed"})
 
 
 @router.get("/releases")
-async def releases(request: Request, room: Opened, visit: Seeing) -> Response:
+async def releases(request: Request, services: Opened, visit: Seeing) -> Response:
     """The ladder."""
     person = visit.person
-    standings = await room.ladder.standings(person)
+    standings = await services.ladder.standings(person)
     shadows = [
         row
         for one in standings
         if one.state in {"shadow", "canary"}
-        for row in await room.ladder.shadows(person, one.release, SAMPLE)
+        for row in await services.ladder.shadows(person, one.release, SAMPLE)
     ]
-    hours = await room.ladder.hours(person, HOURS)
+    hours = await services.ladder.hours(person, HOURS)
     return page(
         request,
         "releases.html",
         visit,
         standings=standings,
-        steps=await room.ladder.history(person),
+        steps=await services.ladder.history(person),
         shadows=shadows,
         charts=[(says, lines(hours, name)) for name, says in CHARTS.items()],
-        own=room.manifest.agent_version,
+        own=services.manifest.agent_version,
         width=WIDTH,
         height=HEIGHT,
     )
 
 
 @router.get("/receipts")
-async def receipts(request: Request, room: Opened, visit: Seeing) -> Response:
+async def receipts(request: Request, services: Opened, visit: Seeing) -> Response:
     """Two receipts side by side."""
-    found = {row["release"]: row for row in await room.ladder.receipts(visit.person)}
+    found = {row["release"]: row for row in await services.ladder.receipts(visit.person)}
     names = list(found)
     chosen = [
         request.query_params.get(side, default)[:128]
@@ -84,12 +84,12 @@ async def receipts(request: Request, room: Opened, visit: Seeing) -> Response:
 
 
 @router.post("/releases/promote")
-async def promote(request: Request, room: Opened, act: Moving) -> Response:
+async def promote(request: Request, services: Opened, act: Moving) -> Response:
     """One step up, where it is earned."""
     percent = act.text("percent")[:3] or "0"
     if not (percent.isascii() and percent.isdigit()):
         raise BadDecision("percent: a whole number from 1 to 50")
-    await room.ladder.promote(
+    await services.ladder.promote(
         act.visit.person,
         act.text("release"),
         clean_text(act.text("reason")),
@@ -100,16 +100,16 @@ async def promote(request: Request, room: Opened, act: Moving) -> Response:
 
 
 @router.post("/releases/rollback")
-async def roll_back(request: Request, room: Opened, act: Moving) -> Response:
+async def roll_back(request: Request, services: Opened, act: Moving) -> Response:
     """The way back."""
     # An empty name is nobody's, and not "whatever is on top".
-    await room.ladder.roll_back(act.visit.person, act.text("release"), clean_text(act.text("reason")))
+    await services.ladder.roll_back(act.visit.person, act.text("release"), clean_text(act.text("reason")))
     return go(request, "/releases")
 
 
 @router.post("/releases/grade")
 async def grade(
-    request: Request, room: Opened, act: Annotated[Act, Depends(actor("cases:decide"))]
+    request: Request, services: Opened, act: Annotated[Act, Depends(actor("cases:decide"))]
 ) -> Response:
     """What a person says of a shadow's draft."""
     thumb: Thumb = act.one_of("thumb", get_args(Thumb))
@@ -117,7 +117,7 @@ async def grade(
         case_id = CaseId(UUID(act.text("case")))
     except ValueError:
         raise BadDecision("case: not the id of one") from None
-    await room.ladder.grade(
+    await services.ladder.grade(
         act.visit.person,
         TenantId(act.text("tenant")),
         act.text("release"),

@@ -23,12 +23,12 @@ FIELDS = ("tenant", "route", "release", "prompt", "model", "tool", "reason", "si
 
 
 @router.get("/traces")
-async def traces(request: Request, room: Opened, visit: Seeing) -> Response:
+async def traces(request: Request, services: Opened, visit: Seeing) -> Response:
     """The runs that fit what is asked for."""
     asked = {name: clean_text(request.query_params.get(name, "")).strip()[:200] for name in FIELDS}
     for name, said in asked.items():
         check_note(said, name)
-    found = await search(room.books, visit.person, sought_of(asked))
+    found = await search(services.books, visit.person, sought_of(asked))
     return page(request, "traces.html", visit, found=found, asked=asked)
 
 
@@ -54,15 +54,15 @@ def _time(name: str, text: str) -> datetime | None:
 
 
 @router.get("/library")
-async def library(request: Request, room: Opened, visit: Reading) -> Response:
+async def library(request: Request, services: Opened, visit: Reading) -> Response:
     """The policy of each tenant: what waits for a person's word, and what counts."""
     person = visit.person
     shelves = [
         {
             "tenant": tenant,
-            "standing": await standing_of(room.books, person, tenant, room.manifest),
-            "waiting": await waiting(room.books, person, tenant),
-            "listed": await listed(room.books, person, tenant),
+            "standing": await standing_of(services.books, person, tenant, services.manifest),
+            "waiting": await waiting(services.books, person, tenant),
+            "listed": await listed(services.books, person, tenant),
         }
         for tenant in person.tenants
     ]
@@ -73,7 +73,7 @@ async def library(request: Request, room: Opened, visit: Reading) -> Response:
 @router.post("/library")
 async def say(
     request: Request,
-    room: Opened,
+    services: Opened,
     act: Annotated[Act, Depends(actor("cases:decide"))],
 ) -> Response:
     """A specialist's yes or no to the words that were on the screen."""
@@ -81,7 +81,7 @@ async def say(
     verdict: ReviewVerdict = act.one_of("verdict", get_args(ReviewVerdict))
     version = act.text("version")[:9]
     await review_document(
-        room.books,
+        services.books,
         person,
         TenantId(act.text("tenant")),
         act.text("document"),

@@ -7,8 +7,8 @@ from itertools import count
 
 from evals.exam.episode import Episode, Fault
 from graph.drafter import Draft, Worded
-from graph.mind import Mind
 from graph.planner import Bench, DeterministicPlanner, Planner, PlannerView, Thought
+from graph.services import GraphServices
 from tools.gateway import Gateway, Ticks, ToolContext, ToolRequest, ToolResult
 
 CLOCK = """
@@ -116,8 +116,8 @@ class FaultyGateway(Gateway):
 
 
 @dataclass(frozen=True)
-class FaultyMind(Mind):
-    """A mind whose tools fail or hang."""
+class FaultyServices(GraphServices):
+    """Services whose tools fail or hang."""
 
     broken: frozenset[str] = frozenset()
     slow: frozenset[str] = frozenset()
@@ -140,19 +140,19 @@ def ticks_of(episode: Episode) -> Ticks:
     return slow_time() if "a step takes 500 ms" in episode.given.faults else no_time
 
 
-def by_rule(mind: Mind) -> Mind:
-    """A mind that asks no model: its planner is told what to say, or it prepares what an executor is given."""
-    return replace(mind, models=None)
+def by_rule(services: GraphServices) -> GraphServices:
+    """Services that ask no model: the planner is told what to say, or it prepares what an executor is given."""
+    return replace(services, models=None)
 
 
-def equipment(episode: Episode) -> Callable[[Mind], Mind] | None:
-    """What makes a mind one of the episode's: struck by faults, or without models where it is told what to say."""
+def equipment(episode: Episode) -> Callable[[GraphServices], GraphServices] | None:
+    """What makes services those of the episode's: struck by faults, or without models where it is told what to say."""
     struck = _struck(episode.given.faults)
     told = episode.given.wishes is not None or episode.given.executor
     return struck or (by_rule if told else None)
 
 
-def _struck(faults: Collection[Fault]) -> Callable[[Mind], Mind] | None:
+def _struck(faults: Collection[Fault]) -> Callable[[GraphServices], GraphServices] | None:
     thinker = _thinker(faults)
     broken = {
         kind
@@ -166,19 +166,19 @@ def _struck(faults: Collection[Fault]) -> Callable[[Mind], Mind] | None:
     if thinker is None and not broken and not slow:
         return None
 
-    def equip(mind: Mind) -> Mind:
-        struck = FaultyMind(
-            books=mind.books,
-            manifest=mind.manifest,
-            intake_keys=mind.intake_keys,
-            planner=mind.planner,
-            ticks=mind.ticks,
-            orders=mind.orders,
-            models=mind.models,
-            meaning=mind.meaning,
-            spans=mind.spans,
-            mode=mind.mode,
-            models_for=mind.models_for,
+    def equip(services: GraphServices) -> GraphServices:
+        struck = FaultyServices(
+            books=services.books,
+            manifest=services.manifest,
+            intake_keys=services.intake_keys,
+            planner=services.planner,
+            ticks=services.ticks,
+            orders=services.orders,
+            models=services.models,
+            meaning=services.meaning,
+            spans=services.spans,
+            mode=services.mode,
+            models_for=services.models_for,
             broken=frozenset(broken),
             slow=frozenset(slow),
         )

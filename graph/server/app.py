@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from graph.mind import the_mind, the_settings
 from graph.refund_graph import refund_agent
 from graph.runner import Runner
 from graph.server.door import Door
 from graph.server.memory import keep_off_disk
-from graph.server.rooms import open_rooms
+from graph.server.resources import open_resources
+from graph.services import the_services, the_settings
 from records.books import named_queries
 from records.migrate import schema_version
 from runtime.logs import log_to_standard_error
@@ -23,19 +23,19 @@ from runtime.parent_watch import held
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Open the rooms, bring the newest rows back, and drive cases where this deployment's runner is the server."""
+    """Open the resources, bring the newest rows back, and drive cases where this deployment's runner is the server."""
     del app
     log_to_standard_error("graph", plain=os.environ.get("COUNTERSIGN_LOGS") == "plain", level=logging.WARNING)
     await asyncio.to_thread(keep_off_disk)
     await asyncio.to_thread(_read_files)
     settings = the_settings()
     stop = asyncio.Event()
-    async with open_rooms(settings, the_mind()) as rooms, asyncio.TaskGroup() as group:
-        await rooms.rows.restore()
+    async with open_resources(settings, the_services()) as resources, asyncio.TaskGroup() as group:
+        await resources.rows.restore()
         group.create_task(held(os.environ, stop))
         if settings.runner == "server":
             url = settings.database_url.get_secret_value()
-            runner = Runner(rooms.driver, url, settings.concurrency, rooms.rows)
+            runner = Runner(resources.driver, url, settings.concurrency, resources.rows)
             group.create_task(runner.worker().work(stop))
         try:
             yield

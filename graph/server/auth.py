@@ -14,7 +14,7 @@ from graph.reviewer import doorbell
 from graph.server.answers import Read, UnreadableAnswer, read_answer
 from graph.server.desk_call import Caller, DeskSaysNo
 from graph.server.door import CREDENTIAL, GRAPH_ID, HEAD
-from graph.server.rooms import Rooms, the_rooms
+from graph.server.resources import ServerResources, the_resources
 from graph.sight import see
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
@@ -39,7 +39,7 @@ async def authenticate(headers: dict[bytes, bytes]) -> Auth.types.MinimalUserDic
     if not token:
         raise Auth.exceptions.HTTPException(status_code=401, detail="no token of the server API")
     try:
-        caller = await the_rooms().desk.who(token)
+        caller = await the_resources().desk.who(token)
     except DeskSaysNo as no:
         if no.status in {401, 403}:
             raise Auth.exceptions.HTTPException(status_code=401, detail=no.detail) from None
@@ -54,7 +54,7 @@ async def authenticate(headers: dict[bytes, bytes]) -> Auth.types.MinimalUserDic
 
 async def _caller() -> Caller:
     try:
-        return await the_rooms().desk.who(CREDENTIAL.get(""))
+        return await the_resources().desk.who(CREDENTIAL.get(""))
     except DeskSaysNo as no:
         raise _refuse(no.status, no.detail) from None
 
@@ -70,7 +70,7 @@ def _filter(caller: Caller) -> dict[str, Any]:
 
 
 async def _bound(thread_id: UUID) -> tuple[TenantId, CaseId] | None:
-    async with the_rooms().books.transaction() as tx:
+    async with the_resources().books.transaction() as tx:
         return await thread_case(tx, thread_id)
 
 
@@ -106,9 +106,9 @@ async def search_threads(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: A
 
 async def _follow() -> None:
     """Where workers drive, this process hears of nothing by itself."""
-    rooms = the_rooms()
-    if rooms.settings.runner == "workers":
-        await rooms.rows.follow()
+    resources = the_resources()
+    if resources.settings.runner == "workers":
+        await resources.rows.follow()
 
 
 @auth.on.threads.read
@@ -122,7 +122,7 @@ async def read_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN4
         if bound[0] not in caller.tenants:
             raise _refuse(404, f"Thread with ID {thread_id} not found")
         await _follow()
-        await the_rooms().rows.bring_back(*bound, ThreadId(UUID(str(thread_id))))
+        await the_resources().rows.bring_back(*bound, ThreadId(UUID(str(thread_id))))
     return _filter(caller)
 
 
@@ -142,7 +142,7 @@ async def create_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: AN
         raise _refuse(403, "metadata.tenant: say which of your tenants")
     if tenant not in caller.submits or "tickets:write" not in caller.scopes:
         raise _refuse(403, f"{caller.person} submits no tickets for {tenant}")
-    the_rooms().rows.trim()
+    the_resources().rows.trim()
     metadata.clear()
     metadata.update({"tenant": tenant, "graph_id": GRAPH_ID, "created_by": caller.person})
     return _filter(caller)
@@ -174,7 +174,7 @@ async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN40
     if "cases:decide" not in caller.scopes:
         raise _refuse(403, f"{caller.person} decides nothing here: this token is not for cases:decide")
     # The row comes first: what the desk records must not be told as a thread that is not there.
-    await the_rooms().rows.bring_back(*bound, thread_id)
+    await the_resources().rows.bring_back(*bound, thread_id)
     await _answer(thread_id, bound, command.get("resume"), caller)
     return _filter(caller)
 
@@ -186,8 +186,8 @@ def _first_run(
     given: Any,  # noqa: ANN401
 ) -> None:
     """Nothing waits between this look and the run, so a thread has one first run and no second."""
-    row = the_rooms().rows.row(thread_id)
-    if bound is not None or (row is not None and the_rooms().rows.has_run(thread_id)):
+    row = the_resources().rows.row(thread_id)
+    if bound is not None or (row is not None and the_resources().rows.has_run(thread_id)):
         raise _refuse(403, "not allowed here: a second input; this thread has its case")
     try:
         ticket = Ticket.read(given.get("ticket") if isinstance(given, dict) else None)
@@ -207,8 +207,8 @@ async def _answer(
 ) -> None:
     """Make the answer a decision at the desk; HTTPException where it says no, and the thread stays as it was."""
     tenant, case_id = bound
-    rooms = the_rooms()
-    snapshot = await rooms.driver.graph.aget_state({"configurable": {"thread_id": str(thread_id)}})
+    resources = the_resources()
+    snapshot = await resources.driver.graph.aget_state({"configurable": {"thread_id": str(thread_id)}})
     if HEAD.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
         raise _refuse(403, "not allowed here: a run from a checkpoint that is not the last one")
     try:
@@ -218,15 +218,15 @@ async def _answer(
         raise _refuse(422, str(error)) from None
     if read.pause_id is not None and read.pause_id not in {pause.id for pause in snapshot.interrupts}:
         raise _refuse(409, "the thread does not wait at that pause: look again")
-    await _same_screen(rooms, thread_id, read)
+    await _same_screen(resources, thread_id, read)
     if read.answer is None:
-        async with rooms.books.transaction(tenant) as tx:
+        async with resources.books.transaction(tenant) as tx:
             row = await tx.row("decision_by_id", decision_id=_uuid(read.decision_id or ""))
         if row is None or row["case_id"] != case_id or "cases:decide" not in caller.scopes:
             raise _refuse(403, "decision_id: no decision of this case")
         return
     try:
-        await rooms.desk.decide(CREDENTIAL.get(""), case_id, thread_id, read.answer)
+        await resources.desk.decide(CREDENTIAL.get(""), case_id, thread_id, read.answer)
     except DeskSaysNo as no:
         raise _refuse(no.status, no.detail) from None
 
@@ -234,15 +234,15 @@ async def _answer(
 async def _note_unread(case_id: CaseId, thread_id: ThreadId, why: str) -> None:
     """That somebody said something which could not be read is the desk's to write down; the case stays either way."""
     try:
-        await the_rooms().desk.note_unread(CREDENTIAL.get(""), case_id, thread_id, why)
+        await the_resources().desk.note_unread(CREDENTIAL.get(""), case_id, thread_id, why)
     except DeskSaysNo as no:
         log.info("an unreadable answer was not written down: %s", no)
 
 
-async def _same_screen(rooms: Rooms, thread_id: ThreadId, read: Read) -> None:
+async def _same_screen(resources: ServerResources, thread_id: ThreadId, read: Read) -> None:
     """Refuse an answer that says something else was on its screen."""
     if read.shown is not None:
-        sight = await see(rooms.books, thread_id)
+        sight = await see(resources.books, thread_id)
         there = doorbell(sight).get("action_request", {}) if sight else {}
         if dict(read.shown) not in (there, there.get("args")):
             raise _refuse(422, "args: a change is made at the desk")

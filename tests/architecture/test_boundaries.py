@@ -1,4 +1,4 @@
-"""The boundaries between the rooms: import contracts, and what a process really loads."""
+"""The boundaries between the folders: import contracts, and what a process really loads."""
 
 import ast
 import json
@@ -45,10 +45,10 @@ def test_the_desk_loads_neither_the_mind_nor_the_till() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["refunds.proposal", "policies.clauses", "policies.transitions", "policies.manifest"]
+    "module", ["refunds.proposal", "policies.clauses", "policies.transitions", "policies.manifest"]
 )
-def test_words_and_rules_load_no_database_and_no_model(room: str) -> None:
-    assert not loaded(f"import {room}") & (MODELS | {"psycopg", "procrastinate", "httpx"})
+def test_words_and_rules_load_no_database_and_no_model(services: str) -> None:
+    assert not loaded(f"import {services}") & (MODELS | {"psycopg", "procrastinate", "httpx"})
 
 
 def test_the_front_door_imports_late() -> None:

@@ -125,15 +125,17 @@ MISTAKES: dict[tuple[str, str], Mistake] = {
 
 async def step(stage: Stage, case: Case, node: str) -> str:
     """One node of the house on a case, as the graph runs it; where it goes."""
-    mind = stage.house.driver.mind
+    services = stage.house.driver.services
     graph: Any = stage.house.driver.graph
     config: Any = {"configurable": {"thread_id": str(case.thread_id)}, "recursion_limit": FEW_STEPS}
     if node == "case_agent":
         await graph.ainvoke({"ticket": None}, config, durability="exit")
         return "crossed"
-    nodes = Settling(mind.books, mind.manifest)
+    nodes = Settling(services.books, services.manifest)
     if node == "admission":
-        part = Admission(mind.books, mind.manifest, mind.intake_keys, Releases.of(mind), mind.mode)
+        part = Admission(
+            services.books, services.manifest, services.intake_keys, Releases.of(services), services.mode
+        )
         return str((await part.node({}, config)).goto)
     run: Callable[..., Awaitable[Any]] = getattr(nodes, node)
     return str((await run({}, config)).goto)
@@ -204,7 +206,7 @@ def test_the_way_of_money_is_open_to_an_approved_refund_alone(edge: tuple[str, s
 async def a_run(stage: Stage, **have: Any) -> AgentRun:
     """A run of the agent that has this in hand."""
     case = await stage.submit()
-    sight = await sight_of(stage.house.driver.mind.books, case)
+    sight = await sight_of(stage.house.driver.services.books, case)
     context = ToolContext(
         case.tenant, case.case_id, case.customer_id, case.order_id, "US", case.received_at.date(), "none"
     )

@@ -108,9 +108,9 @@ async def mortal_stage(orders: Orders, run: Run) -> AsyncIterator[Stage]:
         house = stage.house
         saver = house.driver.graph.checkpointer
         assert isinstance(saver, CursorSaver)
-        mind = house.driver.mind
+        services = house.driver.services
         driver = Driver(
-            mind, refund_graph(mind, MortalSaver(saver.pool, serde=saver.serde)), orders.durability
+            services, refund_graph(services, MortalSaver(saver.pool, serde=saver.serde)), orders.durability
         )
         providers = Providers(orders, charges_of(house.executor.books), MortalTwin)
         twin = providers.twins[f"pay_X{run.number}"]

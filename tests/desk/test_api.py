@@ -263,7 +263,7 @@ async def test_the_contract_is_published_whole(desk: DeskStage) -> None:
 
 async def test_with_the_books_away_it_is_503(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
-    await desk.room.books.pool.close()
+    await desk.services.books.pool.close()
     for path in ("/api/me", f"/api/cases/{case.case_id}", "/readyz"):
         answer = await desk.ask("GET", path)
         assert answer.status_code == 503, (path, answer.text)

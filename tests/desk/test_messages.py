@@ -151,10 +151,10 @@ async def test_a_question_that_was_lost_is_found_by_the_sweep(desk: DeskStage) -
     case = await asked(desk)
     await desk.stage.sql("truncate jobs.procrastinate_jobs cascade")
     await desk.stage.move_clock(minutes=1)
-    assert await desk.room.outbox.sweep() == 1
+    assert await desk.services.outbox.sweep() == 1
     await desk.answer_customer(case.case_id)
     await desk.stage.move_clock(minutes=10)
-    assert await desk.room.outbox.sweep() == 0
+    assert await desk.services.outbox.sweep() == 0
 
 
 @pytest.mark.parametrize("act", ["reply", "close", "propose"])

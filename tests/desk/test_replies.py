@@ -173,13 +173,13 @@ async def test_what_the_sweep_finds_is_what_was_lost(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     await desk.decide(case.case_id, word="reject", code="other")
     await desk.stage.finish()
-    assert await desk.room.outbox.sweep() == 0
+    assert await desk.services.outbox.sweep() == 0
     await desk.stage.sql("truncate jobs.procrastinate_jobs cascade")
     await desk.stage.move_clock(minutes=1)
-    assert await desk.room.outbox.sweep() == 1
+    assert await desk.services.outbox.sweep() == 1
     await desk.answer_customer(case.case_id)
     await desk.stage.move_clock(minutes=10)
-    assert await desk.room.outbox.sweep() == 0
+    assert await desk.services.outbox.sweep() == 0
 
 
 class Inbox:

@@ -63,12 +63,12 @@ def but(unseen: str) -> Callable[[Arrival, Manifest], str]:
     return lambda arrival, _: "verified" if arrival.verdict == unseen else arrival.verdict
 
 
-def swapped(room: object, name: str, other: object) -> Take:
-    """Another function in the place of a room's."""
+def swapped(module: object, name: str, other: object) -> Take:
+    """Another function in the place of a module's."""
 
     async def take(stage: Stage, patch: pytest.MonkeyPatch) -> None:
         del stage
-        patch.setattr(room, name, other)
+        patch.setattr(module, name, other)
 
     return take
 

@@ -148,7 +148,7 @@ async def at_the_gateway(stage: Stage) -> tuple[Gateway, ToolContext]:
     context = ToolContext(
         case.tenant, case.case_id, case.customer_id, case.order_id, "US", case.received_at.date(), "none"
     )
-    return Gateway(stage.house.driver.mind.books, ticks=lambda: 1_000.0), context
+    return Gateway(stage.house.driver.services.books, ticks=lambda: 1_000.0), context
 
 
 def calls(number: int) -> list[TraceEvent]:

@@ -18,7 +18,6 @@ from pydantic import SecretStr
 from stage import Cluster, Stage, open_stage
 
 from evals.exam.world import Scripted
-from graph.mind import Mind
 from graph.model.asking import Asking
 from graph.model.drafter import ModelDrafter
 from graph.model.endpoint import Answer, Endpoint, Question, Words
@@ -26,6 +25,7 @@ from graph.model.models import Models
 from graph.model.moderation import ByRule
 from graph.model.planner import ModelPlanner
 from graph.model.providers import Line, Price, Priced, Provider
+from graph.services import GraphServices
 from policies.manifest import ModelRoute
 from refunds.canonical import canonical
 
@@ -109,13 +109,13 @@ def obeying(role: str) -> Any:
     """A house whose planner or whose drafter obeys; the other does its work."""
     pinned = model_manifest(spending=purses(), budgets=profile())
 
-    def equip(mind: Mind) -> Mind:
+    def equip(services: GraphServices) -> GraphServices:
         planner, drafter = Obeying("plan", role), Obeying("draft", role)
-        spans = mind.spans
-        plan = Asking(mind.books, [planner], pinned.prompt("plan"), pinned.purses(), spans)
-        word = Asking(mind.books, [drafter], pinned.prompt("draft"), pinned.purses(), spans)
+        spans = services.spans
+        plan = Asking(services.books, [planner], pinned.prompt("plan"), pinned.purses(), spans)
+        word = Asking(services.books, [drafter], pinned.prompt("draft"), pinned.purses(), spans)
         models = Models(ModelPlanner(plan), ModelDrafter(word, ByRule()), [planner, drafter])
-        return replace(mind, manifest=pinned, models=models)
+        return replace(services, manifest=pinned, models=models)
 
     return equip
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from app.house import private_key, trusted_keys
 from app.shop import demo_orders
-from graph.mind import Mind
+from graph.services import GraphServices
 from policies.signature import PublicKeys, public_keys
 from refunds.ids import CaseId, CustomerId, TenantId
 from tools.breaker import OPEN_AFTER, OPEN_SECONDS, Breaker
@@ -108,8 +108,8 @@ def _shop(cluster: Cluster) -> Iterator[ShopService]:
 
 
 def with_service(cluster: Cluster, shop: ShopService, ticks: Any = time.monotonic) -> Any:
-    def equip(mind: Mind) -> Mind:
-        return replace(mind, orders=OrderService(shop.url, private_key(cluster.home, "tools"), ticks))
+    def equip(services: GraphServices) -> GraphServices:
+        return replace(services, orders=OrderService(shop.url, private_key(cluster.home, "tools"), ticks))
 
     return equip
 
@@ -211,9 +211,9 @@ def test_a_forged_stale_or_foreign_token_is_refused(cluster: Cluster) -> None:
 async def test_a_key_that_is_not_the_houses_is_refused_by_the_service_and_the_books_answer(
     cluster: Cluster, url: str, tmp_path: Any, shop: ShopService
 ) -> None:
-    def equip(mind: Mind) -> Mind:
+    def equip(services: GraphServices) -> GraphServices:
         return replace(
-            mind, orders=OrderService(shop.url, another_key(private_key(cluster.home, "tools").kid))
+            services, orders=OrderService(shop.url, another_key(private_key(cluster.home, "tools").kid))
         )
 
     async with open_stage(cluster.home, url, tmp_path, equip=equip) as stage:
@@ -289,8 +289,8 @@ async def test_dry_run_does_everything_but_pay_and_write(cluster: Cluster, url: 
 
 
 def mode_stage(cluster: Cluster, url: str, folder: Any, mode: Any) -> Any:
-    def equip(mind: Mind) -> Mind:
-        return replace(mind, mode=mode)
+    def equip(services: GraphServices) -> GraphServices:
+        return replace(services, mode=mode)
 
     return open_stage(cluster.home, url, folder, equip=equip)
 

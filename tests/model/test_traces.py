@@ -24,7 +24,7 @@ from app.shop import DEMO
 from desk.agent_meters import Hour, agents_hour
 from desk.traces import Sought, percentile, search
 from graph.exporting import SentSpans, Target, langfuse_target, spans_of
-from graph.mind import Mind
+from graph.services import GraphServices
 from graph.tracing import ATTRIBUTES, Spans, trace_id_of
 from refunds.ids import CaseId
 from runtime.logs import about, log_to_standard_error
@@ -164,8 +164,8 @@ async def test_a_server_that_is_away_delays_no_case_and_no_end(
     where = receiver.url if receiver.hangs else "http://127.0.0.1:9"
     spans = SentSpans([Target(f"{where}/v1/traces")] * 2, environment="e", release="r", service="s")
 
-    def equip(mind: Mind) -> Mind:
-        return replace(mind, spans=spans)
+    def equip(services: GraphServices) -> GraphServices:
+        return replace(services, spans=spans)
 
     async with open_stage(cluster.home, url, tmp_path, equip=equip) as stage:
         _, state = await stage.paused()
@@ -184,7 +184,7 @@ def test_without_keys_there_are_no_spans_and_nothing_is_loaded() -> None:
     told = (
         "import sys, os\n"
         "os.environ['LANGGRAPH_STRICT_MSGPACK'] = 'true'\n"
-        "import graph.refund_graph, graph.mind\n"
+        "import graph.refund_graph, graph.services\n"
         "print([name for name in ('graph.exporting', 'langfuse', 'langchain_openai', 'openai', 'opentelemetry.sdk.trace.export')"
         " if name in sys.modules])"
     )

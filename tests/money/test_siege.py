@@ -428,10 +428,10 @@ async def test_a_case_that_was_switched_off_and_is_stale_now_says_so_once(stage:
     await stage.run(case)
     await set_kill_switch(stage.house.desk_books, operator, on=False, reason="over", tenant="demo")
     newer = stage.house.manifest.model_copy(update={"intake_bundle": "intake_bundle_v3"})
-    mind = replace(stage.house.driver.mind, manifest=newer)
+    services = replace(stage.house.driver.services, manifest=newer)
     saver = stage.house.driver.graph.checkpointer
     assert isinstance(saver, BaseCheckpointSaver)
-    driver = replace(stage.house.driver, mind=mind, graph=refund_graph(mind, saver))
+    driver = replace(stage.house.driver, services=services, graph=refund_graph(services, saver))
     assert [await driver.sweep() for _ in range(3)] == [1, 0, 0]
     assert (await stage.house.state(case))["reason"] == "stale_intake_bundle"
 

@@ -76,8 +76,8 @@ async def _vouched(desk: DeskStage, provider: Provider) -> AsyncIterator[DeskSta
         oidc_client_id="countersign",
         oidc_client_secret=SecretStr("a-secret-of-tests"),
     )
-    room = replace(desk.room, issuer=Issuer.of(settings, desk.stage.house.desk_books))
-    yield replace(desk, room=room, app=create_app(room))
+    services = replace(desk.services, issuer=Issuer.of(settings, desk.stage.house.desk_books))
+    yield replace(desk, services=services, app=create_app(services))
 
 
 class Browser:
@@ -221,7 +221,7 @@ async def test_an_issuer_that_is_away_is_said(stage: Stage, desk: DeskStage) -> 
         database_url=SecretStr(stage.desk_url), key_file=Path("none"), intake_keys=Path("none"),
         session_secret=SecretStr(SECRET), oidc_issuer="http://127.0.0.1:9", oidc_client_id="x",
     )  # fmt: skip
-    room = replace(desk.room, issuer=Issuer.of(settings, stage.house.desk_books))
-    async with replace(desk, room=room, app=create_app(room)).client(None) as client:
+    services = replace(desk.services, issuer=Issuer.of(settings, stage.house.desk_books))
+    async with replace(desk, services=services, app=create_app(services)).client(None) as client:
         answer = await client.get("/sign-in/issuer")
         assert (answer.status_code, "cannot be reached" in answer.text) == (503, True)

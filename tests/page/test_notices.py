@@ -266,8 +266,8 @@ async def test_the_customers_thumb_is_written_by_the_form_and_once(desk: DeskSta
     case, _ = await desk.stage.paused()
     await desk.decide(case.case_id)
     await desk.stage.finish()
-    ratings = desk.room.ratings
-    outbox = replace(desk.room.outbox, rating_link=ratings.link)
+    ratings = desk.services.ratings
+    outbox = replace(desk.services.outbox, rating_link=ratings.link)
     await outbox.answer(DEMO, CaseId(case.case_id))
     [letter] = [
         text for text in desk.sent() if "How was this?" in text.replace("=\r\n", "").replace("=\n", "")
@@ -305,11 +305,11 @@ def test_the_secret_of_a_link_is_needed(desk: DeskStage) -> None:
         DEMO, CaseId(__import__("uuid").uuid4())
     )
     with pytest.raises(NoSuchLink):
-        desk.room.ratings.read(theirs.rsplit("/", 1)[1])
+        desk.services.ratings.read(theirs.rsplit("/", 1)[1])
 
 
 async def test_the_outbox_asks_for_no_thumb_where_nobody_can_reach_the_house(desk: DeskStage) -> None:
-    assert isinstance(desk.room.outbox, Outbox)
+    assert isinstance(desk.services.outbox, Outbox)
     case, _ = await desk.stage.paused()
     await desk.decide(case.case_id, word="reject", code="other")
     await desk.stage.finish()

@@ -12,8 +12,8 @@ from desk.releases import Ladder
 
 def small(desk: DeskStage) -> DeskStage:
     """The desk of a shop whose limits are small."""
-    room = replace(desk.room, ladder=Ladder(desk.room.books, SMALL))
-    return replace(desk, room=room, app=create_app(room))
+    services = replace(desk.services, ladder=Ladder(desk.services.books, SMALL))
+    return replace(desk, services=services, app=create_app(services))
 
 
 async def test_before_the_first_release_the_page_says_what_runs(desk: DeskStage) -> None:

@@ -1,4 +1,4 @@
-"""The mind of a process: what the graph works with, made once from the process's settings."""
+"""Services: what the graph of a process works with, made once from the process's settings."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ def no_models(pinned: Manifest) -> "Models":
 
 
 @dataclass(frozen=True)
-class Mind:
+class GraphServices:
     """Books, rules, tools and a planner; models and spans where the settings ask for them."""
 
     books: Books
@@ -55,7 +55,7 @@ class Mind:
         return Gateway(self.books, self.ticks, self.orders, self.meaning)
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["Mind"]:
+    async def opened(self) -> AsyncIterator["GraphServices"]:
         """The same with open books; what it opened on the way is closed, and its last spans are sent."""
         try:
             async with self.books.opened():
@@ -76,8 +76,8 @@ class Mind:
         await asyncio.to_thread(self.spans.shutdown)
 
 
-def mind_of(settings: GraphSettings, books: Books | None = None) -> Mind:
-    """A mind, with closed books of its own where none are given.
+def services_of(settings: GraphSettings, books: Books | None = None) -> GraphServices:
+    """The services of a process, with closed books of their own where none are given.
 
     BadKey names the key file that is missing or none, BadProvider the model that cannot be used.
     """
@@ -97,7 +97,7 @@ def mind_of(settings: GraphSettings, books: Books | None = None) -> Mind:
         from graph.model.models import embedding_of  # noqa: PLC0415  (as above)
 
         meaning = embedding_of(settings, settings.embedding_model, pinned, books)
-    return Mind(
+    return GraphServices(
         books=books,
         manifest=pinned,
         intake_keys=_public(settings),
@@ -151,6 +151,6 @@ def the_settings() -> GraphSettings:
 
 
 @cache
-def the_mind() -> Mind:
-    """The mind of this process, for what a server loads by name."""
-    return mind_of(the_settings())
+def the_services() -> GraphServices:
+    """The services of this process, for what a server loads by name."""
+    return services_of(the_settings())

@@ -1,4 +1,4 @@
-"""The room: what the desk's routes work with."""
+"""Services: what the desk's routes work with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from runtime.startup import check_books
 
 
 @dataclass(frozen=True)
-class Room:
+class DeskServices:
     """The desk at work, with its channel and the manifest."""
 
     books: Books
@@ -68,8 +68,8 @@ def webhook_of(settings: DeskSettings) -> Webhook | None:
 
 
 @asynccontextmanager
-async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[Room]:
-    """The room on its books. Raises BadKey, BooksAway, CannotWork."""
+async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[DeskServices]:
+    """The services on their books. Raises BadKey, BooksAway, CannotWork."""
     url = settings.database_url.get_secret_value()
     key = private_key(settings.key_file)
     intake_key = private_key(settings.intake_key_file) if settings.intake_key_file else None
@@ -82,7 +82,7 @@ async def open_room(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[
     secret = settings.session_secret.get_secret_value()
     async with Books.open(url, size=size) as books:
         ratings = Ratings(books, secret, public_url)
-        yield Room(
+        yield DeskServices(
             books=books,
             desk=Desk(books, key),
             intake=Intake(books, pinned, intake_keys, intake_key, settings.mode),

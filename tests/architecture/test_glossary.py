@@ -1,0 +1,61 @@
+"""The words: what the glossary retires stands in no name of the code, and each of its words has one line."""
+
+import re
+import subprocess
+import tokenize
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GLOSSARY = ROOT / "docs/glossary.md"
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table under a heading, cell by cell."""
+    part = GLOSSARY.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("| \n").split(" | ") for line in part.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+RETIRED = {
+    name: row[2] if len(row) > 2 else ""
+    for row in table("Retired")
+    for name in re.findall(r"`(\w+)`", row[0])
+}
+
+
+@cache
+def names() -> dict[str, set[str]]:
+    """Every name that stands in the code, and in which files."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    files = listed.stdout.split() or [str(file.relative_to(ROOT)) for file in ROOT.glob("*/**/*.py")]
+    found: dict[str, set[str]] = {}
+    for file in files:
+        if (ROOT / file).is_file():
+            with tokenize.open(ROOT / file) as source:
+                for token in tokenize.generate_tokens(source.readline):
+                    if token.type == tokenize.NAME:
+                        found.setdefault(token.string, set()).add(file)
+    return found
+
+
+def allowed(name: str, file: str) -> bool:
+    if name == "Page":
+        return any(part in (ROOT / file).read_text(encoding="utf-8") for part in ("playwright",))
+    return file in RETIRED[name]
+
+
+@pytest.mark.parametrize("name", sorted(RETIRED))
+def test_a_retired_word_names_nothing(name: str) -> None:
+    assert [file for file in sorted(names().get(name, set())) if not allowed(name, file)] == []
+
+
+def test_each_word_has_one_line_and_none_is_retired_too() -> None:
+    words = [row[0] for row in table("Words")]
+    assert len(words) == len(set(words)) >= 30
+    assert words == sorted(words, key=str.lower)
+    assert not {word.lower() for word in words} & {name.lower() for name in RETIRED}
