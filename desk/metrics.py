@@ -73,8 +73,8 @@ async def _work(books: Books, tenant: TenantId, days: int) -> Work:
 
 
 async def spending_of(books: Books, person: Person, manifest: Manifest) -> list[dict[str, Any]]:
-    """What each tenant that the person operates or audits spent on models, beside its purses, and on what."""
-    purses = manifest.purses()
+    """What each tenant that the person operates or audits spent on models, beside its spend limits, and on what."""
+    spend_limits = manifest.spend_limits()
     found: list[dict[str, Any]] = []
     for tenant in person.where(OPERATORS | {"auditor"}):
         reads = books.reading(tenant)
@@ -83,8 +83,8 @@ async def spending_of(books: Books, person: Person, manifest: Manifest) -> list[
             {
                 "tenant": tenant,
                 **(now or {}),
-                "day_budget": purses.tenant_day.cost_micros,
-                "month_budget": purses.tenant_month.cost_micros,
+                "day_budget": spend_limits.tenant_day.cost_micros,
+                "month_budget": spend_limits.tenant_month.cost_micros,
                 "by": await reads.rows("spend_by", days=DAYS),
             }
         )

@@ -11,7 +11,7 @@ from policies.actions import ARGUMENTS, TIERS
 from policies.budget import Limits
 from policies.documents import corpus_sha256
 from policies.prompts import PROMPTS, Prompt, PromptName, prompt
-from policies.spending import Purses
+from policies.spending import SpendLimits
 from refunds.canonical import digest
 
 MANIFEST = Path(__file__).parent / "manifest.json"
@@ -84,7 +84,7 @@ class Manifest(BaseModel):
     corpus: Pinned
     budgets: dict[PlannerKind, Profile]
     time_to_decide_hours: Annotated[int, Field(ge=1, le=720)]
-    spending: dict[PlannerKind, Purses]
+    spending: dict[PlannerKind, SpendLimits]
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -102,7 +102,7 @@ class Manifest(BaseModel):
         """The budget of the planner that this manifest names."""
         return self.budgets[self.planner].limits()
 
-    def purses(self) -> Purses:
+    def spend_limits(self) -> SpendLimits:
         """What its models may cost."""
         return self.spending[self.planner]
 

@@ -25,7 +25,7 @@ class Sum:
         return Sum(self.tokens + other.tokens, self.cost_micros + other.cost_micros)
 
 
-class Purse(BaseModel):
+class SpendLimit(BaseModel):
     """The most that may be spent in a period."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -34,14 +34,14 @@ class Purse(BaseModel):
     cost_micros: Annotated[int, Field(ge=0)]
 
 
-class Purses(BaseModel):
-    """The purses of a profile."""
+class SpendLimits(BaseModel):
+    """The spend limits of a profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    customer_day: Purse
-    tenant_day: Purse
-    tenant_month: Purse
+    customer_day: SpendLimit
+    tenant_day: SpendLimit
+    tenant_month: SpendLimit
     warn_percent: Annotated[int, Field(ge=1, le=100)]
     """From this share of a day on, each call leaves a warning."""
 
@@ -69,25 +69,25 @@ class Weighed:
     throttled: bool = False
 
 
-def weigh(purses: Purses, spent: Spent, wanted: Sum) -> Weighed:
-    """Whether what is wanted fits into every purse."""
+def weigh(spend_limits: SpendLimits, spent: Spent, wanted: Sum) -> Weighed:
+    """Whether what is wanted fits into every spend limit."""
     month = spent.tenant_month + wanted
-    budget = purses.tenant_month.cost_micros
+    budget = spend_limits.tenant_month.cost_micros
     share = 100 * month.cost_micros / budget if budget else 0.0
     alerts = tuple(percent for percent in ALERTS if share >= percent)
     throttled = share >= ALERTS[-1]
-    for name, purse, before in (
-        ("the customer's day", purses.customer_day, spent.customer_day),
-        ("the tenant's day", purses.tenant_day, spent.tenant_day),
-        ("the tenant's month", purses.tenant_month, spent.tenant_month),
+    for name, spend_limit, before in (
+        ("the customer's day", spend_limits.customer_day, spent.customer_day),
+        ("the tenant's day", spend_limits.tenant_day, spent.tenant_day),
+        ("the tenant's month", spend_limits.tenant_month, spent.tenant_month),
     ):
         after = before + wanted
-        if after.tokens > purse.tokens:
+        if after.tokens > spend_limit.tokens:
             return Weighed("token_budget_exhausted", name, alerts, throttled)
-        if after.cost_micros > purse.cost_micros:
+        if after.cost_micros > spend_limit.cost_micros:
             return Weighed("cost_budget_exhausted", name, alerts, throttled)
     day = spent.tenant_day + wanted
-    near = 100 * day.cost_micros > purses.warn_percent * purses.tenant_day.cost_micros or (
-        100 * day.tokens > purses.warn_percent * purses.tenant_day.tokens
+    near = 100 * day.cost_micros > spend_limits.warn_percent * spend_limits.tenant_day.cost_micros or (
+        100 * day.tokens > spend_limits.warn_percent * spend_limits.tenant_day.tokens
     )
     return Weighed(None, "the tenant's day is nearly spent" if near else "", alerts, throttled)

@@ -169,7 +169,7 @@ class Books:
         self.pool = pool
         self._conninfo = conninfo
         self._known: set[TenantId] = set()
-        self._lock_seats = asyncio.Semaphore(max(1, pool.max_size // 2))
+        self._lock_slots = asyncio.Semaphore(max(1, pool.max_size // 2))
 
     @classmethod
     def at(cls, url: str, *, size: int = 8) -> Self:
@@ -295,7 +295,7 @@ class Books:
         The lock sits on a connection of its own, so at most half of the pool may hold one: the other
         half does the work that the locks are held for.
         """
-        async with self._lock_seats, self.pool.connection() as connection:
+        async with self._lock_slots, self.pool.connection() as connection:
             try:
                 cursor = await connection.execute(
                     "select pg_try_advisory_lock(%s, hashtext(%s)) as mine", (space, name)

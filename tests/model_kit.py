@@ -17,7 +17,7 @@ from graph.services import GraphServices
 from graph.settings import GraphSettings
 from graph.tracing import Spans
 from policies.manifest import Manifest, ModelRoute, Profile, manifest
-from policies.spending import Purse, Purses
+from policies.spending import SpendLimit, SpendLimits
 
 PRICED = {"input": 250_000, "output": 2_000_000}
 """Micros for a million tokens."""
@@ -89,15 +89,15 @@ def model_manifest(**changes: object) -> Manifest:
     return manifest().model_copy(update=given | changes)
 
 
-def purses(**changes: Purse) -> dict[str, Purses]:
-    plenty = Purse(tokens=10_000_000, cost_micros=100_000_000)
+def spend_limits(**changes: SpendLimit) -> dict[str, SpendLimits]:
+    plenty = SpendLimit(tokens=10_000_000, cost_micros=100_000_000)
     given: dict[str, Any] = {
         "customer_day": plenty,
         "tenant_day": plenty,
         "tenant_month": plenty,
         "warn_percent": 80,
     }
-    return {"model": Purses(**(given | changes))}
+    return {"model": SpendLimits(**(given | changes))}
 
 
 def profile(**changes: int) -> dict[str, Profile]:
@@ -120,7 +120,7 @@ def equipped(
         Provider.model_validate(fields)
 
     def equip(services: GraphServices) -> GraphServices:
-        chosen = pinned or model_manifest(spending=purses(), budgets=profile())
+        chosen = pinned or model_manifest(spending=spend_limits(), budgets=profile())
         file = Path(fake.folder) / "providers.json"
         file.write_text(json.dumps(provider))
         settings = GraphSettings(

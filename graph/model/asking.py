@@ -21,7 +21,7 @@ from graph.model.receipts import STOPPED, read_answer, receipt_of, summed
 from graph.tracing import Spans
 from policies.budget import Limits
 from policies.prompts import Prompt
-from policies.spending import THROTTLE, Purses, Spent, Sum, Weighed, weigh
+from policies.spending import THROTTLE, SpendLimits, Spent, Sum, Weighed, weigh
 from records.books import Books, BooksAway
 from records.model_calls import Load, Place, Receipt, Request, SpentRow, alert, reserve, settle, stored_answer
 from refunds.canonical import digest
@@ -36,11 +36,11 @@ RETRY_AFTER_MOST = 4.0
 """Who asks for a longer pause is not waited for: the next model is asked."""
 
 SETTLE_SECONDS = 10.0
-SEAT_SECONDS = 2.0
-"""So long a seat is waited for where another model could be asked."""
+SLOT_SECONDS = 2.0
+"""So long a slot is waited for where another model could be asked."""
 
 TURN_SECONDS = 0.25
-"""Between two looks whether an endpoint has a seat."""
+"""Between two looks whether an endpoint has a slot."""
 
 OPEN_AFTER = 5
 OPEN_SECONDS = 30.0
@@ -52,7 +52,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class CallContext:
     """For whom a model is asked: the place in the books, and what the run may still spend."""
 
     tenant: TenantId
@@ -83,11 +83,11 @@ class Failed(Exception):
         self.receipt = receipt
 
 
-class NoSeat(Exception):
+class NoSlot(Exception):
     """The endpoint takes no more for now, or is given time to recover."""
 
 
-class Broke(Exception):
+class BudgetExceeded(Exception):
     """The call does not fit into a budget."""
 
     def __init__(self, reason: HandoffReason, detail: str, spent: Sum = NOTHING) -> None:
@@ -100,10 +100,10 @@ class Broke(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the books and the purses say of one call."""
+    """What the books and the spend limits say of one call."""
 
     weighed: Weighed
-    seat: bool
+    slot: bool
     recovering: bool
     month_micros: int
 
@@ -115,18 +115,18 @@ class Asking:
     books: Books
     endpoints: Sequence[Endpoint]
     prompt: Prompt
-    purses: Purses
+    spend_limits: SpendLimits
     spans: Spans
     ticks: Callable[[], float] = time.monotonic
 
     async def ask(
-        self, errand: Errand, question: Question, form: type[Form], words: Words | None = None
+        self, context: CallContext, question: Question, form: type[Form], words: Words | None = None
     ) -> Asked[Form]:
         """The first answer that a model gives within the run's time; or why there is none."""
-        deadline = self.ticks() + errand.left.latency_ms / 1000
+        deadline = self.ticks() + context.left.latency_ms / 1000
         spent, notes = Sum(), list[Finding]()
         last: ModelOutcome = "timed_out"
-        stored = await self._stored(errand, question)
+        stored = await self._stored(context, question)
         for number, endpoint in enumerate(self.endpoints):
             if stored is not None and stored[0] is not endpoint:
                 continue  # a crash left the answer of another one
@@ -136,13 +136,13 @@ class Asking:
                 receipt = (
                     stored[1]
                     if stored is not None
-                    else await self._of(endpoint, errand, question, deadline, spent, words, notes)
+                    else await self._of(endpoint, context, question, deadline, spent, words, notes)
                 )
-            except Broke as broke:
-                notes.append(Finding("budget", f"{broke.detail}: {broke.reason}"))
-                return Asked(None, last, spent + broke.spent, broke.reason, tuple(notes))
-            except NoSeat:
-                notes.append(Finding("model_failed", f"{endpoint.name}: no seat"))
+            except BudgetExceeded as exceeded:
+                notes.append(Finding("budget", f"{exceeded.detail}: {exceeded.reason}"))
+                return Asked(None, last, spent + exceeded.spent, exceeded.reason, tuple(notes))
+            except NoSlot:
+                notes.append(Finding("model_failed", f"{endpoint.name}: no slot"))
                 continue
             spent += Sum(receipt.tokens, receipt.cost_micros)
             last = receipt.outcome
@@ -158,7 +158,7 @@ class Asking:
     async def _of(
         self,
         endpoint: Endpoint,
-        errand: Errand,
+        context: CallContext,
         question: Question,
         deadline: float,
         spent: Sum,
@@ -188,26 +188,28 @@ class Asking:
                 with attempt:
                     before = spent + summed(receipts)
                     receipt = await self._call(
-                        endpoint, errand, request, question, deadline, before, words, notes
+                        endpoint, context, request, question, deadline, before, words, notes
                     )
                     receipts.append(receipt)
                     if receipt.outcome in TRANSIENT:
                         raise Failed(receipt)
         except Failed:
             pass  # the last receipt says how
-        except Broke as broke:
-            raise Broke(broke.reason, broke.detail, summed(receipts)) from None
-        except NoSeat:
+        except BudgetExceeded as exceeded:
+            raise BudgetExceeded(exceeded.reason, exceeded.detail, summed(receipts)) from None
+        except NoSlot:
             if not receipts:
                 raise
         total = summed(receipts)
         return replace(receipts[-1], tokens=total.tokens, cost_micros=total.cost_micros)
 
-    async def _stored(self, errand: Errand, question: Question) -> tuple[Endpoint, Receipt] | None:
+    async def _stored(self, context: CallContext, question: Question) -> tuple[Endpoint, Receipt] | None:
         """The answer that this run got before it died, of whichever model gave it."""
-        reads = self.books.reading(errand.tenant)
+        reads = self.books.reading(context.tenant)
         for endpoint in self.endpoints:
-            found = await stored_answer(reads, errand.place, self._request(endpoint, question).request_sha256)
+            found = await stored_answer(
+                reads, context.place, self._request(endpoint, question).request_sha256
+            )
             if found is not None:
                 return endpoint, found
         return None
@@ -238,7 +240,7 @@ class Asking:
     async def _call(
         self,
         endpoint: Endpoint,
-        errand: Errand,
+        context: CallContext,
         request: Request,
         question: Question,
         deadline: float,
@@ -246,88 +248,90 @@ class Asking:
         words: Words | None,
         notes: list[Finding],
     ) -> Receipt:
-        """One call: reserved, made, settled. Raises Broke, NoSeat."""
-        attempt = await self._seat(endpoint, errand, request, deadline, before, notes)
+        """One call: reserved, made, settled. Raises BudgetExceeded, NoSlot."""
+        attempt = await self._slot(endpoint, context, request, deadline, before, notes)
         started = self.ticks()
-        place = errand.place
-        with self.spans.call(errand.tenant, place, request, self.prompt) as span:
+        place = context.place
+        with self.spans.call(context.tenant, place, request, self.prompt) as span:
             try:
                 answer = await endpoint.ask(
                     question, min(endpoint.line.provider.seconds, max(0.1, deadline - started)), words
                 )
             except BaseException:
                 # Stopped in the middle: what was asked for may be counted, so all of it was spent.
-                await asyncio.shield(self._settle(errand, attempt, receipt_of(endpoint, request, STOPPED, 0)))
+                await asyncio.shield(
+                    self._settle(context, attempt, receipt_of(endpoint, request, STOPPED, 0))
+                )
                 raise
             took = max(0, round((self.ticks() - started) * 1000))
             receipt = receipt_of(endpoint, request, answer, took)
             span.ended(receipt, question)
-        await self._settle(errand, attempt, receipt)
+        await self._settle(context, attempt, receipt)
         return receipt
 
-    async def _settle(self, errand: Errand, attempt: int, receipt: Receipt) -> None:
+    async def _settle(self, context: CallContext, attempt: int, receipt: Receipt) -> None:
         """Write what came of a call. Where that cannot be, it stays reserved: as much as it can have cost."""
         try:
-            async with asyncio.timeout(SETTLE_SECONDS), self.books.transaction(errand.tenant) as tx:
-                await settle(tx, errand.place, attempt, receipt)
+            async with asyncio.timeout(SETTLE_SECONDS), self.books.transaction(context.tenant) as tx:
+                await settle(tx, context.place, attempt, receipt)
         except (BooksAway, TimeoutError):
-            log.warning("a model call of case %s could not be settled", errand.place.case_id)
+            log.warning("a model call of case %s could not be settled", context.place.case_id)
 
-    async def _seat(
+    async def _slot(
         self,
         endpoint: Endpoint,
-        errand: Errand,
+        context: CallContext,
         request: Request,
         deadline: float,
         before: Sum,
         notes: list[Finding],
     ) -> int:
-        """The attempt that is reserved, once the endpoint has a seat. Raises Broke, NoSeat."""
-        left, began = errand.left, self.ticks()
+        """The attempt that is reserved, once the endpoint has a slot. Raises BudgetExceeded, NoSlot."""
+        left, began = context.left, self.ticks()
         if before.tokens + request.tokens > left.tokens:
-            raise Broke("token_budget_exhausted", "the run")
+            raise BudgetExceeded("token_budget_exhausted", "the run")
         if before.cost_micros + request.cost_micros > left.cost_micros:
-            raise Broke("cost_budget_exhausted", "the run")
+            raise BudgetExceeded("cost_budget_exhausted", "the run")
         while True:
-            async with self.books.transaction(errand.tenant) as tx:
+            async with self.books.transaction(context.tenant) as tx:
                 judged, attempt = await reserve(
                     tx,
-                    errand.place,
+                    context.place,
                     request,
-                    lambda load, sums: self._judge(endpoint, request, errand, load, sums),
-                    lambda judged: judged.weighed.reason is None and judged.seat,
+                    lambda load, sums: self._judge(endpoint, request, context, load, sums),
+                    lambda judged: judged.weighed.reason is None and judged.slot,
                 )
                 if attempt is not None:
                     for share in judged.weighed.alerts:
                         if await alert(tx, share, judged.month_micros):
-                            log.warning("tenant %s has spent %s %% of its month", errand.tenant, share)
+                            log.warning("tenant %s has spent %s %% of its month", context.tenant, share)
             if judged.weighed.reason is not None:
-                raise Broke(judged.weighed.reason, judged.weighed.detail)
+                raise BudgetExceeded(judged.weighed.reason, judged.weighed.detail)
             if attempt is not None:
                 if judged.weighed.detail:
                     notes.append(Finding("spend_warning", judged.weighed.detail))
                 return attempt
             waited = self.ticks() - began
-            patient = SEAT_SECONDS if endpoint is not self.endpoints[-1] else math.inf
+            patient = SLOT_SECONDS if endpoint is not self.endpoints[-1] else math.inf
             if judged.recovering or waited >= patient or self.ticks() + TURN_SECONDS >= deadline:
-                raise NoSeat
+                raise NoSlot
             await asyncio.sleep(TURN_SECONDS)
 
     def _judge(
-        self, endpoint: Endpoint, request: Request, errand: Errand, load: Load, sums: Sequence[SpentRow]
+        self, endpoint: Endpoint, request: Request, context: CallContext, load: Load, sums: Sequence[SpentRow]
     ) -> Judged:
-        spent = spent_of(sums, errand.place.customer_id)
-        weighed = weigh(self.purses, spent, Sum(request.tokens, request.cost_micros))
+        spent = spent_of(sums, context.place.customer_id)
+        weighed = weigh(self.spend_limits, spent, Sum(request.tokens, request.cost_micros))
         ago = load.failed_seconds_ago
         broken = load.failures >= OPEN_AFTER and ago is not None
         recovering = broken and ago is not None and (ago < OPEN_SECONDS or load.in_flight > 0)
-        seat = not recovering and has_seat(
+        slot = not recovering and has_slot(
             endpoint.line.provider, load, request.tokens, throttled=weighed.throttled
         )
-        return Judged(weighed, seat, recovering, spent.tenant_month.cost_micros + request.cost_micros)
+        return Judged(weighed, slot, recovering, spent.tenant_month.cost_micros + request.cost_micros)
 
 
-def has_seat(provider: Provider, load: Load, tokens: int, *, throttled: bool) -> bool:
+def has_slot(provider: Provider, load: Load, tokens: int, *, throttled: bool) -> bool:
     """Whether an endpoint takes one more call now: none at a limit, and always one in a minute that is empty."""
     narrower = THROTTLE if throttled else 1
     return (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from graph.drafter import Draft, Worded
-from graph.model.asking import Asked, Asking, Errand
+from graph.model.asking import Asked, Asking, CallContext
 from graph.model.endpoint import Question
 from graph.model.messages import (
     as_data,
@@ -101,13 +101,13 @@ class ModelDrafter:
         place = Place(
             case.case_id, case.customer_id, bench.release or case.release, bench.run, bench.step, "draft"
         )
-        errand = Errand(case.tenant, place, bench.left.less(spent, took_ms))
+        context = CallContext(case.tenant, place, bench.left.less(spent, took_ms))
         question = Question(self.asking.prompt.text, _work(draft, asked_by, bench, wrong), Reply, MOST_TOKENS)
 
         async def words(text: str) -> None:
             await watch(mask(reply_so_far(text), bench.known))
 
-        return await self.asking.ask(errand, question, Reply, words)
+        return await self.asking.ask(context, question, Reply, words)
 
 
 def decision_shown(draft: Draft) -> dict[str, object]:

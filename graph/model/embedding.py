@@ -125,20 +125,20 @@ class Embedding:
         return vectors[0] if vectors else None
 
     async def _reserved(self, tx: Transaction, place: Place, request: Request) -> int:
-        """The attempt that is reserved. Raises NoMeaning where the purse or the endpoint has no room for it."""
+        """The attempt that is reserved. Raises NoMeaning where a spend limit or the endpoint has no place for it."""
 
         def judged(load: Load, sums: Sequence[SpentRow]) -> bool:
             weighed = weigh(
-                self._manifest.purses(),
+                self._manifest.spend_limits(),
                 spent_of(sums, place.customer_id),
                 Sum(request.tokens, request.cost_micros),
             )
             at = self.line.provider
             rests = load.failures >= OPEN_AFTER and (load.failed_seconds_ago or 0.0) < OPEN_SECONDS
-            room = load.in_flight < at.concurrency and load.requests < at.requests_per_minute
-            return weighed.reason is None and room and not rests
+            place_left = load.in_flight < at.concurrency and load.requests < at.requests_per_minute
+            return weighed.reason is None and place_left and not rests
 
         _, attempt = await reserve(tx, place, request, judged, bool)
         if attempt is None:
-            raise NoMeaning("no room in a budget")
+            raise NoMeaning("no place in a budget")
         return attempt

@@ -51,7 +51,7 @@ def models_of(
             if route.endpoint not in endpoints:
                 endpoints[route.endpoint] = Endpoint(line_of(route, providers, environment))
             named.append(endpoints[route.endpoint])
-        return Asking(books, named, manifest.prompt(feature), manifest.purses(), spans)
+        return Asking(books, named, manifest.prompt(feature), manifest.spend_limits(), spans)
 
     planner, drafter = asking("plan"), asking("draft")
     moderator: Moderator = ByRule()

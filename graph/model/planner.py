@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from graph.model.asking import Asked, Asking, Errand
+from graph.model.asking import Asked, Asking, CallContext
 from graph.model.endpoint import Question
 from graph.model.messages import (
     as_data,
@@ -91,9 +91,9 @@ class ModelPlanner:
         place = Place(
             case.case_id, case.customer_id, bench.release or case.release, bench.run, bench.step, "plan"
         )
-        errand = Errand(case.tenant, place, bench.left.less(spent, took_ms))
+        context = CallContext(case.tenant, place, bench.left.less(spent, took_ms))
         question = Question(self.asking.prompt.text, _work(view, bench, wrong), Plan, MOST_TOKENS)
-        return await self.asking.ask(errand, question, Plan)
+        return await self.asking.ask(context, question, Plan)
 
 
 def _work(view: PlannerView, bench: Bench, wrong: str) -> str:

@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from stage import Stage
 
-from graph.model.asking import has_seat
+from graph.model.asking import has_slot
 from graph.model.messages import CUSTOMER_LIMIT, QUOTE_LIMIT, QUOTES, quotes_shown, written
 from graph.model.providers import Provider
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder
 from policies.budget import Limits
-from policies.spending import Purse, Purses, Spent, Sum, weigh
+from policies.spending import SpendLimit, SpendLimits, Spent, Sum, weigh
 from records.model_calls import Load
 from refunds.evidence import Citation
 from refunds.ids import CaseId, OrderId, TenantId
@@ -23,11 +23,11 @@ from refunds.trace import TraceEvent
 from tools import gateway
 from tools.gateway import CALLS_A_MINUTE, CALLS_A_RUN, MINUTE_SECONDS, Gateway, ToolContext
 
-PLENTY = Purse(tokens=10**9, cost_micros=10**9)
-PURSES = Purses(
+PLENTY = SpendLimit(tokens=10**9, cost_micros=10**9)
+SPEND_LIMITS = SpendLimits(
     customer_day=PLENTY,
     tenant_day=PLENTY,
-    tenant_month=Purse(tokens=10**9, cost_micros=10_000),
+    tenant_month=SpendLimit(tokens=10**9, cost_micros=10_000),
     warn_percent=100,
 )
 
@@ -37,9 +37,9 @@ PURSES = Purses(
     [(Sum(800, 0), False), (Sum(801, 0), True), (Sum(0, 400), False), (Sum(0, 401), True)],
 )
 def test_a_day_that_is_nearly_spent_is_said_by_tokens_as_by_cost(spent: Sum, near: bool) -> None:
-    day = Purse(tokens=1_000, cost_micros=500)
-    purses = PURSES.model_copy(update={"tenant_day": day, "warn_percent": 80})
-    weighed = weigh(purses, Spent(tenant_day=spent), Sum())
+    day = SpendLimit(tokens=1_000, cost_micros=500)
+    spend_limits = SPEND_LIMITS.model_copy(update={"tenant_day": day, "warn_percent": 80})
+    weighed = weigh(spend_limits, Spent(tenant_day=spent), Sum())
     assert (weighed.reason, bool(weighed.detail)) == (None, near)
 
 
@@ -83,7 +83,7 @@ def test_what_calls_leave_of_a_step_is_what_they_did_not_spend() -> None:
 def test_a_month_tells_of_its_half_and_throttles_at_four_fifths(
     spent: int, alerts: tuple[int, ...], throttled: bool
 ) -> None:
-    weighed = weigh(PURSES, Spent(tenant_month=Sum(0, spent)), Sum())
+    weighed = weigh(SPEND_LIMITS, Spent(tenant_month=Sum(0, spent)), Sum())
     assert (weighed.reason, weighed.alerts, weighed.throttled) == (None, alerts, throttled)
 
 
@@ -112,11 +112,11 @@ IDLE = Load(in_flight=0, requests=0, tokens=0, failures=0, failed_seconds_ago=No
 def test_an_endpoint_takes_so_many_calls_requests_and_tokens_a_minute(
     load: Load, throttled: bool, takes: bool
 ) -> None:
-    assert has_seat(PROVIDER, load, 100, throttled=throttled) is takes
+    assert has_slot(PROVIDER, load, 100, throttled=throttled) is takes
 
 
 def test_one_call_always_fits_into_a_minute_that_is_empty() -> None:
-    assert has_seat(PROVIDER, IDLE, 10**6, throttled=True)
+    assert has_slot(PROVIDER, IDLE, 10**6, throttled=True)
 
 
 CASE = CaseId(UUID(int=1))

@@ -11,12 +11,12 @@ import pytest
 from fake_openai import FakeOpenAI, served
 from hypothesis import given
 from hypothesis import strategies as st
-from model_kit import diligent, model_manifest, model_stage, profile, purses
+from model_kit import diligent, model_manifest, model_stage, profile, spend_limits
 from running import until
 from stage import Cluster, results
 
 from graph.settings import BadProvider
-from policies.spending import Purse, Purses, Spent, Sum, weigh
+from policies.spending import SpendLimit, SpendLimits, Spent, Sum, weigh
 
 
 @pytest.fixture(name="fake")
@@ -25,33 +25,33 @@ def _fake() -> Iterator[FakeOpenAI]:
         yield fake
 
 
-PLENTY = Purse(tokens=10_000_000, cost_micros=100_000_000)
+PLENTY = SpendLimit(tokens=10_000_000, cost_micros=100_000_000)
 
 
 @pytest.mark.parametrize(
     ("limits", "reason", "whose"),
     [
         (
-            {"customer_day": Purse(tokens=PLENTY.tokens, cost_micros=10)},
+            {"customer_day": SpendLimit(tokens=PLENTY.tokens, cost_micros=10)},
             "cost_budget_exhausted",
             "customer's day",
         ),
         (
-            {"tenant_day": Purse(tokens=500, cost_micros=PLENTY.cost_micros)},
+            {"tenant_day": SpendLimit(tokens=500, cost_micros=PLENTY.cost_micros)},
             "token_budget_exhausted",
             "tenant's day",
         ),
         (
-            {"tenant_month": Purse(tokens=PLENTY.tokens, cost_micros=10)},
+            {"tenant_month": SpendLimit(tokens=PLENTY.tokens, cost_micros=10)},
             "cost_budget_exhausted",
             "tenant's month",
         ),
     ],
 )
-async def test_a_purse_that_is_empty_is_a_hand_over_with_its_reason(
+async def test_a_spend_limit_that_is_reached_is_a_hand_over_with_its_reason(
     cluster: Cluster, url: str, tmp_path: Path, fake: FakeOpenAI, limits: Any, reason: str, whose: str
 ) -> None:
-    pinned = model_manifest(spending=purses(**limits), budgets=profile())
+    pinned = model_manifest(spending=spend_limits(**limits), budgets=profile())
     async with model_stage(cluster, url, tmp_path, fake, pinned) as stage:
         case, state = await stage.paused()
         assert state["reason"] == reason
@@ -67,7 +67,7 @@ async def test_a_purse_that_is_empty_is_a_hand_over_with_its_reason(
 async def test_a_run_that_would_pass_its_own_budget_stops_before_the_call(
     cluster: Cluster, url: str, tmp_path: Path, fake: FakeOpenAI, limit: dict[str, int], reason: str
 ) -> None:
-    pinned = model_manifest(spending=purses(), budgets=profile(**limit))
+    pinned = model_manifest(spending=spend_limits(), budgets=profile(**limit))
     async with model_stage(cluster, url, tmp_path, fake, pinned) as stage:
         _, state = await stage.paused()
         assert state["reason"] == reason
@@ -91,9 +91,11 @@ async def test_a_month_tells_of_its_half_and_its_four_fifths_once_and_warns_of_a
     cluster: Cluster, url: str, tmp_path: Path, fake: FakeOpenAI
 ) -> None:
     fake.usage = {"prompt_tokens": 4_000, "completion_tokens": 0, "total_tokens": 4_000}  # 1,000 micros
-    month = Purse(tokens=PLENTY.tokens, cost_micros=30_000)
+    month = SpendLimit(tokens=PLENTY.tokens, cost_micros=30_000)
     pinned = model_manifest(
-        spending=purses(tenant_month=month, tenant_day=month.model_copy(update={"cost_micros": 20_000})),
+        spending=spend_limits(
+            tenant_month=month, tenant_day=month.model_copy(update={"cost_micros": 20_000})
+        ),
         budgets=profile(),
     )
     async with model_stage(cluster, url, tmp_path, fake, pinned) as stage:
@@ -118,12 +120,12 @@ async def test_a_month_tells_of_its_half_and_its_four_fifths_once_and_warns_of_a
     st.integers(0, 10**6),
     st.integers(1, 10**6),
 )
-def test_no_purse_is_ever_passed(spent: int, wanted: int, limit: int, month: int) -> None:
-    purse = Purse(tokens=10**9, cost_micros=limit)
-    every = Purses(
-        customer_day=purse,
-        tenant_day=purse,
-        tenant_month=Purse(tokens=10**9, cost_micros=month),
+def test_no_spend_limit_is_ever_passed(spent: int, wanted: int, limit: int, month: int) -> None:
+    spend_limit = SpendLimit(tokens=10**9, cost_micros=limit)
+    every = SpendLimits(
+        customer_day=spend_limit,
+        tenant_day=spend_limit,
+        tenant_month=SpendLimit(tokens=10**9, cost_micros=month),
         warn_percent=80,
     )
     before = Spent(Sum(0, spent), Sum(0, spent), Sum(0, spent))
@@ -136,13 +138,13 @@ RESERVING = """
 import asyncio, sys
 from pathlib import Path
 from uuid import UUID
-from policies.spending import Purse, Purses, Sum, weigh
+from policies.spending import SpendLimit, SpendLimits, Sum, weigh
 from graph.model.asking import spent_of
 from records.books import Books
 from records.model_calls import Place, Receipt, Request, reserve, settle
 
-LIMIT = Purse(tokens=10**9, cost_micros=10_000)
-PURSES = Purses(customer_day=LIMIT, tenant_day=LIMIT, tenant_month=LIMIT, warn_percent=80)
+LIMIT = SpendLimit(tokens=10**9, cost_micros=10_000)
+SPEND_LIMITS = SpendLimits(customer_day=LIMIT, tenant_day=LIMIT, tenant_month=LIMIT, warn_percent=80)
 
 async def main(url, case_id, go, run):
     request = Request("fake/small", "small", "1", "0" * 64, "0" * 64, 100, 300)
@@ -151,17 +153,17 @@ async def main(url, case_id, go, run):
         while not Path(go).exists():
             await asyncio.sleep(0.01)
         # Eight at once in each process: all of them look at the same last bit of the day.
-        print(sum(await asyncio.gather(*(seat(books, request, case_id, run, step) for step in range(1, 9)))))
+        print(sum(await asyncio.gather(*(slot(books, request, case_id, run, step) for step in range(1, 9)))))
 
 
-async def seat(books, request, case_id, run, step):
+async def slot(books, request, case_id, run, step):
     place = Place(UUID(case_id), "C100", "r", run, step, "plan")
     made = 0
     for _ in range(12):
         async with books.transaction("demo") as page:
             _, attempt = await reserve(
                 page, place, request,
-                lambda load, sums: weigh(PURSES, spent_of(sums, "C100"), Sum(100, 300)),
+                lambda load, sums: weigh(SPEND_LIMITS, spent_of(sums, "C100"), Sum(100, 300)),
                 lambda weighed: weighed.reason is None,
             )
         if attempt is not None:

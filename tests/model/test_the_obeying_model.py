@@ -13,7 +13,7 @@ import pytest
 from conftest import CAMPAIGN
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from model_kit import PRICED, diligent, fenced, model_manifest, profile, purses, section
+from model_kit import PRICED, diligent, fenced, model_manifest, profile, section, spend_limits
 from pydantic import SecretStr
 from stage import Cluster, Stage, open_stage
 
@@ -107,13 +107,13 @@ class Obeying(Endpoint):
 
 def obeying(role: str) -> Any:
     """A house whose planner or whose drafter obeys; the other does its work."""
-    pinned = model_manifest(spending=purses(), budgets=profile())
+    pinned = model_manifest(spending=spend_limits(), budgets=profile())
 
     def equip(services: GraphServices) -> GraphServices:
         planner, drafter = Obeying("plan", role), Obeying("draft", role)
         spans = services.spans
-        plan = Asking(services.books, [planner], pinned.prompt("plan"), pinned.purses(), spans)
-        word = Asking(services.books, [drafter], pinned.prompt("draft"), pinned.purses(), spans)
+        plan = Asking(services.books, [planner], pinned.prompt("plan"), pinned.spend_limits(), spans)
+        word = Asking(services.books, [drafter], pinned.prompt("draft"), pinned.spend_limits(), spans)
         models = Models(ModelPlanner(plan), ModelDrafter(word, ByRule()), [planner, drafter])
         return replace(services, manifest=pinned, models=models)
 
@@ -143,10 +143,10 @@ async def test_whatever_a_text_commands_an_obeying_model_moves_nothing(
 ) -> None:
     async with open_stage(cluster.home, url, tmp_path, equip=obeying(role)) as stage:
         await stage.many_orders(len(texts))
-        seats = asyncio.Semaphore(6)
+        slots = asyncio.Semaphore(6)
 
         async def one(number: int, text: str) -> None:
-            async with seats:
+            async with slots:
                 await obeyed(stage, place, number, text)
 
         await asyncio.gather(*(one(number, text) for number, text in enumerate(texts)))

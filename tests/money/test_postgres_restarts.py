@@ -66,13 +66,13 @@ async def test_hard_restarts_under_traffic_lose_nothing_and_pay_once() -> None:
             async with open_stage(home, url, folder) as stage:
                 await stage.many_orders(CASES)
                 restarts = asyncio.create_task(monkey())
-                seats = asyncio.Semaphore(6)
+                slots = asyncio.Semaphore(6)
 
-                async def seated(number: int) -> None:
-                    async with seats:
+                async def in_a_slot(number: int) -> None:
+                    async with slots:
                         await carry(stage, number)
 
-                await asyncio.gather(*(seated(number) for number in range(1, CASES + 1)))
+                await asyncio.gather(*(in_a_slot(number) for number in range(1, CASES + 1)))
                 while not restarts.done():
                     with contextlib.suppress(*AWAY):
                         await stage.house.driver.sweep()
