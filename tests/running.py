@@ -135,7 +135,9 @@ class RunningHouse:
 
     def kill_all(self) -> None:
         """kill -9 of everything at once: the supervisor first, so that nobody tidies up."""
-        victims = [*self.pids().values(), self.postmaster()]
+        victims = [*self.pids().values()]
+        with suppress(OSError, IndexError):  # one that was killed a moment ago is being started again
+            victims.append(self.postmaster())
         assert self.supervisor is not None
         os.killpg(self.supervisor.pid, signal.SIGKILL)
         for pid in victims:

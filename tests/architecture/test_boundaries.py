@@ -47,8 +47,8 @@ def test_the_desk_loads_neither_the_mind_nor_the_till() -> None:
 @pytest.mark.parametrize(
     "module", ["refunds.proposal", "policies.clauses", "policies.transitions", "policies.manifest"]
 )
-def test_words_and_rules_load_no_database_and_no_model(services: str) -> None:
-    assert not loaded(f"import {services}") & (MODELS | {"psycopg", "procrastinate", "httpx"})
+def test_words_and_rules_load_no_database_and_no_model(module: str) -> None:
+    assert not loaded(f"import {module}") & (MODELS | {"psycopg", "procrastinate", "httpx"})
 
 
 def test_the_front_door_imports_late() -> None:

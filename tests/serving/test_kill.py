@@ -17,6 +17,9 @@ from running import RunningHouse, until
 from warm import countersign
 
 CASES = 20
+DOWN = (httpx.HTTPError, psycopg.Error, OSError, AssertionError, KeyError, TypeError, IndexError)
+"""What is seen of a house that is down, or half up."""
+
 IN_TURN = [("graph",), ("desk",), ("cashier",), ("anchorer",), ("postgres",), ("all",)]
 IN_PAIRS = [("graph", "cashier"), ("desk", "anchorer"), ("postgres",)]
 """Who is killed before each start: one by one in a campaign; a start costs five seconds of a processor."""
@@ -70,13 +73,11 @@ class Story:
 
     def push(self, numbers: Iterable[int]) -> None:
         """A step for each of these: submit it, or decide it where it waits. Nobody answers where the house is down."""
-        down = (httpx.HTTPError, psycopg.Error, OSError, AssertionError, KeyError, TypeError, IndexError)
-        with suppress(*down):
-            statuses = self.ends()
-            for number in numbers:
+        for number in numbers:
+            with suppress(*DOWN):
                 if number not in self.ids:
                     self.submit(number)
-                elif statuses[number] == "needs_human":
+                elif self.status(number) == "needs_human":
                     word: dict[str, Any] = {"word": "approve"}
                     if kind_of(number) == "reject":
                         word = {"word": "reject", "code": "other"}
@@ -88,14 +89,20 @@ class Story:
         answer.raise_for_status()
         self.ids[number] = answer.json()["case_id"]
 
+    def status(self, number: int) -> str:
+        rows = self.house.sql("select status from books.case_state where case_id = %s", self.ids[number])
+        return str(rows[0]["status"])
+
     def ends(self) -> dict[int, str]:
-        """Where each case stands."""
-        rows = self.house.sql(
-            "select case_id, status from books.case_state where case_id = any(%s::uuid[])",
-            list(self.ids.values()),
-        )
-        found = {str(row["case_id"]): str(row["status"]) for row in rows}
-        return {number: found[case_id] for number, case_id in self.ids.items()}
+        """Where each case stands; nothing while the books are away."""
+        with suppress(*DOWN):
+            rows = self.house.sql(
+                "select case_id, status from books.case_state where case_id = any(%s::uuid[])",
+                list(self.ids.values()),
+            )
+            found = {str(row["case_id"]): str(row["status"]) for row in rows}
+            return {number: found[case_id] for number, case_id in self.ids.items()}
+        return {}
 
     def finish(self) -> None:
         wanted = {number: ENDS[kind_of(number)] for number in range(CASES)}
@@ -104,7 +111,12 @@ class Story:
             self.push(range(CASES))
             return self.ends() == wanted
 
-        until(there, f"ended: {self.ids}", patience=120)
+        try:
+            until(there, "ended", patience=240)
+        except AssertionError:
+            ends = self.ends()
+            late = {n: (self.ids.get(n), ends.get(n), end) for n, end in wanted.items() if ends.get(n) != end}
+            raise AssertionError(f"never ended: {late}") from None
 
 
 def settled_once(house: RunningHouse) -> None:
