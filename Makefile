@@ -36,7 +36,7 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 campaign: setup ## the fault campaign: 2,000 crashes and every long property, about an hour
-	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -o faulthandler_timeout=3600
 
 mutants: setup ## small mistakes by seed in what guards money, and which no law notices: half an hour (ARGS="--seed 7")
 	test -x build/mutants/bin/cosmic-ray || { $(PYTHON) -m venv build/mutants && build/mutants/bin/pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0; }

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE")
 SHARED = ("COUNTERSIGN_MANIFEST", "COUNTERSIGN_ROLLOUT", "COUNTERSIGN_MODE", "COUNTERSIGN_LOGS")
-SERVICES = ("GRAPH_", "OPENAI_", "LANGFUSE_", "OTEL_EXPORTER_OTLP_")
+AGENT_PREFIXES = ("GRAPH_", "OPENAI_", "LANGFUSE_", "OTEL_EXPORTER_OTLP_")
 OWN = {
-    "graph": (*SERVICES, *SHARED),
-    "worker": (*SERVICES, *SHARED),
+    "graph": (*AGENT_PREFIXES, *SHARED),
+    "worker": (*AGENT_PREFIXES, *SHARED),
     "desk": ("DESK_", *SHARED),
     "cashier": ("CASHIER_", "COUNTERSIGN_LOGS"),
     "anchorer": ("COUNTERSIGN_LOGS",),
@@ -60,7 +60,7 @@ def environments(
     base = {name: surroundings[name] for name in PASSED_ON if name in surroundings} | QUIET
     base["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings.get('PATH', '')}"
     base[VARIABLE] = str(os.getpid())
-    services = {
+    agent = {
         "GRAPH_DATABASE_URL": home.role_url("graph", admin_url),
         "GRAPH_INTAKE_KEYS": str(home.public_keys_file("intake")),
         "GRAPH_TOOLS_KEY": str(home.private_key_file("tools")),
@@ -70,8 +70,8 @@ def environments(
         "RUNNER": runner,
     }
     told = {
-        "graph": services,
-        "worker": services,
+        "graph": agent,
+        "worker": agent,
         "desk": {
             "DESK_DATABASE_URL": home.role_url("desk", admin_url),
             "DESK_PORT": str(addresses.desk_port),
