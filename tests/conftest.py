@@ -7,7 +7,6 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 import asyncio
-import inspect
 import shutil
 import tempfile
 
@@ -25,7 +24,6 @@ import prepared
 import psycopg
 import pytest
 import warm
-from kept import KEPT, KEPT_TEMPLATE, REMEMBER, SEEDS, Kept
 from psycopg import sql
 from running import RunningHouse
 from stage import Cluster, Stage, open_stage, prepare_template
@@ -110,11 +108,7 @@ def _cluster() -> Iterator[Cluster]:
     template = with_database(admin, "template_books")
     make_database(template)
     asyncio.run(prepare_template(home, template))
-    cluster = Cluster(home, admin)
-    kept = cluster.clone(name=KEPT_TEMPLATE)
-    with psycopg.connect(kept, autocommit=True) as connection:
-        connection.execute(SEEDS)
-    yield cluster
+    yield Cluster(home, admin)
     postgres.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -135,30 +129,11 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]
 
 
 @pytest.fixture(name="url")
-async def _url(cluster: Cluster, request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A database as good as new: a fresh one where that is the subject, or where nobody could keep its sessions."""
-    asynchronous = inspect.iscoroutinefunction(request.node.function)
-    if not asynchronous or request.node.get_closest_marker("fresh_database") is not None:
-        url = cluster.clone()
-        yield url
-        cluster.drop(url)
-        return
-    if not KEPT:
-        KEPT.append(Kept(cluster.clone(KEPT_TEMPLATE)))
-        await (await KEPT[0].session()).execute(REMEMBER)
-    [kept] = KEPT
-    yield kept.url
-    if not await kept.put_back():
-        KEPT.clear()
-        await kept.close()
-        cluster.drop(kept.url)
-
-
-@pytest.fixture(scope="session", autouse=True)
-async def _sessions_end() -> AsyncIterator[None]:
-    yield
-    while KEPT:
-        await KEPT.pop().close()
+def _url(cluster: Cluster) -> Iterator[str]:
+    """A database of the test's own."""
+    url = cluster.clone()
+    yield url
+    cluster.drop(url)
 
 
 class Stages(Protocol):
