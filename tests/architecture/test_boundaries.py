@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = ("refunds", "policies", "records", "runtime", "tools", "graph", "desk", "cashier", "app", "evals", "cli", "deploy")  # fmt: skip
 STRICT = {"LANGGRAPH_STRICT_MSGPACK": "true"}
 
 
@@ -77,20 +78,7 @@ def test_the_front_door_imports_late() -> None:
 )
 def test_an_import_across_a_boundary_is_caught(tmp_path: Path, file: str, line: str, contract: str) -> None:
     """Each contract is broken once, in a copy, and the linter says its name."""
-    for folder in (
-        "refunds",
-        "policies",
-        "records",
-        "runtime",
-        "tools",
-        "graph",
-        "desk",
-        "cashier",
-        "app",
-        "evals",
-        "cli",
-        "deploy",
-    ):
+    for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     broken = tmp_path / file
@@ -149,20 +137,7 @@ def test_values_of_the_domain_the_rules_and_the_cashier_are_frozen() -> None:
 
 
 def test_the_fixed_names_resolve_to_ours() -> None:
-    for name in (
-        "refunds",
-        "policies",
-        "records",
-        "runtime",
-        "tools",
-        "graph",
-        "desk",
-        "cashier",
-        "app",
-        "evals",
-        "cli",
-        "deploy",
-    ):
+    for name in FOLDERS:
         module = __import__(name)
         assert Path(str(module.__file__)).parent == ROOT / name
         assert module.__doc__
