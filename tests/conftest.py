@@ -7,6 +7,7 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 import asyncio
+import inspect
 import shutil
 import tempfile
 
@@ -24,6 +25,7 @@ import prepared
 import psycopg
 import pytest
 import warm
+from kept import KEPT, KEPT_TEMPLATE, REMEMBER, SEEDS, Kept
 from psycopg import sql
 from running import RunningHouse
 from stage import Cluster, Stage, open_stage, prepare_template
@@ -35,8 +37,8 @@ from runtime.home import Home, make_database, with_database
 
 # What starts processes takes longest, so it goes first; the rest fills the gaps. What shares a house is one group.
 LONGEST_FIRST = (
-    "serving/test_kill", "server/", "architecture/test_documents", "crash/", "serving/", "release/test_rehearsals",
-    "browser/", "house/", "money/test_postgres_restarts", "page/test_contract", "architecture/", "exam/",
+    "browser/", "server/", "serving/test_kill", "architecture/test_documents", "crash/", "serving/",
+    "release/test_rehearsals", "house/", "money/test_postgres_restarts", "page/test_contract", "architecture/", "exam/",
 )  # fmt: skip
 GROUPS = {"server/": "running house", "house/": "command line", "browser/": "browser"}
 
@@ -108,7 +110,11 @@ def _cluster() -> Iterator[Cluster]:
     template = with_database(admin, "template_books")
     make_database(template)
     asyncio.run(prepare_template(home, template))
-    yield Cluster(home, admin)
+    cluster = Cluster(home, admin)
+    kept = cluster.clone(name=KEPT_TEMPLATE)
+    with psycopg.connect(kept, autocommit=True) as connection:
+        connection.execute(SEEDS)
+    yield cluster
     postgres.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -129,11 +135,31 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]
 
 
 @pytest.fixture(name="url")
-def _url(cluster: Cluster) -> Iterator[str]:
-    """A database of the test's own."""
-    url = cluster.clone()
-    yield url
-    cluster.drop(url)
+async def _url(cluster: Cluster, request: pytest.FixtureRequest, _sessions_end: None) -> AsyncIterator[str]:
+    """A database as good as new: a fresh one where that is the subject, or where nobody could keep its sessions."""
+    asynchronous = inspect.iscoroutinefunction(request.node.function)
+    if not asynchronous or request.node.get_closest_marker("fresh_database") is not None:
+        url = cluster.clone()
+        yield url
+        cluster.drop(url)
+        return
+    if not KEPT:
+        KEPT.append(Kept(cluster.clone(KEPT_TEMPLATE)))
+        await (await KEPT[0].session()).execute(REMEMBER)
+    [kept] = KEPT
+    yield kept.url
+    if not await kept.put_back():
+        KEPT.clear()
+        await kept.close()
+        cluster.drop(kept.url)
+
+
+@pytest.fixture(scope="session")
+async def _sessions_end() -> AsyncIterator[None]:
+    """What is kept ends with the run, on the loop that it lives on."""
+    yield
+    while KEPT:
+        await KEPT.pop().close()
 
 
 class Stages(Protocol):

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from kept import kept_at
 from psycopg.rows import DictRow, dict_row
 
 from app.house import House, make_keys, open_house
@@ -170,23 +171,31 @@ async def open_stage(
     equip: Callable[[GraphServices], GraphServices] | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage on a database that was cloned from the template."""
-    async with (
-        open_house(
-            home,
-            url,
-            durability=durability,
-            planner=planner,
-            ticks=no_time,
-            twin_file=folder / "twin.sqlite",
-            books_type=books_type,
-            test_database_allowed=True,
-            size=12,
-            equip=equip,
-        ) as house,
-        await psycopg.AsyncConnection.connect(
-            connection_string(url, search_path="public"), autocommit=True, row_factory=dict_row
-        ) as owner,
-    ):
+    kept = kept_at(url)
+    async with AsyncExitStack() as stack:
+        with kept.checkpoints_kept() if kept else nullcontext():
+            house = await stack.enter_async_context(
+                open_house(
+                    home,
+                    url,
+                    durability=durability,
+                    planner=planner,
+                    ticks=no_time,
+                    twin_file=folder / "twin.sqlite",
+                    books_type=kept.books_type() if kept else books_type,
+                    test_database_allowed=True,
+                    size=12,
+                    equip=equip,
+                )
+            )
+        if kept is not None:
+            owner = await kept.session()
+        else:
+            owner = await stack.enter_async_context(
+                await psycopg.AsyncConnection.connect(
+                    connection_string(url, search_path="public"), autocommit=True, row_factory=dict_row
+                )
+            )
         yield Stage(house, url, owner)
 
 
@@ -197,8 +206,8 @@ class Cluster:
     home: Home
     admin: str
 
-    def clone(self, template: str = "template_books") -> str:
-        name = f"t_{uuid.uuid4().hex}"
+    def clone(self, template: str = "template_books", name: str = "") -> str:
+        name = name or f"t_{uuid.uuid4().hex}"
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(f"create database {name} template {template} strategy file_copy")
         return with_database(self.admin, name)

@@ -62,9 +62,10 @@ class Desk:
             self.complaints.append(f"{kind}: {text}")
 
 
-@pytest.fixture(name="chromium")
-def _chromium() -> Iterator[Browser]:
-    """One a law: while it is open its thread has a running loop, in which no other law could start one."""
+@pytest.fixture(name="chromium", scope="module")
+def _chromium(running: RunningHouse) -> Iterator[Browser]:
+    """One for all: while it is open its thread has a running loop, so these laws come before any that need one."""
+    del running
     with browser() as opened:
         yield opened
 

@@ -15,6 +15,8 @@ from records.connection import MANNERS, connection_string
 from runtime.home import Home, make_database, with_database
 from runtime.startup import CannotWork, check_books
 
+pytestmark = pytest.mark.fresh_database
+
 HOSTILE = {
     "client_encoding": "LATIN1",
     "datestyle": "SQL, DMY",
