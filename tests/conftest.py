@@ -40,7 +40,11 @@ LONGEST_FIRST = (
     "browser/", "server/", "serving/test_kill", "architecture/test_documents", "crash/", "serving/",
     "release/test_rehearsals", "house/", "money/test_postgres_restarts", "page/test_contract", "architecture/", "exam/",
 )  # fmt: skip
-GROUPS = {"server/": "running house", "house/": "command line", "browser/": "browser"}
+RUNNING = "running house"
+GROUPS = {
+    "browser/": RUNNING, "server/": RUNNING, "house/": "command line", "release/test_rehearsals": "rehearsals",
+    "exam/test_exam": "exam", "page/test_issuer": "issuer",
+}  # fmt: skip
 
 # No law is timed: how long one takes says how busy the machine is.
 hypothesis.settings.register_profile("laws", deadline=None)
@@ -66,7 +70,7 @@ FAST = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Longest first, and what shares a house together."""
+    """Longest first, and what shares something dear together."""
 
     def place(item: pytest.Item) -> int:
         path = item.nodeid.removeprefix("tests/")
@@ -76,10 +80,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=place)
     for item in items:
-        shares_house = "running" in getattr(item, "fixturenames", ())
-        folder = item.nodeid.removeprefix("tests/").split("/")[0] + "/"
-        group = GROUPS["server/"] if shares_house else GROUPS.get(folder)
-        if group is not None:
+        path = item.nodeid.removeprefix("tests/")
+        groups = {group for start, group in GROUPS.items() if path.startswith(start)}
+        if "running" in getattr(item, "fixturenames", ()):
+            groups = {RUNNING}
+        for group in groups:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -120,8 +125,13 @@ def _cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session", name="running")
-def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHouse]:
-    """A house that really runs, shared by the tests of a process; each works on cases of its own."""
+def _running(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningHouse]:
+    """A house that really runs, shared by all laws that ask for one; each works on cases of its own."""
+    if hasattr(request.config, "workerinput"):
+        grouped = [item.nodeid for item in request.session.items if item.nodeid.endswith(f"@{RUNNING}")]
+        assert grouped, "the groups are not kept together: this pytest-xdist does not work with this pytest"
     folder = tmp_path_factory.mktemp("house")
     for parent in (folder, *folder.parents[:3]):
         parent.chmod(0o755)

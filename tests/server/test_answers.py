@@ -1,5 +1,7 @@
 """An answer on the server API becomes its person's decision at the desk, or nothing at all."""
 
+import os
+import signal
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -311,26 +313,17 @@ def test_one_through_the_sdk_against_one_through_the_desk_is_one_refund(running:
     assert [made[f"pay_X{150 + number}"] for number in range(6)] == [1] * 6
 
 
-def test_with_the_desk_away_it_is_503_and_the_case_stays(tmp_path: Any) -> None:
+def test_with_the_desk_away_it_is_503_and_the_case_stays(running: RunningHouse) -> None:
     """The desk is stopped, not killed: the house as a whole stays up."""
-    import os
-    import signal
-
-    tmp_path.chmod(0o755)
-    house = RunningHouse(tmp_path / "h", environment={"GRAPH_CALL_SECONDS": "2"})
+    case = running.paused(order_id="X170")
+    assert answered(running, case["case_id"], {"decisions": [{"type": "maybe"}]}).status_code == 422
+    os.kill(running.pids()["desk"], signal.SIGSTOP)
     try:
-        house.start()
-        case = house.paused()
-        assert answered(house, case["case_id"], {"decisions": [{"type": "maybe"}]}).status_code == 422
-        os.kill(house.pids()["desk"], signal.SIGSTOP)
-        try:
-            assert answered(house, case["case_id"], APPROVE).status_code == 503
-        finally:
-            os.kill(house.pids()["desk"], signal.SIGCONT)
-        with house.desk("demo-auditor") as desk:
-            until(lambda: desk.get("/readyz").status_code == 200, "ready again")
-        assert house.status(case["case_id"]) == "needs_human"
-        assert answered(house, case["case_id"], APPROVE).status_code == 200
-        assert house.reaches(case["case_id"], "refunded")
+        assert answered(running, case["case_id"], APPROVE).status_code == 503
     finally:
-        house.close()
+        os.kill(running.pids()["desk"], signal.SIGCONT)
+    with running.desk("demo-auditor") as desk:
+        until(lambda: desk.get("/readyz").status_code == 200, "ready again")
+    assert running.status(case["case_id"]) == "needs_human"
+    assert answered(running, case["case_id"], APPROVE).status_code == 200
+    assert running.reaches(case["case_id"], "refunded")

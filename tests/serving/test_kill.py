@@ -21,8 +21,9 @@ DOWN = (httpx.HTTPError, psycopg.Error, OSError, AssertionError, KeyError, TypeE
 """What is seen of a house that is down, or half up."""
 
 IN_TURN = [("graph",), ("desk",), ("cashier",), ("anchorer",), ("postgres",), ("all",)]
-IN_PAIRS = [("graph", "cashier"), ("desk", "anchorer"), ("postgres",)]
-"""Who is killed before each start: one by one in a campaign; a start costs five seconds of a processor."""
+IN_SHORT = [("graph", "cashier"), ("postgres",)]
+"""Who is killed before each start: one by one in a campaign; a start costs five seconds of a processor. With Postgres
+go, a moment later, all that stand on it."""
 
 OF_WORKERS = [("worker-2",), ("cashier",), ("all",), ("worker-1",)]
 OF_WORKERS_AT_ONCE = [("worker-2", "cashier")]
@@ -187,7 +188,7 @@ def play(house: RunningHouse, rounds: Sequence[tuple[str, ...]], seed: int) -> N
 def test_each_process_in_turn_then_postgres_then_all(folder: Path) -> None:
     house = RunningHouse(folder)
     try:
-        play(house, IN_TURN if CAMPAIGN else IN_PAIRS, 1)
+        play(house, IN_TURN if CAMPAIGN else IN_SHORT, 1)
     finally:
         house.close()
 
