@@ -116,7 +116,7 @@ def create_app(services: DeskServices) -> FastAPI:
         https_only=services.public_url.startswith("https://"),
     )
     app.add_middleware(BodyLimit)
-    app.add_middleware(Measured, meters=app.state.meters)
+    app.add_middleware(Measured)
     return app
 
 
@@ -183,9 +183,8 @@ async def _bad_request(request: Request, error: Exception) -> Response:
 class Measured:
     """Counts answers and the time they took, and says what no answer of the desk may be used for."""
 
-    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.meters = meters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -209,7 +208,8 @@ class Measured:
             await self.app(scope, receive, noted)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self.meters.answered(scope["method"], route, status, time.monotonic() - started)
+            meters: Meters = scope["app"].state.meters
+            meters.answered(scope["method"], route, status, time.monotonic() - started)
 
 
 class TooLarge(HTTPException):
