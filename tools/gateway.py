@@ -41,6 +41,9 @@ CALLS_A_MINUTE = 1_200
 MINUTE_SECONDS = 60.0
 """What the tools of one tenant are called at most, by one process."""
 
+BOOKS_SECONDS = 2.0
+"""For the books to say that they are there, where a tool took too long."""
+
 SECONDS: Mapping[Action, float] = {"get_policy_evidence": 5.0, "lookup_order": 6.0}
 """The deadline of each tool, its retries and its fallback in it."""
 
@@ -147,7 +150,10 @@ class Gateway:
         before: Sequence[TraceEvent],
         step: int | None = None,
     ) -> ToolResult:
-        """Run a tool for a case, once for the same arguments; never raises for what a tool does."""
+        """Run a tool for a case, once for the same arguments; never raises for what a tool does.
+
+        Raises BooksAway: the case waits for the books then, and nobody is handed what no tool said.
+        """
         action = action_name(request)
         checked: dict[str, object] = (
             {"question": request.question}
@@ -169,6 +175,11 @@ class Gateway:
         try:
             async with asyncio.timeout(SECONDS[action]):
                 result = await self._run_when_there(context, request, step)
+        except TimeoutError:
+            if not await self._books_there():
+                raise BooksAway(f"the books were away for as long as {action} waits") from None
+            log.warning("tool %s took too long", action)
+            result = ToolResult(event)
         except Exception as error:  # noqa: BLE001  (whatever a tool does, the run goes on to a person)
             log.warning("tool %s failed: %s", action, type(error).__name__)
             result = ToolResult(event)
@@ -203,6 +214,15 @@ class Gateway:
             except BooksAway:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
+
+    async def _books_there(self) -> bool:
+        """Whether the books answer at all."""
+        try:
+            async with asyncio.timeout(BOOKS_SECONDS):
+                await self.books.tenants()
+        except (BooksAway, TimeoutError):
+            return False
+        return True
 
     async def _run(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
         reads = self.books.reading(context.tenant, context.customer_id)

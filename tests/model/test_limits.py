@@ -1,12 +1,16 @@
 """Limits that nobody would miss until they are gone: each one holds at its edge, and is red without it."""
 
+import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
 from stage import Stage
 
 from graph.model.asking import has_slot
@@ -15,10 +19,12 @@ from graph.model.providers import Provider
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder
 from policies.budget import Limits
 from policies.spending import SpendLimit, SpendLimits, Spent, Sum, weigh
+from records.books import Books, BooksAway
 from records.model_calls import Load
 from refunds.evidence import Citation
-from refunds.ids import CaseId, OrderId, TenantId
+from refunds.ids import CaseId, CustomerId, OrderId, TenantId
 from refunds.masking import NOBODY
+from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
 from tools import gateway
 from tools.gateway import CALLS_A_MINUTE, CALLS_A_RUN, MINUTE_SECONDS, Gateway, ToolContext
@@ -195,3 +201,40 @@ async def test_what_is_no_read_is_not_run(
     writes: Mapping[str, str] = dict.fromkeys(TIERS, "write")
     monkeypatch.setattr(gateway, "TIERS", writes)
     assert (await gate.call(context, request_, {}, [])).event.result == "tool_unavailable"
+
+
+class AwayBooks(Books):
+    """Books that a connection cannot be had to, for as long as it is said."""
+
+    away = True
+
+    @asynccontextmanager
+    async def _seat(
+        self, tenant: TenantId | None, customer: CustomerId | None, *, begin: bool
+    ) -> AsyncIterator[AsyncConnection[DictRow]]:
+        if self.away:
+            raise BooksAway("the connection is closed")
+        async with super()._seat(tenant, customer, begin=begin) as connection:
+            yield connection
+
+
+async def test_books_that_are_away_for_longer_than_a_tool_waits_are_nobodys_hand_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drive fails, and the next sweep goes on; only what a tool itself does not do is a person's."""
+    monkeypatch.setattr(gateway, "SECONDS", dict.fromkeys(TIERS, 0.2))
+    gate, context = await at_the_gateway(stage)
+    books = AwayBooks(gate.books.pool, gate.books._conninfo)
+    gate.books = books
+    with pytest.raises(BooksAway, match="lookup_order"):
+        await gate.call(context, LookupOrder(OrderId("D300")), {}, [])
+    books.away = False
+    assert (await gate.call(context, LookupOrder(OrderId("D300")), {}, [])).event.result == "found"
+
+    async def slow(*given: object) -> OrderFacts:
+        await asyncio.Event().wait()
+        raise AssertionError(given)
+
+    monkeypatch.setattr(gateway, "lookup_order", slow)
+    called = await gate.call(context, LookupOrder(OrderId("D300")), {}, [])
+    assert called.event.result == "tool_unavailable"
