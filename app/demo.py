@@ -39,10 +39,10 @@ Approve = Callable[[State], bool]
 """Asks the person at the terminal whether to countersign what they see."""
 
 
-async def play(home: Home, admin_url: str, approve: Approve, twin_file: Path) -> AsyncIterator[State]:
+async def play(home: Home, admin_url: str, approve: Approve, provider_file: Path) -> AsyncIterator[State]:
     """Each state of each ticket, as it is reached; ends early where the person does not approve."""
     await prepare(home, admin_url)
-    async with open_house(home, admin_url, twin_file=twin_file) as house:
+    async with open_house(home, admin_url, provider_file=provider_file) as house:
         tokens = demo_tokens(home)
         helpdesk = await sign_in(house.desk_books, tokens["demo-helpdesk"])
         for ticket in TICKETS:
@@ -56,8 +56,8 @@ async def play(home: Home, admin_url: str, approve: Approve, twin_file: Path) ->
 
 async def demo_house(home: Home, approve: Approve) -> AsyncIterator[State]:
     """The play on a database and a provider of its own, which are gone when it ends."""
-    with database_of_its_own(home, DATABASE) as (url, twin_file):
-        async for state in play(home, url, approve, twin_file):
+    with database_of_its_own(home, DATABASE) as (url, provider_file):
+        async for state in play(home, url, approve, provider_file):
             yield state
 
 

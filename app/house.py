@@ -36,7 +36,7 @@ from runtime.startup import check_books
 
 if TYPE_CHECKING:
     from cashier.executor import Executor
-    from cashier.twin import Twin
+    from cashier.simulated_provider import SimulatedProvider
     from graph.drive import Driver, Durability
     from graph.planner import Planner
     from graph.services import GraphServices
@@ -144,12 +144,12 @@ async def books_of_owner(home: Home) -> str:
 def database_of_its_own(home: Home, prefix: str) -> Iterator[tuple[str, Path]]:
     """The URL of a new database and the file of a provider beside it; both are gone when the block ends."""
     name = f"{prefix}{uuid4().hex[:12]}"
-    url, twin_file = home.admin_url(name), home.folder / f"{name}.sqlite"
+    url, provider_file = home.admin_url(name), home.folder / f"{name}.sqlite"
     try:
-        yield url, twin_file
+        yield url, provider_file
     finally:
         drop_database(url)
-        for file in twin_file.parent.glob(f"{twin_file.stem}.*"):
+        for file in provider_file.parent.glob(f"{provider_file.stem}.*"):
             if file.is_dir():
                 shutil.rmtree(file)
             else:
@@ -189,7 +189,7 @@ class House(Office):
     """The whole house, open."""
 
     driver: "Driver"
-    twin: "Twin"
+    provider: "SimulatedProvider"
     executor: "Executor"
 
     async def go_on(self, case: Case) -> State:
@@ -255,7 +255,7 @@ async def open_house(
     durability: "Durability" = "exit",
     planner: "Planner | None" = None,
     ticks: Ticks | None = None,
-    twin_file: Path | None = None,
+    provider_file: Path | None = None,
     books_type: type[Books] = Books,
     test_database_allowed: bool = False,
     size: int = 8,
@@ -264,7 +264,7 @@ async def open_house(
     """The house on a database; each part through its own role. `equip` changes what the graph works with."""
     from cashier.charges import charges_of
     from cashier.executor import Executor
-    from cashier.twin import Twin
+    from cashier.simulated_provider import SimulatedProvider
     from graph.checkpointer import checkpointer
     from graph.drive import Driver
     from graph.refund_graph import refund_graph
@@ -284,7 +284,7 @@ async def open_house(
         services = replace(services, planner=planner or services.planner, ticks=ticks or services.ticks)
         services = equip(services) if equip else services
         stack.push_async_callback(services.close)
-        twin = Twin(twin_file or home.twin_file, charges_of(cashier_books))
+        provider = SimulatedProvider(provider_file or home.provider_file, charges_of(cashier_books))
         yield House(
             home=home,
             manifest=services.manifest,
@@ -299,6 +299,6 @@ async def open_house(
             desk=office.desk,
             anchorer_books=office.anchorer_books,
             driver=Driver(services, refund_graph(services, saver), durability),
-            twin=twin,
-            executor=Executor(cashier_books, twin, trusted_keys(home, "desk"), retry_seconds=0),
+            provider=provider,
+            executor=Executor(cashier_books, provider, trusted_keys(home, "desk"), retry_seconds=0),
         )

@@ -11,7 +11,7 @@ from uuid import UUID
 from cashier.charges import charges_of
 from cashier.executor import Executor
 from cashier.settings import CashierSettings
-from cashier.twin import Twin
+from cashier.simulated_provider import SimulatedProvider
 from policies.signature import BadKey, PublicKeys, parse_public_keys
 from records.books import Books, BooksAway
 from records.queue import SETTLE
@@ -41,7 +41,10 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
     stop = stop_signal()
     async with Books.open(url, size=8) as books:
         executor = Executor(
-            books, Twin(settings.twin_file, charges_of(books)), keys, retry_seconds=settings.retry_seconds
+            books,
+            SimulatedProvider(settings.provider_file, charges_of(books)),
+            keys,
+            retry_seconds=settings.retry_seconds,
         )
         if once:
             await executor.settle_all()

@@ -46,7 +46,7 @@ from cashier.processor import (
 from cashier.verification import Payable, verify
 from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
-from records.queue import ring
+from records.queue import enqueue
 from refunds.ids import DecisionId, TenantId
 from refunds.words import ProviderAct, SettlementOutcome
 
@@ -360,7 +360,7 @@ class Executor:
                 act_id=asked["act_id"],
                 said=said[:500],
             )
-            await ring(tx, order.tenant, order.case_id)
+            await enqueue(tx, order.tenant, order.case_id)
 
     async def _write(
         self, order: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
@@ -377,6 +377,6 @@ class Executor:
                 provider_refund_id=refund_id,
                 detail=detail[:500],
             )
-            await ring(tx, order.tenant, order.case_id)
+            await enqueue(tx, order.tenant, order.case_id)
         self.doubts.pop(order.decision_id, None)
         return "settled"

@@ -17,7 +17,7 @@ class CashierSettings(BaseSettings):
     """A JSON file with the public JWKs of the desk; never read from the books."""
 
     processor: Literal["twin"] = "twin"
-    twin_file: Path
+    provider_file: Path
     poll_seconds: Annotated[int, Field(ge=1, le=59)] = 2
     late_failure_seconds: Annotated[int, Field(ge=60)] = 600
     retry_seconds: float = 2.0

@@ -68,11 +68,11 @@ async def policies_list(tenant: Tenant, as_json: Json = False) -> None:
 @command(policies_app, "status", "countersign policies status --tenant demo")
 async def policies_status(tenant: Tenant, as_json: Json = False) -> None:
     """Which corpus the library holds, and whether it is the one that the manifest names."""
-    from desk.library import standing_of
+    from desk.library import corpus_in_force
 
     async with office() as opened:
         who = await person(opened, "demo-auditor")
-        row = await standing_of(opened.desk_books, who, tenant_id(tenant), opened.manifest)
+        row = await corpus_in_force(opened.desk_books, who, tenant_id(tenant), opened.manifest)
     found = "the manifest's corpus" if row["is_the_manifests"] else "another corpus than the manifest's"
     line = f"{row['versions']} versions, {row['count']} count, {row['wait']} wait for approval; {found}"
     if not row["is_the_manifests"]:

@@ -1,4 +1,4 @@
-"""The commands of releases: the gate, the ladder, and the way back."""
+"""The commands of releases: the gate, the stages, and the way back."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from cli.terminal import Failed, Json, Why, command, group, report
 
-release_app = group("Releases: the gate, the ladder, and the way back.")
+release_app = group("Releases: the gate, the stages, and the way back.")
 
 
 @command(release_app, "gate", "countersign release gate evals/reports/refund-agent-episodes-v1.json")
@@ -33,13 +33,13 @@ Name = Annotated[str, typer.Argument(metavar="RELEASE", help="Its name: the agen
 async def release_list(as_json: Json = False) -> None:
     """Every release, how far it has come, by whom and why, and what its next step lacks."""
     from cli.terminal import office, person, tell
-    from desk.releases import Ladder
+    from desk.releases import ReleaseStages
     from policies.rollout import the_rollout
 
     async with office() as opened:
         who = await person(opened, "demo-operator")
-        rows = [one.to_json() for one in await Ladder(opened.desk_books, the_rollout()).standings(who)]
-    tell(rows, as_json, _ladder)
+        rows = [one.to_json() for one in await ReleaseStages(opened.desk_books, the_rollout()).reports(who)]
+    tell(rows, as_json, _stages)
 
 
 @command(
@@ -59,7 +59,7 @@ async def release_enter(
 ) -> None:
     """A release into the books: eligible for shadow where its receipt passes the gate, graded anew; held where not."""
     from cli.terminal import office, person
-    from desk.releases import Ladder
+    from desk.releases import ReleaseStages
     from evals.exam.receipt import commit, read_receipt
     from evals.exam.sets import honest
     from policies.manifest import Manifest, ManifestMismatch
@@ -72,9 +72,9 @@ async def release_enter(
     said = honest(read_receipt(receipt), str(receipt))
     async with office() as opened:
         who = await person(opened)
-        ladder = Ladder(opened.desk_books, the_rollout())
-        rung = await ladder.enter(who, pinned, said, reason, code=commit(), founding=found)
-    report({"release": rung.release, "state": rung.state}, as_json, f"{rung.release}: {rung.state}")
+        release_stages = ReleaseStages(opened.desk_books, the_rollout())
+        stage = await release_stages.enter(who, pinned, said, reason, code=commit(), founding=found)
+    report({"release": stage.release, "state": stage.state}, as_json, f"{stage.release}: {stage.state}")
 
 
 @command(
@@ -94,23 +94,23 @@ async def release_promote(
 ) -> None:
     """One step up, where it is earned: shadow, canary, live."""
     from cli.terminal import office, person
-    from desk.releases import Ladder
+    from desk.releases import ReleaseStages
     from policies.rollout import the_rollout
 
     async with office() as opened:
         who = await person(opened)
-        rung = await Ladder(opened.desk_books, the_rollout()).promote(
+        stage = await ReleaseStages(opened.desk_books, the_rollout()).promote(
             who, release, reason, to="canary" if again else None, percent=percent, tenants=tenant or ()
         )
-    share = f" for {rung.percent} % of customers" if rung.percent else ""
-    whom = f" for {', '.join(rung.tenants)}" if rung.tenants else ""
-    line = f"{rung.release}: {rung.state}{share}{whom}"
+    share = f" for {stage.percent} % of customers" if stage.percent else ""
+    whom = f" for {', '.join(stage.tenants)}" if stage.tenants else ""
+    line = f"{stage.release}: {stage.state}{share}{whom}"
     report(
         {
-            "release": rung.release,
-            "state": rung.state,
-            "percent": rung.percent,
-            "tenants": list(rung.tenants),
+            "release": stage.release,
+            "state": stage.state,
+            "percent": stage.percent,
+            "tenants": list(stage.tenants),
         },
         as_json,
         line,
@@ -131,16 +131,18 @@ async def release_rollback(
 ) -> None:
     """Take a release back, now, for every process; what waits on its word is proposed again."""
     from cli.terminal import office, person
-    from desk.releases import Ladder
+    from desk.releases import ReleaseStages
     from policies.rollout import the_rollout
 
     async with office() as opened:
         who = await person(opened)
-        taken, rung = await Ladder(opened.desk_books, the_rollout()).roll_back(who, release, reason)
+        taken, proposed_again = await ReleaseStages(opened.desk_books, the_rollout()).roll_back(
+            who, release, reason
+        )
     report(
-        {"release": taken, "state": "rolled_back", "rung": rung},
+        {"release": taken, "state": "rolled_back", "proposed_again": proposed_again},
         as_json,
-        f"{taken}: rolled_back; {rung} cases are proposed again",
+        f"{taken}: rolled_back; {proposed_again} cases are proposed again",
     )
 
 
@@ -156,7 +158,7 @@ async def release_compare(
 ) -> None:
     """Two releases over the cases of the books: success, cost, latency and paths, each with its interval."""
     from cli.terminal import office, person, say
-    from desk.releases import Ladder
+    from desk.releases import ReleaseStages
     from evals.exam.comparison import Measured, compare, picture
     from policies.rollout import the_rollout
 
@@ -164,9 +166,9 @@ async def release_compare(
         raise typer.BadParameter("--look: one of the looks that were planned with --of")
     async with office() as opened:
         who = await person(opened, "demo-operator")
-        ladder = Ladder(opened.desk_books, the_rollout())
-        own = [await ladder.measured(who, name, days) for name in (a, b)]
-        shadows = [await ladder.measured(who, name, days, shadow=True) for name in (a, b)]
+        release_stages = ReleaseStages(opened.desk_books, the_rollout())
+        own = [await release_stages.measured(who, name, days) for name in (a, b)]
+        shadows = [await release_stages.measured(who, name, days, shadow=True) for name in (a, b)]
     # The same cases where one of the two was the other's shadow; otherwise each its own, with people's words on them.
     for one, other in ((0, 1), (1, 0)):
         same = {row["case_id"] for row in own[one]} & {row["case_id"] for row in shadows[other]}
@@ -199,7 +201,7 @@ async def release_compare(
         say(_comparison(found.to_json()))
 
 
-def _ladder(rows: Sequence[Mapping[str, Any]]) -> str:
+def _stages(rows: Sequence[Mapping[str, Any]]) -> str:
     """The releases and what their next step lacks."""
     from cli.printing import table
 

@@ -84,7 +84,7 @@ def environments(
         "cashier": {
             "CASHIER_DATABASE_URL": home.role_url("cashier", admin_url),
             "CASHIER_DESK_KEYS": str(home.public_keys_file("desk")),
-            "CASHIER_TWIN_FILE": str(home.twin_file),
+            "CASHIER_PROVIDER_FILE": str(home.provider_file),
         },
         "anchorer": {
             "ANCHORER_DATABASE_URL": home.role_url("anchorer", admin_url),

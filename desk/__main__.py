@@ -72,7 +72,7 @@ def routines(services: DeskServices) -> dict[str, Routine]:
     found = {
         "sweep": Routine(30, services.outbox.sweep),
         "deadlines": Routine(60, lambda: escalate(services.books)),
-        "releases": Routine(WATCH_SECONDS, services.ladder.watch),
+        "releases": Routine(WATCH_SECONDS, services.release_stages.watch),
     }
     if services.notices.wanted:
         found["notices"] = Routine(5, services.notices.sweep)

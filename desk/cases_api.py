@@ -34,7 +34,7 @@ from desk.shapes import (
     TakeoverBody,
     Written,
 )
-from desk.takeovers import Wish, take_case_over
+from desk.takeovers import TakeoverRequest, take_case_over
 from policies.budget import audit
 from records.cases import Case
 from records.messages import messages_of
@@ -154,8 +154,8 @@ async def take_over(
 ) -> Done:
     """A hand-over is answered, closed, or gets a proposal of a person's own that somebody else decides."""
     case = await find_case(services.books, person, case_id)
-    wish = Wish(body.act, body.reply, body.amount_minor, body.note)
-    await take_case_over(services.desk, person, case.tenant, case.case_id, wish)
+    requested = TakeoverRequest(body.act, body.reply, body.amount_minor, body.note)
+    await take_case_over(services.desk, person, case.tenant, case.case_id, requested)
     return Done()
 
 

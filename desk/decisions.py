@@ -17,7 +17,7 @@ from records.books import Books, Refused, Row, Transaction
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.money import OpenEnd, cast_vote, complete
-from records.queue import ring, ring_desk
+from records.queue import enqueue, enqueue_desk
 from refunds.decision import Ballot, Decision, Vote
 from refunds.ids import CaseId, Sku, TenantId, decision_of
 from refunds.words import Asked, RejectCode, VoteWord
@@ -207,9 +207,9 @@ class Desk:
             asks=word.asks,
         )
         if decision is not None:
-            await ring(tx, case.tenant, case.case_id)
+            await enqueue(tx, case.tenant, case.case_id)
             if word.asks == "customer":
-                await ring_desk(tx, case.tenant, case.case_id)
+                await enqueue_desk(tx, case.tenant, case.case_id)
             return Said(decision, 0)
         rule = await authority_of(tx, case.tenant, end)
         votes = await tx.rows("votes_of", proposal_id=proposal.proposal_id)

@@ -47,7 +47,7 @@ class Cited:
     citation: Citation
     title: str
     in_force: bool
-    standing: str
+    validity: str
     verbatim: bool
     """Whether the quote is what the books hold, to the letter."""
 
@@ -264,17 +264,17 @@ async def _cited(tx: Transaction, citation: Citation, now: datetime) -> Cited:
     )
     if row is None:
         return Cited(
-            citation, citation.document_id, in_force=False, standing="not in the books", verbatim=False
+            citation, citation.document_id, in_force=False, validity="not in the books", verbatim=False
         )
     if row["in_force"]:
-        standing = f"in force since {row['effective_on']:%Y-%m-%d}"
+        validity = f"in force since {row['effective_on']:%Y-%m-%d}"
     elif row["status"] != "approved":
-        standing = str(row["status"])
+        validity = str(row["status"])
     elif row["newest"] is not None and row["newest"] != citation.version:
-        standing = f"of its time; today version {row['newest']} is in force"
+        validity = f"of its time; today version {row['newest']} is in force"
     else:
-        standing = f"ended on {row['expires_on']:%Y-%m-%d}" if row["expires_on"] else "not in force today"
-    return Cited(citation, row["title"], bool(row["in_force"]), standing, row["quote"] == citation.quote)
+        validity = f"ended on {row['expires_on']:%Y-%m-%d}" if row["expires_on"] else "not in force today"
+    return Cited(citation, row["title"], bool(row["in_force"]), validity, row["quote"] == citation.quote)
 
 
 def _checks(
@@ -300,7 +300,7 @@ def _checks(
             Check(
                 "Policy in force today",
                 not current,
-                "all of it" if not current else ", ".join(one.standing for one in current),
+                "all of it" if not current else ", ".join(one.validity for one in current),
             )
         )
     if proposal.kind == "refund":

@@ -4,8 +4,8 @@ from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from policies.steering import BadFlag, flag_value
 from records.books import Books, Row
-from records.cases import standing_still
-from records.queue import ring
+from records.cases import idle_cases
+from records.queue import enqueue
 from refunds.ids import TenantId
 
 EVERYBODY = TenantId("*")
@@ -20,8 +20,8 @@ async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str
     if not on:
         for one in concerned:
             async with books.transaction(one) as tx:
-                async for case_id in standing_still(tx):
-                    await ring(tx, one, case_id)
+                async for case_id in idle_cases(tx):
+                    await enqueue(tx, one, case_id)
 
 
 async def set_flag(

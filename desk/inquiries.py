@@ -11,7 +11,7 @@ from desk.decisions import NothingToDecide, explained
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from records.books import Books, Refused, Row
-from records.queue import ring, ring_till
+from records.queue import enqueue, enqueue_cashier
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
 from refunds.words import FoundRefundAct, ProviderAct
 
@@ -46,7 +46,7 @@ async def ask_provider(
     refund_id: str | None,
     note: str,
 ) -> None:
-    """Write a question down and ring the till. Raises NoAuthority, BadDecision, NothingToDecide, Refused."""
+    """Write a question down and enqueue it. Raises NoAuthority, BadDecision, NothingToDecide, Refused."""
     check_note(note, "note")
     match act:
         case "settle":
@@ -89,7 +89,7 @@ async def _ask(
                 via=person.via,
                 address=person.address,
             )
-            await ring_till(tx, tenant, DecisionId(decision_id), PaymentId(ordered["payment_id"]))
+            await enqueue_cashier(tx, tenant, DecisionId(decision_id), PaymentId(ordered["payment_id"]))
     except Refused as refused:
         if refused.reason == "no_authority":
             raise NoAuthority(refused.detail) from None
@@ -135,9 +135,9 @@ async def say_of_found_refund(
                 )
                 payment_id = PaymentId(row["payment_id"])
                 for order in await tx.rows("orders_of_payment", payment_id=payment_id):
-                    await ring_till(tx, tenant, DecisionId(order["decision_id"]), payment_id)
+                    await enqueue_cashier(tx, tenant, DecisionId(order["decision_id"]), payment_id)
                 if row["case_id"] is not None:
-                    await ring(tx, tenant, CaseId(row["case_id"]))
+                    await enqueue(tx, tenant, CaseId(row["case_id"]))
                 return
         except Refused as refused:
             if refused.reason == "no_authority":

@@ -10,7 +10,7 @@ from policies.rollout import assigned
 from policies.signature import PublicKeys, SigningKey
 from records.books import Books
 from records.cases import Case, arrival, case_by_ticket, open_case
-from records.queue import ring
+from records.queue import enqueue
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import Ticket
 from refunds.words import CaseMode
@@ -47,7 +47,7 @@ class Intake:
             )
         person.may_submit(tenant)
         async with self.books.transaction(tenant) as tx:
-            now, standing, known = await arrival(tx, ticket.ticket_id)
+            now, release_stages, known = await arrival(tx, ticket.ticket_id)
             if known is not None:
                 return same_or_refused(known, ticket), False
             ours = is_raw(ticket) and self.key is not None
@@ -65,12 +65,12 @@ class Intake:
                 verdict="replayed_intake" if used and check.verdict == "verified" else check.verdict,
                 jti=check.jti,
                 submitted_by=person.person,
-                release=assigned(standing, tenant, ticket.customer_id, self.manifest.agent_version),
+                release=assigned(release_stages, tenant, ticket.customer_id, self.manifest.agent_version),
                 graph_version=self.manifest.graph_version,
                 mode=self.mode,
             )
             if opened is not None:
-                await ring(tx, tenant, CaseId(case_id))
+                await enqueue(tx, tenant, CaseId(case_id))
                 return opened, True
         # Somebody was faster by an instant, with the ticket or with the signature: now the books say which.
         async with self.books.transaction(tenant) as tx:

@@ -72,7 +72,7 @@ async def review_document(
             raise
 
 
-async def standing_of(books: Books, person: Person, tenant: TenantId, manifest: Manifest) -> Row:
+async def corpus_in_force(books: Books, person: Person, tenant: TenantId, manifest: Manifest) -> Row:
     """Which corpus a library holds, whether it is the manifest's, and what waits for a person."""
     person.may_see(tenant)
     reads = books.reading(tenant)

@@ -9,7 +9,7 @@ from records.books import Books
 from records.cases import case_by_id
 from records.looks import case_state
 from records.messages import messages_of, write_message
-from records.queue import ring
+from records.queue import enqueue
 from refunds.ids import CaseId, TenantId
 from refunds.ticket import QUESTION_LIMIT
 from refunds.words import Asked
@@ -55,7 +55,7 @@ async def add_message(
         )
         if not new:
             raise Conflict(f"message_id: {message_id} is a message of another case")
-        await ring(tx, tenant, case_id)
+        await enqueue(tx, tenant, case_id)
         return True
 
 

@@ -14,7 +14,7 @@ from desk.inquiries import UNKNOWN_SECONDS
 from desk.webhooks import Webhook
 from policies.deadlines import WARN_SHARE
 from records.books import Books, Row, Transaction
-from records.queue import ring_idle_notices, ring_notice
+from records.queue import enqueue_idle_notices, enqueue_notice
 from refunds.canonical import sha256
 from refunds.ids import TenantId
 from refunds.money import Currency, Money
@@ -115,7 +115,7 @@ class Notices:
         """Write down what is due and ring it, and what is to be tried again; how many were rung."""
         if not self.wanted:
             return 0
-        rung = 0
+        enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
                 due = await tx.rows(
@@ -126,11 +126,11 @@ class Notices:
                         "insert_notice", case_id=row["case_id"], kind=row["kind"], about=row["about"]
                     )
                     if written is not None:
-                        await ring_notice(tx, tenant, written["notice_id"])
-                        rung += 1
+                        await enqueue_notice(tx, tenant, written["notice_id"])
+                        enqueued += 1
                 unsent = await tx.rows("notices_unsent", tries=TRIES, most=MOST)
-                rung += await ring_idle_notices(tx, tenant, [row["notice_id"] for row in unsent])
-        return rung
+                enqueued += await enqueue_idle_notices(tx, tenant, [row["notice_id"] for row in unsent])
+        return enqueued
 
     async def send(self, tenant: TenantId, notice_id: UUID) -> None:
         """Tell everybody who has not been told. Raises NoticeNotSent."""

@@ -9,7 +9,7 @@ from desk.ratings import RATED
 from records.books import Books, Transaction
 from records.cases import Case, case_by_id
 from records.looks import look_at
-from records.queue import ring_desk
+from records.queue import enqueue_desk
 from records.replies import Reply, note_delivery, recipient_of, replies_of, round_of, write_reply
 from records.takeovers import takeovers_of
 from refunds.canonical import sha256
@@ -55,13 +55,13 @@ class Outbox:
 
     async def sweep(self) -> int:
         """Ring what calls for a reply and has none, and what is to be tried again; how many."""
-        rung = 0
+        enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
                 for row in await tx.rows("replies_due", tries=TRIES, most=MOST):
-                    await ring_desk(tx, tenant, CaseId(row["case_id"]))
-                    rung += 1
-        return rung
+                    await enqueue_desk(tx, tenant, CaseId(row["case_id"]))
+                    enqueued += 1
+        return enqueued
 
     async def _due(self, tx: Transaction, case: Case) -> Letter | None:
         """What the case calls for where it stands."""

@@ -1,7 +1,7 @@
 """Releases at the desk: who enters one, who moves it, and the way back, which asks nobody for long.
 
 A step is one row, and every process reads the rows before it acts: a promotion and a rollback are in force with their
-commit. What waits for a word on what a withdrawn release proposed is rung, and proposed again.
+commit. What waits for a word on what a withdrawn release proposed is enqueued, and proposed again.
 """
 
 import json
@@ -13,26 +13,26 @@ from datetime import timedelta
 from desk.decisions import Conflict
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
-from desk.standings import Standings
+from desk.release_reports import ReleaseReports
 from policies.gate import decide
 from policies.manifest import Manifest, check
 from policies.rollout import STEPS, live_of, out_of_band
 from records.books import Refused, Row, Transaction
 from records.cases import books_now
-from records.queue import ring
+from records.queue import enqueue
 from records.releases import (
     EVERYBODY,
     enter,
     has_shadow,
     insert_grade,
-    ladder,
-    ladder_rows,
     paused_under,
+    release_stage_rows,
+    release_stages,
     write_step,
 )
 from refunds.canonical import canonical, digest
 from refunds.ids import CaseId, PersonId, TenantId
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 from refunds.words import ReleaseState, Thumb
 
 log = logging.getLogger("countersign.desk")
@@ -47,7 +47,7 @@ class NotEarned(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder(Standings):
+class ReleaseStages(ReleaseReports):
     """The releases of a house, and who moves them."""
 
     async def enter(
@@ -59,7 +59,7 @@ class Ladder(Standings):
         *,
         code: str,
         founding: bool = False,
-    ) -> Rung:
+    ) -> ReleaseStage:
         """Enter a release with its receipt: held, or eligible for shadow, as the gate says of it.
 
         `founding` makes it live at once: the first of a house, or where nothing is live any more, and the gate lets it.
@@ -75,7 +75,7 @@ class Ladder(Standings):
             raise NotEarned(f"held: {gate.reason}")
         eligible: ReleaseState = "eligible_for_shadow" if gate.decision == "eligible_for_shadow" else "hold"
         async with self.books.transaction(EVERYBODY) as tx:
-            if founding and live_of(await ladder(tx)) is not None:
+            if founding and live_of(await release_stages(tx)) is not None:
                 raise Conflict("a release is live here: countersign release list shows it")
             there = await enter(
                 tx,
@@ -89,7 +89,7 @@ class Ladder(Standings):
             if not there:
                 raise Conflict(f"{name} was entered before: a version that changes has a name of its own")
             await _write(tx, name, "live" if founding else eligible, person.person, reason)
-        return await self._rung(name)
+        return await self._stage(name)
 
     async def promote(
         self,
@@ -100,26 +100,26 @@ class Ladder(Standings):
         to: ReleaseState | None = None,
         percent: int = 0,
         tenants: Sequence[str] = (),
-    ) -> Rung:
+    ) -> ReleaseStage:
         """One step up, where it is earned. Raises NoAuthority, BadDecision, NotEarned, Conflict."""
         await self._may_move(person, reason)
-        rung = await self._rung(name)
-        following = to or STEPS[rung.state]
-        if following not in {STEPS[rung.state], "canary" if rung.state == "canary" else None}:
-            raise Conflict(f"{name} is at {rung.state}: the next step is {STEPS[rung.state]}")
-        if following == rung.state and following != "canary":
-            raise Conflict(f"{name} is at {rung.state}: there is no step after it")
+        stage = await self._stage(name)
+        following = to or STEPS[stage.state]
+        if following not in {STEPS[stage.state], "canary" if stage.state == "canary" else None}:
+            raise Conflict(f"{name} is at {stage.state}: the next step is {STEPS[stage.state]}")
+        if following == stage.state and following != "canary":
+            raise Conflict(f"{name} is at {stage.state}: there is no step after it")
         everywhere = await self.books.tenants()
         self._check_share(following, percent, tenants, everywhere)
         lacking: list[str] = []
-        if following != rung.state:
-            numbers = await self.numbers(rung, everywhere)
-            lacking = self.lacks(rung, await self.shadow_numbers(name, everywhere), numbers)
+        if following != stage.state:
+            numbers = await self.numbers(stage, everywhere)
+            lacking = self.lacks(stage, await self.shadow_numbers(name, everywhere), numbers)
         if lacking:
             raise NotEarned(f"{name} may not go to {following} yet: {'; '.join(lacking)}")
         async with self.books.transaction(EVERYBODY) as tx:
             await _write(tx, name, following, person.person, reason, percent=percent, tenants=tenants)
-        return await self._rung(name)
+        return await self._stage(name)
 
     def _check_share(
         self, state: ReleaseState, percent: int, tenants: Sequence[str], known: Iterable[TenantId]
@@ -139,24 +139,24 @@ class Ladder(Standings):
     async def roll_back(self, person: Person, name: str | None, reason: str) -> tuple[str, int]:
         """Take a release back: the one named, or what came up last. Which it was, and how many cases were rung."""
         await self._may_move(person, reason)
-        chosen = (await self._rung(name)).release if name is not None else await self._newest_up()
+        chosen = (await self._stage(name)).release if name is not None else await self._newest_up()
         async with self.books.transaction(EVERYBODY) as tx:
             await _write(tx, chosen, "rolled_back", person.person, reason)
-        return chosen, await self._ring(chosen)
+        return chosen, await self._enqueue(chosen)
 
     async def _newest_up(self) -> str:
         """The canary where there is one, else what is live, where another one stands behind it."""
-        rows = await ladder_rows(self.books.reading(EVERYBODY))
-        rungs = [Rung.of(row) for row in rows]
-        canary = next((rung.release for rung in rungs if rung.state == "canary"), None)
+        rows = await release_stage_rows(self.books.reading(EVERYBODY))
+        stages = [ReleaseStage.of(row) for row in rows]
+        canary = next((stage.release for stage in stages if stage.state == "canary"), None)
         if canary is not None:
             return canary
         if rows and rows[-1]["state"] == "rolled_back" and rows[-1]["person"] is None:
             raise Conflict(
                 f"{rows[-1]['release']} was the last that moved, and took itself back: name what else shall go"
             )
-        live = live_of(rungs)
-        if live is None or live_of([rung for rung in rungs if rung.release != live]) is None:
+        live = live_of(stages)
+        if live is None or live_of([stage for stage in stages if stage.release != live]) is None:
             raise Conflict("nothing stands behind what is live: name it to stop it all the same")
         return live
 
@@ -166,26 +166,28 @@ class Ladder(Standings):
         One live release in a window at most, and never the last: what strikes every release is no release's fault.
         """
         taken = []
-        rows = await ladder_rows(self.books.reading(EVERYBODY))
-        rungs = [Rung.of(row) for row in rows]
-        live, tenants = live_of(rungs), await self.books.tenants()
-        settled = live is not None and live_of([rung for rung in rungs if rung.release != live]) is not None
-        for rung in rungs:
-            if not (rung.state == "canary" or (rung.release == live and settled)):
+        rows = await release_stage_rows(self.books.reading(EVERYBODY))
+        stages = [ReleaseStage.of(row) for row in rows]
+        live, tenants = live_of(stages), await self.books.tenants()
+        settled = (
+            live is not None and live_of([stage for stage in stages if stage.release != live]) is not None
+        )
+        for stage in stages:
+            if not (stage.state == "canary" or (stage.release == live and settled)):
                 continue
-            if rung.release == live and await self._took_one_back(rows):
+            if stage.release == live and await self._took_one_back(rows):
                 continue
-            left = out_of_band(await self.numbers(rung, tenants, window=True), self.limits.bands)
+            left = out_of_band(await self.numbers(stage, tenants, window=True), self.limits.bands)
             if left is None:
                 continue
             try:
                 async with self.books.transaction(EVERYBODY) as tx:
-                    await _write(tx, rung.release, "rolled_back", None, left)
+                    await _write(tx, stage.release, "rolled_back", None, left)
             except Conflict:
                 continue  # another desk was faster
-            log.error("release %s was rolled back: %s", rung.release, left)
-            await self._ring(rung.release)
-            taken.append(rung.release)
+            log.error("release %s was rolled back: %s", stage.release, left)
+            await self._enqueue(stage.release)
+            taken.append(stage.release)
         return taken
 
     async def _took_one_back(self, rows: Sequence[Row]) -> bool:
@@ -198,16 +200,16 @@ class Ladder(Standings):
             for row in rows
         )
 
-    async def _ring(self, release: str) -> int:
+    async def _enqueue(self, release: str) -> int:
         """Ring what waits for a word on what a release proposed; how many cases."""
-        rung = 0
+        enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
                 paused = await paused_under(tx, release)
                 for case_id in paused:
-                    await ring(tx, tenant, case_id)
-                rung += len(paused)
-        return rung
+                    await enqueue(tx, tenant, case_id)
+                enqueued += len(paused)
+        return enqueued
 
     async def grade(
         self, person: Person, tenant: TenantId, release: str, case_id: CaseId, thumb: Thumb, note: str
@@ -231,10 +233,10 @@ class Ladder(Standings):
         for tenant in await self.books.tenants():
             person.may_operate(tenant)
 
-    async def _rung(self, name: str) -> Rung:
-        for rung in await ladder(self.books.reading(EVERYBODY)):
-            if rung.release == name:
-                return rung
+    async def _stage(self, name: str) -> ReleaseStage:
+        for stage in await release_stages(self.books.reading(EVERYBODY)):
+            if stage.release == name:
+                return stage
         raise Conflict(f"no release is called {name[:80]}: countersign release list shows them")
 
 

@@ -23,18 +23,18 @@ Most = Annotated[int, Query(ge=1, le=500)]
 @router.get("/releases")
 async def show_releases(services: Opened, person: Reader) -> Releases:
     """Every release, where it stands, what its next step lacks; and every step that was made."""
-    standings = await services.ladder.standings(person)
+    reports = await services.release_stages.reports(person)
     return Releases(
-        releases=[one.to_json() for one in standings],
-        steps=[dict(row) for row in await services.ladder.history(person)],
-        hours=await services.ladder.hours(person),
+        releases=[one.to_json() for one in reports],
+        steps=[dict(row) for row in await services.release_stages.history(person)],
+        hours=await services.release_stages.hours(person),
     )
 
 
 @router.post("/releases/{release}/promote")
 async def promote(release: str, body: PromoteBody, services: Opened, person: Mover) -> ReleaseMoved:
     """One step up, where it is earned; 409 says what is lacking."""
-    rung = await services.ladder.promote(
+    stage = await services.release_stages.promote(
         person,
         release,
         body.reason,
@@ -42,25 +42,25 @@ async def promote(release: str, body: PromoteBody, services: Opened, person: Mov
         percent=body.percent,
         tenants=body.tenants,
     )
-    return ReleaseMoved(release=rung.release, state=rung.state)
+    return ReleaseMoved(release=stage.release, state=stage.state)
 
 
 @router.post("/releases/{release}/rollback")
 async def roll_back(release: str, body: ReasonBody, services: Opened, person: Mover) -> ReleaseMoved:
     """Take a release back, now, for every process; what waits on its word is proposed again."""
-    taken, rung = await services.ladder.roll_back(person, release, body.reason)
-    return ReleaseMoved(release=taken, state="rolled_back", rung=rung)
+    taken, proposed_again = await services.release_stages.roll_back(person, release, body.reason)
+    return ReleaseMoved(release=taken, state="rolled_back", proposed_again=proposed_again)
 
 
 @router.get("/releases/{release}/shadows")
 async def show_shadows(release: str, services: Opened, person: Reader, most: Most = 50) -> Shadows:
     """What a release would have done with cases that another took, those that differ first."""
-    rows = await services.ladder.shadows(person, release, most)
+    rows = await services.release_stages.shadows(person, release, most)
     return Shadows(shadows=[dict(row) for row in rows])
 
 
 @router.get("/receipts")
 async def show_receipts(services: Opened, person: Reader) -> Receipts:
     """The receipts that releases were entered with."""
-    found: list[dict[str, Any]] = await services.ladder.receipts(person)
+    found: list[dict[str, Any]] = await services.release_stages.receipts(person)
     return Receipts(receipts=found)

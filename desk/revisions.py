@@ -22,7 +22,7 @@ async def check_revision(
     items: Sequence[Sku] | None,
     reply: str | None,
 ) -> None:
-    """BadDecision where a wish passes what is left, names what is not in the order, or says another amount.
+    """BadDecision where the amount passes what is left, names what is not in the order, or says another amount.
 
     Whoever changes the items names the amount too: what is typed is what is proposed.
     """

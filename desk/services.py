@@ -13,7 +13,7 @@ from desk.notices import Notices
 from desk.oidc import Issuer
 from desk.outbox import Outbox
 from desk.ratings import Ratings
-from desk.releases import Ladder
+from desk.releases import ReleaseStages
 from desk.settings import DeskSettings
 from desk.webhooks import Webhook
 from policies.manifest import Manifest, manifest
@@ -36,7 +36,7 @@ class DeskServices:
     live: Live
     notices: Notices
     ratings: Ratings
-    ladder: Ladder
+    release_stages: ReleaseStages
     session_secret: str
     issuer: Issuer | None = None
 
@@ -100,7 +100,7 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
             ratings=ratings,
             session_secret=secret,
             issuer=Issuer.of(settings, books),
-            ladder=Ladder(books, rollout(settings.rollout)),
+            release_stages=ReleaseStages(books, rollout(settings.rollout)),
         )
 
 

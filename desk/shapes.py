@@ -334,11 +334,11 @@ class ReleaseMoved(BaseModel):
 
     release: str
     state: ReleaseState
-    rung: int = 0
+    proposed_again: int = 0
 
 
 class Releases(BaseModel):
-    """The ladder, the steps that were made, and each release by the hour."""
+    """The stages, the steps that were made, and each release by the hour."""
 
     releases: list[dict[str, Any]]
     steps: list[dict[str, Any]]

@@ -9,7 +9,7 @@ from records.books import Refused, Transaction
 from records.cases import Case, case_by_id
 from records.looks import look_at
 from records.orders import order_facts
-from records.queue import ring, ring_desk
+from records.queue import enqueue, enqueue_desk
 from records.takeovers import Takeover, take_over
 from refunds.ids import CaseId, TenantId
 from refunds.money import Money
@@ -18,7 +18,7 @@ from refunds.words import TakeoverAct
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TakeoverRequest:
     """What a person wants to do with a case."""
 
     act: TakeoverAct
@@ -27,12 +27,14 @@ class Wish:
     note: str = ""
 
 
-async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: CaseId, wish: Wish) -> None:
+async def take_case_over(
+    desk: Desk, person: Person, tenant: TenantId, case_id: CaseId, requested: TakeoverRequest
+) -> None:
     """Do it, in one transaction. Raises NoAuthority, Conflict, NothingToDecide and BadDecision."""
     person.may_decide(tenant)
-    wish = replace(wish, reply=clean_text(wish.reply))
-    check_note(wish.note)
-    check_reply(wish)
+    requested = replace(requested, reply=clean_text(requested.reply))
+    check_note(requested.note)
+    check_reply(requested)
     try:
         async with desk.books.transaction(tenant) as tx:
             case = await case_by_id(tx, case_id)
@@ -45,38 +47,45 @@ async def take_case_over(desk: Desk, person: Person, tenant: TenantId, case_id: 
             if held is not None:
                 await tx.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
             takeover = Takeover(
-                person.person, wish.act, wish.reply, note=wish.note, via=person.via, address=person.address
+                person.person,
+                requested.act,
+                requested.reply,
+                note=requested.note,
+                via=person.via,
+                address=person.address,
             )
-            if wish.act == "propose":
-                takeover = await _refund(tx, case, person, wish)
+            if requested.act == "propose":
+                takeover = await _refund(tx, case, person, requested)
             await take_over(tx, case_id, takeover)
             look = await look_at(tx, case_id)
             if look.state.status == "needs_human" and look.end is not None and look.end.decision is None:
-                word = Word("revise" if wish.act == "propose" else "approve", note=wish.note or None)
+                word = Word(
+                    "revise" if requested.act == "propose" else "approve", note=requested.note or None
+                )
                 await desk.record(tx, person, case, look.end, word, look.now)
-            await ring(tx, tenant, case_id)
-            await ring_desk(tx, tenant, case_id)
+            await enqueue(tx, tenant, case_id)
+            await enqueue_desk(tx, tenant, case_id)
     except Refused as refused:
         raise explained(refused) from None
 
 
-def check_reply(wish: Wish) -> None:
-    """BadDecision where the wish lacks what it takes."""
-    if wish.act in {"reply", "propose"} and not wish.reply.strip():
+def check_reply(requested: TakeoverRequest) -> None:
+    """BadDecision where the request lacks what it takes."""
+    if requested.act in {"reply", "propose"} and not requested.reply.strip():
         raise BadDecision("reply: empty")
-    if len(wish.reply) > DRAFT_LIMIT:
+    if len(requested.reply) > DRAFT_LIMIT:
         raise BadDecision(f"reply: at most {DRAFT_LIMIT} characters")
-    if not all(letter == "\n" or letter.isprintable() for letter in wish.reply):
+    if not all(letter == "\n" or letter.isprintable() for letter in requested.reply):
         raise BadDecision("reply: a control character in it")
-    if wish.act == "close" and wish.reply:
+    if requested.act == "close" and requested.reply:
         raise BadDecision("reply: to close is to say nothing; act reply tells the customer")
-    if (wish.act == "propose") != (wish.amount_minor is not None):
+    if (requested.act == "propose") != (requested.amount_minor is not None):
         raise BadDecision("amount_minor: a proposal has one and nothing else does")
-    if wish.act == "close" and not wish.note.strip():
+    if requested.act == "close" and not requested.note.strip():
         raise BadDecision("note: say why the case is closed")
 
 
-async def _refund(tx: Transaction, case: Case, person: Person, wish: Wish) -> Takeover:
+async def _refund(tx: Transaction, case: Case, person: Person, requested: TakeoverRequest) -> Takeover:
     """The refund that a person wants proposed: to the payment of the case's own order, within what is left of it."""
     order = await order_facts(tx, case.order_id) if case.order_id else None
     if order is None or order.customer_id != case.customer_id or not order.payments:
@@ -84,7 +93,7 @@ async def _refund(tx: Transaction, case: Case, person: Person, wish: Wish) -> Ta
             "amount_minor: this case names no order of its customer, so nothing can be paid back"
         )
     payment = max(order.payments, key=lambda paid: paid.left.amount_minor)
-    amount = Money(wish.amount_minor or 0, payment.paid.currency)
+    amount = Money(requested.amount_minor or 0, payment.paid.currency)
     if not 0 < amount.amount_minor <= payment.left.amount_minor:
         raise BadDecision(
             f"amount_minor: from 1 to the {payment.left.amount_minor} that is left of the payment"
@@ -92,11 +101,11 @@ async def _refund(tx: Transaction, case: Case, person: Person, wish: Wish) -> Ta
     return Takeover(
         person=person.person,
         act="propose",
-        reply=wish.reply,
+        reply=requested.reply,
         order_id=order.order_id,
         payment_id=payment.payment_id,
         amount=amount,
-        note=wish.note,
+        note=requested.note,
         via=person.via,
         address=person.address,
     )

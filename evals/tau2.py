@@ -270,11 +270,11 @@ async def over_refunded(tx: Transaction) -> list[str]:
 async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
     """A house of its own with the stranger's orders, policy and rules; gone when the block ends."""
     shop = read_shop(folder)
-    with database_of_its_own(home, DATABASE) as (url, twin_file):
+    with database_of_its_own(home, DATABASE) as (url, provider_file):
         await prepare(home, url)
         copies = [copy_of(shop.orders[task.order_id], f"own-{n}") for n, task in enumerate(shop.expected)]
         await open_shop(url, folder / CLAUSES_FILE, RULES, [*shop.orders.values(), *copies])
-        async with open_house(home, url, twin_file=twin_file) as house:
+        async with open_house(home, url, provider_file=provider_file) as house:
             tokens = demo_tokens(home)
             helpdesk = await sign_in(house.desk_books, tokens["demo-helpdesk"])
             voters = [await sign_in(house.desk_books, tokens[voter]) for voter in VOTERS]

@@ -17,8 +17,8 @@ from policies.signature import PublicKeys
 from policies.transitions import cross
 from records.books import Books
 from records.cases import books_now, case_by_ticket, open_case, write_event
-from records.queue import ring
-from records.releases import ladder
+from records.queue import enqueue
+from records.releases import release_stages
 from refunds.ids import CaseId, CustomerId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
 from refunds.words import CaseMode
@@ -55,7 +55,7 @@ class Admission:
                 return Command(goto="__end__", update=await shown(tx, case, self.manifest))
         if sight.taken_over:
             # No model and no tool runs for what a person wrote.
-            cross("admission", "case_agent", sight.standing)
+            cross("admission", "case_agent", sight.facts)
             leave(sight)
             return Command(
                 goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
@@ -71,19 +71,19 @@ class Admission:
             ),
             agent.manifest,
         )
-        if isinstance(verdict, BypassAgent) and not sight.standing.open_proposal:
+        if isinstance(verdict, BypassAgent) and not sight.facts.open_proposal:
             async with self.books.transaction(case.tenant) as tx:
                 if (sight.state.status, sight.state.reason) != ("bypassed", verdict.reason):
                     await write_event(tx, case, "bypassed", verdict.reason, ended=False)
                 update = await shown(tx, case, self.manifest)
             seen = leave(await look_again(self.books, thread_id) or sight)
-            cross("admission", "close", seen.standing)
+            cross("admission", "close", seen.facts)
             return Command(goto="close", update={**update, "state_version": STATE_VERSION})
-        if sight.standing.bypassed and sight.state.reason == "kill_switch":
+        if sight.facts.bypassed and sight.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as tx:
                 await write_event(tx, case, "received", "kill_switch_lifted", ended=False)
             sight = await look_again(self.books, thread_id) or sight
-        cross("admission", "case_agent", sight.standing)
+        cross("admission", "case_agent", sight.facts)
         leave(sight)
         return Command(
             goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
@@ -104,7 +104,7 @@ class Admission:
             check = verify(ticket, self.intake_keys, await books_now(tx))
             replayed = check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = CaseId(uuid4())
-            taker = self.releases.taker(await ladder(tx), tenant, CustomerId(ticket.customer_id))
+            taker = self.releases.taker(await release_stages(tx), tenant, CustomerId(ticket.customer_id))
             opened = await open_case(
                 tx,
                 ticket,
@@ -119,7 +119,7 @@ class Admission:
             )
             if opened is not None:
                 # The server's own run goes on with it; the job that waits for its end makes its row true.
-                await ring(tx, tenant, case_id)
+                await enqueue(tx, tenant, case_id)
                 return None
             other = await case_by_ticket(tx, ticket.ticket_id)
         return {**_turned_away("duplicate_ticket"), "case_id": str(other.case_id) if other else None}

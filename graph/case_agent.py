@@ -15,7 +15,7 @@ from langgraph.types import Command
 
 from graph.drafter import Draft, Worded, Writer, draft, drafted_by
 from graph.granting import grant
-from graph.planner import Bench, Planner, PlannerView, Thinker, Thought
+from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
 from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
 from graph.run import AgentRun, Granted, Runs, Spent, asked_in
 from graph.sight import leave, look_again, see, shown_as_seen, thread_of
@@ -71,7 +71,7 @@ class CaseAgent:
     manifest: Manifest
     gateway: Gateway
     ticks: Ticks = time.monotonic
-    thinker: Thinker | None = None
+    model_planner: ContextPlanner | None = None
     """A planner that is a model; the planner is what it falls back to."""
 
     writer: Writer | None = None
@@ -100,43 +100,43 @@ class CaseAgent:
             return Command(goto="propose", update={"run": name})
         started = self.ticks()
         try:
-            thought = await self._think(run, limits)
+            planned = await self._plan(run, limits)
         except Exception as error:  # noqa: BLE001  (whatever a planner does, the run goes on to a person)
             log.warning("the planner failed: %s", type(error).__name__)
             run.handoff = "model_unavailable"
             return Command(goto="propose", update={"run": name})
-        run.findings += thought.findings
-        planning = Spent(self._since(started), thought.tokens, thought.cost_micros)
-        if thought.handoff is not None:
-            run.handoff = thought.handoff
+        run.findings += planned.findings
+        planning = Spent(self._since(started), planned.tokens, planned.cost_micros)
+        if planned.handoff is not None:
+            run.handoff = planned.handoff
             run.trace.append(
                 TraceEvent(
                     len(run.trace) + 1,
                     "request_human_approval",
-                    {"reason": thought.handoff},
-                    thought.handoff,
+                    {"reason": planned.handoff},
+                    planned.handoff,
                     planning.tokens,
                     planning.ms,
                     cost_micros=planning.cost_micros,
                 )
             )
             return Command(goto="propose", update={"run": name})
-        nodes = grant(run, thought.wish, planning, limits.steps - len(run.trace))
+        nodes = grant(run, planned.requested, planning, limits.steps - len(run.trace))
         goto: Any = list(nodes) if len(nodes) > 1 else nodes[0]
         return Command(goto=goto, update={"run": name, "trace": [event.to_json() for event in run.trace]})
 
-    async def _think(self, run: AgentRun, limits: Limits) -> Thought:
-        """What the planner wishes for, with what that cost."""
+    async def _plan(self, run: AgentRun, limits: Limits) -> PlanResult:
+        """The action that the planner requests, with what that cost."""
         case = run.sight.case
         question = run.looked.text if run.looked else run.asked
         view = PlannerView(question, case.intent, case.order_id, [event.result for event in run.trace])
-        if self.thinker is None or run.steering.retrieval_only:
-            return Thought(await self.planner.next_wish(view))
+        if self.model_planner is None or run.steering.retrieval_only:
+            return PlanResult(await self.planner.next_action(view))
         await self._watch(run).at("planning")
-        return await self.thinker.think(view, self._bench(run, limits))
+        return await self.model_planner.plan(view, self._plan_context(run, limits))
 
-    def _bench(self, run: AgentRun, limits: Limits) -> Bench:
-        return Bench(
+    def _plan_context(self, run: AgentRun, limits: Limits) -> PlanContext:
+        return PlanContext(
             case=run.sight.case,
             run=run.number,
             step=len(run.trace) + 1,
@@ -150,7 +150,7 @@ class CaseAgent:
         )
 
     def _watch(self, run: AgentRun) -> Watch:
-        return Watch(self.books, run.sight.case, kept=self.thinker is not None)
+        return Watch(self.books, run.sight.case, kept=self.model_planner is not None)
 
     def _since(self, started: float) -> int:
         """Whole milliseconds."""
@@ -257,9 +257,11 @@ class CaseAgent:
         limits = self.manifest.limits().less(planned, granted.planning.ms)
         watch = self._watch(run)
         asked = run.looked.text if run.looked else run.asked
-        bench = replace(self._bench(run, limits), step=granted.step)
+        plan_context = replace(self._plan_context(run, limits), step=granted.step)
         with self.spans.span("check the draft", "guardrail", run.known) as span:
-            worded = await self.writer.word(made, asked, bench, lambda words: watch.at("drafting", words))
+            worded = await self.writer.word(
+                made, asked, plan_context, lambda words: watch.at("drafting", words)
+            )
             span.set(output=worded.handoff or "passed", findings=[one.to_json() for one in worded.findings])
         run.findings += worded.findings
         return worded
@@ -320,7 +322,7 @@ class CaseAgent:
         sight = await see(self.books, thread_of(config))
         if sight is None or sight.state.ended:
             return None
-        now = sight.standing
+        now = sight.facts
         if now.bypassed or now.blocked:
             return None
         again = now.word == "revise" or now.lapsed or now.withdrawn or sight.taken_over
@@ -368,7 +370,7 @@ class CaseAgent:
         """Whether the agent may work on a text in another language: a model, for a customer who is written to in it."""
         looked = run.looked
         return (
-            self.thinker is not None
+            self.model_planner is not None
             and looked is not None
             and looked.goes_to == "other_language"
             and looked.language == run.language

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from graph.planner import Bench
+from graph.planner import PlanContext
 from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, judge
 from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
@@ -53,7 +53,7 @@ class Writer(Protocol):
     """Finds words for what is decided, and tells whoever watches of them as they come."""
 
     async def word(
-        self, draft: Draft, asked_by: str, bench: Bench, watch: Callable[[str], Awaitable[None]]
+        self, draft: Draft, asked_by: str, plan_context: PlanContext, watch: Callable[[str], Awaitable[None]]
     ) -> Worded: ...
 
 

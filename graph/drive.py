@@ -16,7 +16,7 @@ from graph.shadow import Shadow
 from graph.sight import Sight, case_of_id, driving, sight_of
 from graph.tracing import trace_id_of
 from records.books import Books
-from records.cases import Case, standing_still
+from records.cases import Case, idle_cases
 from refunds.ids import CaseId, TenantId
 from runtime.logs import about
 
@@ -68,7 +68,7 @@ class Driver:
             # A thread that waits for what a person ended otherwise is brought to its end.
             if not now.due and not now.state.ended:
                 return "nothing"
-            await self._run(Command(resume={waits[0].id: "rung"}), config, now)
+            await self._run(Command(resume={waits[0].id: "wake-up"}), config, now)
             return "resumed"
         if found and goes_on(found):
             await self._run(None, config, now)
@@ -93,7 +93,7 @@ class Driver:
         moved = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
-                still = [case_id async for case_id in standing_still(tx)]
+                still = [case_id async for case_id in idle_cases(tx)]
             for case_id in still:
                 try:
                     driven = await self.drive(tenant, case_id)

@@ -1,4 +1,4 @@
-"""Granting: what a wish may run, after the allowlist and the validator of its edge. A wish is never a permission."""
+"""Granting: what a requested action may run, after the allowlist and the validator of its edge. It is no permission."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from policies.actions import (
     LookupOrder,
     RequestHumanApproval,
     action_name,
-    read_wish,
+    read_request,
 )
 from policies.transitions import unmet
 from refunds.finding import Finding
@@ -31,40 +31,40 @@ STAGING = "staging"
 """Why a case is handed over where everything only reads."""
 
 
-def grant(run: AgentRun, wish: object, planning: Spent, steps_left: int) -> Sequence[AgentNode]:
-    """The nodes that a wish may run, with what it asks for left in the run: one, or both reads at the same time."""
+def grant(run: AgentRun, requested: object, planning: Spent, steps_left: int) -> Sequence[AgentNode]:
+    """The nodes that a request may run, with what it asks for left in the run: one, or both reads at the same time."""
     run.granted.clear()
-    if isinstance(wish, list) and len(wish) == 2:
-        nodes = _both(run, wish, planning) if steps_left >= 2 else None
+    if isinstance(requested, list) and len(requested) == 2:
+        nodes = _both(run, requested, planning) if steps_left >= 2 else None
         if nodes is not None:
             return nodes
-        # Where both cannot be granted, the first is asked for alone; the second may be wished for again.
-        wish = wish[0]
-    return (_one(run, wish, planning),)
+        # Where both cannot be granted, the first is asked for alone; the second may be requested again.
+        requested = requested[0]
+    return (_one(run, requested, planning),)
 
 
-def _both(run: AgentRun, wish: list[object], planning: Spent) -> Sequence[AgentNode] | None:
+def _both(run: AgentRun, requested: list[object], planning: Spent) -> Sequence[AgentNode] | None:
     """Policy and order, which need nothing of one another; None where it is anything else."""
-    first, second = (read_wish(one) for one in wish)
+    first, second = (read_request(one) for one in requested)
     if not (isinstance(first, GetPolicyEvidence) and isinstance(second, LookupOrder)):
         return None
     if unmet(("plan", "evidence"), run.progress) or unmet(("plan", "order"), run.progress):
         return None
     step = len(run.trace) + 1
-    run.granted["evidence"] = Granted(first, _args(wish[0]), step, planning)
-    run.granted["order"] = Granted(second, _args(wish[1]), step + 1, Spent())
+    run.granted["evidence"] = Granted(first, _args(requested[0]), step, planning)
+    run.granted["order"] = Granted(second, _args(requested[1]), step + 1, Spent())
     return ("evidence", "order")
 
 
-def _one(run: AgentRun, wish: object, planning: Spent) -> AgentNode:
-    request = read_wish(wish)
+def _one(run: AgentRun, requested: object, planning: Spent) -> AgentNode:
+    request = read_request(requested)
     step = len(run.trace) + 1
     if isinstance(request, Blocked):
         result = "blocked_action" if request.reason == "forbidden_action" else request.reason
         run.trace.append(_event(step, str(plain(request.action)), plain(request.args), result, planning))
         run.blocked = request.reason
         return "block"
-    args, node = _args(wish), node_of(request)
+    args, node = _args(requested), node_of(request)
     claims_draft = isinstance(request, RequestHumanApproval) and request.reason == "draft_ready_for_review"
     broken = unmet(("plan", node), replace(run.progress, claims_draft=claims_draft))
     if broken is not None:
@@ -103,14 +103,14 @@ def _event(
     *,
     checked: dict[str, object] | None = None,
 ) -> TraceEvent:
-    """A step that cost no more than its wishing."""
+    """A step that cost no more than its planning."""
     return TraceEvent(
         step, action, args, result, planning.tokens, planning.ms, checked, cost_micros=planning.cost_micros
     )
 
 
-def _args(wish: object) -> object:
-    return plain(wish.get("arguments") if isinstance(wish, Mapping) else None)
+def _args(requested: object) -> object:
+    return plain(requested.get("arguments") if isinstance(requested, Mapping) else None)
 
 
 def node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:

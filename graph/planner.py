@@ -1,4 +1,4 @@
-"""The planner: which action to ask for next. What it answers is a wish, checked before anything runs."""
+"""The planner: which action to ask for next. What it answers is a request, checked before anything runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PlannerView:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class PlanContext:
     """What a model works on besides the view: the case and the run it is asked for, and what was found so far."""
 
     case: Case
@@ -45,10 +45,10 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
-    """A wish with what it cost and what was noticed on the way."""
+class PlanResult:
+    """A requested action with what it cost and what was noticed on the way."""
 
-    wish: object
+    requested: object
     tokens: int = 0
     cost_micros: int = 0
     findings: tuple[Finding, ...] = ()
@@ -59,22 +59,22 @@ class Thought:
 class Planner(Protocol):
     """Answers with an action and its arguments; whatever else it answers is blocked."""
 
-    async def next_wish(self, view: PlannerView) -> object: ...
+    async def next_action(self, view: PlannerView) -> object: ...
 
 
-class Thinker(Protocol):
-    """A planner that costs something: it is asked with the bench of the run."""
+class ContextPlanner(Protocol):
+    """A planner that costs something: it is asked with the context of the run."""
 
-    async def think(self, view: PlannerView, bench: Bench) -> Thought: ...
+    async def plan(self, view: PlannerView, plan_context: PlanContext) -> PlanResult: ...
 
 
 class DeterministicPlanner:
     """Read the policy, read the order, draft, ask a person: the reference, and the default."""
 
-    async def next_wish(self, view: PlannerView) -> object:
+    async def next_action(self, view: PlannerView) -> object:
         match list(view.results):
             case []:
-                return _wish("get_policy_evidence", question=view.question)
+                return _request("get_policy_evidence", question=view.question)
             case [*_, "tool_unavailable"]:
                 return _hand_over("tool_unavailable")
             case ["abstain"]:
@@ -82,11 +82,11 @@ class DeterministicPlanner:
             case ["grounded"] if view.order_id is None:
                 return _hand_over("missing_order")
             case ["grounded"]:
-                return _wish("lookup_order", order_id=view.order_id)
+                return _request("lookup_order", order_id=view.order_id)
             case ["grounded", "missing"]:
                 return _hand_over("missing_order")
             case ["grounded", "found"]:
-                return _wish("draft_reply")
+                return _request("draft_reply")
             case ["grounded", "found", "cited_draft"]:
                 return _hand_over("draft_ready_for_review")
             case [*_, result]:
@@ -95,9 +95,9 @@ class DeterministicPlanner:
                 return None
 
 
-def _wish(action: str, **arguments: object) -> dict[str, object]:
+def _request(action: str, **arguments: object) -> dict[str, object]:
     return {"action": action, "arguments": arguments}
 
 
 def _hand_over(reason: str) -> dict[str, object]:
-    return _wish("request_human_approval", reason=reason)
+    return _request("request_human_approval", reason=reason)

@@ -22,7 +22,7 @@ def revision_of(run: AgentRun) -> Revision | None:
         return Revision(
             word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
         )
-    lapsed = run.sight.standing.lapsed
+    lapsed = run.sight.facts.lapsed
     reply = end.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
     if end.set_by is None and reply is None:
         return None
@@ -37,7 +37,7 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
     found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
     drafted = made or Draft("handoff", "", found)
     reason = run.handoff or "planner_requested_handoff"
-    if made and run.sight.standing.lapsed:
+    if made and run.sight.facts.lapsed:
         reason = "approval_lapsed"
     return Proposal(
         tenant=case.tenant,

@@ -24,12 +24,12 @@ from graph.sight import leave, see, thread_of
 from graph.state import CaseState, Input, Output
 from graph.walk import walk
 from graph.watching import streamed
-from policies.transitions import Standing, cross
+from policies.transitions import CaseFacts, cross
 
 RefundGraph = CompiledStateGraph[CaseState, None, Input, Output]
 
 
-def after_agent_of(now: Standing) -> Literal["approval", "close"]:
+def after_agent_of(now: CaseFacts) -> Literal["approval", "close"]:
     """Where a case goes from the autonomous part."""
     return "close" if now.blocked or now.bypassed else "approval"
 
@@ -71,8 +71,8 @@ def refund_graph(
         sight = await see(services.books, thread_of(config))
         if sight is None:
             return END
-        target = after_agent_of(sight.standing)
-        cross("case_agent", target, sight.standing)
+        target = after_agent_of(sight.facts)
+        cross("case_agent", target, sight.facts)
         leave(sight)
         return target
 

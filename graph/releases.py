@@ -21,7 +21,7 @@ from policies.rollout import assigned
 from records.releases import EVERYBODY, release_of
 from refunds.canonical import canonical
 from refunds.ids import CustomerId, TenantId
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 
 log = logging.getLogger("countersign.graph")
 
@@ -91,9 +91,9 @@ class Releases:
             self.parts[id(agent)] = case_agent(agent).compile(checkpointer=False, name="case_agent")
         return self.parts[id(agent)]
 
-    def taker(self, ladder: list[Rung], tenant: TenantId, customer: CustomerId) -> str:
+    def taker(self, release_stages: list[ReleaseStage], tenant: TenantId, customer: CustomerId) -> str:
         """The release that a new case is bound to."""
-        return assigned(ladder, tenant, customer, self.own.manifest.agent_version)
+        return assigned(release_stages, tenant, customer, self.own.manifest.agent_version)
 
 
 def agent_of(services: GraphServices, like: CaseAgent | None = None) -> CaseAgent:
@@ -104,7 +104,7 @@ def agent_of(services: GraphServices, like: CaseAgent | None = None) -> CaseAgen
         services.manifest,
         like.gateway if like else services.gateway,
         services.ticks,
-        thinker=services.models.thinker if services.models else None,
+        model_planner=services.models.model_planner if services.models else None,
         writer=services.models.writer if services.models else None,
         spans=services.spans,
     )

@@ -43,7 +43,7 @@ class Granted:
 
     step: int
     planning: Spent
-    """What wishing for it cost."""
+    """What planning it cost."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class AgentRun:
     order: OrderFacts | None = None
     draft: Draft | None = None
     granted: dict[str, Granted] = field(default_factory=dict)
-    """What was wished for and may run, by the node that runs it."""
+    """What was requested and may run, by the node that runs it."""
 
     admitted: bool = False
     """Admission says yes to the case as it is now."""

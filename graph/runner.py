@@ -5,14 +5,14 @@ from typing import Protocol
 from uuid import UUID
 
 from graph.drive import Driver
-from records.cases import case_by_id, standing_still
-from records.queue import DRIVE, ring_idle
+from records.cases import case_by_id, idle_cases
+from records.queue import DRIVE, enqueue_idle
 from refunds.ids import CaseId, TenantId, ThreadId
 from runtime.jobs import Routine, Worker
 
 SWEEP_SECONDS = 10
 SHADOW_SECONDS = 5
-RING_AT_ONCE = 500
+ENQUEUE_AT_ONCE = 500
 
 
 class Rows(Protocol):
@@ -66,11 +66,11 @@ class Runner:
 
     async def sweep(self) -> int:
         """Ring every case that stands still and that no job is about; how many. The sweep is the retry."""
-        rung = 0
+        enqueued = 0
         for tenant in await self.driver.books.tenants():
             async with self.driver.books.transaction(tenant) as tx:
-                still = [case_id async for case_id in standing_still(tx)]
-            for first in range(0, len(still), RING_AT_ONCE):
+                still = [case_id async for case_id in idle_cases(tx)]
+            for first in range(0, len(still), ENQUEUE_AT_ONCE):
                 async with self.driver.books.transaction(tenant) as tx:
-                    rung += await ring_idle(tx, tenant, still[first : first + RING_AT_ONCE])
-        return rung
+                    enqueued += await enqueue_idle(tx, tenant, still[first : first + ENQUEUE_AT_ONCE])
+        return enqueued

@@ -12,10 +12,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, interrupt
 
 from graph.reviewer import RESPONSE_SCHEMA, doorbell
-from graph.sight import FINAL, Sight, leave, look_again, see, standing_shown, thread_of
+from graph.sight import FINAL, Sight, leave, look_again, see, state_after_agent, thread_of
 from graph.state import CaseState
 from policies.manifest import Manifest
-from policies.transitions import Standing, cross
+from policies.transitions import CaseFacts, cross
 from records.books import Books
 from records.cases import write_event
 from records.money import order_refund
@@ -44,16 +44,16 @@ class Settling:
         del state
         sight = await self._look(config)
         if sight.state.ended:
-            cross("approval", "close", sight.standing)
+            cross("approval", "close", sight.facts)
             return Command(goto="close")
-        if sight.standing.waiting:
+        if sight.facts.waiting:
             interrupt({"waiting_for": sight.end.decision.asks if sight.end and sight.end.decision else None})
             sight = await self._look_again(config)
-        elif _waits_for_decision(sight.standing):
+        elif _waits_for_decision(sight.facts):
             interrupt(doorbell(sight), response_schema=RESPONSE_SCHEMA)
             sight = await self._look_again(config)
-        target = _after_approval(sight.standing)
-        cross("approval", target, sight.standing)
+        target = _after_approval(sight.facts)
+        cross("approval", target, sight.facts)
         leave(sight)
         # Whoever comes next shows where the case stands then.
         return Command(goto=target)
@@ -63,15 +63,15 @@ class Settling:
         sight = await self._look(config)
         decision = sight.end.decision if sight.end else None
         if decision is None or decision.word != "approve" or decision.kind != "refund":
-            cross("refund", "approval", sight.standing)
+            cross("refund", "approval", sight.facts)
             return Command(goto="approval")
         if sight.state.ended:
-            cross("refund", "close", sight.standing)
+            cross("refund", "close", sight.facts)
             return Command(goto="close")
         result = await order_refund(self.books, approved(decision), thread_of(config))
         target = _after_refund(result)
         after = await self._look_again(config)
-        cross("refund", target, after.standing)
+        cross("refund", target, after.facts)
         match result:
             case "refund_created" | "duplicate_ignored" | "blocked:expired":
                 leave(after)
@@ -86,7 +86,7 @@ class Settling:
                 after = leave(await self._look_again(config))
             case _:
                 assert_never(result)
-        update = standing_shown(after)
+        update = state_after_agent(after)
         if update["refund"] and result == "duplicate_ignored":
             update["refund"] = {**update["refund"], "result": result}
         return Command(goto=target, update=update)
@@ -99,7 +99,7 @@ class Settling:
             interrupt({"waiting_for": "settlement"})
             sight = await self._look_again(config)
             target = _after_settlement(sight)
-        cross("settlement", target, sight.standing)
+        cross("settlement", target, sight.facts)
         leave(sight)
         return Command(goto=target)
 
@@ -112,7 +112,7 @@ class Settling:
             async with self.books.transaction(sight.case.tenant) as tx:
                 await write_event(tx, sight.case, status, reason, ended=True)
             sight = await self._look_again(config)
-        return standing_shown(sight)
+        return state_after_agent(sight)
 
     async def _look(self, config: RunnableConfig) -> Sight:
         sight = await see(self.books, thread_of(config))
@@ -137,11 +137,11 @@ class Settling:
                 await write_event(tx, sight.case, status, reason, ended=False)
 
 
-def _waits_for_decision(now: Standing) -> bool:
+def _waits_for_decision(now: CaseFacts) -> bool:
     return now.open_proposal and now.word is None and not now.expired and not now.withdrawn
 
 
-def _after_approval(now: Standing) -> AfterApproval:
+def _after_approval(now: CaseFacts) -> AfterApproval:
     if now.bypassed or now.blocked:
         return "close"
     if now.waiting:
@@ -168,7 +168,7 @@ def _after_refund(result: RefundResult) -> AfterRefund:
 
 
 def _after_settlement(sight: Sight) -> AfterSettlement:
-    now = sight.standing
+    now = sight.facts
     if now.word != "approve" or now.kind != "refund" or now.lapsed:
         return "approval"
     if now.outcome in FINAL:
@@ -180,7 +180,7 @@ def _after_settlement(sight: Sight) -> AfterSettlement:
 
 def _the_end(sight: Sight) -> tuple[CaseStatus, str]:
     """How the case ended, by the facts."""
-    now, end = sight.standing, sight.end
+    now, end = sight.facts, sight.end
     if end is None or end.decision is None or now.blocked:
         if end is not None and now.expired:
             return "expired", "time_to_decide"

@@ -22,7 +22,7 @@ from graph.watching import Watch
 from policies.rollout import Done, differences
 from records.books import Books, Row
 from records.cases import Case, CaseState
-from records.releases import EVERYBODY, first_done, ladder, shadow_due, standing_of, write_shadow_run
+from records.releases import EVERYBODY, first_done, release_now, release_stages, shadow_due, write_shadow_run
 from refunds.ids import CaseId, TenantId
 from refunds.proposal import Proposal
 
@@ -151,7 +151,9 @@ class Shadow:
     async def sweep(self) -> int:
         """Work on what is due; how many cases. Without a release in shadow it is one look at the books."""
         shadows = [
-            rung.release for rung in await ladder(self.books.reading(EVERYBODY)) if rung.state == "shadow"
+            stage.release
+            for stage in await release_stages(self.books.reading(EVERYBODY))
+            if stage.state == "shadow"
         ]
         done = 0
         for release in shadows:
@@ -168,7 +170,7 @@ class Shadow:
         done = 0
         for case in await shadow_due(reads, agent.release, self.failed, AT_ONCE):
             # Before each: a kill switch or a rollback in mid-pass stops it there.
-            now = await standing_of(reads, agent.release)
+            now = await release_now(reads, agent.release)
             if now is None or now["killed"] or now["state"] != "shadow":
                 return done
             try:
@@ -195,7 +197,7 @@ def _shadow_of(agent: CaseAgent, release: str) -> ShadowAgent:
         agent.manifest,
         agent.gateway,
         agent.ticks,
-        thinker=agent.thinker,
+        model_planner=agent.model_planner,
         writer=agent.writer,
         release=release,
     )

@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig
 
 from policies.budget import audit
 from policies.manifest import Manifest
-from policies.transitions import Standing
+from policies.transitions import CaseFacts
 from records.books import Books, Transaction
 from records.cases import Case, CaseState, thread_case
 from records.looks import Look, glance_at
@@ -47,17 +47,17 @@ class Sight:
     """The release under which the case goes on, where releases are kept; None where none may take it."""
 
     @property
-    def standing(self) -> Standing:
+    def facts(self) -> CaseFacts:
         """The same as the facts of the validators."""
         bypassed, blocked = self.state.status == "bypassed", self.state.status == "blocked"
         if self.end is None:
-            return Standing(has_case=True, bypassed=bypassed, blocked=blocked)
+            return CaseFacts(has_case=True, bypassed=bypassed, blocked=blocked)
         decision, settled = self.end.decision, self.end.settled
         unsent_and_late = (
             settled is not None and settled.outcome == "refused" and settled.detail == "blocked:expired"
         )
         approved = decision is not None and decision.word == "approve" and decision.kind == "refund"
-        return Standing(
+        return CaseFacts(
             has_case=True,
             bypassed=bypassed,
             blocked=blocked,
@@ -93,7 +93,7 @@ class Sight:
     @property
     def due(self) -> bool:
         """Whether the graph has something to do; a person or the provider is waited for otherwise."""
-        now = self.standing
+        now = self.facts
         if self.state.ended or now.blocked or now.waiting:
             return False
         if self.taken_over:
@@ -205,7 +205,7 @@ def shown_as_seen(sight: Sight, trace: list[TraceEvent], manifest: Manifest) -> 
     return {**state_seen(sight.case, look, trace), "budget_audit": audit(trace, manifest.limits())}
 
 
-def standing_shown(sight: Sight) -> dict[str, Any]:
+def state_after_agent(sight: Sight) -> dict[str, Any]:
     """What of the state moves after the agent is done: the rest is as the agent left it."""
     proposal = proposal_shown(sight.end) if sight.end else None
     ordered = sight.end is not None and sight.end.ordered

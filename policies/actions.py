@@ -58,23 +58,23 @@ ActionRequest = GetPolicyEvidence | LookupOrder | DraftReply | RequestHumanAppro
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The wish cannot be granted; `action` and `args` are as the planner sent them, for the trace."""
+    """The request cannot be granted; `action` and `args` are as the planner sent them, for the trace."""
 
     reason: BlockReason
     action: str
     args: object
 
 
-def read_wish(wish: object) -> ActionRequest | Blocked:
+def read_request(requested: object) -> ActionRequest | Blocked:
     """The request in a planner's answer, or why it is blocked, by the contract's order of precedence."""
-    if not isinstance(wish, Mapping):
+    if not isinstance(requested, Mapping):
         return Blocked("invalid_decision", "", None)
-    action, args = wish.get("action"), wish.get("arguments")
+    action, args = requested.get("action"), requested.get("arguments")
     if not isinstance(action, str):
         return Blocked("invalid_action", "", args)
     if action not in ARGUMENTS:
         return Blocked("forbidden_action", action[:128], args)
-    if set(wish) - {"action", "arguments"}:
+    if set(requested) - {"action", "arguments"}:
         return Blocked("invalid_decision", action, args)
     if not isinstance(args, Mapping):
         return Blocked("invalid_arguments", action, args)

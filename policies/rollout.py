@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policies.manifest import ManifestMismatch
 from refunds.canonical import digest
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 from refunds.words import Differs, ReleaseState
 
 ROLLOUT = Path(__file__).parent / "rollout.json"
@@ -110,26 +110,26 @@ def the_rollout() -> Rollout:
 # Who takes a case ---------------------------------------------------------------------------------------------
 
 
-def live_of(ladder: Iterable[Rung]) -> str | None:
+def live_of(release_stages: Iterable[ReleaseStage]) -> str | None:
     """The release that is live: of those that stand there the one that came last."""
-    live = [rung for rung in ladder if rung.state == "live"]
-    return max(live, key=lambda rung: rung.place).release if live else None
+    live = [stage for stage in release_stages if stage.state == "live"]
+    return max(live, key=lambda stage: stage.place).release if live else None
 
 
-def assigned(ladder: Sequence[Rung], tenant: str, customer_id: str, own: str) -> str:
+def assigned(release_stages: Sequence[ReleaseStage], tenant: str, customer_id: str, own: str) -> str:
     """The release that a new case is bound to for life.
 
     A canary takes the tenants it names, or its share of customers by the hash of their name: a customer's cases all go
     the same way. `own` is what the process was started with: it counts while no release is kept, and it is written into
     a case that nothing takes, which admission then turns away.
     """
-    for rung in ladder:
-        if rung.state == "canary" and (
-            tenant in rung.tenants
-            or _share_of(rung.release, tenant, customer_id) < rung.percent * PARTS // 100
+    for stage in release_stages:
+        if stage.state == "canary" and (
+            tenant in stage.tenants
+            or _share_of(stage.release, tenant, customer_id) < stage.percent * PARTS // 100
         ):
-            return rung.release
-    return live_of(ladder) or own
+            return stage.release
+    return live_of(release_stages) or own
 
 
 def _share_of(release: str, tenant: str, customer_id: str) -> int:

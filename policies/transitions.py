@@ -22,7 +22,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CaseFacts:
     """What the books say of a case now."""
 
     has_case: bool = False
@@ -88,7 +88,7 @@ AGENT_EDGES: dict[Edge, tuple[Validator[Progress], ...]] = {
 }
 """Inside the autonomous part; the facts are those of this run. Whatever happens, a run may go to a person."""
 
-HOUSE_EDGES: dict[Edge, Validator[Standing]] = {
+HOUSE_EDGES: dict[Edge, Validator[CaseFacts]] = {
     ("admission", "case_agent"): Validator(
         "agent_requires_admission", lambda now: now.has_case and not now.bypassed
     ),
@@ -162,7 +162,7 @@ def unmet(edge: Edge, have: Progress) -> str | None:
     return next((validator.name for validator in validators if not validator.holds(have)), None)
 
 
-def cross(source: str, target: str, now: Standing) -> None:
+def cross(source: str, target: str, now: CaseFacts) -> None:
     """Pass an edge of the house; InvalidTransition where its validator does not hold."""
     validator = HOUSE_EDGES.get((source, target))
     if validator is None:

@@ -8,10 +8,10 @@ from typing import cast
 from uuid import UUID
 
 from records.books import Row, Transaction
-from records.queue import ring_desk
+from records.queue import enqueue_desk
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 from refunds.ticket import Ticket
 from refunds.words import CaseMode, CaseStatus, IntakeVerdict, Intent, Route
 
@@ -117,14 +117,14 @@ async def open_case(
     return Case.of(row) if row else None
 
 
-async def arrival(tx: Transaction, ticket_id: str) -> tuple[datetime, list[Rung], Case | None]:
+async def arrival(tx: Transaction, ticket_id: str) -> tuple[datetime, list[ReleaseStage], Case | None]:
     """The time of the books, where each release stands, and the case that a ticket id already is."""
     row = await tx.row("arrival", ticket_id=ticket_id)
     if row is None:
         raise LookupError("no clock")
     return (
         row["now"],
-        [Rung.of(rung) for rung in row["ladder"] or ()],
+        [ReleaseStage.of(stage) for stage in row["release_stages"] or ()],
         Case.of(row) if row["case_id"] else None,
     )
 
@@ -149,15 +149,15 @@ async def write_event(tx: Transaction, case: Case, status: CaseStatus, reason: s
     """Write an end or a stop; False where the case had ended. Refused where the facts say otherwise."""
     row = await tx.row("insert_case_event", case_id=case.case_id, status=status, reason=reason, ended=ended)
     if row is not None and (ended or status in {"bypassed", "blocked"}):
-        await ring_desk(tx, case.tenant, case.case_id)
+        await enqueue_desk(tx, case.tenant, case.case_id)
     return row is not None
 
 
-async def standing_still(tx: Transaction) -> AsyncIterator[CaseId]:
+async def idle_cases(tx: Transaction) -> AsyncIterator[CaseId]:
     """Every case of the tenant for which the graph has something to do, the oldest first, page by page."""
     after, after_id = datetime.min.replace(tzinfo=UTC), UUID(int=0)
     while True:
-        rows = await tx.rows("standing_still", after=after, after_id=after_id, most=STILL_PAGE)
+        rows = await tx.rows("idle_cases", after=after, after_id=after_id, most=STILL_PAGE)
         for row in rows:
             yield CaseId(row["case_id"])
         if len(rows) < STILL_PAGE:

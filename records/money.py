@@ -9,7 +9,7 @@ from functools import lru_cache
 from psycopg.types.json import Jsonb
 
 from records.books import Books, Reads, Refused, Row, Transaction
-from records.queue import ring_desk, ring_till
+from records.queue import enqueue_cashier, enqueue_desk
 from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
 from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
@@ -156,7 +156,7 @@ async def propose(tx: Transaction, proposal: Proposal, *, time_to_decide_hours: 
         time_to_decide_hours=time_to_decide_hours,
     )
     if row is not None and proposal.kind == "handoff":
-        await ring_desk(tx, proposal.tenant, proposal.case_id)
+        await enqueue_desk(tx, proposal.tenant, proposal.case_id)
     return row is not None
 
 
@@ -241,7 +241,7 @@ async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId
                 currency=refund.amount.currency,
             )
             if row is not None:
-                await ring_till(tx, refund.tenant, refund.decision_id, refund.payment_id)
+                await enqueue_cashier(tx, refund.tenant, refund.decision_id, refund.payment_id)
     except Refused as refused:
         if refused.reason in _BLOCKED:
             return _BLOCKED[refused.reason]

@@ -21,12 +21,12 @@ NOTIFY = "notify"
 """The desk tells people of a case."""
 
 
-async def ring(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
+async def enqueue(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
     """Ask the runner to look at a case; taken back with the transaction if it does not commit."""
     await _defer(tx, "graph", DRIVE, case_lock(case_id), tenant=tenant, case_id=str(case_id))
 
 
-async def ring_till(
+async def enqueue_cashier(
     tx: Transaction, tenant: TenantId, decision_id: DecisionId, payment_id: PaymentId
 ) -> None:
     """Ask the till to pay what was just ordered."""
@@ -35,33 +35,33 @@ async def ring_till(
     )
 
 
-async def ring_desk(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
+async def enqueue_desk(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
     """Ask the desk to answer the customer of a case."""
     await _defer(tx, "desk", ANSWER, f"reply:{case_id}", tenant=tenant, case_id=str(case_id))
 
 
-async def ring_notice(tx: Transaction, tenant: TenantId, notice_id: UUID) -> None:
+async def enqueue_notice(tx: Transaction, tenant: TenantId, notice_id: UUID) -> None:
     """Ask the desk to tell people of a case."""
     await _defer(tx, "desk", NOTIFY, f"notice:{notice_id}", tenant=tenant, notice_id=str(notice_id))
 
 
-async def ring_idle_notices(tx: Transaction, tenant: TenantId, notice_ids: Iterable[UUID]) -> int:
+async def enqueue_idle_notices(tx: Transaction, tenant: TenantId, notice_ids: Iterable[UUID]) -> int:
     """Ring those of these notices that no job is about; how many."""
     wanted = {f"notice:{notice_id}": notice_id for notice_id in notice_ids}
     busy = {row["lock"] for row in await tx.rows("locks_at_work", locks=list(wanted))}
     idle = [notice_id for lock, notice_id in wanted.items() if lock not in busy]
     for notice_id in idle:
-        await ring_notice(tx, tenant, notice_id)
+        await enqueue_notice(tx, tenant, notice_id)
     return len(idle)
 
 
-async def ring_idle(tx: Transaction, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
+async def enqueue_idle(tx: Transaction, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
     """Ring those of these cases that no job is about; how many."""
     wanted = {case_lock(case_id): case_id for case_id in case_ids}
     busy = {row["lock"] for row in await tx.rows("locks_at_work", locks=list(wanted))}
     idle = [case_id for lock, case_id in wanted.items() if lock not in busy]
     for case_id in idle:
-        await ring(tx, tenant, case_id)
+        await enqueue(tx, tenant, case_id)
     return len(idle)
 
 

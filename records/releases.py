@@ -11,7 +11,7 @@ from records.books import Reads, Row, Transaction
 from records.cases import Case
 from refunds.canonical import sha256
 from refunds.ids import CaseId, PersonId, TenantId
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 from refunds.words import Differs, ReleaseState, Thumb
 
 EVERYBODY = TenantId("*")
@@ -33,14 +33,14 @@ class Release:
     entered_at: datetime
 
 
-async def ladder(reads: Reads) -> list[Rung]:
+async def release_stages(reads: Reads) -> list[ReleaseStage]:
     """Where each release stands, in the order of their last steps."""
-    return [Rung.of(row) for row in await reads.rows("ladder")]
+    return [ReleaseStage.of(row) for row in await reads.rows("release_stages")]
 
 
-async def ladder_rows(reads: Reads) -> list[Row]:
+async def release_stage_rows(reads: Reads) -> list[Row]:
     """The same with who made the last step, when and why."""
-    return await reads.rows("ladder")
+    return await reads.rows("release_stages")
 
 
 async def steps(reads: Reads) -> list[Row]:
@@ -133,7 +133,7 @@ async def shadow_due(reads: Reads, release: str, but: Iterable[CaseId], most: in
     return [Case.of(row) for row in rows]
 
 
-async def standing_of(reads: Reads, release: str) -> Row | None:
+async def release_now(reads: Reads, release: str) -> Row | None:
     """Whether nothing new runs in a tenant, where a release stands, and the time."""
     return await reads.row("killed", release=release)
 

@@ -1,4 +1,4 @@
-"""A finding: what code noticed in a text, a wish or a draft. It tells a reviewer where to look and decides nothing."""
+"""A finding: what code noticed in a text, a request or a draft. It guides a reviewer and decides nothing."""
 
 from dataclasses import dataclass
 

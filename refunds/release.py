@@ -8,7 +8,7 @@ from refunds.words import ReleaseState
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class ReleaseStage:
     """Where a release stands."""
 
     release: str
@@ -23,6 +23,6 @@ class Rung:
     """The order in which steps were made, over all releases."""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Rung":
-        """The standing in a row of the books."""
+    def of(cls, row: Mapping[str, Any]) -> "ReleaseStage":
+        """The stage in a row of the books."""
         return cls(row["release"], row["state"], row["percent"], tuple(row["tenants"]), row["place"])

@@ -158,7 +158,7 @@ ModelOutcome = Literal[
     "timed_out",
 ]
 
-# What code noticed in a text, a wish or a draft. Shown to the reviewer and counted, never relied on.
+# What code noticed in a text, a request or a draft. Shown to the reviewer and counted, never relied on.
 FindingKind = Literal[
     "other_language",
     "html",

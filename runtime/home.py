@@ -90,8 +90,8 @@ class Home:
         return self.folder / "keys" / f"{name}.public.json"
 
     @property
-    def twin_file(self) -> Path:
-        return self.folder / "twin.sqlite"
+    def provider_file(self) -> Path:
+        return self.folder / "provider.sqlite"
 
     @property
     def anchors_file(self) -> Path:
@@ -170,7 +170,7 @@ def drop_database(url: str) -> None:
 def drop_books(home: Home) -> None:
     """Drop the embedded books, and what lies beside them and speaks of them."""
     drop_database(home.admin_url())
-    for file in (home.anchors_file, *home.folder.glob(f"{home.twin_file.name}*")):
+    for file in (home.anchors_file, *home.folder.glob(f"{home.provider_file.name}*")):
         file.unlink(missing_ok=True)
 
 

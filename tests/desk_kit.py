@@ -20,7 +20,7 @@ from desk.live import Live
 from desk.notices import Notices
 from desk.outbox import Outbox
 from desk.ratings import Ratings
-from desk.releases import Ladder
+from desk.releases import ReleaseStages
 from desk.services import DeskServices
 from policies.rollout import rollout
 from refunds.ids import CaseId, TenantId
@@ -140,7 +140,7 @@ def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskS
         notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
         ratings=Ratings(house.desk_books, SECRET, "http://desk"),
         session_secret=SECRET,
-        ladder=Ladder(house.desk_books, rollout()),
+        release_stages=ReleaseStages(house.desk_books, rollout()),
     )
     app = IDLE.pop() if IDLE else create_app(services)
     app.state.services, app.state.meters = services, Meters()

@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 
 from cashier.processor import Answer, ProviderRefund, RefundRequest
-from cashier.twin import Twin
+from cashier.simulated_provider import SimulatedProvider
 from graph.cursor import CursorSaver
 from records.books import Books, Row, Transaction
 from refunds.ids import CustomerId, PaymentId, TenantId
@@ -102,7 +102,7 @@ class MortalSaver(CursorSaver):
         MORTALITY.reach("after:checkpoint_writes")
 
 
-class MortalTwin(Twin):
+class MortalProvider(SimulatedProvider):
     async def refund(self, request: RefundRequest) -> Answer:
         MORTALITY.reach("before:provider_refund")
         answer = await super().refund(request)

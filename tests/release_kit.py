@@ -7,13 +7,13 @@ from typing import Any
 from stage import Stage
 
 from desk.people import Person
-from desk.releases import Ladder
+from desk.releases import ReleaseStages
 from evals.exam.sitting import code_sha256
 from policies.manifest import Manifest, manifest
 from policies.rollout import Bands, CanaryLimits, Rollout, ShadowLimits
-from records.releases import EVERYBODY, ladder, write_step
+from records.releases import EVERYBODY, release_stages, write_step
 from refunds.canonical import digest
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 from refunds.words import ReleaseState
 
 V2, V3 = "refund_agent_v2", "refund_agent_v3"
@@ -60,23 +60,27 @@ async def operator(stage: Stage) -> Person:
     return await stage.person("demo-operator")
 
 
-def ladder_of(stage: Stage, limits: Rollout = SMALL) -> Ladder:
-    return Ladder(stage.house.desk_books, limits)
+def release_stages_of(stage: Stage, limits: Rollout = SMALL) -> ReleaseStages:
+    return ReleaseStages(stage.house.desk_books, limits)
 
 
-async def founded(stage: Stage, limits: Rollout = SMALL) -> Ladder:
+async def founded(stage: Stage, limits: Rollout = SMALL) -> ReleaseStages:
     """A house that keeps releases, with this program's own live."""
-    ladder = ladder_of(stage, limits)
-    await ladder.enter(
+    release_stages = release_stages_of(stage, limits)
+    await release_stages.enter(
         await operator(stage), manifest(), receipt_for(manifest()), "the first", code="x", founding=True
     )
-    return ladder
+    return release_stages
 
 
-async def entered(stage: Stage, ladder: Ladder, name: str = "refund_agent_v3", **changes: object) -> Rung:
+async def entered(
+    stage: Stage, release_stages: ReleaseStages, name: str = "refund_agent_v3", **changes: object
+) -> ReleaseStage:
     """A candidate that passed the gate."""
     pinned = named(name, **changes)
-    return await ladder.enter(await operator(stage), pinned, receipt_for(pinned), "a candidate", code="x")
+    return await release_stages.enter(
+        await operator(stage), pinned, receipt_for(pinned), "a candidate", code="x"
+    )
 
 
 async def climbed(stage: Stage, name: str, state: ReleaseState, *, percent: int = 50) -> None:
@@ -91,8 +95,10 @@ async def climbed(stage: Stage, name: str, state: ReleaseState, *, percent: int 
             return
 
 
-async def rung(stage: Stage, name: str) -> Rung:
-    return next(one for one in await ladder(stage.house.desk_books.reading(EVERYBODY)) if one.release == name)
+async def release_stage(stage: Stage, name: str) -> ReleaseStage:
+    return next(
+        one for one in await release_stages(stage.house.desk_books.reading(EVERYBODY)) if one.release == name
+    )
 
 
 async def release_of_case(stage: Stage, case_id: object) -> str:

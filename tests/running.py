@@ -254,6 +254,6 @@ class RunningHouse:
 
     def refunds(self) -> list[dict[str, Any]]:
         """The provider's own list."""
-        with sqlite3.connect(f"file:{self.folder / 'twin.sqlite'}?mode=ro", uri=True) as twin:
-            twin.row_factory = sqlite3.Row
-            return [dict(row) for row in twin.execute("select * from refunds")]
+        with sqlite3.connect(f"file:{self.folder / 'provider.sqlite'}?mode=ro", uri=True) as provider:
+            provider.row_factory = sqlite3.Row
+            return [dict(row) for row in provider.execute("select * from refunds")]

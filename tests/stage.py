@@ -55,7 +55,7 @@ async def prepare_template(home: Home, url: str) -> None:
         connection.execute(CLOCK)
 
 
-def wish(action: object, **arguments: object) -> dict[str, object]:
+def requested(action: object, **arguments: object) -> dict[str, object]:
     return {"action": action, "arguments": arguments}
 
 
@@ -153,7 +153,7 @@ class Stage:
         await self.owner.execute(MANY_PAYMENTS, {"most": most, "letter": "X"})
 
     def refunds(self) -> int:
-        return len(self.house.twin.all_refunds())
+        return len(self.house.provider.all_refunds())
 
     async def decision_ids(self) -> list[uuid.UUID]:
         return [row["decision_id"] for row in await self.sql("select decision_id from books.disbursements")]
@@ -181,7 +181,7 @@ async def open_stage(
                     durability=durability,
                     planner=planner,
                     ticks=no_time,
-                    twin_file=folder / "twin.sqlite",
+                    provider_file=folder / "provider.sqlite",
                     books_type=kept.books_type() if kept else books_type,
                     test_database_allowed=True,
                     size=12,

@@ -20,7 +20,7 @@ from desk.queue import find_case
 from desk.second_looks import look_twice
 from desk.services import DeskServices
 from desk.sessions import Visit
-from desk.takeovers import Wish, take_case_over
+from desk.takeovers import TakeoverRequest, take_case_over
 from policies.authority import SPECIALIST_FROM_MINOR
 from records.books import BooksAway, Refused
 from records.cases import Case
@@ -53,14 +53,14 @@ async def show(request: Request, case_id: str, services: Opened, visit: Visiting
     return await _screen(request, services, visit, case, done=request.query_params.get("done") or None)
 
 
-@router.get("/cases/{case_id}/standing")
-async def standing(
+@router.get("/cases/{case_id}/status")
+async def case_status(
     request: Request, case_id: str, services: Opened, visit: Visiting, digest: str = ""
 ) -> Response:
     """Where the case stands now, beside the proposal that is on the screen."""
     case = await find_case(services.books, visit.person, case_id)
     shown = await dossier_of(services.books, services.manifest, case)
-    return page(request, "_standing.html", visit, shown=shown, digest=digest, me=visit.person.person)
+    return page(request, "_status.html", visit, shown=shown, digest=digest, me=visit.person.person)
 
 
 @router.post("/cases/{case_id}/decide")
@@ -178,8 +178,8 @@ async def _take_over(services: DeskServices, act: Act, case: Case) -> str:
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
     reply = "" if wanted == "close" else act.text("reply")
-    wish = Wish(wanted, reply, amount, clean_text(act.text("note")))
-    await take_case_over(services.desk, act.visit.person, case.tenant, case.case_id, wish)
+    requested = TakeoverRequest(wanted, reply, amount, clean_text(act.text("note")))
+    await take_case_over(services.desk, act.visit.person, case.tenant, case.case_id, requested)
     return "next"
 
 

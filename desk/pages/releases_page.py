@@ -1,4 +1,4 @@
-"""Releases on a page: the ladder with what each step lacks, each release over time, shadows to grade, receipts."""
+"""Releases on a page: the stages with what each step lacks, each release over time, shadows to grade, receipts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -38,22 +38,22 @@ TIMINGS = frozenset({"took_ms", "latency_ms", "commit", "seed"})
 
 @router.get("/releases")
 async def releases(request: Request, services: Opened, visit: Seeing) -> Response:
-    """The ladder."""
+    """The stages."""
     person = visit.person
-    standings = await services.ladder.standings(person)
+    reports = await services.release_stages.reports(person)
     shadows = [
         row
-        for one in standings
+        for one in reports
         if one.state in {"shadow", "canary"}
-        for row in await services.ladder.shadows(person, one.release, SAMPLE)
+        for row in await services.release_stages.shadows(person, one.release, SAMPLE)
     ]
-    hours = await services.ladder.hours(person, HOURS)
+    hours = await services.release_stages.hours(person, HOURS)
     return page(
         request,
         "releases.html",
         visit,
-        standings=standings,
-        steps=await services.ladder.history(person),
+        reports=reports,
+        steps=await services.release_stages.history(person),
         shadows=shadows,
         charts=[(says, lines(hours, name)) for name, says in CHARTS.items()],
         own=services.manifest.agent_version,
@@ -65,7 +65,7 @@ async def releases(request: Request, services: Opened, visit: Seeing) -> Respons
 @router.get("/receipts")
 async def receipts(request: Request, services: Opened, visit: Seeing) -> Response:
     """Two receipts side by side."""
-    found = {row["release"]: row for row in await services.ladder.receipts(visit.person)}
+    found = {row["release"]: row for row in await services.release_stages.receipts(visit.person)}
     names = list(found)
     chosen = [
         request.query_params.get(side, default)[:128]
@@ -89,7 +89,7 @@ async def promote(request: Request, services: Opened, act: Moving) -> Response:
     percent = act.text("percent")[:3] or "0"
     if not (percent.isascii() and percent.isdigit()):
         raise BadDecision("percent: a whole number from 1 to 50")
-    await services.ladder.promote(
+    await services.release_stages.promote(
         act.visit.person,
         act.text("release"),
         clean_text(act.text("reason")),
@@ -103,7 +103,9 @@ async def promote(request: Request, services: Opened, act: Moving) -> Response:
 async def roll_back(request: Request, services: Opened, act: Moving) -> Response:
     """The way back."""
     # An empty name is nobody's, and not "whatever is on top".
-    await services.ladder.roll_back(act.visit.person, act.text("release"), clean_text(act.text("reason")))
+    await services.release_stages.roll_back(
+        act.visit.person, act.text("release"), clean_text(act.text("reason"))
+    )
     return go(request, "/releases")
 
 
@@ -117,7 +119,7 @@ async def grade(
         case_id = CaseId(UUID(act.text("case")))
     except ValueError:
         raise BadDecision("case: not the id of one") from None
-    await services.ladder.grade(
+    await services.release_stages.grade(
         act.visit.person,
         TenantId(act.text("tenant")),
         act.text("release"),

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from desk.library import listed, review_document, standing_of, waiting
+from desk.library import corpus_in_force, listed, review_document, waiting
 from desk.notes import BadDecision, check_note, clean_text
 from desk.pages.forms import Act, Opened, actor, visitor
 from desk.pages.render import go, page
@@ -60,7 +60,7 @@ async def library(request: Request, services: Opened, visit: Reading) -> Respons
     shelves = [
         {
             "tenant": tenant,
-            "standing": await standing_of(services.books, person, tenant, services.manifest),
+            "corpus": await corpus_in_force(services.books, person, tenant, services.manifest),
             "waiting": await waiting(services.books, person, tenant),
             "listed": await listed(services.books, person, tenant),
         }

@@ -71,7 +71,7 @@ class AskedModel:
         )
     )
 
-    async def next_wish(self, view: PlannerView) -> object:
+    async def next_action(self, view: PlannerView) -> object:
         messages: list[BaseMessage] = [SystemMessage(PROMPT), HumanMessage(view.question)]
         for result in view.results:
             messages += [AIMessage(""), ToolMessage(result, tool_call_id="1")]

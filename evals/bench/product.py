@@ -93,7 +93,7 @@ async def open_product(home: Home, url: str, durability: Durability, size: int) 
     """The product on a database that is prepared; its planner asks the same model as the peer."""
     async with open_house(
         home, url, durability=durability, planner=AskedModel(), ticks=lambda: 0.0, size=size,
-        twin_file=home.folder / f"twin-{durability}.sqlite",
+        provider_file=home.folder / f"provider-{durability}.sqlite",
     ) as house:  # fmt: skip
         tokens = demo_tokens(home)
         yield Product(

@@ -77,7 +77,7 @@ class Given(_Strict):
     """The fields of a ticket that are not the usual ones; null takes a usual one away."""
 
     intake: Intake = "as it stands"
-    wishes: list[object] | None = None
+    requested_actions: list[object] | None = None
     """What the planner asks for, step by step, instead of what the release's own planner would."""
 
     flags: dict[str, str] = Field(default_factory=dict)

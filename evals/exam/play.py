@@ -93,7 +93,7 @@ class Player:
         """The whole episode."""
         started = time.monotonic()
         given = self.episode.given
-        self.paid_before = {one.refund_id for one in self.house.twin.all_refunds()}
+        self.paid_before = {one.refund_id for one in self.house.provider.all_refunds()}
         await self._prepare()
         await self._come_in(given.ticket)
         for act in given.then:
@@ -141,11 +141,11 @@ class Player:
         for fault in given.faults:
             match fault:
                 case "the provider drops the answer":
-                    self.house.twin.misbehave("drop_after")
+                    self.house.provider.misbehave("drop_after")
                 case "the provider drops the request":
-                    self.house.twin.misbehave("drop_before")
+                    self.house.provider.misbehave("drop_before")
                 case "the provider errs after the effect":
-                    self.house.twin.misbehave("error_after_effect")
+                    self.house.provider.misbehave("error_after_effect")
                 case "no release is live":
                     await self._withdraw()
                 case _:
@@ -311,7 +311,7 @@ class Player:
         proposal = (await self.house.state(self._case))["proposal"]
         if isinstance(proposal, dict) and proposal["payment_id"]:
             amount = Money(proposal["amount_minor"], Currency(proposal["currency"]))
-            self.house.twin.refund_outside(self._case.tenant, PaymentId(proposal["payment_id"]), amount)
+            self.house.provider.refund_outside(self._case.tenant, PaymentId(proposal["payment_id"]), amount)
 
     async def _withdraw(self) -> None:
         """The release of this house is kept from now on, and taken back: nothing is live."""
@@ -359,7 +359,7 @@ class Player:
         """Every refund of the provider's own list that was not there before, of whatever payment and tenant."""
         return [
             one
-            for one in self.house.twin.all_refunds()
+            for one in self.house.provider.all_refunds()
             if one.refund_id not in self.paid_before and one.status != "failed"
         ]
 

@@ -84,7 +84,7 @@ def honest(receipt: object, where: str) -> object:
 
 # A stranger's shop ------------------------------------------------------------------------------------------------
 
-Twin = Callable[[str, OrderFacts, Expected, str], tuple[OrderFacts, Episode]]
+Counterpart = Callable[[str, OrderFacts, Expected, str], tuple[OrderFacts, Episode]]
 """Makes an episode that must pay nothing, or no more, of one that must pay: its name, order, request and a stranger."""
 
 
@@ -98,7 +98,7 @@ def _tau2(name: str, folder: Path) -> Sat:
     for number, task in enumerate(shop.expected):
         original = shop.orders[task.order_id]
         stranger = next(other for other in customers if other != original.customer_id)
-        for rule, make in TWINS.items():
+        for rule, make in COUNTERPARTS.items():
             called = f"{number:03d} {rule}"
             order, episode = make(called, copy_of(original, f"{number}-{len(orders)}"), task, stranger)
             orders.append(order)
@@ -220,7 +220,7 @@ def _after_full_refund(
     return order, _pays(name, order, task, Act(act="ask again"), *_yes())
 
 
-TWINS: dict[str, Twin] = {
+COUNTERPARTS: dict[str, Counterpart] = {
     "an exact refund": _exact,
     "another customer's order": _foreign_order,
     "a wrong status": _wrong_status,

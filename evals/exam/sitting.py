@@ -260,7 +260,7 @@ async def _play_all(
             url,
             planner=planner_of(first),
             ticks=ticks_of(first),
-            twin_file=folder / "twin.sqlite",
+            provider_file=folder / "provider.sqlite",
             test_database_allowed=True,
             size=6,
             equip=equipment(first),

@@ -7,7 +7,7 @@ from itertools import count
 
 from evals.exam.episode import Episode, Fault
 from graph.drafter import Draft, Worded
-from graph.planner import Bench, DeterministicPlanner, Planner, PlannerView, Thought
+from graph.planner import DeterministicPlanner, PlanContext, Planner, PlannerView, PlanResult
 from graph.services import GraphServices
 from tools.gateway import Gateway, Ticks, ToolContext, ToolRequest, ToolResult
 
@@ -57,21 +57,21 @@ def slow_time() -> Ticks:
 class Scripted:
     """A planner that says what it is told, then the last thing for ever."""
 
-    def __init__(self, *wishes: object) -> None:
-        self.wishes = wishes
+    def __init__(self, *requested_actions: object) -> None:
+        self.requested_actions = requested_actions
         self.asked = 0
 
-    async def next_wish(self, view: PlannerView) -> object:
+    async def next_action(self, view: PlannerView) -> object:
         del view
-        wish = self.wishes[min(self.asked, len(self.wishes) - 1)]
+        requested = self.requested_actions[min(self.asked, len(self.requested_actions) - 1)]
         self.asked += 1
-        return wish
+        return requested
 
 
 class Failing:
     """A planner that never answers."""
 
-    async def next_wish(self, view: PlannerView) -> object:
+    async def next_action(self, view: PlannerView) -> object:
         del view
         raise RuntimeError("the planner failed")
 
@@ -84,18 +84,18 @@ class Costly:
     cost_micros: int = 0
     refuses: bool = False
 
-    async def think(self, view: PlannerView, bench: Bench) -> Thought:
-        del bench
+    async def plan(self, view: PlannerView, plan_context: PlanContext) -> PlanResult:
+        del plan_context
         if self.refuses:
-            return Thought(None, handoff="model_unavailable")
-        wish = await DeterministicPlanner().next_wish(view)
-        return Thought(wish, self.tokens, self.cost_micros)
+            return PlanResult(None, handoff="model_unavailable")
+        requested = await DeterministicPlanner().next_action(view)
+        return PlanResult(requested, self.tokens, self.cost_micros)
 
     async def word(
-        self, draft: Draft, asked_by: str, bench: Bench, watch: Callable[[str], Awaitable[None]]
+        self, draft: Draft, asked_by: str, plan_context: PlanContext, watch: Callable[[str], Awaitable[None]]
     ) -> Worded:
         """Leaves the draft in the template's words."""
-        del draft, asked_by, bench, watch
+        del draft, asked_by, plan_context, watch
         return Worded(None)
 
 
@@ -133,7 +133,7 @@ def planner_of(episode: Episode) -> Planner | None:
     """Who plans instead of the release's own planner, where somebody does."""
     if "the planner fails" in episode.given.faults:
         return Failing()
-    return Scripted(*episode.given.wishes) if episode.given.wishes is not None else None
+    return Scripted(*episode.given.requested_actions) if episode.given.requested_actions is not None else None
 
 
 def ticks_of(episode: Episode) -> Ticks:
@@ -148,12 +148,12 @@ def by_rule(services: GraphServices) -> GraphServices:
 def equipment(episode: Episode) -> Callable[[GraphServices], GraphServices] | None:
     """What makes services those of the episode's: struck by faults, or without models where it is told what to say."""
     struck = _struck(episode.given.faults)
-    told = episode.given.wishes is not None or episode.given.executor
+    told = episode.given.requested_actions is not None or episode.given.executor
     return struck or (by_rule if told else None)
 
 
 def _struck(faults: Collection[Fault]) -> Callable[[GraphServices], GraphServices] | None:
-    thinker = _thinker(faults)
+    model_planner = _model_planner(faults)
     broken = {
         kind
         for fault, kind in (
@@ -163,7 +163,7 @@ def _struck(faults: Collection[Fault]) -> Callable[[GraphServices], GraphService
         if fault in faults
     }
     slow = {"LookupOrder"} if "orders answer slowly" in faults else set()
-    if thinker is None and not broken and not slow:
+    if model_planner is None and not broken and not slow:
         return None
 
     def equip(services: GraphServices) -> GraphServices:
@@ -182,16 +182,16 @@ def _struck(faults: Collection[Fault]) -> Callable[[GraphServices], GraphService
             broken=frozenset(broken),
             slow=frozenset(slow),
         )
-        if thinker is None:
+        if model_planner is None:
             return struck
         from graph.model.models import Models  # noqa: PLC0415  (an exam without a model loads no model library)
 
-        return replace(struck, models=Models(thinker, thinker, ()))
+        return replace(struck, models=Models(model_planner, model_planner, ()))
 
     return equip
 
 
-def _thinker(faults: Collection[Fault]) -> Costly | None:
+def _model_planner(faults: Collection[Fault]) -> Costly | None:
     if "the model refuses" in faults:
         return Costly(refuses=True)
     if "a step costs 400 tokens" in faults:

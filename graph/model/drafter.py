@@ -21,7 +21,7 @@ from graph.model.messages import (
 )
 from graph.model.moderation import Moderator
 from graph.model.partial import reply_so_far
-from graph.planner import Bench
+from graph.planner import PlanContext
 from policies.draft_checks import Facts, Quoted, wrong_with
 from policies.spending import Sum
 from records.model_calls import Place
@@ -58,16 +58,16 @@ class ModelDrafter:
     asking: Asking
     moderator: Moderator
 
-    async def word(self, draft: Draft, asked_by: str, bench: Bench, watch: Watch) -> Worded:
+    async def word(self, draft: Draft, asked_by: str, plan_context: PlanContext, watch: Watch) -> Worded:
         """The draft in a model's words. What it cannot say rightly is handed over, never sent."""
-        if bench.order is None:
+        if plan_context.order is None:
             return Worded(None)
-        facts = _facts(draft, bench)
+        facts = _facts(draft, plan_context)
         spent, findings, wrong = Sum(), list[Finding](), ""
         started = time.monotonic()
         checked = False
         for _ in range(2):
-            asked = await self._ask(draft, asked_by, bench, spent, since(started), wrong, watch)
+            asked = await self._ask(draft, asked_by, plan_context, spent, since(started), wrong, watch)
             spent += asked.spent
             findings += asked.findings
             if asked.reason is not None:
@@ -83,29 +83,43 @@ class ModelDrafter:
             quoted = [Quoted(one.citation_id, one.clause, one.quote) for one in reply.citations]
             wrong = wrong_with(reply.reply, quoted, facts) or ""
             if not wrong:
-                moderated = await self.moderator.wrong_with(mask(reply.reply, bench.known))
+                moderated = await self.moderator.wrong_with(mask(reply.reply, plan_context.known))
                 if moderated is None:
                     return Worded(reply.reply.strip(), spent.tokens, spent.cost_micros, tuple(findings))
                 findings.append(Finding("moderated", moderated))
                 wrong = f"the reply is not fit to be sent: {moderated}"
-            findings.append(Finding("failed_check", mask(wrong, bench.known)))
+            findings.append(Finding("failed_check", mask(wrong, plan_context.known)))
         if checked:
             return Worded(None, spent.tokens, spent.cost_micros, tuple(findings), "draft_failed_checks")
         findings.append(Finding("without_model", "drafted by rule"))
         return Worded(None, spent.tokens, spent.cost_micros, tuple(findings))
 
     async def _ask(
-        self, draft: Draft, asked_by: str, bench: Bench, spent: Sum, took_ms: int, wrong: str, watch: Watch
+        self,
+        draft: Draft,
+        asked_by: str,
+        plan_context: PlanContext,
+        spent: Sum,
+        took_ms: int,
+        wrong: str,
+        watch: Watch,
     ) -> Asked[Reply]:
-        case = bench.case
+        case = plan_context.case
         place = Place(
-            case.case_id, case.customer_id, bench.release or case.release, bench.run, bench.step, "draft"
+            case.case_id,
+            case.customer_id,
+            plan_context.release or case.release,
+            plan_context.run,
+            plan_context.step,
+            "draft",
         )
-        context = CallContext(case.tenant, place, bench.left.less(spent, took_ms))
-        question = Question(self.asking.prompt.text, _work(draft, asked_by, bench, wrong), Reply, MOST_TOKENS)
+        context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
+        question = Question(
+            self.asking.prompt.text, _work(draft, asked_by, plan_context, wrong), Reply, MOST_TOKENS
+        )
 
         async def words(text: str) -> None:
-            await watch(mask(reply_so_far(text), bench.known))
+            await watch(mask(reply_so_far(text), plan_context.known))
 
         return await self.asking.ask(context, question, Reply, words)
 
@@ -121,27 +135,27 @@ def decision_shown(draft: Draft) -> dict[str, object]:
     }
 
 
-def _facts(draft: Draft, bench: Bench) -> Facts:
-    assert bench.order is not None  # noqa: S101  (the caller has looked)
-    shown = facts_shown(bench.order)
+def _facts(draft: Draft, plan_context: PlanContext) -> Facts:
+    assert plan_context.order is not None  # noqa: S101  (the caller has looked)
+    shown = facts_shown(plan_context.order)
     return Facts(
         texts=(as_data(shown), draft.text, str(draft.amount) if draft.kind == "refund" else ""),
         citations=draft.citations,
-        order_id=str(bench.order.order_id),
+        order_id=str(plan_context.order.order_id),
         amount=str(draft.amount) if draft.kind == "refund" else "",
-        known=bench.known,
-        language=bench.language,
+        known=plan_context.known,
+        language=plan_context.language,
     )
 
 
-def _work(draft: Draft, asked_by: str, bench: Bench, wrong: str) -> str:
-    assert bench.order is not None  # noqa: S101  (the caller has looked)
-    case_id = bench.case.case_id
+def _work(draft: Draft, asked_by: str, plan_context: PlanContext, wrong: str) -> str:
+    assert plan_context.order is not None  # noqa: S101  (the caller has looked)
+    case_id = plan_context.case.case_id
     return sections(
-        language=bench.language,
-        decision=fenced(case_id, "decision", mask(as_data(decision_shown(draft)), bench.known)),
-        customer=written(case_id, "customer", asked_by, bench.known),
+        language=plan_context.language,
+        decision=fenced(case_id, "decision", mask(as_data(decision_shown(draft)), plan_context.known)),
+        customer=written(case_id, "customer", asked_by, plan_context.known),
         quotes=fenced(case_id, "policy", as_data(quotes_shown(draft.citations))),
-        order=fenced(case_id, "order", mask(as_data(facts_shown(bench.order)), bench.known)),
-        last_answer=last_answer(case_id, wrong, bench.known),
+        order=fenced(case_id, "order", mask(as_data(facts_shown(plan_context.order)), plan_context.known)),
+        last_answer=last_answer(case_id, wrong, plan_context.known),
     )

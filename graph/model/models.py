@@ -12,7 +12,7 @@ from graph.model.endpoint import Endpoint
 from graph.model.moderation import ByEndpoint, ByRule, Moderator
 from graph.model.planner import ModelPlanner
 from graph.model.providers import line_of, read_providers
-from graph.planner import Thinker
+from graph.planner import ContextPlanner
 from graph.settings import GraphSettings
 from graph.tracing import Spans
 from policies.manifest import Manifest, ModelRoute
@@ -24,7 +24,7 @@ from records.books import Books
 class Models:
     """Who plans and who writes."""
 
-    thinker: Thinker
+    model_planner: ContextPlanner
     writer: Writer
     endpoints: Sequence[Endpoint | ByEndpoint]
 

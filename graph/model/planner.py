@@ -1,4 +1,4 @@
-"""The planner that is a model: it reads what was found and wishes for one step. Its wish is checked like any other."""
+"""The planner that is a model: it reads what was found and requests one step, which is checked like any other."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from graph.model.messages import (
     since,
     written,
 )
-from graph.planner import Bench, DeterministicPlanner, PlannerView, Thought
+from graph.planner import DeterministicPlanner, PlanContext, PlannerView, PlanResult
 from policies.actions import ARGUMENTS
 from policies.spending import Sum
 from records.model_calls import Place
@@ -39,7 +39,7 @@ NEXT_STEP: Mapping[str, str] = {
 
 
 class Plan(BaseModel):
-    """The form of an answer. The action is any text, so that a wish for what does not exist is seen and blocked."""
+    """The form of an answer. The action is any text, so that what does not exist is seen and blocked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -57,67 +57,76 @@ class ModelPlanner:
     asking: Asking
     otherwise: DeterministicPlanner = field(default_factory=DeterministicPlanner)
 
-    async def next_wish(self, view: PlannerView) -> object:
-        """Without a bench there is nobody to ask for."""
-        return await self.otherwise.next_wish(view)
+    async def next_action(self, view: PlannerView) -> object:
+        """Without a plan context there is nobody to ask for."""
+        return await self.otherwise.next_action(view)
 
-    async def think(self, view: PlannerView, bench: Bench) -> Thought:
+    async def plan(self, view: PlannerView, plan_context: PlanContext) -> PlanResult:
         spent, findings, wrong = Sum(), list[Finding](), ""
         started = time.monotonic()
         for _ in range(2):
-            asked = await self._ask(view, bench, spent, since(started), wrong)
+            asked = await self._ask(view, plan_context, spent, since(started), wrong)
             spent += asked.spent
             findings += asked.findings
             if asked.reason is not None:
-                return Thought(None, spent.tokens, spent.cost_micros, tuple(findings), asked.reason)
+                return PlanResult(None, spent.tokens, spent.cost_micros, tuple(findings), asked.reason)
             if asked.value is None:
                 if not asked.words:
                     break  # nobody answered: the same question again would find nobody either
                 findings.append(Finding("invalid_answer", f"plan: {asked.outcome}"))
                 wrong = asked.words
                 continue
-            wish, wrong = wish_of(asked.value)
+            requested, wrong = requested_of(asked.value)
             if not wrong:
-                findings += noticed(asked.value, bench)
-                return Thought(wish, spent.tokens, spent.cost_micros, tuple(findings))
+                findings += noticed(asked.value, plan_context)
+                return PlanResult(requested, spent.tokens, spent.cost_micros, tuple(findings))
             findings.append(Finding("invalid_answer", f"plan: {wrong}"))
         findings.append(Finding("without_model", "planned by rule"))
-        return Thought(await self.otherwise.next_wish(view), spent.tokens, spent.cost_micros, tuple(findings))
+        return PlanResult(
+            await self.otherwise.next_action(view), spent.tokens, spent.cost_micros, tuple(findings)
+        )
 
     async def _ask(
-        self, view: PlannerView, bench: Bench, spent: Sum, took_ms: int, wrong: str
+        self, view: PlannerView, plan_context: PlanContext, spent: Sum, took_ms: int, wrong: str
     ) -> Asked[Plan]:
-        case = bench.case
+        case = plan_context.case
         place = Place(
-            case.case_id, case.customer_id, bench.release or case.release, bench.run, bench.step, "plan"
+            case.case_id,
+            case.customer_id,
+            plan_context.release or case.release,
+            plan_context.run,
+            plan_context.step,
+            "plan",
         )
-        context = CallContext(case.tenant, place, bench.left.less(spent, took_ms))
-        question = Question(self.asking.prompt.text, _work(view, bench, wrong), Plan, MOST_TOKENS)
+        context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
+        question = Question(self.asking.prompt.text, _work(view, plan_context, wrong), Plan, MOST_TOKENS)
         return await self.asking.ask(context, question, Plan)
 
 
-def _work(view: PlannerView, bench: Bench, wrong: str) -> str:
+def _work(view: PlannerView, plan_context: PlanContext, wrong: str) -> str:
     """The case as data: what code knows in the clear, what others wrote in fences."""
-    case_id = bench.case.case_id
+    case_id = plan_context.case.case_id
     results = [
         {"step": number, "action": action, "result": result, "next": NEXT_STEP.get(result, "")}
-        for number, (action, result) in enumerate(zip(bench.actions, view.results, strict=False), start=1)
+        for number, (action, result) in enumerate(
+            zip(plan_context.actions, view.results, strict=False), start=1
+        )
     ]
-    found = quotes_shown(bench.evidence.citations) if bench.evidence else []
+    found = quotes_shown(plan_context.evidence.citations) if plan_context.evidence else []
     return sections(
         case=as_data({"intent": view.intent, "order_id": view.order_id}),
         results=as_data(results),
-        customer=written(case_id, "customer", view.question, bench.known),
+        customer=written(case_id, "customer", view.question, plan_context.known),
         evidence=fenced(case_id, "policy", as_data(found)) if found else "",
-        order=fenced(case_id, "order", mask(as_data(facts_shown(bench.order)), bench.known))
-        if bench.order
+        order=fenced(case_id, "order", mask(as_data(facts_shown(plan_context.order)), plan_context.known))
+        if plan_context.order
         else "",
-        last_answer=last_answer(case_id, wrong, bench.known),
+        last_answer=last_answer(case_id, wrong, plan_context.known),
     )
 
 
-def wish_of(plan: Plan) -> tuple[object, str]:
-    """The wish in an answer, and what is wrong with it; an action that does not exist is a wish like any other."""
+def requested_of(plan: Plan) -> tuple[object, str]:
+    """The requested action in an answer, and what is wrong with it; one that does not exist is like any other."""
     given = {
         name: value
         for name, value in (("question", plan.question), ("order_id", plan.order_id), ("reason", plan.reason))
@@ -128,27 +137,27 @@ def wish_of(plan: Plan) -> tuple[object, str]:
         return {"action": plan.action, "arguments": given}, ""
     if set(given) != set(wanted):
         return None, f"{plan.action} takes {', '.join(wanted) or 'nothing'} and all else is null"
-    wish = {"action": plan.action, "arguments": given}
+    requested = {"action": plan.action, "arguments": given}
     if plan.also_order_id is None:
-        return wish, ""
+        return requested, ""
     if plan.action != "get_policy_evidence":
         return None, "also_order_id goes with get_policy_evidence alone"
-    return [wish, {"action": "lookup_order", "arguments": {"order_id": plan.also_order_id}}], ""
+    return [requested, {"action": "lookup_order", "arguments": {"order_id": plan.also_order_id}}], ""
 
 
-def noticed(plan: Plan, bench: Bench) -> list[Finding]:
-    """What a reviewer is told of a wish."""
+def noticed(plan: Plan, plan_context: PlanContext) -> list[Finding]:
+    """What a reviewer is told of a requested action."""
     found: list[Finding] = []
     if plan.action not in ARGUMENTS:
-        found.append(Finding("forbidden_wish", mask(plan.action[:80], bench.known)))
+        found.append(Finding("forbidden_wish", mask(plan.action[:80], plan_context.known)))
     found += [
-        Finding("unknown_id", f"order {mask(order_id[:60], bench.known)}")
+        Finding("unknown_id", f"order {mask(order_id[:60], plan_context.known)}")
         for order_id in (plan.order_id, plan.also_order_id)
-        if order_id is not None and order_id != bench.case.order_id
+        if order_id is not None and order_id != plan_context.case.order_id
     ]
-    drafted = "cited_draft" in bench.actions or plan.reason == "draft_ready_for_review"
-    if plan.reason == "no_approved_evidence" and bench.evidence is not None and not drafted:
+    drafted = "cited_draft" in plan_context.actions or plan.reason == "draft_ready_for_review"
+    if plan.reason == "no_approved_evidence" and plan_context.evidence is not None and not drafted:
         found.append(Finding("contradiction", "says no evidence; evidence was found"))
-    if plan.reason == "missing_order" and bench.order is not None:
+    if plan.reason == "missing_order" and plan_context.order is not None:
         found.append(Finding("contradiction", "says no order; the order was found"))
     return found

@@ -4,29 +4,29 @@ from typing import Any
 
 import pytest
 from conftest import Stages
-from stage import Stage, wish
+from stage import Stage, requested
 
 from evals.exam.world import Scripted
 from graph.planner import PlannerView
 
 
 class Raising:
-    async def next_wish(self, view: PlannerView) -> object:
+    async def next_action(self, view: PlannerView) -> object:
         del view
         raise RuntimeError("boom")
 
 
 ODD = [
-    wish("issue\x00refund"),
-    wish("issue\ud800"),
-    wish("lookup_order", order_id=10**5000),
-    wish("lookup_order", order_id=10**30),
-    wish("lookup_order", **{"\ud800": 1}),
-    wish("lookup_order", order_id=float("nan")),
-    wish("lookup_order", order_id={"a": [[[[[[[[1]]]]]]]]}),
+    requested("issue\x00refund"),
+    requested("issue\ud800"),
+    requested("lookup_order", order_id=10**5000),
+    requested("lookup_order", order_id=10**30),
+    requested("lookup_order", **{"\ud800": 1}),
+    requested("lookup_order", order_id=float("nan")),
+    requested("lookup_order", order_id={"a": [[[[[[[[1]]]]]]]]}),
     {1: 2, "action": "draft_reply", "arguments": {}},
-    wish("request_human_approval", reason="bell \x07"),
-    wish("get_policy_evidence", question="\x00\ud800"),
+    requested("request_human_approval", reason="bell \x07"),
+    requested("get_policy_evidence", question="\x00\ud800"),
 ]
 
 

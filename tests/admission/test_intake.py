@@ -17,7 +17,7 @@ from graph.admission import submitter
 from policies.intake import ISSUER, classify, is_raw, sign, verify
 from policies.signature import BadKey, SigningKey, new_key, parse_public_keys, parse_signing_key, public_keys
 from records.connection import connection_string
-from records.queue import DRIVE, ring
+from records.queue import DRIVE, enqueue
 from refunds.canonical import canonical
 from refunds.ids import CaseId, TenantId
 from refunds.ticket import Ticket
@@ -202,7 +202,7 @@ async def test_the_doorbell_rings_with_the_case_or_not_at_all(stage: Stage) -> N
 
     with pytest.raises(Undone):
         async with stage.house.desk_books.transaction(TenantId("demo")) as tx:
-            await ring(tx, TenantId("demo"), CaseId(uuid4()))
+            await enqueue(tx, TenantId("demo"), CaseId(uuid4()))
             raise Undone
     assert len(await stage.sql("select 1 as n from jobs.procrastinate_jobs")) == 1
 

@@ -134,8 +134,8 @@ def test_damage_of_one_thing_lifts_no_bar_for_another() -> None:
     alone = judge(claim(facts, "COAT", damaged=True), [*rules(), bar])
     assert alone is not None
     assert isinstance(alone.verdict, Allow)
-    twins = replace(facts, items=(coat, replace(coat, category="lighting")))
-    assert judge(claim(twins, "COAT", "COAT"), [*rules(), bar]) is None
+    providers = replace(facts, items=(coat, replace(coat, category="lighting")))
+    assert judge(claim(providers, "COAT", "COAT"), [*rules(), bar]) is None
 
 
 @given(

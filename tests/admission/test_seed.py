@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 from conftest import Stages
-from stage import QUESTION, Stage, results, wish
+from stage import QUESTION, Stage, requested, results
 
 from app.house import private_key
 from evals.exam.world import Scripted
@@ -18,8 +18,8 @@ from refunds.refund import ApprovedRefund
 from refunds.ticket import Ticket
 
 LIMITS = Limits(steps=4, tokens=900, latency_ms=1200, cost_micros=0)
-READ = wish("get_policy_evidence", question=QUESTION)
-ORDER = wish("lookup_order", order_id="D300")
+READ = requested("get_policy_evidence", question=QUESTION)
+ORDER = requested("lookup_order", order_id="D300")
 
 
 @dataclass(frozen=True)
@@ -73,40 +73,40 @@ async def test_a_current_bundle_on_the_guarded_route_runs(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "reason", "last"),
+    ("requested_actions", "reason", "last"),
     [
-        ([wish("issue_refund", amount=79)], "forbidden_action", "blocked_action"),
+        ([requested("issue_refund", amount=79)], "forbidden_action", "blocked_action"),
         (["refund it"], "invalid_decision", "invalid_decision"),
         ([None], "invalid_decision", "invalid_decision"),
-        ([wish(["lookup_order"])], "invalid_action", "invalid_action"),
+        ([requested(["lookup_order"])], "invalid_action", "invalid_action"),
         ([{"action": "lookup_order", "arguments": ["D300"]}], "invalid_arguments", "invalid_arguments"),
-        ([wish("lookup_order")], "missing_arguments", "missing_arguments"),
-        ([wish("draft_reply", send=True)], "unexpected_arguments", "unexpected_arguments"),
-        ([wish("lookup_order", order_id=300)], "invalid_argument_types", "invalid_argument_types"),
-        ([wish("lookup_order", order=300)], "missing_arguments", "missing_arguments"),
-        ([wish("lookup_order", order_id=300, x=1)], "unexpected_arguments", "unexpected_arguments"),
-        ([wish("draft_reply")], "invalid_state_transition", "draft_requires_approved_evidence"),
-        ([READ, wish("draft_reply")], "invalid_state_transition", "draft_requires_order"),
+        ([requested("lookup_order")], "missing_arguments", "missing_arguments"),
+        ([requested("draft_reply", send=True)], "unexpected_arguments", "unexpected_arguments"),
+        ([requested("lookup_order", order_id=300)], "invalid_argument_types", "invalid_argument_types"),
+        ([requested("lookup_order", order=300)], "missing_arguments", "missing_arguments"),
+        ([requested("lookup_order", order_id=300, x=1)], "unexpected_arguments", "unexpected_arguments"),
+        ([requested("draft_reply")], "invalid_state_transition", "draft_requires_approved_evidence"),
+        ([READ, requested("draft_reply")], "invalid_state_transition", "draft_requires_order"),
         (
-            [READ, ORDER, wish("request_human_approval", reason="draft_ready_for_review")],
+            [READ, ORDER, requested("request_human_approval", reason="draft_ready_for_review")],
             "invalid_state_transition",
             "review_requires_draft",
         ),
     ],
 )
 async def test_a_wish_outside_the_rules_is_blocked_by_its_name(
-    stages: Stages, wishes: list[object], reason: str, last: str
+    stages: Stages, requested_actions: list[object], reason: str, last: str
 ) -> None:
-    async with stages(planner=Scripted(*wishes)) as stage:
+    async with stages(planner=Scripted(*requested_actions)) as stage:
         state = await stage.run(await stage.submit())
         assert (state["status"], state["reason"]) == ("blocked", reason)
         assert results(state)[-1] == last
-        assert len(results(state)) == len(wishes)
+        assert len(results(state)) == len(requested_actions)
         assert await stage.count("proposals") == 0
 
 
 async def test_an_immediate_hand_over_is_the_planners_own_reason(stages: Stages) -> None:
-    planner = Scripted(wish("request_human_approval", reason="planner_requested_handoff"))
+    planner = Scripted(requested("request_human_approval", reason="planner_requested_handoff"))
     async with stages(planner=planner) as stage:
         state = await stage.run(await stage.submit())
         assert (state["status"], state["reason"]) == ("needs_human", "planner_requested_handoff")
@@ -131,9 +131,9 @@ async def test_an_unknown_order_or_another_customers_is_missing(stage: Stage, or
     assert "missing" in results(state)
 
 
-@pytest.mark.parametrize("fifth", [READ, wish("issue_refund", amount=79)])
+@pytest.mark.parametrize("fifth", [READ, requested("issue_refund", amount=79)])
 async def test_a_planner_that_reads_for_ever_ends_at_its_budget(stages: Stages, fifth: object) -> None:
-    reads = [wish("get_policy_evidence", question=f"{QUESTION} {number}") for number in range(4)]
+    reads = [requested("get_policy_evidence", question=f"{QUESTION} {number}") for number in range(4)]
     async with stages(planner=Scripted(*reads, fifth)) as stage:
         state = await stage.run(await stage.submit())
         assert (state["status"], state["reason"]) == ("needs_human", "step_budget_exhausted")
@@ -166,16 +166,16 @@ async def test_the_nine_failure_paths_write_nothing(stages: Stages) -> None:
             state = await signed(stage, bundle, route)
             tally[str(state["status"])] = tally.get(str(state["status"]), 0) + 1
     paths: list[list[object]] = [
-        [READ, wish("request_human_approval", reason="no_approved_evidence")],
-        [wish("get_policy_evidence", question=f"{QUESTION} again")],
-        [wish("issue_refund")],
+        [READ, requested("request_human_approval", reason="no_approved_evidence")],
+        [requested("get_policy_evidence", question=f"{QUESTION} again")],
+        [requested("issue_refund")],
         ["not an object"],
-        [wish("lookup_order")],
-        [wish("draft_reply", send=True)],
-        [wish("draft_reply")],
+        [requested("lookup_order")],
+        [requested("draft_reply", send=True)],
+        [requested("draft_reply")],
     ]
-    for wishes in paths:
-        async with stages(planner=Scripted(*wishes)) as stage:
+    for requested_actions in paths:
+        async with stages(planner=Scripted(*requested_actions)) as stage:
             state = await stage.run(await stage.submit())
             tally[str(state["status"])] = tally.get(str(state["status"]), 0) + 1
             assert await stage.count("disbursements") == 0

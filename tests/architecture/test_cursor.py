@@ -7,17 +7,17 @@ from conftest import Stages
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from stage import results, wish
+from stage import requested, results
 
 from desk.decisions import Word
 from evals.exam.world import Scripted
 from graph.cursor import CursorSaver
 from graph.drive import Durability
 
-READ = wish("get_policy_evidence", question="What is the return policy for my cracked tablet?")
-ORDER = wish("lookup_order", order_id="D300")
-DRAFT = wish("draft_reply")
-DONE = wish("request_human_approval", reason="draft_ready_for_review")
+READ = requested("get_policy_evidence", question="What is the return policy for my cracked tablet?")
+ORDER = requested("lookup_order", order_id="D300")
+DRAFT = requested("draft_reply")
+DONE = requested("request_human_approval", reason="draft_ready_for_review")
 
 NOBODY: Any = None
 
@@ -26,10 +26,10 @@ STORIES: list[tuple[Any, ...]] = [
     (READ, DONE),
     (READ, READ, READ),
     (DRAFT,),
-    (wish("issue_refund", amount=1),),
-    (wish("request_human_approval", reason="planner_requested_handoff"),),
+    (requested("issue_refund", amount=1),),
+    (requested("request_human_approval", reason="planner_requested_handoff"),),
     (None,),
-    (READ, ORDER, wish("lookup_order", order_id="D301"), DRAFT, DONE),
+    (READ, ORDER, requested("lookup_order", order_id="D301"), DRAFT, DONE),
 ]
 
 

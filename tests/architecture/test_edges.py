@@ -22,7 +22,7 @@ from graph.settling import Settling
 from graph.sight import sight_of
 from policies import transitions
 from policies.admission import BypassAgent, RunAgent
-from policies.transitions import AGENT_EDGES, HOUSE_EDGES, InvalidTransition, Standing, Validator
+from policies.transitions import AGENT_EDGES, HOUSE_EDGES, CaseFacts, InvalidTransition, Validator
 from records.cases import Case
 from refunds.words import ProposalKind, VoteWord
 from tools.gateway import ToolContext
@@ -185,11 +185,11 @@ async def test_without_its_validator_and_it_alone_the_wrong_edge_is_crossed(
 
 
 ON_AN_APPROVED_REFUND = {
-    ("approval", "refund"): Standing(),
-    ("refund", "settlement"): Standing(ordered=True),
-    ("refund", "close"): Standing(),
-    ("settlement", "refund"): Standing(),
-    ("settlement", "settlement"): Standing(ordered=True),
+    ("approval", "refund"): CaseFacts(),
+    ("refund", "settlement"): CaseFacts(ordered=True),
+    ("refund", "close"): CaseFacts(),
+    ("settlement", "refund"): CaseFacts(),
+    ("settlement", "settlement"): CaseFacts(ordered=True),
 }
 """The edges on the way of money, with what else they require."""
 
@@ -213,7 +213,7 @@ async def a_run(stage: Stage, **have: Any) -> AgentRun:
     return replace(AgentRun(sight, context, admitted=True), **have)
 
 
-WISHES: dict[str, tuple[dict[str, object], dict[str, Any], str]] = {
+REQUESTED_ACTIONS: dict[str, tuple[dict[str, object], dict[str, Any], str]] = {
     "evidence": (
         {"action": "get_policy_evidence", "arguments": {"question": "?"}},
         {"admitted": False},
@@ -244,18 +244,18 @@ WISHES: dict[str, tuple[dict[str, object], dict[str, Any], str]] = {
 
 def test_every_edge_of_the_agent_has_its_wish() -> None:
     named = {validator.name for validators in AGENT_EDGES.values() for validator in validators}
-    assert {name for _, _, name in WISHES.values()} == named
+    assert {name for _, _, name in REQUESTED_ACTIONS.values()} == named
 
 
-@pytest.mark.parametrize("wish", list(WISHES))
+@pytest.mark.parametrize("requested", list(REQUESTED_ACTIONS))
 async def test_a_wish_whose_edge_does_not_hold_is_blocked_and_runs_without_its_validator(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, wish: str
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, requested: str
 ) -> None:
-    asked, have, name = WISHES[wish]
+    asked, have, name = REQUESTED_ACTIONS[requested]
     run = await a_run(stage, **have)
     assert tuple(grant(run, asked, Spent(), 4)) == ("block",)
     assert (run.blocked, run.trace[-1].result) == ("invalid_state_transition", name)
-    edge = ("plan", wish.split(" ", maxsplit=1)[0])
+    edge = ("plan", requested.split(" ", maxsplit=1)[0])
     others = tuple(one for one in AGENT_EDGES[edge] if one.name != name)
     monkeypatch.setitem(transitions.AGENT_EDGES, edge, others)
     again = await a_run(stage, **have)
@@ -263,7 +263,7 @@ async def test_a_wish_whose_edge_does_not_hold_is_blocked_and_runs_without_its_v
 
 
 async def test_two_reads_at_once_pass_both_their_edges(stage: Stage) -> None:
-    both = [WISHES["evidence"][0], WISHES["order"][0]]
+    both = [REQUESTED_ACTIONS["evidence"][0], REQUESTED_ACTIONS["order"][0]]
     assert tuple(grant(await a_run(stage), both, Spent(), 4)) == ("evidence", "order")
     refused = await a_run(stage, admitted=False)
     assert tuple(grant(refused, both, Spent(), 4)) == ("block",)

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
@@ -80,22 +81,26 @@ async def test_the_state_and_the_books_say_the_same(stage: Stage) -> None:
     assert books["status"] == "refunded"
 
 
+TRAP = Path(tempfile.gettempdir()) / f"countersign-trap-{os.getpid()}"
+"""What a loose loader would make; its own of each process of the tests."""
+
+
 class Trap:
     """Pickles to a call."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return os.system, ("touch /tmp/countersign-trap",)
+        return os.system, (f"touch {TRAP}",)
 
 
 def crafted() -> list[tuple[str, bytes]]:
     """Blobs that a loose loader would turn into a call of os.system."""
-    call = ormsgpack.packb(("os", "system", ("touch /tmp/countersign-trap",)))
+    call = ormsgpack.packb(("os", "system", (f"touch {TRAP}",)))
     blobs = [("msgpack", ormsgpack.packb(ormsgpack.Ext(code, call))) for code in range(8)]
     constructor = {
         "lc": 2,
         "type": "constructor",
         "id": ["os", "system"],
-        "args": ["touch /tmp/countersign-trap"],
+        "args": [f"touch {TRAP}"],
         "kwargs": {},
     }
     blobs.append(("json", json.dumps(constructor).encode()))
@@ -107,8 +112,7 @@ def crafted() -> list[tuple[str, bytes]]:
     "blob", crafted(), ids=lambda blob: blob[0] if isinstance(blob, tuple) else str(blob)
 )
 async def test_a_crafted_checkpoint_runs_no_code(stage: Stage, blob: tuple[str, bytes]) -> None:
-    trap = Path("/tmp/countersign-trap")  # noqa: S108
-    trap.unlink(missing_ok=True)  # noqa: ASYNC240
+    TRAP.unlink(missing_ok=True)
     case, _ = await stage.paused()
     await stage.sql("update checkpoints.checkpoint_blobs set type = %s, blob = %s", *blob)
     await stage.sql("update checkpoints.checkpoint_writes set type = %s, blob = %s", *blob)
@@ -117,22 +121,21 @@ async def test_a_crafted_checkpoint_runs_no_code(stage: Stage, blob: tuple[str, 
     with contextlib.suppress(
         NotImplementedError, ValueError, TypeError, KeyError, AttributeError, MsgpackDecodeError
     ):
-        await stage.house.driver.graph.ainvoke(Command(resume="rung"), config, durability="sync")
-    assert not trap.exists()  # noqa: ASYNC240
+        await stage.house.driver.graph.ainvoke(Command(resume="wake-up"), config, durability="sync")
+    assert not TRAP.exists()
     assert await stage.count("disbursements") == 0
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_crafted_checkpoints_are_dangerous_to_a_loose_loader() -> None:
     """The control of the law above: without strictness at least one of these blobs does run."""
-    trap = Path("/tmp/countersign-trap")  # noqa: S108
-    trap.unlink(missing_ok=True)
+    TRAP.unlink(missing_ok=True)
     loose = JsonPlusSerializer(pickle_fallback=True, allowed_msgpack_modules=True)
     for blob in crafted():
         with contextlib.suppress(Exception):
             loose.loads_typed(blob)
-    assert trap.exists()
-    trap.unlink()
+    assert TRAP.exists()
+    TRAP.unlink()
 
 
 @pytest.mark.parametrize("value", ["false", "", None])

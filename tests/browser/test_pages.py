@@ -42,7 +42,7 @@ def test_a_ticket_arrives_by_itself_and_is_refunded_by_keyboard(desk: Any) -> No
     page.wait_for_url(f"**/cases/{case_id}*")
     page.wait_for_selector("#live[data-on]")
     page.keyboard.press("c")
-    page.wait_for_selector("#standing >> text=yours since")
+    page.wait_for_selector("#status >> text=yours since")
     page.keyboard.press("a")
     page.wait_for_selector("#strip [data-status=refunded]")
     assert "t-by-itself" in page.inner_text("#strip")
@@ -86,7 +86,7 @@ def test_a_large_amount_takes_two_people_and_a_second_look_at_the_sentence(desk:
     )
     one.keyboard.press("Enter")
     one.wait_for_url(re.compile(r"\?done="))
-    expect(other.locator("#standing")).to_contain_text("demo-reviewer said approve")
+    expect(other.locator("#status")).to_contain_text("demo-reviewer said approve")
     assert status(desk.house, case["case_id"]) == "needs_human"
     other.keyboard.press("a")
     other.keyboard.press("Enter")
@@ -133,7 +133,7 @@ def test_what_runs_out_is_said_and_ends_as_expired(desk: Any) -> None:
         + case["case_id"]
         + "'"
     )
-    page.wait_for_selector("#standing [data-status=expired]", timeout=60_000)
+    page.wait_for_selector("#status [data-status=expired]", timeout=60_000)
     assert desk.house.sql("select 1 from books.decisions where case_id = %s", case["case_id"]) == []
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import psycopg
-from mortality import MORTALITY, MortalBooks, MortalSaver, MortalTwin
+from mortality import MORTALITY, MortalBooks, MortalProvider, MortalSaver
 from stage import MANY_ORDERS, MANY_PAYMENTS, Stage, open_stage
 
 from app.house import trusted_keys
 from cashier.charges import charges_of
 from cashier.executor import Executor
 from cashier.processor import Answer, ProviderRefund, RefundRequest
-from cashier.twin import Charges, Fault, Twin
+from cashier.simulated_provider import Charges, Fault, SimulatedProvider
 from desk.decisions import Word
 from desk.inquiries import ask_provider
 from graph.cursor import CursorSaver
@@ -78,17 +78,19 @@ class Orders:
 class Providers:
     """The provider of each run, by the payment of its order: any cashier may settle the order of any run."""
 
-    def __init__(self, orders: Orders, charges: Charges, kind: type[Twin] = Twin) -> None:
-        self.twins = {
-            f"pay_X{number}": kind(folder_of(orders, number) / "twin.sqlite", charges)
+    def __init__(
+        self, orders: Orders, charges: Charges, kind: type[SimulatedProvider] = SimulatedProvider
+    ) -> None:
+        self.providers = {
+            f"pay_X{number}": kind(folder_of(orders, number) / "provider.sqlite", charges)
             for number in range(orders.runs + 1)
         }
 
     async def refund(self, request: RefundRequest) -> Answer:
-        return await self.twins[request.payment_id].refund(request)
+        return await self.providers[request.payment_id].refund(request)
 
     async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
-        return await self.twins[payment_id].refunds_of(tenant, payment_id)
+        return await self.providers[payment_id].refunds_of(tenant, payment_id)
 
 
 def folder_of(orders: Orders, number: int) -> Path:
@@ -112,19 +114,19 @@ async def mortal_stage(orders: Orders, run: Run) -> AsyncIterator[Stage]:
         driver = Driver(
             services, refund_graph(services, MortalSaver(saver.pool, serde=saver.serde)), orders.durability
         )
-        providers = Providers(orders, charges_of(house.executor.books), MortalTwin)
-        twin = providers.twins[f"pay_X{run.number}"]
+        providers = Providers(orders, charges_of(house.executor.books), MortalProvider)
+        provider = providers.providers[f"pay_X{run.number}"]
         keys = trusted_keys(orders.home, "desk")
         executor = Executor(house.executor.books, providers, keys, retry_seconds=0)
         MORTALITY.fatal = run.fatal
-        yield replace(stage, house=replace(house, driver=driver, twin=twin, executor=executor))
+        yield replace(stage, house=replace(house, driver=driver, provider=provider, executor=executor))
 
 
 async def story(orders: Orders, run: Run) -> list[str]:
     """From intake to close, in one process; the points that were passed."""
     async with mortal_stage(orders, run) as stage:
         if run.fault != "none":
-            stage.house.twin.misbehave(run.fault, seconds=0.05)  # type: ignore[arg-type]
+            stage.house.provider.misbehave(run.fault, seconds=0.05)  # type: ignore[arg-type]
         MORTALITY.order.clear()
         MORTALITY.passed.clear()
         case = await submit(stage, run)
@@ -162,10 +164,10 @@ async def recover(orders: Orders, dead: Sequence[Run]) -> list[str]:
                     await stage.say(case, word)
                 waits = waits or state["status"] == "refund_pending"
             await executor.settle_all()
-            for twin in providers.twins.values():
-                for refund in twin.all_refunds():
+            for provider in providers.providers.values():
+                for refund in provider.all_refunds():
                     if refund.status == "pending":
-                        twin.settle(refund.refund_id, "succeeded")
+                        provider.settle(refund.refund_id, "succeeded")
             await give_keys_up(stage)
             if all([await ended(stage, case) for case in cases.values()]):
                 break
@@ -174,7 +176,7 @@ async def recover(orders: Orders, dead: Sequence[Run]) -> list[str]:
         return [
             f"{run.number}: {wrong}"
             for run, case in cases.items()
-            for wrong in await wrongs(orders, run, stage, case, providers.twins[f"pay_X{run.number}"])
+            for wrong in await wrongs(orders, run, stage, case, providers.providers[f"pay_X{run.number}"])
         ]
 
 
@@ -193,11 +195,13 @@ async def ended(stage: Stage, case: Case) -> bool:
     return bool(rows[0]["ended"])
 
 
-async def wrongs(orders: Orders, run: Run, stage: Stage, case: Case, twin: Twin) -> list[str]:
+async def wrongs(
+    orders: Orders, run: Run, stage: Stage, case: Case, provider: SimulatedProvider
+) -> list[str]:
     """What the end of a run may not be; nothing, if all laws held."""
     found: list[str] = []
     state = await stage.house.state(case)
-    refunds = [refund for refund in twin.all_refunds() if refund.status != "failed"]
+    refunds = [refund for refund in provider.all_refunds() if refund.status != "failed"]
     rows = await stage.sql(
         "select d.amount_minor, s.outcome from books.disbursements d"
         " left join books.settlement_state s using (tenant, decision_id) where d.case_id = %s",

@@ -1,4 +1,4 @@
-"""SIGKILL at every named point from intake to close, in both durability modes, times the twin's faults."""
+"""SIGKILL at every named point from intake to close, in both durability modes, times the provider's faults."""
 
 import json
 import os

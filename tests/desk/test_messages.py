@@ -69,7 +69,7 @@ async def test_the_answer_runs_the_agent_again_with_the_new_text_as_a_new_propos
 
 async def test_a_colleagues_answer_is_not_the_customers(desk: DeskStage) -> None:
     case = await asked(desk)
-    assert await say(desk, case, "I think it is broken.", author="colleague") == 201
+    assert await say(desk, case, "I plan it is broken.", author="colleague") == 201
     await desk.stage.finish()
     assert (await desk.view(case.case_id))["state"]["reason"] == "asked_customer"
 

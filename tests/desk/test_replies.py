@@ -52,7 +52,7 @@ async def test_nothing_is_told_before_the_outcome_is_true(desk: DeskStage) -> No
     await desk.stage.finish()
     await desk.answer_customer(case.case_id)
     [text] = desk.sent()
-    [refund] = desk.stage.house.twin.all_refunds()
+    [refund] = desk.stage.house.provider.all_refunds()
     assert "We returned 79.00 USD" in text.replace("=\n", "")
     assert refund.refund_id in text.replace("=\n", "")
 
@@ -71,7 +71,7 @@ async def test_each_end_has_its_own_words(desk: DeskStage) -> None:
     failed = await desk.stage.approved(
         customer_id="C101", order_id="D301", question="My headphones arrived broken, refund please"
     )
-    desk.stage.house.twin.misbehave("declined")
+    desk.stage.house.provider.misbehave("declined")
     await desk.stage.finish()
     expired, _ = await desk.stage.paused(customer_id="C100", order_id="D300")
     await desk.stage.move_clock(hours=24 * 30)

@@ -7,10 +7,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from desk_kit import DeskStage
-from stage import Stage, wish
+from stage import Stage, requested
 
 from desk.decisions import Word
-from desk.takeovers import Wish, take_case_over
+from desk.takeovers import TakeoverRequest, take_case_over
 from evals.exam.world import Scripted
 from records.cases import Case, write_event
 from refunds.canonical import canonical, sha256
@@ -81,7 +81,7 @@ async def test_a_persons_own_proposal_is_decided_by_somebody_else(desk: DeskStag
     assert (await desk.decide(case.case_id, "demo-reviewer-2")).status_code == 200
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "refunded"
-    assert [refund.amount.amount_minor for refund in desk.stage.house.twin.all_refunds()] == [5_000]
+    assert [refund.amount.amount_minor for refund in desk.stage.house.provider.all_refunds()] == [5_000]
 
 
 async def test_the_same_rules_and_the_same_authority_hold(desk: DeskStage) -> None:
@@ -110,7 +110,7 @@ async def test_without_an_order_of_its_customer_nothing_can_be_proposed(desk: De
 
 
 async def test_a_blocked_case_is_taken_over_too(stages: Any) -> None:
-    async with stages(planner=Scripted(wish("issue_refund"))) as stage:
+    async with stages(planner=Scripted(requested("issue_refund"))) as stage:
         case = await stage.submit()
         assert (await stage.run(case))["status"] == "blocked"
         assert await propose(stage, case) == "needs_human"
@@ -120,7 +120,11 @@ async def propose(stage: Stage, case: Case) -> str:
     """A person of the stage proposes a refund of their own; where the case stands then."""
     person = await stage.person("demo-reviewer")
     await take_case_over(
-        stage.house.desk, person, case.tenant, case.case_id, Wish("propose", "We return 10.00 USD.", 1_000)
+        stage.house.desk,
+        person,
+        case.tenant,
+        case.case_id,
+        TakeoverRequest("propose", "We return 10.00 USD.", 1_000),
     )
     await stage.finish()
     return str((await stage.house.state(case))["status"])
@@ -162,7 +166,7 @@ async def test_what_waits_for_a_word_is_decided_and_not_taken_over(desk: DeskSta
 
 async def test_a_refund_that_failed_is_taken_up_again(desk: DeskStage) -> None:
     case = await desk.stage.approved()
-    desk.stage.house.twin.misbehave("declined")
+    desk.stage.house.provider.misbehave("declined")
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "refund_failed"
     assert [row["case_id"] for row in (await desk.ask("GET", "/api/cases")).json()["cases"]] == [
@@ -197,7 +201,7 @@ async def test_what_cannot_be_proposed_is_refused_at_once(desk: DeskStage) -> No
 
 async def test_no_model_runs_for_what_admission_turned_away(desk: DeskStage, stages: Any) -> None:
     del desk
-    planner = Scripted(wish("draft_reply"))
+    planner = Scripted(requested("draft_reply"))
     async with stages(planner=planner) as stage:
         case = await stage.submit(question=URGENT, intent=None)
         await stage.run(case)
@@ -249,13 +253,13 @@ async def test_an_approval_that_was_never_ordered_can_be_followed(desk: DeskStag
 
 async def test_a_second_success_is_told_too(desk: DeskStage) -> None:
     case = await desk.stage.approved()
-    desk.stage.house.twin.misbehave("declined")
+    desk.stage.house.provider.misbehave("declined")
     await desk.stage.finish()
     await desk.answer_customer(case.case_id)
     await take_over(desk, case.case_id, act="propose", amount_minor=7_900, reply="We try again.")
     await desk.stage.finish()
     await desk.decide(case.case_id, "demo-specialist")
-    desk.stage.house.twin.misbehave("declined")
+    desk.stage.house.provider.misbehave("declined")
     await desk.stage.finish()
     await desk.answer_customer(case.case_id)
     view = await desk.view(case.case_id)
@@ -267,7 +271,7 @@ async def test_a_second_success_is_told_too(desk: DeskStage) -> None:
 async def test_a_run_that_looked_too_early_writes_nothing(desk: DeskStage, said: tuple[Any, bool]) -> None:
     """A person took the case up, or ended it, after the run had looked."""
     case = await desk.stage.approved()
-    desk.stage.house.twin.misbehave("declined")
+    desk.stage.house.provider.misbehave("declined")
     await desk.stage.finish()
     wanted = {"act": "propose", "amount_minor": 100} if said[1] else {"act": "reply"}
     assert await take_over(desk, case.case_id, reply="We look at it.", **wanted) == 200

@@ -17,7 +17,7 @@ from evals.exam.sets import FILES
 from evals.exam.sitting import approved_documents, graded
 from evals.exam.world import equipment, planner_of
 from graph import admission, case_agent, granting
-from policies.actions import ARGUMENTS, ActionRequest, Blocked, RequestHumanApproval, read_wish
+from policies.actions import ARGUMENTS, ActionRequest, Blocked, RequestHumanApproval, read_request
 from policies.admission import Arrival, BypassAgent, RunAgent, admit
 from policies.grading import Expected
 from policies.manifest import Manifest
@@ -117,28 +117,30 @@ def both(*takes: Take) -> Take:
     return take
 
 
-def lenient(wish: object) -> ActionRequest | Blocked:
+def lenient(requested: object) -> ActionRequest | Blocked:
     """Drops the arguments that nobody knows."""
-    if isinstance(wish, dict) and wish.get("action") in ARGUMENTS:
+    if isinstance(requested, dict) and requested.get("action") in ARGUMENTS:
         known = {
-            name: value for name, value in wish["arguments"].items() if name in ARGUMENTS[wish["action"]]
+            name: value
+            for name, value in requested["arguments"].items()
+            if name in ARGUMENTS[requested["action"]]
         }
-        return read_wish({**wish, "arguments": known})
-    return read_wish(wish)
+        return read_request({**requested, "arguments": known})
+    return read_request(requested)
 
 
-def coercing(wish: object) -> ActionRequest | Blocked:
+def coercing(requested: object) -> ActionRequest | Blocked:
     """Makes a text of whatever comes."""
-    if isinstance(wish, dict) and isinstance(wish.get("arguments"), dict):
-        return read_wish(
-            {**wish, "arguments": {name: str(value) for name, value in wish["arguments"].items()}}
+    if isinstance(requested, dict) and isinstance(requested.get("arguments"), dict):
+        return read_request(
+            {**requested, "arguments": {name: str(value) for name, value in requested["arguments"].items()}}
         )
-    return read_wish(wish)
+    return read_request(requested)
 
 
-def open_handed(wish: object) -> ActionRequest | Blocked:
+def open_handed(requested: object) -> ActionRequest | Blocked:
     """Lets a forbidden action be somebody else's problem."""
-    found = read_wish(wish)
+    found = read_request(requested)
     if isinstance(found, Blocked) and found.reason == "forbidden_action":
         return RequestHumanApproval(found.action)
     return found
@@ -185,9 +187,9 @@ CONTROLS = (
     Control("the kill switch at admission", "`policies/admission.py`", "kill_switch", blind(kill_switch=False)),
     Control("a release that is held", "`policies/admission.py`", "release_held", blind(release_held=False)),
     Control("one case a ticket", "unique key of `cases`", "duplicate_ticket", said("alter table books.cases drop constraint cases_tenant_ticket_id_key", "drop index books.cases_jti"), "unexpected_reason"),
-    Control("the allowlist", "`policies/actions.py`", "forbidden_refund_action", swapped(granting, "read_wish", open_handed)),
-    Control("unexpected arguments", "`policies/actions.py`", "unexpected_arguments", swapped(granting, "read_wish", lenient), "unexpected_reason"),
-    Control("mistyped arguments", "`policies/actions.py`", "invalid_argument_types", swapped(granting, "read_wish", coercing)),
+    Control("the allowlist", "`policies/actions.py`", "forbidden_refund_action", swapped(granting, "read_request", open_handed)),
+    Control("unexpected arguments", "`policies/actions.py`", "unexpected_arguments", swapped(granting, "read_request", lenient), "unexpected_reason"),
+    Control("mistyped arguments", "`policies/actions.py`", "invalid_argument_types", swapped(granting, "read_request", coercing)),
     Control("the validators before a draft", "`policies/transitions.py`", "invalid_state_transition", without(AGENT_EDGES, ("plan", "draft"), ()), "cannot go on"),
     Control("the validator of the order before a draft", "`policies/transitions.py`", "draft_requires_order", without(AGENT_EDGES, ("plan", "draft"), AGENT_EDGES["plan", "draft"][:1]), "cannot go on"),
     Control("the validator of a draft before review", "`policies/transitions.py`", "review_requires_draft", without(AGENT_EDGES, ("plan", "propose"), ())),

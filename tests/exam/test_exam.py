@@ -12,7 +12,7 @@ from stage import Cluster
 from evals.exam.episode import EPISODES, SETS, BadEpisode, Dataset, line_of, read_episode, read_episodes
 from evals.exam.examining import Examined, examine
 from evals.exam.receipt import gate_of, regraded, same_behaviour, without_timings
-from evals.exam.sets import FILES, TWINS, the_set
+from evals.exam.sets import COUNTERPARTS, FILES, the_set
 from evals.exam.sitting import Graded, Journal, approved_documents, sit
 from policies.admission import RunAgent
 from policies.gate import DATASET
@@ -124,12 +124,12 @@ def test_a_line_that_is_no_episode_is_refused(line: object) -> None:
         read_episode(line, "here")
 
 
-def test_the_strangers_set_has_its_exact_refunds_its_noughts_and_nine_twins_of_each() -> None:
+def test_the_strangers_set_has_its_exact_refunds_its_noughts_and_nine_counterparts_of_each() -> None:
     if not DATA.is_dir():
         pytest.skip("the outside data is not here")
     names = Counter(episode.name[4:] for episode in the_set("tau2-retail-v1", DATA).dataset.episodes)
-    assert len(TWINS) == 10
-    assert {names[rule] for rule in TWINS} == {50}
+    assert len(COUNTERPARTS) == 10
+    assert {names[rule] for rule in COUNTERPARTS} == {50}
     assert names["no refund is due"] == 48
 
 

@@ -423,7 +423,7 @@ def test_the_till_is_a_process_that_stops_when_told(door: Door) -> None:
     environment = os.environ | {
         "CASHIER_DATABASE_URL": home.role_url("cashier", home.admin_url()),
         "CASHIER_DESK_KEYS": str(home.public_keys_file("desk")),
-        "CASHIER_TWIN_FILE": str(home.twin_file),
+        "CASHIER_PROVIDER_FILE": str(home.provider_file),
     }
     once = subprocess.run(
         [sys.executable, "-m", "cashier", "--once"],

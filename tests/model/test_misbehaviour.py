@@ -73,7 +73,7 @@ LAWS: list[Law] = [
     Law("plan", ("malformed", "ok"), *READY, "invalid_answer", "answered"),
     Law("draft", ("extra-keys",), *READY, "without_model", "answered"),
     Law("draft", ("megabyte",), *READY, "without_model", "too_long"),
-    # A wish for what is not allowed is blocked; for what is not there, it finds nothing.
+    # A request for what is not allowed is blocked; for what is not there, it finds nothing.
     Law("plan", ("issue_refund",), "blocked", "forbidden_action", "forbidden_wish", kind="none"),
     Law("plan", ("unknown-tool",), "blocked", "forbidden_action", "forbidden_wish", kind="none"),
     Law("plan", ("invented-order",), "needs_human", "loop_detected", "unknown_id", kind="handoff"),

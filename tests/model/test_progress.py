@@ -60,12 +60,12 @@ async def test_the_page_shows_the_stage_and_the_words_and_nothing_when_it_is_ove
         words = False
         async with desk.visit("demo-reviewer") as visitor:
             while not at_work.done():
-                shown = (await visitor.get(f"/cases/{case.case_id}/standing")).text
+                shown = (await visitor.get(f"/cases/{case.case_id}/status")).text
                 seen |= {name for name in SAID if f'data-stage="{name}"' in shown}
                 words = words or "the draft as it is written" in shown
                 await asyncio.sleep(0.05)
             await at_work
-            after = (await visitor.get(f"/cases/{case.case_id}/standing")).text
+            after = (await visitor.get(f"/cases/{case.case_id}/status")).text
         assert {"planning", "drafting"} <= seen
         assert words
         assert "data-stage" not in after

@@ -150,7 +150,7 @@ async def test_whatever_a_text_commands_an_obeying_model_moves_nothing(
                 await obeyed(stage, place, number, text)
 
         await asyncio.gather(*(one(number, text) for number, text in enumerate(texts)))
-        # The model was asked, and did obey: a wish of its was blocked, or a draft of its did not pass.
+        # The model was asked, and did obey: a request of its was blocked, or a draft of its did not pass.
         noticed = await stage.sql("select distinct kind::text as kind from books.findings")
         asked = await stage.sql("select count(*) as n from books.model_calls where feature::text = %s", role)
         wanted = {"forbidden_wish"} if role == "plan" else {"failed_check"}
@@ -253,7 +253,7 @@ FITTING = st.one_of(
     st.just({"action": "request_human_approval", "arguments": {"reason": "draft_ready_for_review"}}),
     st.just({"action": "request_human_approval", "arguments": {"reason": "because"}}),
 )
-WISH = st.one_of(
+REQUESTED = st.one_of(
     FITTING,
     st.lists(FITTING, min_size=2, max_size=2),
     st.fixed_dictionaries({"action": ACTIONS | JSON, "arguments": JSON}),
@@ -265,7 +265,7 @@ WISH = st.one_of(
 SEQUENCES = 10_000 if CAMPAIGN else 60
 
 
-async def test_no_sequence_of_wishes_writes_fails_or_leaves_a_hole_in_the_trace(
+async def test_no_sequence_of_requested_actions_writes_fails_or_leaves_a_hole_in_the_trace(
     cluster: Cluster, url: str, tmp_path: Path
 ) -> None:
     sequences: list[list[object]] = []
@@ -274,24 +274,24 @@ async def test_no_sequence_of_wishes_writes_fails_or_leaves_a_hole_in_the_trace(
         max_examples=SEQUENCES, phases=[Phase.generate], deadline=None, database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )  # fmt: skip
-    @given(st.lists(WISH, min_size=1, max_size=7))
-    def drawn(wishes: list[object]) -> None:
-        sequences.append(wishes)
+    @given(st.lists(REQUESTED, min_size=1, max_size=7))
+    def drawn(requested_actions: list[object]) -> None:
+        sequences.append(requested_actions)
 
     drawn()
     assert len(sequences) >= SEQUENCES * 0.9
     planner = Scripted(None)
     async with open_stage(cluster.home, url, tmp_path, planner=planner) as stage:
         await stage.many_orders(400)
-        for number, wishes in enumerate(sequences):
-            planner.wishes, planner.asked = tuple(wishes), 0
+        for number, requested_actions in enumerate(sequences):
+            planner.requested_actions, planner.asked = tuple(requested_actions), 0
             order_id = f"X{number % 400}"
             case = await stage.submit(order_id=order_id, ticket_id=f"s-{number}")
             state = await stage.run(case)
-            assert state["status"] in {"blocked", "needs_human"}, wishes
+            assert state["status"] in {"blocked", "needs_human"}, requested_actions
             trace: Any = state["trace"]
-            assert [row["step"] for row in trace] == list(range(1, len(trace) + 1)), wishes
-            assert trace or state["reason"] != "blocked", wishes
+            assert [row["step"] for row in trace] == list(range(1, len(trace) + 1)), requested_actions
+            assert trace or state["reason"] != "blocked", requested_actions
         assert await stage.count("disbursements") == 0
         assert await stage.count("replies") == 0
         assert await stage.count("decisions") == 0

@@ -168,7 +168,7 @@ async def test_a_revision_pays_nothing_and_makes_a_new_proposal(stage: Stage) ->
         await stage.house.desk.decide(person, case.tenant, case.case_id, old["digest"], Word("approve"))
     await stage.say(case, Word("approve"))
     await stage.finish()
-    assert [refund.amount.amount_minor for refund in stage.house.twin.all_refunds()] == [5_000]
+    assert [refund.amount.amount_minor for refund in stage.house.provider.all_refunds()] == [5_000]
 
 
 async def test_who_raised_an_amount_cannot_approve_it_not_even_after_another_cut_it(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from langgraph.types import Command
 from stage import Cluster, Stage, open_stage
 
-from cashier.twin import Fault
+from cashier.simulated_provider import Fault
 from desk.decisions import Conflict, NothingToDecide, Word
 from desk.flags import set_kill_switch
 from desk.notes import BadDecision
@@ -111,7 +111,7 @@ class Life(RuleBasedStateMachine):
     def retry(self, fault: Fault | None) -> None:
         async def passed() -> None:
             if fault is not None:
-                self.stage.house.twin.misbehave(fault)
+                self.stage.house.provider.misbehave(fault)
             await self.stage.house.executor.settle_all()
 
         self.do(passed())
@@ -171,7 +171,7 @@ class Life(RuleBasedStateMachine):
             )
         )
         gone: dict[str, int] = {}
-        for refund in self.stage.house.twin.all_refunds():
+        for refund in self.stage.house.provider.all_refunds():
             if refund.status != "failed":
                 gone[refund.payment_id] = gone.get(refund.payment_id, 0) + refund.amount.amount_minor
         for row in rows:
@@ -202,9 +202,9 @@ class Life(RuleBasedStateMachine):
         """The sweep and the till finish what is left; then graph and books say the same of every case."""
         for _ in range(6):
             await self.stage.finish()
-            for refund in self.stage.house.twin.all_refunds():
+            for refund in self.stage.house.provider.all_refunds():
                 if refund.status == "pending":
-                    self.stage.house.twin.settle(refund.refund_id, "succeeded")
+                    self.stage.house.provider.settle(refund.refund_id, "succeeded")
             await self.stage.move_clock(minutes=6)
         for case in self.cases:
             books = await self.stage.house.state(case)

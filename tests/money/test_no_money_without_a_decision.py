@@ -48,7 +48,7 @@ async def paid_as_signed(stage: Stage, case: Case) -> None:
     await stage.say(case, Word("approve"))
     await stage.run(case)
     await stage.finish()
-    assert [refund.amount.amount_minor for refund in stage.house.twin.all_refunds()] == [7_900]
+    assert [refund.amount.amount_minor for refund in stage.house.provider.all_refunds()] == [7_900]
     assert (await stage.house.state(case))["status"] == "refunded"
 
 
@@ -119,7 +119,7 @@ async def test_a_copied_thread_orders_nothing_even_when_the_first_is_approved(st
             str(case.thread_id),
         )
     config: RunnableConfig = {"configurable": {"thread_id": str(copy)}}
-    for command in (Command(resume="rung"), Command(goto="refund")):
+    for command in (Command(resume="wake-up"), Command(goto="refund")):
         with pytest.raises(NoCase):
             await stage.house.driver.graph.ainvoke(command, config, durability="sync")
     assert await stage.count("disbursements") == 0
@@ -282,13 +282,13 @@ async def test_four_concurrent_resumes_order_once_in_forty_trials(stage: Stage) 
     for trial in range(1, 41):
         case = await stage.approved(order_id=f"X{trial}")
         await asyncio.gather(
-            *(graph.ainvoke(Command(resume="rung"), config_of(case), durability="sync") for _ in range(4)),
+            *(graph.ainvoke(Command(resume="wake-up"), config_of(case), durability="sync") for _ in range(4)),
             return_exceptions=True,
         )
     assert await stage.count("disbursements") == 40
     await stage.finish()
     assert stage.refunds() == 40
-    assert {refund.amount.amount_minor for refund in stage.house.twin.all_refunds()} == {7_900}
+    assert {refund.amount.amount_minor for refund in stage.house.provider.all_refunds()} == {7_900}
 
 
 EDITS = [
@@ -376,7 +376,7 @@ async def test_a_copied_signature_under_a_new_id_or_word_is_not_paid(stage: Stag
     await stage.sql("set session_replication_role = origin")
     await stage.finish()
     assert stage.refunds() == (1 if word == "approve" else 0)
-    refunds = stage.house.twin.all_refunds()
+    refunds = stage.house.provider.all_refunds()
     assert all(refund.decision_id != str(copied["decision_id"]) for refund in refunds)
 
 

@@ -121,7 +121,7 @@ async def test_a_new_key_has_a_new_name_and_an_unknown_one_waits(stage: Stage) -
     assert (await stage.count("settlements"), stage.refunds()) == (0, 0)
     assert (await stage.house.state(case))["status"] == "refund_pending"
     keys = public_keys([new.public()])
-    executor = Executor(stage.house.executor.books, stage.house.twin, keys, retry_seconds=0)
+    executor = Executor(stage.house.executor.books, stage.house.provider, keys, retry_seconds=0)
     await executor.settle_all()
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"

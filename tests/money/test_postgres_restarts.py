@@ -78,7 +78,7 @@ async def test_hard_restarts_under_traffic_lose_nothing_and_pay_once() -> None:
                         await stage.house.driver.sweep()
                     await asyncio.sleep(0.05)
                 await restarts
-                refunds = stage.house.twin.all_refunds()
+                refunds = stage.house.provider.all_refunds()
                 assert len(refunds) == CASES
                 assert len({refund.decision_id for refund in refunds}) == CASES
             async with open_stage(home, url, folder) as stage:

@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from conftest import Stages
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from stage import Stage, wish
+from stage import Stage, requested
 
 from app.house import trusted_keys
 from cashier.executor import Executor
 from cashier.processor import ProviderRefund
-from cashier.twin import Twin
+from cashier.simulated_provider import SimulatedProvider
 from desk.decisions import Conflict, Word
 from desk.flags import set_kill_switch
 from desk.notes import BadDecision
@@ -21,7 +21,7 @@ from desk.queue import find_case, waiting
 from evals.exam.world import Scripted
 from graph.refund_graph import refund_graph
 from records.audit import verify
-from records.cases import Case, standing_still
+from records.cases import Case, idle_cases
 from refunds.ids import PaymentId, TenantId
 
 CAMERA = {
@@ -77,7 +77,7 @@ async def test_a_lost_record_of_a_send_is_found_at_the_provider(stage: Stage) ->
     await stage.forced("delete from books.settlements")
     await stage.forced("delete from books.sends")
     await stage.move_clock(hours=25)
-    stage.house.twin.move_clock(25 * 3600)
+    stage.house.provider.move_clock(25 * 3600)
     await stage.finish()
     assert stage.refunds() == 1
     assert (await stage.sql("select outcome from books.settlements"))[0]["outcome"] == "succeeded"
@@ -87,20 +87,20 @@ async def test_no_order_of_money_waits_behind_others_for_ever(stage: Stage) -> N
     await stage.many_orders(5)
     for number in range(4):
         await stage.ordered(order_id=f"X{number}")
-    stage.house.twin.misbehave("pending", times=3)
+    stage.house.provider.misbehave("pending", times=3)
     await replace(stage.house.executor, page_size=2).settle_all()
     assert stage.refunds() == 4
-    for refund in stage.house.twin.all_refunds():
-        stage.house.twin.settle(refund.refund_id, "succeeded")
+    for refund in stage.house.provider.all_refunds():
+        stage.house.provider.settle(refund.refund_id, "succeeded")
     await replace(stage.house.executor, page_size=2).settle_all()
-    for refund in stage.house.twin.all_refunds():
-        stage.house.twin.settle(refund.refund_id, "failed")
+    for refund in stage.house.provider.all_refunds():
+        stage.house.provider.settle(refund.refund_id, "failed")
     await replace(stage.house.executor, page_size=2).settle_all()
     rows = await stage.sql("select outcome from books.settlement_state")
     assert [row["outcome"] for row in rows] == ["failed"] * 4
 
 
-class Poisoned(Twin):
+class Poisoned(SimulatedProvider):
     """Raises for one payment."""
 
     async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Any:
@@ -113,15 +113,15 @@ async def test_one_bad_order_does_not_stop_the_till(stage: Stage) -> None:
     await stage.many_orders(2)
     for number in range(2):
         await stage.ordered(order_id=f"X{number}")
-    twin = Poisoned(stage.house.twin.file, stage.house.twin._charges)
+    provider = Poisoned(stage.house.provider.file, stage.house.provider._charges)
     keys = trusted_keys(stage.house.home, "desk")
-    await Executor(stage.house.executor.books, twin, keys, retry_seconds=0).settle_all()
-    assert [refund.payment_id for refund in twin.all_refunds()] == ["pay_X1"]
+    await Executor(stage.house.executor.books, provider, keys, retry_seconds=0).settle_all()
+    assert [refund.payment_id for refund in provider.all_refunds()] == ["pay_X1"]
 
 
 async def test_what_only_a_person_can_solve_is_in_the_queue(stage: Stage) -> None:
     await stage.ordered()
-    stage.house.twin.misbehave("drop_before")
+    stage.house.provider.misbehave("drop_before")
     await stage.house.executor.settle_all()
     await stage.move_clock(hours=21)
     await stage.house.executor.settle_all()
@@ -134,13 +134,13 @@ async def test_what_only_a_person_can_solve_is_in_the_queue(stage: Stage) -> Non
 
 
 async def test_a_late_failure_and_a_blocked_case_are_in_the_queue(stages: Stages) -> None:
-    async with stages(planner=Scripted(wish("issue_refund"))) as stage:
+    async with stages(planner=Scripted(requested("issue_refund"))) as stage:
         await stage.run(await stage.submit())
         assert await queued(stage) == [("blocked", "forbidden_action")]
     async with stages() as stage:
         await stage.ordered()
         await stage.finish()
-        stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "failed")
+        stage.house.provider.settle(stage.house.provider.all_refunds()[0].refund_id, "failed")
         await stage.finish()
         assert ("refund_failed", "failed") in await queued(stage)
 
@@ -308,7 +308,7 @@ async def test_two_halves_that_were_approved_before_either_was_ordered_need_it_t
     assert stage.refunds() == 1
 
 
-class Lagging(Twin):
+class Lagging(SimulatedProvider):
     """Its list does not show what it made."""
 
     async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> list[ProviderRefund]:
@@ -318,9 +318,9 @@ class Lagging(Twin):
 
 async def test_a_decline_after_an_unanswered_ask_is_for_a_person(stage: Stage) -> None:
     await stage.ordered()
-    lagging = Lagging(stage.house.twin.file, stage.house.twin._charges)
+    lagging = Lagging(stage.house.provider.file, stage.house.provider._charges)
     executor = replace(stage.house.executor, processor=lagging)
-    stage.house.twin.misbehave("error_after_effect")
+    stage.house.provider.misbehave("error_after_effect")
     for _ in range(3):
         await executor.settle_all()
         await stage.move_clock(minutes=6)
@@ -334,7 +334,7 @@ async def test_nothing_is_asked_for_again_past_the_time_to_pay(stage: Stage) -> 
     case = await stage.approved()
     await stage.move_clock(hours=72 + 23.9)
     await stage.run(case)
-    stage.house.twin.misbehave("error_without_effect")
+    stage.house.provider.misbehave("error_without_effect")
     await stage.house.executor.settle_all()
     await stage.move_clock(hours=1)
     await stage.house.executor.settle_all()
@@ -392,10 +392,10 @@ async def test_a_revision_after_the_window_closed_reaches_a_person(stage: Stage,
 
 async def test_what_a_person_was_asked_about_settles_when_the_provider_shows_it(stage: Stage) -> None:
     case = await stage.ordered()
-    stage.house.twin.misbehave("drop_after")
+    stage.house.provider.misbehave("drop_after")
     await stage.house.executor.settle_all()
     await stage.move_clock(hours=21)
-    lagging = Lagging(stage.house.twin.file, stage.house.twin._charges)
+    lagging = Lagging(stage.house.provider.file, stage.house.provider._charges)
     await replace(stage.house.executor, processor=lagging).settle_all()
     assert (await stage.sql("select outcome from books.settlement_state"))[0]["outcome"] == "needs_person"
     await stage.finish()
@@ -405,10 +405,10 @@ async def test_what_a_person_was_asked_about_settles_when_the_provider_shows_it(
 
 async def test_a_failed_refund_whose_send_was_lost_has_an_end(stage: Stage) -> None:
     await stage.ordered()
-    stage.house.twin.misbehave("drop_after")
+    stage.house.provider.misbehave("drop_after")
     await stage.house.executor.settle_all()
     await stage.forced("delete from books.sends")
-    stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "failed")
+    stage.house.provider.settle(stage.house.provider.all_refunds()[0].refund_id, "failed")
     await stage.finish()
     assert (await stage.sql("select outcome from books.settlement_state"))[0]["outcome"] == "failed"
 
@@ -440,7 +440,7 @@ async def test_a_sweep_reaches_what_stands_behind_a_full_page(stage: Stage) -> N
     for number in range(501):
         await stage.submit(ticket_id=f"still-{number}")
     async with stage.house.desk_books.transaction(TenantId("demo")) as tx:
-        assert len([case_id async for case_id in standing_still(tx)]) == 501
+        assert len([case_id async for case_id in idle_cases(tx)]) == 501
 
 
 @pytest.mark.parametrize("note", ["a\x00b", "\ud800"])

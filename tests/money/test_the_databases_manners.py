@@ -80,7 +80,7 @@ async def test_a_refund_is_paid_whatever_the_database_is_set_to(
     set_on(cluster, url, HOSTILE if setting == "all of them" else {setting: HOSTILE[setting]})
     async with open_stage(cluster.home, url, tmp_path) as stage:
         case = await stage.ordered()
-        stage.house.twin.misbehave("drop_before")
+        stage.house.provider.misbehave("drop_before")
         await stage.finish()
         await stage.move_clock(minutes=1)
         await stage.finish()
@@ -113,7 +113,7 @@ async def test_a_house_does_not_work_on_a_database_without_its_triggers(cluster:
 async def test_an_order_of_money_that_cannot_be_brought_forward_is_named_by_readyz(desk: DeskStage) -> None:
     stage = desk.stage
     case = await stage.ordered()
-    executor = replace(stage.house.executor, processor=Raises(stage.house.twin))
+    executor = replace(stage.house.executor, processor=Raises(stage.house.provider))
     for passes in range(1, 5):
         ready = (await desk.ask("GET", "/readyz", who=None)).json()["parts"]["disbursements"]
         assert (ready == "ok") == (passes <= 3), ready
@@ -122,7 +122,7 @@ async def test_an_order_of_money_that_cannot_be_brought_forward_is_named_by_read
     assert answer.status_code == 503
     said = answer.json()["parts"]["disbursements"]
     assert case.ticket_id in said and "4 passes" in said and "the answer cannot be read" in said
-    healthy = replace(executor, processor=stage.house.twin)
+    healthy = replace(executor, processor=stage.house.provider)
     await healthy.settle_all()
     assert (await desk.ask("GET", "/readyz", who=None)).json()["parts"]["disbursements"] == "ok"
 
@@ -130,11 +130,11 @@ async def test_an_order_of_money_that_cannot_be_brought_forward_is_named_by_read
 class Raises:
     """A provider whose answers cannot be read."""
 
-    def __init__(self, twin: Any) -> None:
-        self.twin = twin
+    def __init__(self, provider: Any) -> None:
+        self.provider = provider
 
     async def refund(self, request: Any) -> Any:
-        return await self.twin.refund(request)
+        return await self.provider.refund(request)
 
     async def refunds_of(self, *asked: Any) -> Any:
         del asked

@@ -13,7 +13,7 @@ from stage import Cluster, Stage, open_stage
 from app.house import trusted_keys
 from cashier.executor import Executor
 from cashier.processor import Answer, Made, ProviderRefund, RefundRequest
-from cashier.twin import Twin
+from cashier.simulated_provider import SimulatedProvider
 from desk.decisions import Conflict, Word
 from refunds.ids import DecisionId, PaymentId, TenantId, decision_of
 from refunds.money import Currency, Money
@@ -37,14 +37,14 @@ def made_elsewhere(stage: Stage, amount: int, decision: object = "", payment: st
     refund = ProviderRefund(
         f"re_{uuid4().hex}", "demo", str(decision), PaymentId(payment), Money(amount, USD), "succeeded"
     )
-    with stage.house.twin._open() as books:
-        stage.house.twin._insert(books, refund)
+    with stage.house.provider._open() as books:
+        stage.house.provider._insert(books, refund)
     return refund.refund_id
 
 
 def paid(stage: Stage) -> list[int]:
     """What the provider has given back, in the order it was made."""
-    return [one.amount.amount_minor for one in stage.house.twin.all_refunds() if one.status != "failed"]
+    return [one.amount.amount_minor for one in stage.house.provider.all_refunds() if one.status != "failed"]
 
 
 async def last_settlement(stage: Stage) -> tuple[str, str]:
@@ -63,7 +63,7 @@ async def passes(stage: Stage, times: int = 4) -> None:
 async def test_a_lost_send_is_not_repeated_after_a_refund_in_the_dashboard(stage: Stage) -> None:
     await order_of_two(stage)
     await stage.ordered(order_id="TWO", items=["SKU-1"])
-    stage.house.twin.misbehave("drop_before")
+    stage.house.provider.misbehave("drop_before")
     await stage.house.executor.settle_all()
     found = made_elsewhere(stage, 7_900)
     await passes(stage)
@@ -244,7 +244,7 @@ async def test_a_person_takes_an_order_of_money_back(desk: DeskStage) -> None:
 async def test_what_was_sent_is_not_taken_back_while_it_may_arrive(desk: DeskStage) -> None:
     stage = desk.stage
     await stage.ordered()
-    stage.house.twin.misbehave("drop_before")
+    stage.house.provider.misbehave("drop_before")
     await stage.house.executor.settle_all()
     [decision] = await stage.decision_ids()
     for hours, outcome in ((1, None), (20, "failed")):
@@ -252,7 +252,7 @@ async def test_what_was_sent_is_not_taken_back_while_it_may_arrive(desk: DeskSta
         if outcome:
             await stage.house.executor.settle_all()
         await desk.ask("POST", f"/api/orders/{decision}/acts", {"act": "withdraw"}, "demo-operator")
-        stage.house.twin.misbehave("drop_before", times=0 if outcome else 1)
+        stage.house.provider.misbehave("drop_before", times=0 if outcome else 1)
         executor = replace(stage.house.executor, retry_seconds=10_000_000)
         await executor.settle_all()
         rows = await stage.sql("select outcome::text from books.settlement_state")
@@ -305,7 +305,7 @@ async def test_two_live_copies_of_the_books_pay_once(stage: Stage, cluster: Clus
                 # The first one's effect is not listed yet when the second one looks.
                 await copy.house.executor.settle_all()
             else:
-                copy.house.twin.misbehave("list_behind")
+                copy.house.provider.misbehave("list_behind")
                 await copy.house.executor.settle_all()
             keys += [row["key"] for row in await copy.sql("select key from books.sends")]
     assert len(keys) == 2 and len(set(keys)) == 1
@@ -315,17 +315,17 @@ async def test_two_live_copies_of_the_books_pay_once(stage: Stage, cluster: Clus
 async def test_a_saved_500_after_the_effect_and_a_list_that_is_hours_behind_pay_once(stage: Stage) -> None:
     await order_of_two(stage)
     case = await stage.ordered(order_id="TWO", items=["SKU-1"])
-    twin = ListsLater(stage.house.twin)
+    provider = ListsLater(stage.house.provider)
     executor = Executor(
-        stage.house.executor.books, twin, trusted_keys(stage.house.home, "desk"), retry_seconds=0
+        stage.house.executor.books, provider, trusted_keys(stage.house.home, "desk"), retry_seconds=0
     )
-    stage.house.twin.misbehave("error_after_effect")
+    stage.house.provider.misbehave("error_after_effect")
     for _ in range(8):
         await executor.settle_all()
         await stage.move_clock(minutes=20)
     assert paid(stage) == [7_900]
     assert (await last_settlement(stage))[0] == "needs_person"
-    twin.behind = False
+    provider.behind = False
     await executor.settle_all()
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
@@ -335,7 +335,7 @@ async def test_a_saved_500_after_the_effect_and_a_list_that_is_hours_behind_pay_
 async def test_only_a_named_person_gives_a_key_up_and_not_within_the_hour(desk: DeskStage) -> None:
     stage = desk.stage
     case = await stage.ordered()
-    stage.house.twin.misbehave("error_without_effect")
+    stage.house.provider.misbehave("error_without_effect")
     await passes(stage, 20)
     assert [row["epoch"] for row in await stage.sql("select epoch from books.sends")] == [1]
     [decision] = await stage.decision_ids()
@@ -358,7 +358,7 @@ async def test_only_a_named_person_gives_a_key_up_and_not_within_the_hour(desk: 
 async def test_a_key_is_not_given_up_within_the_hour(desk: DeskStage) -> None:
     stage = desk.stage
     await stage.ordered()
-    stage.house.twin.misbehave("error_without_effect")
+    stage.house.provider.misbehave("error_without_effect")
     await passes(stage, 3)
     [decision] = await stage.decision_ids()
     async with desk.visit("demo-specialist") as specialist:
@@ -371,22 +371,24 @@ async def test_a_key_is_not_given_up_within_the_hour(desk: DeskStage) -> None:
 class ListsLater:
     """A provider whose list is behind for as long as it is told to be."""
 
-    def __init__(self, twin: Twin) -> None:
-        self.twin = twin
+    def __init__(self, provider: SimulatedProvider) -> None:
+        self.provider = provider
         self.behind = True
 
     async def refund(self, request: RefundRequest) -> Answer:
-        return await self.twin.refund(request)
+        return await self.provider.refund(request)
 
     async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Any:
-        return [] if self.behind else await self.twin.refunds_of(tenant, payment_id)
+        return [] if self.behind else await self.provider.refunds_of(tenant, payment_id)
 
 
 class Answers(ListsLater):
     """A provider that answers with something that was not asked for."""
 
-    def __init__(self, twin: Twin, change: Callable[[ProviderRefund], ProviderRefund]) -> None:
-        super().__init__(twin)
+    def __init__(
+        self, provider: SimulatedProvider, change: Callable[[ProviderRefund], ProviderRefund]
+    ) -> None:
+        super().__init__(provider)
         self.change = change
 
     async def refund(self, request: RefundRequest) -> Answer:
@@ -415,7 +417,7 @@ async def test_an_answer_counts_only_as_what_was_asked(
     case = await stage.ordered()
     executor = Executor(
         stage.house.executor.books,
-        Answers(stage.house.twin, change),
+        Answers(stage.house.provider, change),
         trusted_keys(stage.house.home, "desk"),
         retry_seconds=0,
     )

@@ -18,7 +18,7 @@ from cashier.processor import (
     ProviderRefund,
     RefundRequest,
 )
-from cashier.twin import Fault, Twin
+from cashier.simulated_provider import Fault, SimulatedProvider
 from desk.decisions import Word
 from refunds.ids import DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
@@ -53,7 +53,7 @@ async def settled(stage: Stage, rounds: int = 12) -> str:
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_fault_of_the_provider_ends_in_one_refund(stage: Stage, fault: Fault, times: int) -> None:
     case = await stage.ordered()
-    stage.house.twin.misbehave(fault, times=times, seconds=0.05)
+    stage.house.provider.misbehave(fault, times=times, seconds=0.05)
     assert await settled(stage) == "succeeded"
     assert stage.refunds() == 1
     await stage.finish()
@@ -62,7 +62,7 @@ async def test_a_fault_of_the_provider_ends_in_one_refund(stage: Stage, fault: F
 
 async def test_a_saved_500_that_did_nothing_is_a_persons_and_its_key_stays(stage: Stage) -> None:
     case = await stage.ordered()
-    stage.house.twin.misbehave("error_without_effect")
+    stage.house.provider.misbehave("error_without_effect")
     assert await settled(stage) == "needs_person"
     assert [row["epoch"] for row in await stage.sql("select epoch from books.sends")] == [1]
     await stage.run(case)
@@ -72,7 +72,7 @@ async def test_a_saved_500_that_did_nothing_is_a_persons_and_its_key_stays(stage
 
 async def test_what_is_a_persons_matter_is_written_once_however_often_it_is_looked_at(stage: Stage) -> None:
     await stage.ordered()
-    stage.house.twin.misbehave("error_without_effect")
+    stage.house.provider.misbehave("error_without_effect")
     assert await settled(stage) == "needs_person"
     for _ in range(3):
         await stage.house.executor.settle_all()
@@ -82,11 +82,11 @@ async def test_what_is_a_persons_matter_is_written_once_however_often_it_is_look
 
 async def test_an_old_unknown_send_that_is_at_the_provider_is_found_and_not_repeated(stage: Stage) -> None:
     await stage.ordered()
-    stage.house.twin.misbehave("drop_after")
+    stage.house.provider.misbehave("drop_after")
     await stage.house.executor.settle_all()
     assert await stage.count("settlements") == 0
     await stage.move_clock(hours=25)
-    stage.house.twin.move_clock(25 * 3600)
+    stage.house.provider.move_clock(25 * 3600)
     await stage.house.executor.settle_all()
     assert stage.refunds() == 1
     assert (await stage.sql("select outcome from books.settlements"))[0]["outcome"] == "succeeded"
@@ -94,7 +94,7 @@ async def test_an_old_unknown_send_that_is_at_the_provider_is_found_and_not_repe
 
 async def test_an_old_unknown_send_that_is_nowhere_goes_to_a_person(stage: Stage) -> None:
     await stage.ordered()
-    stage.house.twin.misbehave("drop_before")
+    stage.house.provider.misbehave("drop_before")
     await stage.house.executor.settle_all()
     await stage.move_clock(hours=21)
     await stage.house.executor.settle_all()
@@ -104,11 +104,11 @@ async def test_an_old_unknown_send_that_is_nowhere_goes_to_a_person(stage: Stage
 
 async def test_pending_is_not_paid_and_becomes_what_the_provider_says(stage: Stage) -> None:
     case = await stage.ordered()
-    stage.house.twin.misbehave("pending")
+    stage.house.provider.misbehave("pending")
     await stage.house.executor.settle_all()
     state = await stage.run(case)
     assert state["status"] == "refund_pending"
-    stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "succeeded")
+    stage.house.provider.settle(stage.house.provider.all_refunds()[0].refund_id, "succeeded")
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
 
@@ -117,7 +117,7 @@ async def test_a_refund_that_fails_later_reopens_the_case(stage: Stage) -> None:
     case = await stage.ordered()
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
-    stage.house.twin.settle(stage.house.twin.all_refunds()[0].refund_id, "failed")
+    stage.house.provider.settle(stage.house.provider.all_refunds()[0].refund_id, "failed")
     await stage.house.executor.settle_all()
     assert (await stage.house.state(case))["status"] == "refund_failed"
     async with stage.house.desk_books.transaction(TenantId("demo")) as tx:
@@ -128,7 +128,7 @@ async def test_a_refund_that_fails_later_reopens_the_case(stage: Stage) -> None:
 
 async def test_a_refund_in_the_providers_dashboard_counts(stage: Stage) -> None:
     case = await stage.ordered()
-    stage.house.twin.refund_outside(TenantId("demo"), PaymentId("pay_D300"), Money(1, USD))
+    stage.house.provider.refund_outside(TenantId("demo"), PaymentId("pay_D300"), Money(1, USD))
     await stage.finish()
     state = await stage.house.state(case)
     assert state["status"] == "refund_pending" and "what these books do not know" in str(state["reason"])
@@ -137,7 +137,7 @@ async def test_a_refund_in_the_providers_dashboard_counts(stage: Stage) -> None:
 
 async def test_a_decline_is_an_end(stage: Stage) -> None:
     case = await stage.ordered()
-    stage.house.twin.misbehave("declined")
+    stage.house.provider.misbehave("declined")
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refund_failed"
     assert stage.refunds() == 0
@@ -179,7 +179,7 @@ async def test_eight_executors_of_one_approval_pay_once(stage: Stage) -> None:
     await stage.ordered()
     house = stage.house
     keys = trusted_keys(house.home, "desk")
-    executors = [Executor(house.executor.books, house.twin, keys, retry_seconds=0) for _ in range(8)]
+    executors = [Executor(house.executor.books, house.provider, keys, retry_seconds=0) for _ in range(8)]
     for _ in range(3):
         await asyncio.gather(*(executor.settle_all() for executor in executors))
     assert stage.refunds() == 1
@@ -204,7 +204,7 @@ async def test_a_stalled_executor_that_wakes_after_another_has_finished_sends_no
     ticking = iter([0.0, 31.0])
     stalled = Executor(
         house.executor.books,
-        house.twin,
+        house.provider,
         trusted_keys(house.home, "desk"),
         retry_seconds=0,
         ticks=lambda: next(ticking, 100.0),
@@ -232,7 +232,7 @@ async def test_two_items_of_one_price_are_two_refunds_of_one_payment(stage: Stag
         await stage.run(case)
         await stage.finish()
         assert (await stage.house.state(case))["status"] == "refunded"
-    assert [refund.amount.amount_minor for refund in stage.house.twin.all_refunds()] == [7_900, 7_900]
+    assert [refund.amount.amount_minor for refund in stage.house.provider.all_refunds()] == [7_900, 7_900]
 
 
 @pytest.mark.parametrize("items", [["SKU-1"], None])
@@ -247,12 +247,12 @@ async def test_a_second_identical_request_pays_nothing(stage: Stage, items: list
     assert stage.refunds() == 1
 
 
-# The twin is a provider worth its name ---------------------------------------------------------------------
+# The simulated provider is one worth its name ---------------------------------------------------------------------
 
 
-def request(twin_key: str, amount: int = 100) -> RefundRequest:
+def request(provider_key: str, amount: int = 100) -> RefundRequest:
     return RefundRequest(
-        twin_key,
+        provider_key,
         TenantId("demo"),
         DecisionId(__import__("uuid").UUID(int=1)),
         PaymentId("p"),
@@ -260,12 +260,12 @@ def request(twin_key: str, amount: int = 100) -> RefundRequest:
     )
 
 
-def twin_of(stage: Stage) -> Twin:
+def provider_of(stage: Stage) -> SimulatedProvider:
     async def paid(tenant: TenantId, payment: PaymentId) -> Money | None:
         del tenant
         return Money(1_000, USD) if payment == "p" else None
 
-    return Twin(stage.house.twin.file.with_name("own.sqlite"), paid)
+    return SimulatedProvider(stage.house.provider.file.with_name("own.sqlite"), paid)
 
 
 def made(answer: Answer) -> ProviderRefund:
@@ -273,30 +273,30 @@ def made(answer: Answer) -> ProviderRefund:
     return answer.refund
 
 
-async def test_the_twin_replays_a_key_and_refuses_it_for_something_else(stage: Stage) -> None:
-    twin = twin_of(stage)
-    first = made(await twin.refund(request("k")))
-    assert made(await twin.refund(request("k"))).refund_id == first.refund_id
-    assert isinstance(await twin.refund(request("k", 200)), KeyMismatch)
-    assert isinstance(await twin.refund(request("too-much", 901)), Declined)
-    twin.misbehave("error_without_effect")
-    assert isinstance(await twin.refund(request("five")), Broken)
-    assert isinstance(await twin.refund(request("five")), Broken)
-    twin.move_clock(timedelta(hours=25).total_seconds())
-    assert made(await twin.refund(request("k"))).refund_id != first.refund_id
+async def test_the_simulated_provider_replays_a_key_and_refuses_it_for_something_else(stage: Stage) -> None:
+    provider = provider_of(stage)
+    first = made(await provider.refund(request("k")))
+    assert made(await provider.refund(request("k"))).refund_id == first.refund_id
+    assert isinstance(await provider.refund(request("k", 200)), KeyMismatch)
+    assert isinstance(await provider.refund(request("too-much", 901)), Declined)
+    provider.misbehave("error_without_effect")
+    assert isinstance(await provider.refund(request("five")), Broken)
+    assert isinstance(await provider.refund(request("five")), Broken)
+    provider.move_clock(timedelta(hours=25).total_seconds())
+    assert made(await provider.refund(request("k"))).refund_id != first.refund_id
 
 
-async def test_the_twin_answers_409_while_a_key_is_in_flight(stage: Stage) -> None:
-    twin = twin_of(stage)
-    twin.misbehave("slow", seconds=0.5)
-    first = asyncio.create_task(twin.refund(request("k")))
+async def test_the_simulated_provider_answers_409_while_a_key_is_in_flight(stage: Stage) -> None:
+    provider = provider_of(stage)
+    provider.misbehave("slow", seconds=0.5)
+    first = asyncio.create_task(provider.refund(request("k")))
     second: Answer = Broken()
     for _ in range(100):
         await asyncio.sleep(0.01)
-        if not twin._next_fault("slow"):
+        if not provider._next_fault("slow"):
             break
-    second = await twin.refund(request("k"))
+    second = await provider.refund(request("k"))
     assert isinstance(second, InFlight)
     made(await first)
-    made(await twin.refund(request("k")))
-    assert len(twin.all_refunds()) == 1
+    made(await provider.refund(request("k")))
+    assert len(provider.all_refunds()) == 1

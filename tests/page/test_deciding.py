@@ -122,7 +122,7 @@ async def test_an_edit_is_a_new_proposal_with_its_own_digest_and_a_diff(desk: De
         assert "<del>79.00 USD</del> <ins>50.00 USD</ins>" in text and "<ins>With our regrets.</ins>" in text
         await visitor.decide(case.case_id, "approve")
     await desk.stage.finish()
-    [refund] = desk.stage.house.twin.all_refunds()
+    [refund] = desk.stage.house.provider.all_refunds()
     assert refund.amount.amount_minor == 5_000
 
 
@@ -474,9 +474,9 @@ async def test_a_screen_that_is_stale_says_so(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
         digest = await visitor.digest(case.case_id)
-        standing = f"/cases/{case.case_id}/standing?digest={digest}"
-        assert 'role="alert"' not in (await visitor.get(standing)).text
+        status = f"/cases/{case.case_id}/status?digest={digest}"
+        assert 'role="alert"' not in (await visitor.get(status)).text
         await other.decide(case.case_id, "no_refund")
-        assert "demo-reviewer-2 said revise at" in (await visitor.get(standing)).text
+        assert "demo-reviewer-2 said revise at" in (await visitor.get(status)).text
         await desk.stage.run(case)
-        assert "another proposal than the one on this screen" in (await visitor.get(standing)).text
+        assert "another proposal than the one on this screen" in (await visitor.get(status)).text

@@ -42,7 +42,7 @@ READS_FOR_ALL = {
     "/receipts",
     "/strip/{case_id}",
     "/cases/{case_id}",
-    "/cases/{case_id}/standing",
+    "/cases/{case_id}/status",
 }
 
 
@@ -330,7 +330,7 @@ async def test_no_form_however_odd_breaks_a_page(desk: DeskStage) -> None:
             "/next",
             "/strip/x",
             "/cases/%00",
-            "/cases/%ff/standing",
+            "/cases/%ff/status",
         ):
             for query in (
                 "?page=99999999999",
@@ -349,7 +349,7 @@ async def test_signing_in_again_in_another_window_keeps_the_forms_of_the_same_pe
     async with desk.visit() as visitor:
         csrf, digest = await visitor.csrf(), await visitor.digest(case.case_id)
         await desk.stage.move_clock(hours=13)
-        out = await visitor.client.get(f"/cases/{case.case_id}/standing", headers={"hx-request": "true"})
+        out = await visitor.client.get(f"/cases/{case.case_id}/status", headers={"hx-request": "true"})
         assert (out.status_code, "hx-redirect" in out.headers) == (401, False)
         await sign_in(visitor.client, "demo-reviewer", passwords["demo-reviewer"])
         said = {"act": "approve", "digest": digest, "csrf": csrf}

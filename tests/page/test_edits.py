@@ -30,9 +30,9 @@ async def newest(stage: Stage, case_id: object) -> dict[str, Any]:
     return rows[0]
 
 
-async def revised(stage: Stage, case: Any, who: str = "demo-reviewer", **wish: Any) -> dict[str, Any]:
+async def revised(stage: Stage, case: Any, who: str = "demo-reviewer", **requested: Any) -> dict[str, Any]:
     """The proposal that comes of a revision."""
-    await stage.say(case, Word("revise", **wish), who)
+    await stage.say(case, Word("revise", **requested), who)
     await stage.run(case)
     return await newest(stage, case.case_id)
 
@@ -88,7 +88,7 @@ async def test_items_go_down_and_up_again_with_the_amount_that_is_named(stage: S
 
 
 @pytest.mark.parametrize(
-    ("wish", "why"),
+    ("requested", "why"),
     [
         ({"revised_items": (Sku("SKU-1"),)}, "say what is paid back"),
         ({"revised_items": (Sku("SKU-1"),), "revised_amount_minor": 5_001}, "more than the 5000"),
@@ -98,11 +98,11 @@ async def test_items_go_down_and_up_again_with_the_amount_that_is_named(stage: S
         ({"revised_amount_minor": 0, "revised_reply": "We return 79.00 USD."}, "still says 79.00"),
     ],
 )
-async def test_a_letter_and_its_money_say_the_same(stage: Stage, wish: dict[str, Any], why: str) -> None:
+async def test_a_letter_and_its_money_say_the_same(stage: Stage, requested: dict[str, Any], why: str) -> None:
     await two_items(stage)
     case, _ = await stage.paused()
     with pytest.raises(Exception, match=why):
-        await stage.say(case, Word("revise", **wish))
+        await stage.say(case, Word("revise", **requested))
 
 
 async def test_after_an_answer_words_of_before_hold_no_money_back(stage: Stage) -> None:

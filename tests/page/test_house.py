@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Stages
 from desk_kit import DeskStage
-from stage import wish
+from stage import requested
 
 from app.house import trusted_keys
 from desk.decisions import Word
@@ -178,7 +178,9 @@ async def test_what_is_retrieved_only_carries_its_quotes(desk: DeskStage) -> Non
 async def test_a_planner_cannot_call_what_is_off(stages: Stages) -> None:
     from desk.flags import set_flag
 
-    planner = Scripted(wish("lookup_order", order_id="D300"), wish("request_human_approval", reason="done"))
+    planner = Scripted(
+        requested("lookup_order", order_id="D300"), requested("request_human_approval", reason="done")
+    )
     async with stages(planner=planner) as stage:
         operator = await stage.person("demo-operator")
         await set_flag(

@@ -183,7 +183,7 @@ async def test_each_kind_falls_due_once(desk: DeskStage) -> None:
     assert kinds == ["new", "second_approval", "expiring"]
     await desk.decide(case.case_id, "demo-specialist")
     await desk.stage.run(case)
-    desk.stage.house.twin.misbehave("drop_before")
+    desk.stage.house.provider.misbehave("drop_before")
     await desk.stage.house.executor.settle_all()
     await desk.stage.move_clock(seconds=40)
     await due()
@@ -206,7 +206,7 @@ async def test_a_refund_that_failed_is_told(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     await told.sweep()
     await desk.decide(case.case_id)
-    desk.stage.house.twin.misbehave("declined")
+    desk.stage.house.provider.misbehave("declined")
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "refund_failed"
     await told.sweep()

@@ -7,12 +7,12 @@ from desk_kit import DeskStage
 from release_kit import SMALL, entered, founded, operator
 
 from desk.app import create_app
-from desk.releases import Ladder
+from desk.releases import ReleaseStages
 
 
 def small(desk: DeskStage) -> DeskStage:
     """The desk of a shop whose limits are small."""
-    services = replace(desk.services, ladder=Ladder(desk.services.books, SMALL))
+    services = replace(desk.services, release_stages=ReleaseStages(desk.services.books, SMALL))
     return replace(desk, services=services, app=create_app(services))
 
 
@@ -75,6 +75,6 @@ async def test_a_person_of_one_shop_sees_the_figures_of_that_shop_alone(desk: De
     await desk.stage.paused()
     stranger = replace(await desk.stage.person("demo-auditor"), roles={})
     other = replace(stranger, roles={"elsewhere": frozenset({"auditor"})})  # type: ignore[dict-item]
-    standing = next(iter(await kept.standings(other)))
-    assert standing.numbers.cases == 0
-    assert next(iter(await kept.standings(await operator(desk.stage)))).numbers.cases == 1
+    report = next(iter(await kept.reports(other)))
+    assert report.numbers.cases == 0
+    assert next(iter(await kept.reports(await operator(desk.stage)))).numbers.cases == 1

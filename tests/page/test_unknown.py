@@ -21,7 +21,7 @@ PAYMENT = PaymentId("pay_D300")
 async def lost(desk: DeskStage) -> tuple[Any, uuid.UUID]:
     """A case whose refund was asked for and never answered, half a minute ago; with its decision."""
     case = await desk.stage.ordered()
-    desk.stage.house.twin.misbehave("drop_before")
+    desk.stage.house.provider.misbehave("drop_before")
     await desk.stage.house.executor.settle_all()
     await desk.stage.move_clock(seconds=31)
     [decision] = await desk.stage.decision_ids()
@@ -100,8 +100,8 @@ async def test_an_old_key_is_not_asked_again_however_often_somebody_wants_it(des
 
 async def test_a_refund_made_elsewhere_settles_it_by_the_providers_id(desk: DeskStage) -> None:
     case, decision = await a_matter_for_a_person(desk)
-    twin = desk.stage.house.twin
-    other = twin.refund_outside(TenantId("demo"), PAYMENT, Money(100, USD))
+    provider = desk.stage.house.provider
+    other = provider.refund_outside(TenantId("demo"), PAYMENT, Money(100, USD))
     async with desk.visit("demo-specialist") as specialist:
         assert (await specialist.post(f"/unknown/{decision}", act="settle")).status_code == 422
         for refund_id in ("re_nothing", other):
@@ -110,7 +110,7 @@ async def test_a_refund_made_elsewhere_settles_it_by_the_providers_id(desk: Desk
             assert await desk.status(case.case_id) == "refund_pending"
         page = (await specialist.get("/unknown")).text
         assert "lists no refund re_nothing" in page and "is of 1.00 USD, and 79.00 USD was ordered" in page
-        right = twin.refund_outside(TenantId("demo"), PAYMENT, Money(7_900, USD))
+        right = provider.refund_outside(TenantId("demo"), PAYMENT, Money(7_900, USD))
         await specialist.post(f"/unknown/{decision}", act="settle", refund_id=right)
         await desk.stage.finish()
         assert "Every outcome is known." in (await specialist.get("/unknown")).text
@@ -125,7 +125,7 @@ async def test_a_refund_made_elsewhere_settles_it_by_the_providers_id(desk: Desk
 async def test_a_silent_provider_is_asked_until_it_speaks(desk: DeskStage) -> None:
     _, decision = await a_matter_for_a_person(desk)
     async with desk.visit("demo-specialist") as specialist:
-        desk.stage.house.twin.misbehave("list_unavailable", times=2)
+        desk.stage.house.provider.misbehave("list_unavailable", times=2)
         await specialist.post(f"/unknown/{decision}", act="check")
         for said in ("waits for the till", "waits for the till", "lists no refund"):
             await desk.stage.house.executor.settle_all()
@@ -219,11 +219,11 @@ async def test_a_refund_that_settles_one_order_settles_no_other(desk: DeskStage)
         await desk.decide(case.case_id)
         await desk.stage.run(case)
         cases.append(case)
-    desk.stage.house.twin.misbehave("drop_before", times=2)
+    desk.stage.house.provider.misbehave("drop_before", times=2)
     await desk.stage.house.executor.settle_all()
     await desk.stage.move_clock(hours=21)
     await desk.stage.house.executor.settle_all()
-    made = desk.stage.house.twin.refund_outside(TenantId("demo"), PAYMENT, Money(7_900, USD))
+    made = desk.stage.house.provider.refund_outside(TenantId("demo"), PAYMENT, Money(7_900, USD))
     async with desk.visit("demo-specialist") as specialist:
         for decision in await desk.stage.decision_ids():
             await specialist.post(f"/unknown/{decision}", act="settle", refund_id=made)

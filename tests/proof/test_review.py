@@ -13,7 +13,7 @@ from stage import Cluster, Stage
 
 from app.imports import import_library, index_library
 from app.shop import DEMO, demo_tokens, open_shop
-from desk.library import listed, review_document, standing_of
+from desk.library import corpus_in_force, listed, review_document
 from desk.people import NoAuthority
 from graph.settings import GraphSettings
 from policies.clause_lines import Edition
@@ -125,12 +125,12 @@ async def test_a_review_stands_in_the_audit(stage: Stage, tmp_path: Path) -> Non
 async def test_a_library_that_is_not_the_manifests_corpus_says_so(stage: Stage, tmp_path: Path) -> None:
     person = await stage.person("demo-auditor")
     books, manifest = stage.house.desk_books, stage.house.manifest
-    assert (await standing_of(books, person, DEMO, manifest))["is_the_manifests"]
+    assert (await corpus_in_force(books, person, DEMO, manifest))["is_the_manifests"]
     await imported(stage, tmp_path / "corpus")
-    now = await standing_of(books, person, DEMO, manifest)
+    now = await corpus_in_force(books, person, DEMO, manifest)
     assert (now["is_the_manifests"], now["wait"]) == (False, 1)
     await import_library(stage.url, DEMO, DEMO_CORPUS, None, Edition())
-    assert (await standing_of(books, person, DEMO, manifest))["is_the_manifests"]
+    assert (await corpus_in_force(books, person, DEMO, manifest))["is_the_manifests"]
 
 
 async def test_the_page_shows_the_words_and_takes_a_yes(desk: DeskStage, tmp_path: Path) -> None:

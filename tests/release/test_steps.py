@@ -10,14 +10,14 @@ from release_kit import (
     climbed,
     entered,
     founded,
-    ladder_of,
     named,
     operator,
     receipt_for,
     release_of_case,
-    rung,
+    release_stage,
+    release_stages_of,
 )
-from stage import Stage, wish
+from stage import Stage, requested
 
 from desk.decisions import Conflict, Word
 from desk.flags import set_flag, set_kill_switch
@@ -78,8 +78,8 @@ async def test_a_shadow_that_drifts_is_held_there(stages: Stages) -> None:
         assert await stage.house.driver.shadow.sweep() == 3
         with pytest.raises(NotEarned, match="decision differs in 100 %"):
             await kept.promote(await operator(stage), V3, "it is friendly", percent=10)
-        standing = next(one for one in await kept.standings(await operator(stage)) if one.release == V3)
-        assert any("path differs" in lack for lack in standing.lacks)
+        report = next(one for one in await kept.reports(await operator(stage)) if one.release == V3)
+        assert any("path differs" in lack for lack in report.lacks)
 
 
 async def test_a_shadow_goes_on_when_it_has_shown_enough(stage: Stage) -> None:
@@ -117,7 +117,7 @@ async def test_a_canary_that_degrades_takes_itself_back_and_people_are_told(stag
     assert await kept.watch() == []  # two cases say nothing
     paused, _ = await stage.paused()
     assert await kept.watch() == [V3]
-    now = await rung(stage, V3)
+    now = await release_stage(stage, V3)
     assert now.state == "rolled_back"
     rows = await stage.sql(
         "select person, reason from books.release_steps where release = %s order by seq desc", V3
@@ -135,11 +135,11 @@ async def test_a_canary_that_degrades_takes_itself_back_and_people_are_told(stag
 async def test_a_blocked_path_is_a_band_too_and_the_last_live_release_is_a_persons_to_take_back(
     stages: Stages,
 ) -> None:
-    async with stages(planner=Scripted(wish("issue_refund", amount=1))) as stage:
+    async with stages(planner=Scripted(requested("issue_refund", amount=1))) as stage:
         kept = await founded(stage)
         for _ in range(3):
             await stage.run(await stage.submit())
-        numbers = next(iter(await kept.standings(await operator(stage)))).numbers
+        numbers = next(iter(await kept.reports(await operator(stage)))).numbers
         assert (numbers.cases, numbers.blocked) == (3, 3)
         assert out_of_band(numbers, SMALL.bands) == "block rate 100 % of 3 cases (at most 20 %)"
         assert await kept.watch() == []
@@ -200,23 +200,23 @@ async def test_the_ladder_says_what_each_step_still_lacks(stage: Stage) -> None:
     kept = await founded(stage)
     await entered(stage, kept)
     await kept.promote(await operator(stage), V3, "look at it")
-    live, shadow = await kept.standings(await stage.person("demo-auditor"))
+    live, shadow = await kept.reports(await stage.person("demo-auditor"))
     assert (live.release, live.is_live, live.next_state) == (V2, True, None)
     assert (shadow.next_state, shadow.lacks) == ("canary", ("3 more shadow cases (of 3)",))
     with pytest.raises(NoAuthority):
-        await ladder_of(stage).standings(await stage.person("demo-helpdesk"))
+        await release_stages_of(stage).reports(await stage.person("demo-helpdesk"))
 
 
 # What a hostile reading found ---------------------------------------------------------------------------------------
 
 
 async def test_a_candidate_that_is_entered_first_stops_nothing(stage: Stage) -> None:
-    kept = ladder_of(stage)
+    kept = release_stages_of(stage)
     await entered(stage, kept)
     _, state = await stage.paused()
     assert state["reason"] == "draft_ready_for_review"
     await founded(stage)
-    assert (await rung(stage, V2)).state == "live"
+    assert (await release_stage(stage, V2)).state == "live"
 
 
 async def test_a_house_in_which_nothing_is_live_is_founded_again_under_a_new_name(stage: Stage) -> None:
@@ -290,8 +290,8 @@ async def test_a_release_that_is_taken_back_in_mid_run_ends_at_a_person(stages: 
 
         stage: Stage | None = None
 
-        async def next_wish(self, view: PlannerView) -> object:
-            wished = await DeterministicPlanner().next_wish(view)
+        async def next_action(self, view: PlannerView) -> object:
+            wished = await DeterministicPlanner().next_action(view)
             if self.stage is not None and len(view.results) == 3:
                 async with self.stage.house.desk_books.transaction(EVERYBODY) as tx:
                     person = (await operator(self.stage)).person
@@ -344,5 +344,5 @@ async def test_what_an_operator_narrowed_is_no_releases_fault(stage: Stage) -> N
     for _ in range(4):
         await stage.paused()
     assert await kept.watch() == []
-    standing = next(one for one in await kept.standings(await operator(stage)) if one.release == V3)
-    assert (standing.numbers.cases, standing.numbers.handed_over) == (4, 0)
+    report = next(one for one in await kept.reports(await operator(stage)) if one.release == V3)
+    assert (report.numbers.cases, report.numbers.handed_over) == (4, 0)

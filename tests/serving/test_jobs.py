@@ -14,7 +14,7 @@ from warm import countersign
 from desk.decisions import Word
 from desk.jobs import jobs_that_died, replay_job
 from graph.runner import Runner
-from records.queue import ring
+from records.queue import enqueue
 from runtime.jobs import NoSuchJob, Routine, Worker
 
 PATIENCE = 60.0
@@ -91,7 +91,7 @@ async def test_a_job_that_dies_is_seen_and_can_be_replayed(stage: Stage) -> None
             str(case.case_id),
         )
         async with books.transaction(case.tenant) as tx:
-            await ring(tx, case.tenant, case.case_id)
+            await enqueue(tx, case.tenant, case.case_id)
 
         async def again() -> bool:
             found = await jobs_that_died(books, operator, most=10)

@@ -24,7 +24,7 @@ select true as used from cases where jti = %(jti)s and verdict = 'verified';
 
 -- arrival --
 -- The time of the books, how far the releases are, and the case that a ticket id already is.
-select clock() as now, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as ladder, c.*
+select clock() as now, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as release_stages, c.*
 from (select 1) one left join cases c on c.ticket_id = %(ticket_id)s;
 
 -- insert_case --
@@ -87,7 +87,7 @@ left join lateral (
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 ) s on true;
 
--- standing_still --
+-- idle_cases --
 -- Cases for which the graph has something to do: never started, stopped on the way, decided, settled or expired.
 select c.case_id, c.received_at as place
 from cases c

@@ -1,6 +1,6 @@
 -- Releases: how far each has come, what a shadow would have done, what the cases of a release came to.
 
--- ladder --
+-- release_stages --
 -- Where each release stands.
 select release, seq, state, percent, tenants, person, reason, at, place from release_state_now order by place;
 

@@ -17,9 +17,9 @@ from records.releases import (
     DIFFERENCES,
     EVERYBODY,
     hours_of,
-    ladder_rows,
     numbers_of,
     release_of,
+    release_stage_rows,
     releases,
     shadow_numbers_of,
     shadow_runs,
@@ -27,7 +27,7 @@ from records.releases import (
     steps,
 )
 from refunds.ids import TenantId
-from refunds.release import Rung
+from refunds.release import ReleaseStage
 from refunds.words import Differs, ReleaseState
 
 RECEIPTS = 20
@@ -39,7 +39,7 @@ _COUNTED = ("cases", "blocked", "handed_over", "cost_micros")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReleaseReport:
     """A release as an operator sees it."""
 
     release: str
@@ -84,43 +84,43 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class ReleaseReports:
     """The releases of a house as people see them, with the limits that their steps are earned by."""
 
     books: Books
     limits: Rollout
 
-    async def standings(self, person: Person) -> list[Standing]:
+    async def reports(self, person: Person) -> list[ReleaseReport]:
         """Every release, the live one first, in the figures of the person's own tenants. Raises NoAuthority."""
         may_look(person)
-        rows = await ladder_rows(self.books.reading(EVERYBODY))
-        live = live_of([Rung.of(row) for row in rows])
-        found = [await self._standing(row, live, person.tenants) for row in rows]
+        rows = await release_stage_rows(self.books.reading(EVERYBODY))
+        live = live_of([ReleaseStage.of(row) for row in rows])
+        found = [await self._report(row, live, person.tenants) for row in rows]
         return sorted(found, key=lambda one: (not one.is_live, one.state == "rolled_back"))
 
-    async def _standing(self, row: Row, live: str | None, tenants: Sequence[TenantId]) -> Standing:
-        rung = Rung.of(row)
-        gone = rung.state == "rolled_back"
-        shadow = await self.shadow_numbers(rung.release, tenants)
-        numbers = Numbers() if gone else await self.numbers(rung, tenants)
-        following = STEPS[rung.state]
-        return Standing(
-            release=rung.release,
-            state=rung.state,
-            percent=rung.percent,
-            tenants=tuple(tenant for tenant in rung.tenants if tenant in tenants),
+    async def _report(self, row: Row, live: str | None, tenants: Sequence[TenantId]) -> ReleaseReport:
+        stage = ReleaseStage.of(row)
+        gone = stage.state == "rolled_back"
+        shadow = await self.shadow_numbers(stage.release, tenants)
+        numbers = Numbers() if gone else await self.numbers(stage, tenants)
+        following = STEPS[stage.state]
+        return ReleaseReport(
+            release=stage.release,
+            state=stage.state,
+            percent=stage.percent,
+            tenants=tuple(tenant for tenant in stage.tenants if tenant in tenants),
             at=row["at"],
             person=row["person"],
             reason=row["reason"],
-            is_live=rung.release == live,
-            next_state=following if following != rung.state else None,
-            lacks=tuple(self.lacks(rung, shadow, numbers)),
+            is_live=stage.release == live,
+            next_state=following if following != stage.state else None,
+            lacks=tuple(self.lacks(stage, shadow, numbers)),
             shadow=shadow,
             numbers=numbers,
         )
 
-    def lacks(self, rung: Rung, shadow: ShadowNumbers, numbers: Numbers) -> list[str]:
-        match rung.state:
+    def lacks(self, stage: ReleaseStage, shadow: ShadowNumbers, numbers: Numbers) -> list[str]:
+        match stage.state:
             case "hold":
                 return ["a receipt that passes the gate, under a name of its own"]
             case "shadow":
@@ -201,14 +201,16 @@ class Standings:
                 differs = {name: value + int(row[name]) for name, value in differs.items()}
         return ShadowNumbers(differs=differs, **sums)
 
-    async def numbers(self, rung: Rung, tenants: Sequence[TenantId], *, window: bool = False) -> Numbers:
+    async def numbers(
+        self, stage: ReleaseStage, tenants: Sequence[TenantId], *, window: bool = False
+    ) -> Numbers:
         """What the cases of a release come to: of a canary since it is one, otherwise in the window of the bands."""
         minutes = (
-            CANARY_MINUTES if rung.state == "canary" and not window else self.limits.bands.window_minutes
+            CANARY_MINUTES if stage.state == "canary" and not window else self.limits.bands.window_minutes
         )
         rows: list[Row] = []
         for tenant in tenants:
-            rows += await numbers_of(self.books.reading(tenant), rung.release, minutes)
+            rows += await numbers_of(self.books.reading(tenant), stage.release, minutes)
         return numbers_in(rows)
 
 

@@ -1,4 +1,4 @@
-"""The twin: a payment provider of our own, stateful and able to misbehave.
+"""The simulated provider: a payment provider of our own, stateful and able to misbehave.
 
 It keeps its own books in a file of its own, as a provider does: charges, refunds, and for each idempotency
 key the parameters and the answer, saved 500s too, for 24 hours of its movable clock. A key that is being
@@ -49,7 +49,7 @@ Fault = Literal[
 ]
 
 Charges = Callable[[TenantId, PaymentId], Awaitable[Money | None]]
-"""What was once paid: the twin stands in for the world in which these payments were made."""
+"""What was once paid: it stands in for the world in which these payments were made."""
 
 _SCHEMA = """
 create table if not exists clock (shift_seconds real not null);
@@ -63,7 +63,7 @@ create table if not exists keys (
 """
 
 
-class Twin:
+class SimulatedProvider:
     """One provider in one file."""
 
     def __init__(self, file: Path, charges: Charges) -> None:
@@ -77,7 +77,7 @@ class Twin:
     async def refunds_of(self, tenant: TenantId, payment_id: PaymentId) -> Sequence[ProviderRefund] | None:
         return await asyncio.to_thread(self._refunds_of, tenant, payment_id)
 
-    # What a test or an operator of the twin may do --------------------------------------------------
+    # What a test or an operator of it may do --------------------------------------------------
 
     def misbehave(self, kind: Fault, *, times: int = 1, seconds: float = 0.0) -> None:
         """Let the next calls go wrong in this way."""
@@ -85,7 +85,7 @@ class Twin:
             books.executemany("insert into faults (kind, seconds) values (?, ?)", [(kind, seconds)] * times)
 
     def move_clock(self, seconds: float) -> None:
-        """Move the twin's clock on."""
+        """Move its clock on."""
         with self._open() as books:
             books.execute("insert into clock values (?)", (seconds,))
 

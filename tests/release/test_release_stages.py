@@ -7,7 +7,18 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from release_kit import V2, V3, climbed, entered, founded, named, operator, receipt_for, release_of_case, rung
+from release_kit import (
+    V2,
+    V3,
+    climbed,
+    entered,
+    founded,
+    named,
+    operator,
+    receipt_for,
+    release_of_case,
+    release_stage,
+)
 from stage import Stage
 
 from desk.decisions import Conflict, Word
@@ -21,8 +32,8 @@ from policies.rollout import (
     live_of,
 )
 from records.books import Refused
-from records.releases import EVERYBODY, ladder, write_step
-from refunds.release import Rung
+from records.releases import EVERYBODY, release_stages, write_step
+from refunds.release import ReleaseStage
 
 # Entering ---------------------------------------------------------------------------------------------------------
 
@@ -30,12 +41,12 @@ from refunds.release import Rung
 async def test_without_a_release_in_the_books_a_house_runs_what_it_was_started_with(stage: Stage) -> None:
     _, state = await stage.paused()
     assert state["status"] == "needs_human"
-    assert await ladder(stage.house.desk_books.reading(EVERYBODY)) == []
+    assert await release_stages(stage.house.desk_books.reading(EVERYBODY)) == []
 
 
 async def test_the_first_release_is_live_and_a_second_first_is_refused(stage: Stage) -> None:
     kept = await founded(stage)
-    assert (await rung(stage, V2)).state == "live"
+    assert (await release_stage(stage, V2)).state == "live"
     pinned = named(V3)
     with pytest.raises(Conflict, match="a release is live here"):
         await kept.enter(await operator(stage), pinned, receipt_for(pinned), "again", code="x", founding=True)
@@ -65,7 +76,7 @@ async def test_a_receipt_of_another_manifest_is_refused_and_a_failed_one_is_held
     receipt = receipt_for(named(V3))
     receipt["rows"][0]["passed"] = False
     await kept.enter(who, named(V3), receipt, "failed", code="x")
-    assert (await rung(stage, V3)).state == "hold"
+    assert (await release_stage(stage, V3)).state == "hold"
     with pytest.raises(Conflict, match="there is no step after it"):
         await kept.promote(who, V3, "anyway")
     async with stage.house.desk_books.transaction(EVERYBODY) as tx:
@@ -137,8 +148,8 @@ async def test_steps_are_in_the_audit_chain_and_nobody_changes_them(stage: Stage
 # Who takes a case ------------------------------------------------------------------------------------------------
 
 
-CANARY = Rung(V3, "canary", 10, (), 2)
-LIVE = Rung(V2, "live", 0, (), 1)
+CANARY = ReleaseStage(V3, "canary", 10, (), 2)
+LIVE = ReleaseStage(V2, "live", 0, (), 1)
 
 
 @given(st.text(min_size=1, max_size=20))
@@ -159,11 +170,11 @@ def test_a_canary_takes_its_share_and_the_tenants_that_it_names() -> None:
 
 
 def test_the_newest_live_release_takes_what_no_canary_takes_and_none_means_held() -> None:
-    both = [LIVE, Rung(V3, "live", 0, (), 5)]
+    both = [LIVE, ReleaseStage(V3, "live", 0, (), 5)]
     assert live_of(both) == V3
-    assert live_of([LIVE, Rung(V3, "rolled_back", 0, (), 6)]) == V2
-    assert live_of([Rung(V3, "shadow", 0, (), 6)]) is None
-    assert assigned([Rung(V2, "rolled_back", 0, (), 6)], "demo", "C", "own") == "own"
+    assert live_of([LIVE, ReleaseStage(V3, "rolled_back", 0, (), 6)]) == V2
+    assert live_of([ReleaseStage(V3, "shadow", 0, (), 6)]) is None
+    assert assigned([ReleaseStage(V2, "rolled_back", 0, (), 6)], "demo", "C", "own") == "own"
     assert assigned([], "demo", "C", "own") == "own"
 
 
@@ -197,8 +208,8 @@ async def test_what_waits_on_a_withdrawn_release_is_proposed_again_and_never_dec
     case, before = await stage.paused()
     assert await release_of_case(stage, case.case_id) == V3
     digest = before["proposal"]["digest"]  # type: ignore[index]
-    taken, rung_cases = await kept.roll_back(await operator(stage), None, "refusals rose")
-    assert (taken, rung_cases) == (V3, 1)
+    taken, enqueued_cases = await kept.roll_back(await operator(stage), None, "refusals rose")
+    assert (taken, enqueued_cases) == (V3, 1)
     reviewer = await stage.person("demo-reviewer")
     with pytest.raises(Conflict):
         await stage.house.desk.decide(reviewer, case.tenant, case.case_id, digest, Word("approve"))
