@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import CAMPAIGN
 from stage import Cluster
 
 from evals.tau2 import BadData, Score, open_exam, read_shop, sit
@@ -156,12 +157,24 @@ def test_data_that_is_not_of_the_form_is_named_by_line(
         read_shop(folder)
 
 
+def sample(folder: Path, lines: int) -> Path:
+    """The outside data with every so manieth request; all of its orders and clauses."""
+    for file in DATA.iterdir():
+        if file.name.startswith(("expected_refunds", "no_refund_tasks")):
+            kept = file.read_text(encoding="utf-8").splitlines(keepends=True)[::lines]
+            (folder / file.name).write_text("".join(kept), encoding="utf-8")
+        else:
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
 @pytest.mark.skipif(not (DATA / "orders.jsonl").exists(), reason="the outside data is not here")
 async def test_every_outside_request_is_exact_and_nothing_is_paid_where_nothing_is_due(
-    cluster: Cluster,
+    cluster: Cluster, tmp_path: Path
 ) -> None:
-    done = await score(cluster, DATA)
-    assert done.exact == len(done.rows) >= 50
+    """A third of them; the campaign and `make exam` play all."""
+    done = await score(cluster, DATA if CAMPAIGN else sample(tmp_path, 3))
+    assert done.exact == len(done.rows) >= (50 if CAMPAIGN else 15)
     assert [row for row in done.rows if row["paid_again_minor"]] == []
     assert [row for row in done.without if row["refunded_minor"]] == []
     assert done.over == []
