@@ -19,7 +19,7 @@ setup: .venv/ready ## .venv from the hashed lock; .venv/bin/countersign exists a
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-serve: setup ## the whole house: books, graph, desk and till; Ctrl-C stops all of it
+serve: setup ## the whole house: books, graph, desk and cashier; Ctrl-C stops all of it
 	@$(BIN)/countersign serve $(ARGS)
 
 test: setup ## the tests that a change must pass

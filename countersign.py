@@ -1,4 +1,4 @@
-"""The front door: one command line. The commands are in `cli/`, a module a group; each loads what it needs."""
+"""The entry point: one command line. The commands are in `cli/`, a module a group; each loads what it needs."""
 
 import os
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.house import House, database_of_its_own, open_house, prepare
 from app.shop import DEMO, demo_tokens
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.people import sign_in
 from records.cases import Case
 from records.states import State
@@ -66,5 +66,5 @@ async def _countersign(house: House, case: Case, state: State, token: str) -> St
     proposal = state["proposal"]
     if not isinstance(proposal, dict):
         raise TypeError("a pause has a proposal")
-    await house.desk.decide(reviewer, DEMO, case.case_id, str(proposal["digest"]), Word("approve"))
+    await house.desk.decide(reviewer, DEMO, case.case_id, str(proposal["digest"]), DecisionRequest("approve"))
     return await house.go_on(case)

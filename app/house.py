@@ -21,7 +21,7 @@ from app.shop import demo_passwords, demo_tokens, open_shop
 from desk.decisions import Desk
 from desk.intake import Intake
 from graph.settings import GraphSettings
-from policies.budget import audit
+from policies.budget import audit_budget
 from policies.manifest import Manifest, ModelRoute, manifest
 from policies.signature import PublicKeys, SigningKey, new_key, parse_public_keys, parse_signing_key
 from records.audit import Anchor, anchor
@@ -31,7 +31,7 @@ from records.migrate import checkpoints_are_of, migrate, note_checkpoints
 from records.states import State, state_of
 from refunds.canonical import canonical
 from refunds.ids import CaseId, TenantId
-from runtime.home import BadHome, Home, drop_database, read_json, write_secret
+from runtime.home import BadHome, Home, drop_database, read_home_json, write_secret
 from runtime.startup import check_books
 
 if TYPE_CHECKING:
@@ -64,15 +64,15 @@ def make_keys(home: Home) -> None:
         if not private.exists():
             write_secret(home.private_key_file(name), canonical(new_key(name).private()))
         if not home.public_keys_file(name).exists():
-            public = private_key(home, name).public()
+            public = home_private_key(home, name).public()
             write_secret(home.public_keys_file(name), canonical({"keys": [public]}))
 
 
 def check_keys(home: Home) -> None:
     """BadHome or BadKey where a signer's keys are missing, broken or not of one another."""
     for name in KEYS:
-        signed = private_key(home, name).sign(name)
-        if trusted_keys(home, name).read(signed) is None:
+        signed = home_private_key(home, name).sign(name)
+        if home_trusted_keys(home, name).read(signed) is None:
             raise BadHome(
                 f"{home.private_key_file(name)} is not the other half of {home.public_keys_file(name).name}:"
                 " restore the one that belongs to it"
@@ -87,23 +87,23 @@ def check_models(home: Home) -> None:
     if settings.embedding_model is not None:
         routes.append(ModelRoute(provider=settings.embedding_provider, model=settings.embedding_model))
     if routes:
-        from graph.model.providers import line_of, read_providers
+        from graph.model.providers import endpoint_line, read_providers
 
         providers = read_providers(settings.providers, os.environ)
         for route in routes:
-            line_of(route, providers)
+            endpoint_line(route, providers)
 
 
-def private_key(home: Home, name: str) -> SigningKey:
+def home_private_key(home: Home, name: str) -> SigningKey:
     """A signer's private key; BadHome or BadKey names the file where it is missing or none."""
     file = home.private_key_file(name)
-    return parse_signing_key(canonical(read_json(file)), str(file))
+    return parse_signing_key(canonical(read_home_json(file)), str(file))
 
 
-def trusted_keys(home: Home, name: str) -> PublicKeys:
+def home_trusted_keys(home: Home, name: str) -> PublicKeys:
     """A signer's public keys; BadHome or BadKey names the file where it is missing or holds none."""
     file = home.public_keys_file(name)
-    return parse_public_keys(canonical(read_json(file)), str(file))
+    return parse_public_keys(canonical(read_home_json(file)), str(file))
 
 
 def migrate_books(home: Home, admin_url: str, *, set_passwords: bool = False) -> list[str]:
@@ -175,12 +175,12 @@ class Office:
         """The state of the contract, rebuilt from the books."""
         async with self.desk_books.transaction(case.tenant) as tx:
             state, trace = await state_of(tx, case)
-        return {**state, "budget_audit": audit(trace, self.manifest.limits())}
+        return {**state, "budget_audit": audit_budget(trace, self.manifest.limits())}
 
     async def anchor(self) -> Anchor | None:
         """Sign the heads of the audit that moved."""
         return await anchor(
-            self.anchorer_books, private_key(self.home, "anchor").sign, self.home.anchors_file
+            self.anchorer_books, home_private_key(self.home, "anchor").sign, self.home.anchors_file
         )
 
 
@@ -193,7 +193,7 @@ class House(Office):
     executor: "Executor"
 
     async def go_on(self, case: Case) -> State:
-        """Drive a case, let the till make its pass, and drive it again: to the next pause or the end."""
+        """Drive a case, let the cashier make its pass, and drive it again: to the next pause or the end."""
         await self.driver.drive(case.tenant, case.case_id)
         state = await self.state(case)
         for pause in PAUSES:
@@ -204,7 +204,7 @@ class House(Office):
             state = await self.state(case)
             if state["reason"] != "refund_created":
                 break
-            # Another till, of a house that runs beside this process, has the payment in hand.
+            # Another cashier, of a house that runs beside this process, has the payment in hand.
             await asyncio.sleep(pause)
         return state
 
@@ -227,13 +227,13 @@ async def open_office(
     ):
         settings = settings_of(home, home.role_url("graph", admin_url))
         pinned = manifest(settings.manifest)
-        intake_key = private_key(home, "intake")
+        intake_key = home_private_key(home, "intake")
         yield Office(
             home=home,
             manifest=pinned,
             desk_books=desk_books,
-            intake=Intake(desk_books, pinned, trusted_keys(home, "intake"), intake_key, settings.mode),
-            desk=Desk(desk_books, private_key(home, "desk")),
+            intake=Intake(desk_books, pinned, home_trusted_keys(home, "intake"), intake_key, settings.mode),
+            desk=Desk(desk_books, home_private_key(home, "desk")),
             anchorer_books=anchorer_books,
         )
 
@@ -268,7 +268,7 @@ async def open_house(
     from graph.checkpointer import checkpointer
     from graph.drive import Driver
     from graph.refund_graph import refund_graph
-    from graph.services import services_of
+    from graph.services import graph_services
 
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(
@@ -280,7 +280,7 @@ async def open_house(
         graph_books = await stack.enter_async_context(books_type.open(graph_url, size=size))
         cashier_books = await stack.enter_async_context(books_type.open(cashier_url, size=size))
         saver = await stack.enter_async_context(checkpointer(graph_url, size=size))
-        services = services_of(settings_of(home, graph_url), graph_books)
+        services = graph_services(settings_of(home, graph_url), graph_books)
         services = replace(services, planner=planner or services.planner, ticks=ticks or services.ticks)
         services = equip(services) if equip else services
         stack.push_async_callback(services.close)
@@ -292,13 +292,13 @@ async def open_house(
             intake=Intake(
                 office.desk_books,
                 services.manifest,
-                trusted_keys(home, "intake"),
-                private_key(home, "intake"),
+                home_trusted_keys(home, "intake"),
+                home_private_key(home, "intake"),
                 services.mode,
             ),
             desk=office.desk,
             anchorer_books=office.anchorer_books,
             driver=Driver(services, refund_graph(services, saver), durability),
             provider=provider,
-            executor=Executor(cashier_books, provider, trusted_keys(home, "desk"), retry_seconds=0),
+            executor=Executor(cashier_books, provider, home_trusted_keys(home, "desk"), retry_seconds=0),
         )

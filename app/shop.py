@@ -18,8 +18,8 @@ from records.orders import import_customers, import_orders
 from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
-from refunds.words import Role
-from runtime.home import BadHome, Home, read_json, write_secret
+from refunds.vocabulary import Role
+from runtime.home import BadHome, Home, read_home_json, write_secret
 
 DEMO = TenantId("demo")
 USD = Currency("USD")
@@ -181,7 +181,7 @@ def demo_passwords(home: Home) -> dict[str, str]:
     people = [person for person, role in PEOPLE.items() if role != "service"]
     if not home.password_file.exists():
         write_secret(home.password_file, json.dumps({name: token_urlsafe(12) for name in people}, indent=1))
-    found = read_json(home.password_file)
+    found = read_home_json(home.password_file)
     if not isinstance(found, dict) or set(found) != set(people):
         raise BadHome(
             f"{home.password_file}: not the demo shop's passwords: remove it and run countersign db reset"
@@ -193,7 +193,7 @@ def _tokens(file: Path, names: Iterable[str]) -> dict[str, str]:
     wanted = list(names)
     if not file.exists():
         write_secret(file, json.dumps({name: new_token() for name in wanted}, indent=1))
-    tokens = read_json(file)
+    tokens = read_home_json(file)
     if not isinstance(tokens, dict) or set(tokens) != set(wanted):
         raise BadHome(f"{file}: not the demo shop's tokens: remove it and run countersign db reset")
     return {name: str(token) for name, token in tokens.items()}

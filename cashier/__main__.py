@@ -1,4 +1,4 @@
-"""python -m cashier: the till as a process. It polls; a doorbell is only a hint."""
+"""python -m cashier: the cashier as a process. It polls; a wake-up is only a hint."""
 
 import argparse
 import asyncio
@@ -64,7 +64,7 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
             },
             concurrency=2,
         )
-        log.info("the till is open, every %s s and when it is rung", settings.poll_seconds)
+        log.info("the cashier is open, every %s s and when it is woken", settings.poll_seconds)
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.work(stop))
             group.create_task(held(os.environ, stop))

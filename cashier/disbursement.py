@@ -1,4 +1,4 @@
-"""A disbursement: one order of money with all that the books say of it, as it is read under the lock on its payment."""
+"""A disbursement: one disbursement with all that the books say of it, as it is read under the lock on its payment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from cashier.guard import Sent
 from records.books import Books, Row
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
-from refunds.words import SettlementOutcome
+from refunds.vocabulary import SettlementOutcome
 
 ASKED_AFTER = timedelta(seconds=20)
-"""Before that nobody asks about an order of money, so nobody looks for a question."""
+"""Before that nobody asks about a disbursement, so nobody looks for a question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disbursement:
-    """An order of money, its votes, its sends, its settlements, and what a person asks about it."""
+    """A disbursement, its votes, its sends, its settlements, and what a person asks about it."""
 
     tenant: TenantId
     decision_id: DecisionId
@@ -45,7 +45,7 @@ class Disbursement:
 
 
 async def disbursement_of(books: Books, tenant: TenantId, decision_id: DecisionId) -> Disbursement | None:
-    """The order of money of a decision; None where there is none."""
+    """The disbursement of a decision; None where there is none."""
     async with books.transaction(tenant) as tx:
         ordered = await tx.row("disbursement", decision_id=decision_id)
         if ordered is None:

@@ -1,4 +1,4 @@
-"""The executor: one order of money at a time, from the lock on its payment to its settlement.
+"""The executor: one disbursement at a time, from the lock on its payment to its settlement.
 
 The send is committed before the provider is called. Whatever was sent and not answered is looked for at
 the provider first, by what we wrote beside it, and only then asked for again under the same key.
@@ -20,17 +20,17 @@ from cashier.found_refunds import CALL_SECONDS, LATE_FAILURE_DAYS, LONG_AGO, Fou
 from cashier.guard import (
     ENDED,
     AskPerson,
-    Facts,
-    Found,
+    AtProvider,
     Refuse,
     Send,
+    SendFacts,
     Verdict,
     Wait,
     guard,
     is_labelled,
     why_not_what_was_asked,
 )
-from cashier.inquiries import Known, Told, Withdrawn, look_into
+from cashier.inquiries import ProviderHas, Reported, Withdrawn, look_into
 from cashier.processor import (
     Answer,
     Broken,
@@ -43,12 +43,12 @@ from cashier.processor import (
     RefundRequest,
     Unknown,
 )
-from cashier.verification import Payable, verify
+from cashier.verification import Payable, verify_disbursement
 from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
 from records.queue import enqueue
 from refunds.ids import DecisionId, TenantId
-from refunds.words import ProviderAct, SettlementOutcome
+from refunds.vocabulary import ProviderAct, SettlementOutcome
 
 log = logging.getLogger("countersign.cashier")
 
@@ -58,7 +58,7 @@ SEND_DEADLINE_SECONDS = 30.0
 """From reading the order to the call: a process that was stopped for longer must look again first."""
 
 MOST = 200
-"""Orders of money on a page of a pass."""
+"""Disbursements on a page of a pass."""
 
 ALREADY_GONE = frozenset({"charge_already_refunded", "amount_too_large"})
 """Declines that may speak of the very refund that was asked for before."""
@@ -82,7 +82,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Executor:
-    """The till's hands."""
+    """The cashier's hands."""
 
     books: Books
     processor: Processor
@@ -97,14 +97,14 @@ class Executor:
     """Up to which proposal the payments of a tenant were looked at."""
 
     failures: dict[DecisionId, int] = field(default_factory=dict)
-    """Passes in a row in which something went wrong with an order of money."""
+    """Passes in a row in which something went wrong with a disbursement."""
 
     @property
     def _found_refunds(self) -> FoundRefunds:
         return FoundRefunds(self.books, self.processor, self.watched, self.page_size)
 
     async def settle_all(self, *, late_failures: bool = True) -> int:
-        """One pass over every tenant; how many orders of money were settled."""
+        """One pass over every tenant; how many disbursements were settled."""
         settled = 0
         for tenant in await self.books.tenants():
             async for decision_id in self._orders(tenant, "unsettled"):
@@ -117,7 +117,7 @@ class Executor:
         return settled
 
     async def _orders(self, tenant: TenantId, query: str, **values: object) -> AsyncIterator[DecisionId]:
-        """Every order of money that a query lists, page by page: none waits behind others for ever."""
+        """Every disbursement that a query lists, page by page: none waits behind others for ever."""
         after, after_id = LONG_AGO, UUID(int=0)
         while True:
             async with self.books.transaction(tenant) as tx:
@@ -154,7 +154,7 @@ class Executor:
             await tx.rows("insert_stalled_order", decision_id=decision_id, passes=passes, why=why[:500])
 
     async def settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
-        """Bring one order of money as far as it goes now."""
+        """Bring one disbursement as far as it goes now."""
         async with self.books.transaction(tenant) as tx:
             ordered = await tx.row("disbursement", decision_id=decision_id)
         if ordered is None:
@@ -180,13 +180,13 @@ class Executor:
         facts = await self._facts(order)
         return await self._do(order, facts, guard(facts), started)
 
-    async def _facts(self, order: Disbursement, asked: ProviderAct | None = None) -> Facts:
+    async def _facts(self, order: Disbursement, asked: ProviderAct | None = None) -> SendFacts:
         """What the guard is asked about, with the provider's list; what is unknown there is written down."""
         there = await self._found_refunds.listed(order.tenant, order.payment_id)
         known = await self._found_refunds.note(order.tenant, order.payment_id, there or ())
         doubt, sends = self.doubts.get(order.decision_id), order.sent()
         broken = doubt is not None and bool(sends) and doubt.epoch == sends[-1].epoch
-        return Facts(
+        return SendFacts(
             tenant=order.tenant,
             decision_id=order.decision_id,
             payment_id=order.payment_id,
@@ -194,7 +194,7 @@ class Executor:
             now=order.row["now"],
             past_paying=order.row["past_paying"],
             killed=order.row["killed"],
-            verified=verify(order.row, order.votes, self.desk_keys),
+            verified=verify_disbursement(order.row, order.votes, self.desk_keys),
             sends=sends,
             last=order.last,
             known=known,
@@ -204,14 +204,14 @@ class Executor:
             asked=asked,
         )
 
-    async def _do(self, order: Disbursement, facts: Facts, verdict: Verdict, started: float) -> Paid:
+    async def _do(self, order: Disbursement, facts: SendFacts, verdict: Verdict, started: float) -> Paid:
         """Carry out what the guard says."""
         match verdict:
             case Send(epoch) if isinstance(facts.verified, Payable):
                 return await self._send(order, facts, facts.verified, epoch, started)
             case Send():
                 raise AssertionError("the guard sends what was not verified")
-            case Found(refund):
+            case AtProvider(refund):
                 return await self._found(order, refund)
             case Refuse(reason):
                 return await self._write(order, "refused", None, reason)
@@ -226,7 +226,7 @@ class Executor:
                 assert_never(verdict)
 
     async def _send(
-        self, order: Disbursement, facts: Facts, verified: Payable, epoch: int, started: float
+        self, order: Disbursement, facts: SendFacts, verified: Payable, epoch: int, started: float
     ) -> Paid:
         """Commit that the provider is about to be called with this epoch's key, call it, and write what it says."""
         key = verified.key(epoch)
@@ -255,7 +255,7 @@ class Executor:
             answer = Unknown("no answer in time")
         return await self._answered(order, facts, epoch, answer)
 
-    async def _answered(self, order: Disbursement, facts: Facts, epoch: int, answer: Answer) -> Paid:
+    async def _answered(self, order: Disbursement, facts: SendFacts, epoch: int, answer: Answer) -> Paid:
         match answer:
             case Made(refund):
                 wrong = why_not_what_was_asked(refund, facts)
@@ -276,7 +276,7 @@ class Executor:
             case _:
                 assert_never(answer)
 
-    async def _declined(self, order: Disbursement, facts: Facts, code: str) -> Paid:
+    async def _declined(self, order: Disbursement, facts: SendFacts, code: str) -> Paid:
         """A no to the first ask is an end; a no after an ask without an answer may be about our own refund."""
         if order.sends:
             there = await self._found_refunds.listed(order.tenant, facts.payment_id)
@@ -314,28 +314,30 @@ class Executor:
                     assert_never(act)
         except (Refused, UniqueViolation) as error:
             # The refund settles another order, or the books have another end: an answer too.
-            why = error.reason if isinstance(error, Refused) else "that refund settles another order of money"
+            why = error.reason if isinstance(error, Refused) else "that refund settles another disbursement"
             paid, said = "waiting", f"nothing came of it: {why}"
         await self._tell(order, asked, said)
         return paid
 
-    async def _follow_up(self, order: Disbursement, found: Known | Withdrawn | Told) -> tuple[Paid, str]:
+    async def _follow_up(
+        self, order: Disbursement, found: ProviderHas | Withdrawn | Reported
+    ) -> tuple[Paid, str]:
         """What comes of what was found, and what the person is told."""
         match found:
-            case Known(refund) if refund.status == order.last:
+            case ProviderHas(refund) if refund.status == order.last:
                 return "waiting", f"the provider has {refund.refund_id}: still {refund.status}"
-            case Known(refund):
+            case ProviderHas(refund):
                 paid = await self._write(order, refund.status, refund.refund_id, "")
                 return paid, f"the provider has {refund.refund_id}: {refund.status}"
             case Withdrawn():
                 outcome: SettlementOutcome = "failed" if order.sends else "refused"
                 return await self._write(order, outcome, None, "withdrawn"), "taken back: it is not paid"
-            case Told(said):
+            case Reported(said):
                 return "waiting", said
             case _:
                 assert_never(found)
 
-    async def _ask_again(self, order: Disbursement, facts: Facts, started: float) -> tuple[Paid, str]:
+    async def _ask_again(self, order: Disbursement, facts: SendFacts, started: float) -> tuple[Paid, str]:
         """What the guard says to a person's retry, done and said."""
         verdict = guard(facts)
         paid = await self._do(order, facts, verdict, started)
@@ -344,7 +346,7 @@ class Executor:
                 told = {"settled": "the provider answered", "parked": "the kill switch is on"}
                 how = "a new key" if facts.asked == "new_key" else "the same key"
                 return paid, f"asked again with {how}: {told.get(paid, 'no answer that ends it')}"
-            case Found(refund):
+            case AtProvider(refund):
                 return paid, f"the provider has {refund.refund_id}: {refund.status}"
             case Refuse(why) | AskPerson(why) | Wait(why):
                 return paid, f"not asked again: {why}"
@@ -365,7 +367,7 @@ class Executor:
     async def _write(
         self, order: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
     ) -> Paid:
-        """Settle and ring, in one transaction; what is a person's matter already stays it."""
+        """Settle and enqueue, in one transaction; what is a person's matter already stays it."""
         if outcome == order.last == "needs_person":
             return "waiting"
         async with self.books.transaction(order.tenant) as tx:

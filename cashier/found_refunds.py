@@ -44,7 +44,7 @@ class FoundRefunds:
         """Look at the payments that a refund was proposed of since: the provider may know more of them."""
         while True:
             since = self.watched.get(tenant, LONG_AGO)
-            rows = await self.books.glance(
+            rows = await self.books.read_once(
                 tenant, "watched_payments", since=since, days=LATE_FAILURE_DAYS, most=self.page_size
             )
             for row in rows:
@@ -70,7 +70,7 @@ class FoundRefunds:
         self, tenant: TenantId, payment_id: PaymentId, there: Sequence[ProviderRefund]
     ) -> KnownRefunds | None:
         """What the books know of a payment's refunds; what they do not know of it is written down for a person."""
-        rows = await self.books.glance(tenant, "known_refunds", payment_id=payment_id)
+        rows = await self.books.read_once(tenant, "known_refunds", payment_id=payment_id)
         if not rows:
             return None
         known = known_refunds(rows[0])

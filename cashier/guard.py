@@ -1,4 +1,4 @@
-"""The guard before every send: from an order of money, what was signed, its sends and the provider's list, whether to
+"""The guard before every send: from a disbursement, what was signed, its sends and the provider's list, whether to
 send, to wait, or to ask a person and why. Pure; only what it says `Send` to reaches the processor.
 
 Books can be behind their provider: somebody refunds in its dashboard, a backup is restored, two copies of the books
@@ -13,7 +13,7 @@ from cashier.processor import ProviderRefund
 from cashier.verification import NotPayable, Payable, UnknownKey
 from refunds.ids import DecisionId, PaymentId, TenantId
 from refunds.money import Money
-from refunds.words import ProviderAct, RefundResult, SettlementOutcome
+from refunds.vocabulary import ProviderAct, RefundResult, SettlementOutcome
 
 KEY_TRUST = timedelta(hours=20)
 """A provider may forget a key after 24 hours; four hours before that it is trusted no more."""
@@ -48,18 +48,18 @@ class KnownRefunds:
     """Refunded before this house came; the provider lists such refunds without a label of ours."""
 
     under_way: frozenset[str] = frozenset()
-    """Decisions whose order of money has no end yet."""
+    """Decisions whose disbursement has no end yet."""
 
     settled: frozenset[str] = frozenset()
-    """The provider's ids of refunds that ended an order of money."""
+    """The provider's ids of refunds that ended a disbursement."""
 
     named: frozenset[str] = frozenset()
     """The provider's ids of refunds that a person said are another matter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """One order of money as it was read under the lock on its payment."""
+class SendFacts:
+    """One disbursement as it was read under the lock on its payment."""
 
     tenant: TenantId
     decision_id: DecisionId
@@ -104,7 +104,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class AtProvider:
     """The provider has it, as it was asked for."""
 
     refund: ProviderRefund
@@ -124,11 +124,11 @@ class AskPerson:
     why: str
 
 
-Verdict = Send | Wait | Found | Refuse | AskPerson
+Verdict = Send | Wait | AtProvider | Refuse | AskPerson
 
 
-def guard(facts: Facts) -> Verdict:
-    """What may be done about an order of money now. Only `Send` pays."""
+def guard(facts: SendFacts) -> Verdict:
+    """What may be done about a disbursement now. Only `Send` pays."""
     if facts.there is None or facts.known is None:
         return Wait(
             "the provider does not answer" if facts.there is None else "the payment is not in the books"
@@ -149,20 +149,22 @@ def guard(facts: Facts) -> Verdict:
             return _verified(facts, facts.verified, facts.known, facts.there)
 
 
-def _found(ours: Sequence[ProviderRefund], facts: Facts) -> Verdict:
+def _found(ours: Sequence[ProviderRefund], facts: SendFacts) -> Verdict:
     """What the provider lists under our own label."""
     if len(ours) > 1:
-        return AskPerson(f"the provider lists {len(ours)} refunds of this order: {listed(ours)}")
+        return AskPerson(f"the provider lists {len(ours)} refunds of this order: {refunds_listed(ours)}")
     wrong = why_not_what_was_asked(ours[0], facts)
-    return AskPerson(wrong) if wrong else Found(ours[0])
+    return AskPerson(wrong) if wrong else AtProvider(ours[0])
 
 
-def _verified(facts: Facts, signed: Payable, known: KnownRefunds, there: Sequence[ProviderRefund]) -> Verdict:
+def _verified(
+    facts: SendFacts, signed: Payable, known: KnownRefunds, there: Sequence[ProviderRefund]
+) -> Verdict:
     """What was signed holds, and the provider lists nothing of it."""
     unknown = unknown_refunds(facts.tenant, there, known)
     if unknown:
         return AskPerson(
-            f"the provider has what these books do not know, and it may be this: {listed(unknown)}"
+            f"the provider has what these books do not know, and it may be this: {refunds_listed(unknown)}"
         )
     if facts.past_paying or signed.refund.execute_by <= facts.now:
         return _stop(facts, "blocked:expired", "it is not at the provider and past its time to pay")
@@ -197,12 +199,12 @@ def _verified(facts: Facts, signed: Payable, known: KnownRefunds, there: Sequenc
     return Send(last.epoch)
 
 
-def _stop(facts: Facts, reason: RefundResult, why: str) -> Verdict:
+def _stop(facts: SendFacts, reason: RefundResult, why: str) -> Verdict:
     """Nothing more is sent: an end where nothing ever was, and a person's matter otherwise."""
     return AskPerson(why) if facts.sends else Refuse(reason)
 
 
-def _why_the_key_is_no_good(facts: Facts) -> str | None:
+def _why_the_key_is_no_good(facts: SendFacts) -> str | None:
     """Why the key that was sent last must not be sent again by itself."""
     if not facts.sends:
         return None
@@ -219,8 +221,8 @@ def is_labelled(refund: ProviderRefund, tenant: TenantId, decision_id: DecisionI
     return (refund.tenant, refund.decision_id) == (tenant, str(decision_id))
 
 
-def why_not_what_was_asked(refund: ProviderRefund, facts: Facts) -> str | None:
-    """Why an answer or a listed refund is not the refund of this order of money; None where it is, in every field."""
+def why_not_what_was_asked(refund: ProviderRefund, facts: SendFacts) -> str | None:
+    """Why an answer or a listed refund is not the refund of this disbursement; None where it is, in every field."""
     if not (0 < len(refund.refund_id) <= REFUND_ID_LIMIT and refund.refund_id.isprintable()):
         return f"the provider names no refund, but an id of {len(refund.refund_id)} characters"
     if not is_labelled(refund, facts.tenant, facts.decision_id):
@@ -249,7 +251,7 @@ def unknown_refunds(
     return strange
 
 
-def listed(refunds: Sequence[ProviderRefund]) -> str:
+def refunds_listed(refunds: Sequence[ProviderRefund]) -> str:
     """Refunds of the provider in a sentence."""
     shown = ", ".join(f"{one.refund_id[:60]} ({one.amount}, {one.status})" for one in refunds[:4])
     return shown + (f" and {len(refunds) - 4} more" if len(refunds) > 4 else "")

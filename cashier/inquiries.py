@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from cashier.guard import KEY_TRUST, Facts, is_labelled, listed, why_not_what_was_asked
+from cashier.guard import KEY_TRUST, SendFacts, is_labelled, refunds_listed, why_not_what_was_asked
 from cashier.processor import ProviderRefund
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ProviderHas:
     """The provider has it: this is how the order ended, or stands."""
 
     refund: ProviderRefund
@@ -20,23 +20,23 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A person takes the order of money back, and nothing of it is at the provider."""
+    """A person takes the disbursement back, and nothing of it is at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """What the person is told; nothing else comes of it."""
 
     said: str
 
 
-Finding = Known | Withdrawn | Told
+Finding = ProviderHas | Withdrawn | Reported
 
 
 def look_into(
     act: Literal["check", "settle", "withdraw"],
     refund_id: str | None,
-    facts: Facts,
+    facts: SendFacts,
     there: Sequence[ProviderRefund],
 ) -> Finding:
     """What the provider's list of refunds of the payment says to an inquiry."""
@@ -45,39 +45,39 @@ def look_into(
         case "settle":
             return _named(refund_id, facts, there, ours)
         case "check" | "withdraw" if len(ours) > 1:
-            return Told(f"the provider lists {len(ours)} refunds of this order: {listed(ours)}")
+            return Reported(f"the provider lists {len(ours)} refunds of this order: {refunds_listed(ours)}")
         case "check" | "withdraw" if ours:
             wrong = why_not_what_was_asked(ours[0], facts)
-            return Told(wrong) if wrong else Known(ours[0])
+            return Reported(wrong) if wrong else ProviderHas(ours[0])
         case "check":
-            others = f"; of this payment it lists {listed(there)}" if there else ""
-            return Told(f"the provider lists no refund of this order{others}")
+            others = f"; of this payment it lists {refunds_listed(there)}" if there else ""
+            return Reported(f"the provider lists no refund of this order{others}")
         case "withdraw":
             return _withdrawn(facts)
         case _:
             assert_never(act)
 
 
-def _withdrawn(facts: Facts) -> Finding:
+def _withdrawn(facts: SendFacts) -> Finding:
     """What may still arrive is not taken back."""
     if facts.sends and facts.sends[-1].age <= KEY_TRUST:
-        return Told("not taken back: it was sent in the last 20 hours and may still arrive")
+        return Reported("not taken back: it was sent in the last 20 hours and may still arrive")
     return Withdrawn()
 
 
 def _named(
-    refund_id: str | None, facts: Facts, there: Sequence[ProviderRefund], ours: Sequence[ProviderRefund]
+    refund_id: str | None, facts: SendFacts, there: Sequence[ProviderRefund], ours: Sequence[ProviderRefund]
 ) -> Finding:
-    """The refund of the id that a person gave: of this payment, of this amount, and of no other order of money."""
+    """The refund of the id that a person gave: of this payment, of this amount, and of no other disbursement."""
     found = next((refund for refund in there if refund.refund_id == refund_id), None)
     if found is None:
-        return Told(f"the provider lists no refund {refund_id} of this payment")
+        return Reported(f"the provider lists no refund {refund_id} of this payment")
     if found.decision_id and found not in ours:
-        return Told(f"{found.refund_id} is the refund of another order of money")
+        return Reported(f"{found.refund_id} is the refund of another disbursement")
     if ours and found not in ours:
-        return Told(f"the provider lists another refund of this very order: {listed(ours)}")
+        return Reported(f"the provider lists another refund of this very order: {refunds_listed(ours)}")
     if not ours and found.status != "succeeded":
-        return Told(f"{found.refund_id} was made elsewhere and is {found.status}: it settles nothing")
+        return Reported(f"{found.refund_id} was made elsewhere and is {found.status}: it settles nothing")
     if found.amount != facts.amount:
-        return Told(f"{found.refund_id} is of {found.amount}, and {facts.amount} was ordered")
-    return Known(found)
+        return Reported(f"{found.refund_id} is of {found.amount}, and {facts.amount} was ordered")
+    return ProviderHas(found)

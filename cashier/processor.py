@@ -1,4 +1,4 @@
-"""The payment processor, as the till sees it: everything that a provider can answer, as a closed union."""
+"""The payment processor, as the cashier sees it: everything that a provider can answer, as a closed union."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

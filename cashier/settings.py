@@ -1,4 +1,4 @@
-"""The settings of the till's process: environment prefix CASHIER_."""
+"""The settings of the cashier's process: environment prefix CASHIER_."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class CashierSettings(BaseSettings):
-    """What the till needs: its own door to the books, the desk's public keys, a processor."""
+    """What the cashier needs: its own role in the books, the desk's public keys, a processor."""
 
     model_config = SettingsConfigDict(env_prefix="CASHIER_", frozen=True, extra="ignore")
 

@@ -1,7 +1,7 @@
-"""Verification: an order of money is paid only if what was signed says so, field by field. Pure.
+"""Verification: a disbursement is paid only if what was signed says so, field by field. Pure.
 
 The books are not trusted here: an administrator can write a row, and cannot sign one. The public keys
-come from the till's own configuration.
+come from the cashier's own configuration.
 """
 
 import json
@@ -28,7 +28,7 @@ from refunds.ids import (
 from refunds.money import Currency, Money
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
-from refunds.words import RefundResult
+from refunds.vocabulary import RefundResult
 
 Row = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ class Payable:
 
 @dataclass(frozen=True, slots=True)
 class UnknownKey:
-    """Signed with a key that this till does not have: it waits for its configuration, and pays nothing."""
+    """Signed with a key that this cashier does not have: it waits for its configuration, and pays nothing."""
 
     kid: str
 
@@ -65,8 +65,10 @@ class NotPayable:
     reason: RefundResult
 
 
-def verify(ordered: Row, votes: Sequence[Row], keys: PublicKeys) -> Payable | NotPayable | UnknownKey:
-    """Whether an order of money is what people signed: every vote, the proposal's text, the case's thread."""
+def verify_disbursement(
+    ordered: Row, votes: Sequence[Row], keys: PublicKeys
+) -> Payable | NotPayable | UnknownKey:
+    """Whether a disbursement is what people signed: every vote, the proposal's text, the case's thread."""
     approvals = [vote for vote in votes if vote["word"] == "approve"]
     if not approvals:
         return NotPayable("blocked:not_approved")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.terminal import Failed, Json, command, find, group, home, office, person, report, say
+from cli.terminal import CommandFailed, Json, command, find, group, home, office, person, report, say
 
 audit_app = group("The audit chains and their signed anchors.")
 
@@ -18,18 +18,20 @@ Copy = Annotated[
 @command(audit_app, "verify", "countersign audit verify /backup/anchors.jsonl")
 async def audit_verify(copy: Copy = None, as_json: Json = False) -> None:
     """Every chain against the rows it speaks of and against the signed anchors."""
-    from app.house import trusted_keys
-    from records.audit import verify
+    from app.house import home_trusted_keys
+    from records.audit import verify_trail
 
     if copy is not None and not copy.exists():
-        raise Failed(f"{copy}: no such file")
+        raise CommandFailed(f"{copy}: no such file")
     async with office() as opened:
-        keys = trusted_keys(opened.home, "anchor")
-        findings, events = await verify(opened.desk_books, keys.read, copy or opened.home.anchors_file)
+        keys = home_trusted_keys(opened.home, "anchor")
+        findings, events = await verify_trail(opened.desk_books, keys.read, copy or opened.home.anchors_file)
     for finding in findings:
         report({"finding": str(finding)}, as_json, str(finding))
     if findings:
-        raise Failed(f"{len(findings)} findings in {events} events: the books are not as they were written")
+        raise CommandFailed(
+            f"{len(findings)} findings in {events} events: the books are not as they were written"
+        )
     report({"events": events, "findings": 0}, as_json, f"{events} events, as they were written")
 
 
@@ -87,12 +89,12 @@ async def audit_check(
         text = read_text(file)
         public = parse_public_keys(trusted.read_text(encoding="utf-8"), str(trusted))
     except (OSError, UnicodeDecodeError) as error:
-        raise Failed(f"{getattr(error, 'filename', None) or file}: {error}") from None
+        raise CommandFailed(f"{getattr(error, 'filename', None) or file}: {error}") from None
     found = verify_export(text.splitlines(), public.read)
     for finding in found.findings:
         report({"finding": str(finding)}, as_json, str(finding))
     if found.findings:
-        raise Failed(f"{len(found.findings)} findings in {found.events} events: not as it was written")
+        raise CommandFailed(f"{len(found.findings)} findings in {found.events} events: not as it was written")
     report(
         {
             "scope": found.scope,

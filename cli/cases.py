@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.terminal import (
-    Failed,
+    CommandFailed,
     Json,
     Most,
     Yes,
@@ -20,13 +20,13 @@ from cli.terminal import (
     person,
     report,
     say,
-    show,
+    show_state,
     tell,
 )
 
 if TYPE_CHECKING:
     from app.house import Office
-    from desk.decisions import Word
+    from desk.decisions import DecisionRequest
     from desk.people import Person
     from records.cases import Case
     from records.states import State
@@ -49,14 +49,14 @@ Code = Annotated[
 ]
 
 
-def read_tickets(source: str) -> "list[Ticket]":
+def tickets_of_file(source: str) -> "list[Ticket]":
     """The tickets of a file or of standard input, all of them or none."""
     from desk.tickets import read_tickets
 
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
-        raise Failed(f"{source}: {error.strerror}") from None
+        raise CommandFailed(f"{source}: {error.strerror}") from None
     return list(read_tickets(raw, source))
 
 
@@ -70,10 +70,10 @@ async def demo(yes: Yes = False, as_json: Json = False) -> None:
 
     status = None
     async for state in demo_house(home(), approve):
-        show(state, as_json)
+        show_state(state, as_json)
         status = state["status"]
     if status != "refunded":
-        raise Failed("the demo ended before the refund: nobody countersigned it")
+        raise CommandFailed("the demo ended before the refund: nobody countersigned it")
 
 
 @command(cases_app, "submit", "countersign submit tickets.jsonl")
@@ -81,7 +81,7 @@ async def submit(source: Tickets, as_json: Json = False) -> None:
     """Tickets, raw or signed, into the books; prints case ids."""
     from cli.printing import progress
 
-    tickets = read_tickets(source)
+    tickets = tickets_of_file(source)
     async with office() as opened:
         who = await person(opened, "demo-helpdesk")
         submitted = 0
@@ -98,7 +98,7 @@ async def submit(source: Tickets, as_json: Json = False) -> None:
 @command(cases_app, "run", "countersign run tickets.jsonl --json")
 async def run_tickets(source: Tickets, as_json: Json = False) -> None:
     """Tickets into the books and, in this process, to the pause; prints each state."""
-    tickets = read_tickets(source)
+    tickets = tickets_of_file(source)
     async with house() as opened:
         who = await person(opened, "demo-helpdesk")
         submitted = 0
@@ -106,7 +106,7 @@ async def run_tickets(source: Tickets, as_json: Json = False) -> None:
             case = await take_in(opened, ticket, who)
             if case is not None:
                 submitted += 1
-                show(await opened.go_on(case), as_json)
+                show_state(await opened.go_on(case), as_json)
         await opened.anchor()
     all_or_failed(submitted, tickets)
 
@@ -125,7 +125,7 @@ async def take_in(opened: "Office", ticket: "Ticket", who: "Person") -> "Case | 
 def all_or_failed(submitted: int, tickets: "list[Ticket]") -> None:
     """Failed where some were refused; each has had its line."""
     if submitted < len(tickets):
-        raise Failed(f"{len(tickets) - submitted} of {len(tickets)} tickets refused")
+        raise CommandFailed(f"{len(tickets) - submitted} of {len(tickets)} tickets refused")
 
 
 @command(cases_app, "queue", "countersign queue --all")
@@ -139,7 +139,7 @@ async def queue(
     """What waits for a person, the longest waiting first; or, with --dead, the jobs that died."""
     from cli.printing import dead_table, queue_table
     from desk.jobs import jobs_that_died, replay_job
-    from desk.queue import waiting
+    from desk.queue import cases_waiting
 
     async with office() as opened:
         if dead or replay is not None:
@@ -151,7 +151,7 @@ async def queue(
                 tell(await jobs_that_died(opened.desk_books, operator, most=most), as_json, dead_table)
             return
         who = await person(opened, "demo-auditor")
-        tell(await waiting(opened.desk_books, who, every=every, most=most), as_json, queue_table)
+        tell(await cases_waiting(opened.desk_books, who, every=every, most=most), as_json, queue_table)
 
 
 @command(cases_app, "show", "countersign show r-104")
@@ -159,7 +159,7 @@ async def show_case(case: CaseName, as_json: Json = False) -> None:
     """One case as the books hold it."""
     async with office() as opened:
         _, found = await find(opened, case)
-        show(await opened.state(found), as_json)
+        show_state(await opened.state(found), as_json)
 
 
 @command(cases_app, "approve", "COUNTERSIGN_TOKEN=… countersign approve r-105")
@@ -171,51 +171,57 @@ async def approve(
     as_json: Json = False,
 ) -> None:
     """Countersign what the case proposes, as the person of COUNTERSIGN_TOKEN."""
-    from desk.decisions import Word
+    from desk.decisions import DecisionRequest
 
     if amount is not None and no_refund:
         raise typer.BadParameter("--amount and --no-refund: one of the two")
     async with house() as opened:
         who, found = await find(opened, case, None)
         if amount is not None:
-            await decide(opened, who, found, Word("revise", revised_amount_minor=amount, note=reason))
+            await say_decision(
+                opened, who, found, DecisionRequest("revise", revised_amount_minor=amount, note=reason)
+            )
         else:
             if no_refund:
-                await decide(opened, who, found, Word("revise", revised_amount_minor=0, note=reason))
+                await say_decision(
+                    opened, who, found, DecisionRequest("revise", revised_amount_minor=0, note=reason)
+                )
                 offered = (await opened.go_on(found))["proposal"]
                 if not isinstance(offered, dict) or offered["kind"] != "reply":
-                    raise Failed("no reply without a refund came of it: look at the case again")
-            await decide(opened, who, found, Word("approve", note=reason))
+                    raise CommandFailed("no reply without a refund came of it: look at the case again")
+            await say_decision(opened, who, found, DecisionRequest("approve", note=reason))
         state = await opened.go_on(found)
-        show(state, as_json)
+        show_state(state, as_json)
         await opened.anchor()
     if state["status"] == "refund_failed" or str(state["reason"]).startswith("blocked:"):
-        raise Failed(f"approved and not refunded: {state['status']} {state['reason']}")
+        raise CommandFailed(f"approved and not refunded: {state['status']} {state['reason']}")
 
 
 @command(cases_app, "reject", "COUNTERSIGN_TOKEN=… countersign reject r-105 --code outside_window")
 async def reject(case: CaseName, code: Code, reason: Note = None, as_json: Json = False) -> None:
     """Turn down what the case proposes, as the person of COUNTERSIGN_TOKEN."""
-    from desk.decisions import Word, reject_code
+    from desk.decisions import DecisionRequest, reject_code
     from desk.notes import BadDecision
 
     try:
-        word = Word("reject", reject_code(code), note=reason)
+        word = DecisionRequest("reject", reject_code(code), note=reason)
     except BadDecision as error:
         raise typer.BadParameter(str(error)) from None
     async with house() as opened:
         who, found = await find(opened, case, None)
-        await decide(opened, who, found, word)
-        show(await opened.go_on(found), as_json)
+        await say_decision(opened, who, found, word)
+        show_state(await opened.go_on(found), as_json)
         await opened.anchor()
 
 
-async def decide(opened: "Office", who: "Person", case: "Case", word: "Word") -> None:
+async def say_decision(opened: "Office", who: "Person", case: "Case", word: "DecisionRequest") -> None:
     """Say a word on the proposal that the case shows now."""
     state = await opened.state(case)
     proposal = state["proposal"]
     if not isinstance(proposal, dict):
-        raise Failed(f"case {case.case_id} has nothing to decide: it is {state['status']} {state['reason']}")
+        raise CommandFailed(
+            f"case {case.case_id} has nothing to decide: it is {state['status']} {state['reason']}"
+        )
     said = await opened.desk.decide(who, case.tenant, case.case_id, str(proposal["digest"]), word)
     if said.decision is None:
         sys.stderr.write(f"countersign: recorded; {said.more_people} more must agree\n")
@@ -226,11 +232,11 @@ async def intake_sign(as_json: Json = True) -> None:
     """Sign a ticket's bundle_version and route as they stand, with the development key."""
     from datetime import UTC, datetime
 
-    from app.house import make_keys, private_key
+    from app.house import home_private_key, make_keys
     from policies.intake import sign
     from refunds.canonical import canonical
 
     del as_json  # a signed ticket is JSON in any case
     make_keys(home())
-    for ticket in read_tickets("-"):
-        say(canonical(sign(ticket, private_key(home(), "intake"), datetime.now(UTC)).to_json()))
+    for ticket in tickets_of_file("-"):
+        say(canonical(sign(ticket, home_private_key(home(), "intake"), datetime.now(UTC)).to_json()))

@@ -1,6 +1,6 @@
 """The commands of the database: up, migrate, down, reset."""
 
-from cli.terminal import Failed, Json, Yes, command, group, home, report
+from cli.terminal import CommandFailed, Json, Yes, command, group, home, report
 
 db_app = group("The books.")
 
@@ -40,8 +40,8 @@ async def db_reset(yes: Yes = False, as_json: Json = False) -> None:
     from runtime.home import drop_books
 
     if home().database_url is not None:
-        raise Failed("DATABASE_URL is set: drop that database yourself")
+        raise CommandFailed("DATABASE_URL is set: drop that database yourself")
     if not yes:
-        raise Failed("this deletes every case and every refund on record: say --yes")
+        raise CommandFailed("this deletes every case and every refund on record: say --yes")
     drop_books(home())
     report({"reset": True}, as_json, "the books are gone")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.terminal import Failed, Json, command, group, home, report, say, tell
+from cli.terminal import CommandFailed, Json, command, group, home, report, say, tell
 
 if TYPE_CHECKING:
     from evals.exam.examining import Examined
@@ -40,14 +40,14 @@ async def eval_run(
 
     from cli.printing import bar_on_terminal
     from evals.exam.examining import examine, the_agent
-    from evals.exam.receipt import written
+    from evals.exam.receipt import receipt_text
 
     if not out.parent.is_dir():
-        raise Failed(f"{out.parent}: not a folder: the receipt could not be written")
+        raise CommandFailed(f"{out.parent}: not a folder: the receipt could not be written")
     pinned = the_agent(agent)
     with bar_on_terminal("examining") as said:
         done = await asyncio.to_thread(examine, home(), of, pinned, data, seed=seed, cores=cores, said=said)
-    out.write_text(written(done.receipt), encoding="utf-8")
+    out.write_text(receipt_text(done.receipt), encoding="utf-8")
     _copy(done, of, data)
     for row in done.rows:
         line = f"{row.outcome.episode:40} {row.reason}"
@@ -97,9 +97,9 @@ async def eval_grade(
             f"{row.outcome.episode:40} {row.reason}{differs}",
         )
     if wrong:
-        raise Failed(f"{wrong} rows failed, or say of themselves what they are not")
+        raise CommandFailed(f"{wrong} rows failed, or say of themselves what they are not")
     if gate is None or gate.decision == "hold":
-        raise Failed(f"held: {gate.reason if gate else 'invalid:rows'}")
+        raise CommandFailed(f"held: {gate.reason if gate else 'invalid:rows'}")
 
 
 @command(exam_app, "exam", "countersign eval exam --out evals/reports")
@@ -143,7 +143,7 @@ async def eval_exam(
     if not as_json:
         say(table(("exam", ""), whole(tallies)))
     if any(one.failed for one in tallies):
-        raise Failed("not every episode ended as it should: the lines above say which")
+        raise CommandFailed("not every episode ended as it should: the lines above say which")
 
 
 @command(exam_app, "adopt", "countersign eval adopt r-105 --out adopted.jsonl")
@@ -157,14 +157,14 @@ async def eval_adopt(
     """A case that a person decided becomes an episode: masked, with its order, ending as the person decided."""
     from cli.terminal import find, house
     from evals.exam.adopting import adopt, keep
-    from evals.exam.episode import line_of
+    from evals.exam.episode import episode_line
 
     async with house() as opened:
         _, found = await find(opened, case)
         episode = await adopt(opened.desk_books, found)
     new = keep(episode, out)
     line = f"{out}: {episode.name}" + ("" if new else " was there already")
-    report({"out": str(out), "new": new, **line_of(episode)}, as_json, line)
+    report({"out": str(out), "new": new, **episode_line(episode)}, as_json, line)
 
 
 @command(exam_app, "review", "countersign eval review --days 14")
@@ -214,7 +214,7 @@ async def eval_watch(
     found = first_difference(before, same_behaviour(now))
     report({"first_difference": found}, as_json, found or "it answers as it did")
     if found is not None:
-        raise Failed(f"the agent has changed since {against.name}: {found}")
+        raise CommandFailed(f"the agent has changed since {against.name}: {found}")
 
 
 @command(exam_app, "compare", "countersign eval compare before.json after.json")
@@ -238,7 +238,7 @@ async def eval_compare(
     found = first_difference(sides[0], sides[1])
     report({"first_difference": found}, as_json, found or "every row is the same")
     if found is not None:
-        raise Failed(f"they differ at {found}")
+        raise CommandFailed(f"they differ at {found}")
 
 
 @command(exam_app, "questions", "countersign eval questions --half test")
@@ -262,7 +262,7 @@ async def eval_questions(
             sys.stderr.write(f"countersign: {one.question.id}: wrong: {', '.join(one.wrong)}\n")
     tell(sums(asked), as_json, questions_table)
     if any(one.wrong for one in asked):
-        raise Failed("a clause was cited that does not answer: the lines above say which")
+        raise CommandFailed("a clause was cited that does not answer: the lines above say which")
 
 
 @command(exam_app, "tau2", "countersign eval tau2 --data ../shared/data --json")
@@ -275,12 +275,12 @@ async def eval_tau2(
 ) -> None:
     """A stranger's orders and requests, on a database of its own: exact to the cent, and nothing twice."""
     from cli.printing import bar_on_terminal, no_refund_table, tau2_table
-    from evals.tau2 import open_exam, sit
+    from evals.tau2 import open_exam, score_exam
 
     folder = data / "tau2_retail" if (data / "tau2_retail").is_dir() else data
     async with open_exam(home(), folder) as exam:
         with bar_on_terminal("deciding") as said:
-            score = await sit(exam, said)
+            score = await score_exam(exam, said)
     tell(score.rows, as_json, tau2_table)
     tell(score.without, as_json, no_refund_table)
     for payment in score.over:
@@ -295,4 +295,4 @@ async def eval_tau2(
     if not as_json:
         say(json.dumps(sums))
     if not score.perfect:
-        raise Failed("not every request ended as it should: the rows above say which")
+        raise CommandFailed("not every request ended as it should: the rows above say which")

@@ -11,13 +11,13 @@ operations_app = group("What an operator looks at and turns.")
 
 @command(operations_app, "ledger", "countersign ledger --json")
 async def ledger(most: Most = 200, as_json: Json = False) -> None:
-    """Every order of money, what was sent and how it was settled."""
+    """Every disbursement, what was sent and how it was settled."""
     from cli.printing import ledger_table
-    from desk.queue import ledger
+    from desk.queue import disbursement_ledger
 
     async with office() as opened:
         who = await person(opened, "demo-auditor")
-        tell(await ledger(opened.desk_books, who, most=most), as_json, ledger_table)
+        tell(await disbursement_ledger(opened.desk_books, who, most=most), as_json, ledger_table)
 
 
 @command(operations_app, "kill", "countersign kill on --reason 'provider incident'")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.terminal import Failed, Json, Tenant, command, group, home, report, tenant_id
+from cli.terminal import CommandFailed, Json, Tenant, command, group, home, report, tenant_id
 
 orders_app = group("The order book.")
 
@@ -48,4 +48,4 @@ async def orders_import(
         f"{done.read} orders read: {done.new} new, {done.moved} went on, {same} as they were, {len(done.bad)} bad",
     )
     if done.bad:
-        raise Failed(f"{len(done.bad)} of {done.read} lines were left out")
+        raise CommandFailed(f"{len(done.bad)} of {done.read} lines were left out")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.terminal import Failed, Json, command, group, home, report, tell
+from cli.terminal import CommandFailed, Json, command, group, home, report, tell
 
 if TYPE_CHECKING:
     from records.books import Transaction
     from refunds.ids import TenantId
-    from refunds.words import Role
+    from refunds.vocabulary import Role
 
 people_app = group("The people of the desk.")
 
@@ -37,7 +37,7 @@ def read_roles(said: list[str]) -> "dict[TenantId, frozenset[Role]]":
     from typing import cast, get_args
 
     from refunds.ids import TenantId
-    from refunds.words import Role
+    from refunds.vocabulary import Role
 
     roles: dict[TenantId, frozenset[Role]] = {}
     for text in said:
@@ -54,7 +54,7 @@ def new_password(*, stdin: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != first:
-        raise Failed("the two are not the same: nothing was changed")
+        raise CommandFailed("the two are not the same: nothing was changed")
     return first
 
 
@@ -62,11 +62,11 @@ async def known(tx: "Transaction", person: str) -> None:
     """Failed where nobody has that name, or an issuer vouches for them."""
     row = await tx.row("person_there", person=person)
     if row is None:
-        raise Failed(f"{person}: nobody of that name: countersign people list")
+        raise CommandFailed(f"{person}: nobody of that name: countersign people list")
     if not row["active"]:
-        raise Failed(f"{person} has left: countersign people leave {person} --back")
+        raise CommandFailed(f"{person} has left: countersign people leave {person} --back")
     if row["issuer"] is not None:
-        raise Failed(f"{person}: {row['issuer']} vouches for them and says their roles")
+        raise CommandFailed(f"{person}: {row['issuer']} vouches for them and says their roles")
 
 
 @command(people_app, "add", "countersign people add ann --role shop:reviewer --password-stdin < file")
@@ -96,7 +96,7 @@ async def add(
         tenants = [row["tenant"] for row in await tx.rows("list_tenants")]
         strange = sorted(set(roles) - set(tenants))
         if strange:
-            raise Failed(f"{strange[0]}: no such tenant: import its orders and policies first")
+            raise CommandFailed(f"{strange[0]}: no such tenant: import its orders and policies first")
         for tenant in tenants:
             await tx.rows("enter_tenant", tenant=tenant)
             await tx.rows("delete_membership", person=person)
@@ -137,7 +137,7 @@ async def token(
     made = new_token()
     async with owner() as tx:
         if await tx.row("person_there", person=person) is None:
-            raise Failed(f"{person}: nobody of that name: countersign people list")
+            raise CommandFailed(f"{person}: nobody of that name: countersign people list")
         held: set[Role] = set()
         for row in await tx.rows("list_tenants"):
             await tx.rows("enter_tenant", tenant=row["tenant"])
@@ -146,7 +146,7 @@ async def token(
         wanted = frozenset(one for one in may if scope is None or one in scope)
         strange = sorted(set(scope or ()) - may)
         if strange or not wanted:
-            raise Failed(
+            raise CommandFailed(
                 f"--scope: {', '.join(strange) or 'none'}: {person} may {', '.join(sorted(may)) or 'nothing'}"
             )
         await issue(
@@ -170,7 +170,7 @@ async def leave(
     """A person leaves: no session, token or vote of theirs counts from now on; what they did stays theirs."""
     async with owner() as tx:
         if not await tx.rows("set_active", person=person, active=back):
-            raise Failed(f"{person}: nobody of that name: countersign people list")
+            raise CommandFailed(f"{person}: nobody of that name: countersign people list")
     report({"person": person, "active": back}, as_json, f"{person} {'is back' if back else 'has left'}")
 
 

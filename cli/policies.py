@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.terminal import Failed, Json, Tenant, command, group, home, office, person, report, tell, tenant_id
+from cli.terminal import (
+    CommandFailed,
+    Json,
+    Tenant,
+    command,
+    group,
+    home,
+    office,
+    person,
+    report,
+    tell,
+    tenant_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,11 +70,11 @@ async def policies_import(
 async def policies_list(tenant: Tenant, as_json: Json = False) -> None:
     """Every document version: from when, where, who approved it, and whether it counts."""
     from cli.printing import library_table
-    from desk.library import listed
+    from desk.library import listed_documents
 
     async with office() as opened:
         who = await person(opened, "demo-auditor")
-        tell(await listed(opened.desk_books, who, tenant_id(tenant)), as_json, library_table)
+        tell(await listed_documents(opened.desk_books, who, tenant_id(tenant)), as_json, library_table)
 
 
 @command(policies_app, "status", "countersign policies status --tenant demo")
@@ -122,15 +134,19 @@ async def _review(
     note: str,
     as_json: bool,
 ) -> None:
-    from desk.library import listed, review_document
+    from desk.library import listed_documents, review_document
 
     if (document is None) != everything or (document is not None and version is None):
         raise typer.BadParameter("name a document and its version, or --all")
     async with office() as opened:
         who, shop = await person(opened, REVIEWER), tenant_id(tenant)
-        rows = [row for row in await listed(opened.desk_books, who, shop) if _meant(row, document, version)]
+        rows = [
+            row
+            for row in await listed_documents(opened.desk_books, who, shop)
+            if _meant(row, document, version)
+        ]
         if document is not None and not rows:
-            raise Failed(f"no document {document} version {version} for {tenant}")
+            raise CommandFailed(f"no document {document} version {version} for {tenant}")
         for row in rows:
             await review_document(
                 opened.desk_books,
@@ -165,7 +181,7 @@ async def policies_index(tenant: Tenant, as_json: Json = False) -> None:
     url = await books_of_owner(at)
     settings = GraphSettings(database_url=url, intake_keys=at.public_keys_file("intake"))
     if settings.embedding_model is None:
-        raise Failed("GRAPH_EMBEDDING_MODEL is not set: words alone need no index")
+        raise CommandFailed("GRAPH_EMBEDDING_MODEL is not set: words alone need no index")
     with bar_on_terminal("reading") as said:
         done, tokens = await index_library(url, shop, settings, said)
     report(
@@ -189,7 +205,7 @@ async def policies_show(
             "clauses_of_document", document_id=document, version=version
         )
     if not rows:
-        raise Failed(f"no document {document} version {version} for {tenant}")
+        raise CommandFailed(f"no document {document} version {version} for {tenant}")
     tell(rows, as_json, _clauses)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.terminal import Failed, Json, Why, command, group, report
+from cli.terminal import CommandFailed, Json, Why, command, group, report
 
 release_app = group("Releases: the gate, the stages, and the way back.")
 
@@ -18,12 +18,12 @@ async def release_gate(
 ) -> None:
     """Whether a report makes a release eligible for shadow, with the exact reason."""
     from evals.exam.receipt import read_receipt
-    from policies.gate import decide
+    from policies.gate import decide_gate
 
-    gate = decide(read_receipt(file))
+    gate = decide_gate(read_receipt(file))
     report(dict(gate.to_json()), as_json, f"{gate.decision} {gate.reason}")
     if gate.decision == "hold":
-        raise Failed(f"held: {gate.reason}")
+        raise CommandFailed(f"held: {gate.reason}")
 
 
 Name = Annotated[str, typer.Argument(metavar="RELEASE", help="Its name: the agent_version of its manifest.")]
@@ -159,7 +159,7 @@ async def release_compare(
     """Two releases over the cases of the books: success, cost, latency and paths, each with its interval."""
     from cli.terminal import office, person, say
     from desk.releases import ReleaseStages
-    from evals.exam.comparison import Measured, compare, picture
+    from evals.exam.comparison import MeasuredCase, compare, draw_comparison
     from policies.rollout import the_rollout
 
     if look > of:
@@ -180,7 +180,7 @@ async def release_compare(
         same = set()
     sides = [
         [
-            Measured(
+            MeasuredCase(
                 str(row["case_id"]),
                 not (row["blocked"] or row["handed_over"])
                 and (bool(same) or not row["decided"] or bool(row["approved"])),
@@ -194,7 +194,7 @@ async def release_compare(
     ]
     found = compare((a, b), sides[0], sides[1], look=look, of=of)
     if out is not None:
-        picture(found, sides[0], sides[1], out)
+        draw_comparison(found, sides[0], sides[1], out)
     if as_json:
         report(found.to_json(), as_json, "")
     else:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.terminal import Failed, command, group, home, say
+from cli.terminal import CommandFailed, command, group, home, say
 
 serve_app = group("The whole house.")
 
@@ -24,13 +24,13 @@ async def serve_house(
         str, typer.Option(help="json, plain, or auto: plain on a terminal, with the rest in a file.")
     ] = "auto",
 ) -> None:
-    """The whole house: books, graph, desk and till, until Ctrl-C."""
+    """The whole house: books, graph, desk and cashier, until Ctrl-C."""
     from typing import get_args
 
     from app.house import check_keys, check_models, prepare
     from deploy.console import LogForm
     from deploy.environment import Addresses
-    from deploy.serve import CannotServe, Plan, check_ports, only_house, serve
+    from deploy.serve import CannotServe, ServePlan, check_ports, only_house, serve
     from runtime.embedded import EmbeddedPostgres
 
     if runner not in {"server", "workers"}:
@@ -47,14 +47,16 @@ async def serve_house(
             await prepare(at, url, page=True)
             check_keys(at)
             check_models(at)
-            plan = Plan(at, url, addresses, "workers" if runner == "workers" else "server", workers, form)
+            plan = ServePlan(
+                at, url, addresses, "workers" if runner == "workers" else "server", workers, form
+            )
             # The process manager takes the signals and this thread; nothing else runs on this loop.
             status = serve(plan, lock, os.environ, say)
     except CannotServe as error:
-        raise Failed(str(error)) from None
+        raise CommandFailed(str(error)) from None
     if at.database_url is None:
         EmbeddedPostgres(at.folder).stop()
     if status:
-        raise Failed(
+        raise CommandFailed(
             "a process of the house ended by itself, so all of it was stopped: its last lines say why"
         )

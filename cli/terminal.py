@@ -94,7 +94,7 @@ async def find(opened: "Office", name: str, otherwise: str | None = "demo-audito
     return who, await find_case(opened.desk_books, who, name)
 
 
-class Failed(Exception):
+class CommandFailed(Exception):
     """The command did not do what was asked; the message is the one line that says why."""
 
 
@@ -116,7 +116,7 @@ def command(
             except Exception as error:
                 from cli.printing import known_error
 
-                line = str(error) if isinstance(error, Failed) else known_error(error)
+                line = str(error) if isinstance(error, CommandFailed) else known_error(error)
                 if line is None:
                     raise
                 sys.stderr.write(f"countersign: {line}\n")
@@ -147,7 +147,7 @@ def report(done: dict[str, object], as_json: bool, line: str) -> None:
     say(json.dumps(done) if as_json else line)
 
 
-def show(state: "State", as_json: bool) -> None:
+def show_state(state: "State", as_json: bool) -> None:
     """A state, as JSON or for the eye."""
     from cli.printing import state_lines
 

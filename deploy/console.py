@@ -17,9 +17,9 @@ LogForm = Literal["auto", "json", "plain"]
 GRAVE = frozenset({"warning", "error", "critical", "exception"})
 
 OF_NO_USE = (
-    # The door lets Studio in only from an origin that GRAPH_ALLOWED_ORIGINS names; this address would be refused.
+    # The allowlist lets Studio in only from an origin that GRAPH_ALLOWED_ORIGINS names; this address would be refused.
     "Studio UI:",
-    # Runs that roll back are refused at the door, so there is nothing of them to clean up.
+    # Runs that roll back are refused by the allowlist, so there is nothing of them to clean up.
     "Custom checkpointer missing adelete_for_runs",
 )
 """Lines of the development server that would mislead whoever reads them."""

@@ -1,4 +1,4 @@
-"""What each process is told: its own door to the books, the keys it needs, and nothing of the others'."""
+"""The environment of each process: its own role in the books, the keys it needs, and nothing of the others'."""
 
 import os
 import sys
@@ -54,11 +54,11 @@ class Addresses:
 
 
 def environments(
-    home: Home, admin_url: str, addresses: Addresses, runner: RunnerKind, surroundings: Mapping[str, str]
+    home: Home, admin_url: str, addresses: Addresses, runner: RunnerKind, environment: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
     """The environment of each process of the Procfile, by name."""
-    base = {name: surroundings[name] for name in PASSED_ON if name in surroundings} | QUIET
-    base["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings.get('PATH', '')}"
+    base = {name: environment[name] for name in PASSED_ON if name in environment} | QUIET
+    base["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     base[VARIABLE] = str(os.getpid())
     agent = {
         "GRAPH_DATABASE_URL": home.role_url("graph", admin_url),
@@ -92,9 +92,9 @@ def environments(
             "ANCHORER_COPY": str(home.anchors_file),
         },
     }
-    keys = provider_keys(surroundings)
+    keys = provider_keys(environment)
     chosen = {
-        process: {name: value for name, value in surroundings.items() if name.startswith(prefixes)}
+        process: {name: value for name, value in environment.items() if name.startswith(prefixes)}
         for process, prefixes in OWN.items()
     }
     for process in ("graph", "worker"):
@@ -102,12 +102,12 @@ def environments(
     return {process: base | chosen[process] | told[process] for process in told}
 
 
-def provider_keys(surroundings: Mapping[str, str]) -> dict[str, str]:
+def provider_keys(environment: Mapping[str, str]) -> dict[str, str]:
     """The keys that the file of providers names, and no other variable. Raises BadProvider."""
-    named = surroundings.get("GRAPH_PROVIDERS")
+    named = environment.get("GRAPH_PROVIDERS")
     if not named:
         return {}
     from graph.model.providers import read_providers  # noqa: PLC0415  (a table of prices)
 
-    wanted = {provider.api_key_env for provider in read_providers(Path(named), surroundings).values()}
-    return {name: surroundings[name] for name in wanted if name in surroundings}
+    wanted = {provider.api_key_env for provider in read_providers(Path(named), environment).values()}
+    return {name: environment[name] for name in wanted if name in environment}

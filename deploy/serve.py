@@ -34,7 +34,7 @@ class CannotServe(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ServePlan:
     """What is to run."""
 
     home: Home
@@ -111,10 +111,12 @@ def processes(procfile: str, runner: RunnerKind, workers: int) -> dict[str, str]
     return found
 
 
-def serve(plan: Plan, lock: HouseLock, surroundings: Mapping[str, str], say: Callable[[str], None]) -> int:
+def serve(
+    plan: ServePlan, lock: HouseLock, environment: Mapping[str, str], say: Callable[[str], None]
+) -> int:
     """Run until told to stop; 0 after a clean stop, 1 where a process ended by itself."""
     honcho.manager.KILL_WAIT = STOP_SECONDS
-    told = environments(plan.home, plan.admin_url, plan.addresses, plan.runner, surroundings)
+    told = environments(plan.home, plan.admin_url, plan.addresses, plan.runner, environment)
     printer = printer_of(plan.logs, plan.home.folder)
     manager = Manager(printer)
     workplace = plan.home.folder / "graph"
@@ -145,7 +147,7 @@ def serve(plan: Plan, lock: HouseLock, surroundings: Mapping[str, str], say: Cal
 
 
 def _announce(
-    plan: Plan,
+    plan: ServePlan,
     manager: Manager,
     say: Callable[[str], None],
     over: threading.Event,
@@ -172,7 +174,7 @@ def _announce(
                 return
 
 
-def not_ready(plan: Plan, asker: httpx.Client) -> tuple[str, list[str]]:
+def not_ready(plan: ServePlan, asker: httpx.Client) -> tuple[str, list[str]]:
     """What does not work yet, and what does; nothing is missing where a person can sign in everywhere and every
     process was heard from."""
     token = demo_tokens(plan.home)[on_server("demo-auditor")]
@@ -193,7 +195,7 @@ def not_ready(plan: Plan, asker: httpx.Client) -> tuple[str, list[str]]:
     return "" if graph.status_code == 200 else f"graph: {graph.status_code}", working
 
 
-def welcome(plan: Plan) -> str:
+def welcome(plan: ServePlan) -> str:
     """The addresses and the sign-ins."""
     tokens, passwords = demo_tokens(plan.home), demo_passwords(plan.home)
     books = plan.admin_url.rpartition("@")[2]

@@ -14,9 +14,9 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from desk.authentication import OPEN
 from desk.cases_api import router as cases
 from desk.decisions import Conflict, NothingToDecide
-from desk.door import OPEN
 from desk.health import Meters
 from desk.health import router as health
 from desk.intake import TicketRefused
@@ -116,7 +116,7 @@ def create_app(services: DeskServices) -> FastAPI:
         https_only=services.public_url.startswith("https://"),
     )
     app.add_middleware(BodyLimit)
-    app.add_middleware(Measured)
+    app.add_middleware(AnswerMeter)
     return app
 
 
@@ -180,7 +180,7 @@ async def _bad_request(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": f"{field}: {str(first['msg']).lower()}"}, 422)
 
 
-class Measured:
+class AnswerMeter:
     """Counts answers and the time they took, and says what no answer of the desk may be used for."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -2,15 +2,15 @@
 
 import re
 
-from desk.decisions import Conflict, NothingToDecide, claimed_by, explained
+from desk.decisions import Conflict, NothingToDecide, claimed_by, desk_refusal
 from desk.notes import BadDecision, check_note
 from desk.people import Person
 from policies.deadlines import ESCALATE_SHARE
 from records.books import Books, Refused
 from records.cases import case_by_id
-from records.looks import case_state
+from records.snapshots import case_state
 from refunds.ids import CaseId, PersonId, TenantId
-from refunds.words import Authority
+from refunds.vocabulary import Authority
 
 MOST = 500
 NAME = re.compile(r"[!-~]{1,128}")
@@ -54,7 +54,7 @@ async def assign(
                 note=note,
             )
     except Refused as refused:
-        raise explained(refused) from None
+        raise desk_refusal(refused) from None
 
 
 async def escalate(books: Books) -> int:

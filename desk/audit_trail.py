@@ -12,7 +12,7 @@ from refunds.ids import CaseId, TenantId
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TrailQuery:
     """What of the trail is asked for; None asks for all of it."""
 
     person: str | None = None
@@ -23,7 +23,7 @@ class Asked:
 
 
 async def trail(
-    books: Books, person: Person, asked: Asked, tenants: list[TenantId], *, most: int
+    books: Books, person: Person, asked: TrailQuery, tenants: list[TenantId], *, most: int
 ) -> list[Row]:
     """Acts of named people, the newest first, of tenants that the person audits."""
     found: list[Row] = []

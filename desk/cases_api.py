@@ -6,50 +6,50 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from desk.assignments import assign
-from desk.claims import claim, give_back
-from desk.decisions import Word
-from desk.door import services_of, signed_in
+from desk.authentication import desk_services, signed_in
+from desk.claims import claim, release_claim
+from desk.decisions import DecisionRequest
 from desk.messages import add_message
 from desk.notes import clean_text, storable
 from desk.people import Person
-from desk.queue import Filters, find_case, waiting
-from desk.second_looks import look_twice
-from desk.services import DeskServices
-from desk.shapes import (
+from desk.queue import Filters, cases_waiting, find_case
+from desk.schemas import (
+    Acknowledged,
     AssignmentBody,
     CaseView,
     Claimed,
     Decided,
     DecisionBody,
-    Done,
     Event,
     Failure,
     Message,
     MessageBody,
+    MessageWritten,
     Queue,
     QueueRow,
-    SecondLookBody,
+    SecondReviewBody,
     SentReply,
     Submitted,
     TakeoverBody,
-    Written,
 )
+from desk.second_reviews import review_again
+from desk.services import DeskServices
 from desk.takeovers import TakeoverRequest, take_case_over
-from policies.budget import audit
+from policies.budget import audit_budget
 from records.cases import Case
 from records.messages import messages_of
 from records.replies import replies_of
 from records.states import state_of
 from refunds.ids import PersonId, Sku, TenantId
 from refunds.ticket import BadTicket, Ticket
-from refunds.words import CaseStatus, Intent
+from refunds.vocabulary import CaseStatus, Intent
 
 router = APIRouter(
     prefix="/api",
     tags=["cases"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
-Opened = Annotated[DeskServices, Depends(services_of)]
+Opened = Annotated[DeskServices, Depends(desk_services)]
 MINOR_LIMIT = 1_000_000_000_000
 _TICKET = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Ticket.model_json_schema()}}}
@@ -92,7 +92,7 @@ async def list_cases(
     mine: Annotated[bool, Query(description="claimed by me, or handed to me")] = False,  # noqa: FBT002
 ) -> Queue:
     """What waits for a person, by risk × amount × age."""
-    rows = await waiting(
+    rows = await cases_waiting(
         services.books,
         person,
         every=every or status is not None,
@@ -130,7 +130,7 @@ async def decide(
 ) -> Decided:
     """A person's word on the proposal whose digest was on their screen; 409 where it is no longer the open one."""
     case = await find_case(services.books, person, case_id)
-    word = Word(
+    word = DecisionRequest(
         body.word,
         body.code,
         body.amount_minor,
@@ -151,12 +151,12 @@ async def take_over(
     body: TakeoverBody,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
-) -> Done:
+) -> Acknowledged:
     """A hand-over is answered, closed, or gets a proposal of a person's own that somebody else decides."""
     case = await find_case(services.books, person, case_id)
     requested = TakeoverRequest(body.act, body.reply, body.amount_minor, body.note)
     await take_case_over(services.desk, person, case.tenant, case.case_id, requested)
-    return Done()
+    return Acknowledged()
 
 
 @router.post("/cases/{case_id}/messages", status_code=201)
@@ -166,7 +166,7 @@ async def write_message(
     response: Response,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("messages:write"))],
-) -> Written:
+) -> MessageWritten:
     """The customer's answer, or a colleague's; it returns to the same case."""
     case = await find_case(services.books, person, case_id)
     try:
@@ -177,7 +177,7 @@ async def write_message(
         services.books, person, case.tenant, case.case_id, message_id, body.author, body.text
     )
     response.status_code = 201 if new else 200
-    return Written(case_id=case.case_id, message_id=message_id, new=new)
+    return MessageWritten(case_id=case.case_id, message_id=message_id, new=new)
 
 
 @router.post("/cases/{case_id}/assignments", status_code=201)
@@ -186,35 +186,35 @@ async def hand_over(
     body: AssignmentBody,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
-) -> Done:
+) -> Acknowledged:
     """Hand a case to a colleague or to a team; who has it in hand gives it back with that."""
     case = await find_case(services.books, person, case_id)
     to = PersonId(body.to_person) if body.to_person is not None else None
     await assign(services.books, person, case.tenant, case.case_id, to, body.to_role, body.note)
-    return Done()
+    return Acknowledged()
 
 
 @router.post("/cases/{case_id}/second-looks", status_code=201)
-async def look_again(
+async def review_case_again(
     case_id: str,
-    body: SecondLookBody,
+    body: SecondReviewBody,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide"))],
-) -> Done:
+) -> Acknowledged:
     """What a colleague says of a case that was decided."""
     case = await find_case(services.books, person, case_id)
-    await look_twice(services.books, person, case.tenant, case.case_id, body.verdict, body.note)
-    return Done()
+    await review_again(services.books, person, case.tenant, case.case_id, body.verdict, body.note)
+    return Acknowledged()
 
 
 @router.post("/cases/{case_id}/release")
 async def release_case(
     case_id: str, services: Opened, person: Annotated[Person, Depends(signed_in("cases:decide"))]
-) -> Done:
+) -> Acknowledged:
     """Give a case back before the lease ends; what somebody else has stays theirs."""
     case = await find_case(services.books, person, case_id)
-    await give_back(services.books, person, case.tenant, case.case_id)
-    return Done()
+    await release_claim(services.books, person, case.tenant, case.case_id)
+    return Acknowledged()
 
 
 @router.post("/cases/{case_id}/claim")
@@ -235,7 +235,7 @@ async def case_view(services: DeskServices, case: Case) -> CaseView:
         events = await tx.rows("events_of", case_id=case.case_id)
         messages = await messages_of(tx, case.case_id)
         replies = await replies_of(tx, case.case_id)
-    shown: dict[str, Any] = {**state, "budget_audit": audit(trace, services.manifest.limits())}
+    shown: dict[str, Any] = {**state, "budget_audit": audit_budget(trace, services.manifest.limits())}
     return CaseView(
         tenant=case.tenant,
         case_id=case.case_id,

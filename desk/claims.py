@@ -11,7 +11,7 @@ from refunds.ids import CaseId, TenantId
 LEASE_MINUTES = 15
 
 
-async def give_back(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> None:
+async def release_claim(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> None:
     """End one's own lease; nothing happens where somebody else has the case."""
     person.may_decide(tenant)
     async with books.transaction(tenant) as tx:

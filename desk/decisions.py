@@ -11,16 +11,16 @@ from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from desk.revisions import check_reply_text, check_revision
 from policies.amounts import amounts_in
-from policies.authority import AuthorityRule, may_approve, voice_of
+from policies.authority import AuthorityRule, highest_authority, may_approve
 from policies.signature import SigningKey
 from records.books import Books, Refused, Row, Transaction
 from records.cases import Case, case_by_id
-from records.looks import look_at
 from records.money import OpenEnd, cast_vote, complete
 from records.queue import enqueue, enqueue_desk
+from records.snapshots import snapshot_at
 from refunds.decision import Ballot, Decision, Vote
 from refunds.ids import CaseId, Sku, TenantId, decision_of
-from refunds.words import Asked, RejectCode, VoteWord
+from refunds.vocabulary import Asked, RejectCode, VoteWord
 
 TIME_TO_PAY = timedelta(hours=24)
 """After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
@@ -45,7 +45,7 @@ def reject_code(text: str) -> RejectCode:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class DecisionRequest:
     """What a person says."""
 
     word: VoteWord
@@ -62,7 +62,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DecisionResult:
     """What came of it; no decision yet means that more people must agree."""
 
     decision: Decision | None
@@ -82,9 +82,9 @@ class Desk:
         tenant: TenantId,
         case_id: CaseId,
         digest: str | None,
-        word: Word,
+        word: DecisionRequest,
         last_look: Callable[[], Awaitable[None]] | None = None,
-    ) -> Said:
+    ) -> DecisionResult:
         """Record a person's word on the proposal with this digest; the decision, once enough people agree.
 
         Without a digest the word counts only while the case has had one proposal: what was on the screen
@@ -98,7 +98,7 @@ class Desk:
                 if case is None:
                     raise NothingToDecide(f"no case {case_id} for {tenant}")
                 tx.later("hold_case", tenant=tenant, case_id=case_id)
-                look = await look_at(tx, case.case_id)
+                look = await snapshot_at(tx, case.case_id)
                 end = open_or_conflict(case, look.end, digest)
                 held = await tx.row("claim_of", case_id=case_id)
                 if held is not None and held["person"] != person.person:
@@ -111,9 +111,11 @@ class Desk:
                     tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
                 return await self.record(tx, person, case, end, word, look.now)
         except Refused as refused:
-            raise explained(refused) from None
+            raise desk_refusal(refused) from None
 
-    async def _check(self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
+    async def _check(
+        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: DecisionRequest
+    ) -> None:
         """What Postgres would refuse, said kindly."""
         if (word.word == "reject") != (word.code is not None):
             raise BadDecision("code: a reject has one and nothing else does")
@@ -140,13 +142,13 @@ class Desk:
                 items=word.revised_items,
                 reply=word.revised_reply,
             )
-        voice = voice_of(person.roles_in(case.tenant))
+        authority = highest_authority(person.roles_in(case.tenant))
         if word.word == "approve":
             await self._check_ceiling(tx, person, end)
             rule = await authority_of(tx, case.tenant, end)
-            if voice is None or rule is None:
+            if authority is None or rule is None:
                 raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
-            if not may_approve(voice, rule):
+            if not may_approve(authority, rule):
                 raise NoAuthority(f"{end.proposal.amount} needs a specialist: {person.person} is none")
         if word.word != "revise" and case.submitted_by == person.person:
             raise NoAuthority("nobody decides a case they submitted")
@@ -166,10 +168,10 @@ class Desk:
             )
 
     async def record(
-        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: Word, now: datetime
-    ) -> Said:
-        voice = voice_of(person.roles_in(case.tenant))
-        if voice is None:
+        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: DecisionRequest, now: datetime
+    ) -> DecisionResult:
+        authority = highest_authority(person.roles_in(case.tenant))
+        if authority is None:
             raise NoAuthority(f"{person.person} has no vote for {case.tenant}")
         proposal = end.proposal
         ballot = Ballot(
@@ -186,7 +188,7 @@ class Desk:
             order_id=proposal.order_id,
             amount=proposal.amount,
             person=person.person,
-            authority=voice,
+            authority=authority,
             decided_at=now,
             execute_by=end.expires_at + TIME_TO_PAY,
         )
@@ -210,11 +212,11 @@ class Desk:
             await enqueue(tx, case.tenant, case.case_id)
             if word.asks == "customer":
                 await enqueue_desk(tx, case.tenant, case.case_id)
-            return Said(decision, 0)
+            return DecisionResult(decision, 0)
         rule = await authority_of(tx, case.tenant, end)
         votes = await tx.rows("votes_of", proposal_id=proposal.proposal_id)
         cast = sum(vote["word"] == "approve" for vote in votes)
-        return Said(None, max(1, (rule.approvals if rule else 1) - cast))
+        return DecisionResult(None, max(1, (rule.approvals if rule else 1) - cast))
 
 
 def claimed_by(held: Row) -> str:
@@ -251,7 +253,7 @@ async def authority_of(tx: Transaction, tenant: TenantId, end: OpenEnd) -> Autho
     return AuthorityRule(tenant, end.proposal.amount, row["approvals"], row["specialists"])
 
 
-def explained(refused: Refused) -> Exception:
+def desk_refusal(refused: Refused) -> Exception:
     """What Postgres refused, as the desk's own errors."""
     match refused.reason:
         case "no_authority":

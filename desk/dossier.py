@@ -9,17 +9,17 @@ from typing import Any
 
 from desk.decisions import authority_of
 from desk.people import Person
-from policies.authority import AuthorityRule, may_approve, voice_of
-from policies.budget import EXHAUSTED, audit
+from policies.authority import AuthorityRule, highest_authority, may_approve
+from policies.budget import EXHAUSTED, audit_budget
 from policies.deadlines import Urgency, urgency
 from policies.manifest import Manifest
 from records.books import Books, Row, Transaction
 from records.cases import Case
-from records.looks import Look, look_at
 from records.messages import messages_of
 from records.money import OpenEnd
 from records.orders import order_facts
-from records.replies import Reply, replies_of
+from records.replies import CustomerReply, replies_of
+from records.snapshots import Snapshot, snapshot_at
 from records.takeovers import takeovers_of
 from records.traces import read_trace
 from refunds.evidence import Citation
@@ -41,7 +41,7 @@ DEGRADED: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cited:
+class DossierCitation:
     """A quoted clause, and whether its document is in force today."""
 
     citation: Citation
@@ -66,7 +66,7 @@ class Dossier:
     """Everything that a person sees of a case before they decide."""
 
     case: Case
-    look: Look
+    look: Snapshot
     events: list[Row]
     trace: list[Row]
     budget_audit: str
@@ -75,11 +75,11 @@ class Dossier:
     """Against the proposal before, where a person asked for another: lines with ` `, `-` or `+`."""
 
     changed: list[tuple[str, str, str]]
-    cited: list[Cited]
+    cited: list[DossierCitation]
     order: OrderFacts | None
     earlier: list[Row]
     messages: list[Row]
-    replies: list[Reply]
+    replies: list[CustomerReply]
     takeovers: list[Row]
     assignments: list[Row]
     votes: list[Row]
@@ -148,7 +148,7 @@ ASKED = frozenset({"asked_customer", "asked_colleague"})
 async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
     """Read everything around a case in one transaction."""
     async with books.transaction(case.tenant) as tx:
-        look = await look_at(tx, case.case_id)
+        look = await snapshot_at(tx, case.case_id)
         end = look.end
         trace = await read_trace(tx, case.case_id)
         order = await order_facts(tx, case.order_id) if case.order_id else None
@@ -165,7 +165,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             look=look,
             events=await tx.rows("events_of", case_id=case.case_id),
             trace=await tx.rows("trace_timed", case_id=case.case_id),
-            budget_audit=audit(trace, manifest.limits()),
+            budget_audit=audit_budget(trace, manifest.limits()),
             proposals=proposals,
             diff=_diff(proposals),
             changed=_changed(proposals),
@@ -232,8 +232,8 @@ def may_say_yes(person: Person, shown: Dossier) -> str:
     """Why this person's approval does not count; empty where it does."""
     if not shown.deciding or shown.end is None:
         return "there is nothing to approve"
-    voice = voice_of(person.roles_in(shown.case.tenant))
-    if voice is None:
+    authority = highest_authority(person.roles_in(shown.case.tenant))
+    if authority is None:
         return "you may look and not decide"
     if shown.case.submitted_by == person.person:
         return "nobody decides a case they submitted"
@@ -243,7 +243,7 @@ def may_say_yes(person: Person, shown: Dossier) -> str:
         return "nobody approves what they wrote"
     if any(vote["person"] == person.person for vote in shown.votes):
         return "you have voted: somebody else must agree"
-    if not may_approve(voice, shown.rule):
+    if not may_approve(authority, shown.rule):
         return f"{shown.end.proposal.amount} needs a specialist"
     return ""
 
@@ -254,7 +254,7 @@ def _payment(order: OrderFacts | None, proposal: Proposal) -> Payment | None:
     return next((paid for paid in order.payments if paid.payment_id == proposal.payment_id), None)
 
 
-async def _cited(tx: Transaction, citation: Citation, now: datetime) -> Cited:
+async def _cited(tx: Transaction, citation: Citation, now: datetime) -> DossierCitation:
     row = await tx.row(
         "clause_now",
         document_id=citation.document_id,
@@ -263,7 +263,7 @@ async def _cited(tx: Transaction, citation: Citation, now: datetime) -> Cited:
         today=now.date(),
     )
     if row is None:
-        return Cited(
+        return DossierCitation(
             citation, citation.document_id, in_force=False, validity="not in the books", verbatim=False
         )
     if row["in_force"]:
@@ -274,11 +274,18 @@ async def _cited(tx: Transaction, citation: Citation, now: datetime) -> Cited:
         validity = f"of its time; today version {row['newest']} is in force"
     else:
         validity = f"ended on {row['expires_on']:%Y-%m-%d}" if row["expires_on"] else "not in force today"
-    return Cited(citation, row["title"], bool(row["in_force"]), validity, row["quote"] == citation.quote)
+    return DossierCitation(
+        citation, row["title"], bool(row["in_force"]), validity, row["quote"] == citation.quote
+    )
 
 
 def _checks(
-    case: Case, look: Look, order: OrderFacts | None, cited: Sequence[Cited], *, gone_before: bool
+    case: Case,
+    look: Snapshot,
+    order: OrderFacts | None,
+    cited: Sequence[DossierCitation],
+    *,
+    gone_before: bool,
 ) -> list[Check]:
     """What the house looked at for this case, looked at again now."""
     found = [
@@ -320,7 +327,7 @@ def _checks(
     return found
 
 
-def _urgency(proposals: Sequence[Row], look: Look) -> Urgency:
+def _urgency(proposals: Sequence[Row], look: Snapshot) -> Urgency:
     if not proposals or look.end is None or look.end.decision is not None:
         return "calm"
     return urgency(proposals[-1]["proposed_at"], proposals[-1]["expires_at"], look.now)

@@ -13,7 +13,7 @@ REASON_LIMIT = 500
 
 
 async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str, tenant: str) -> None:
-    """Turn the kill switch on or off for a tenant or for everybody; lifting it rings what it parked."""
+    """Turn the kill switch on or off for a tenant or for everybody; lifting it enqueues what it parked."""
     concerned = await set_flag(
         books, person, name="kill_switch", value="on" if on else "off", reason=reason, tenant=tenant
     )

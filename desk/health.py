@@ -9,16 +9,16 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from desk.agent_meters import AgentMeters, agents_hour
-from desk.door import services_of
+from desk.authentication import desk_services
+from desk.schemas import Acknowledged, Ready
 from desk.services import DeskServices
-from desk.shapes import Done, Ready
 from records.books import BooksAway, Row
 from runtime.startup import CannotWork, check_connection
 
 router = APIRouter(tags=["health"])
 
 STALLED_PASSES = 3
-"""So many passes in a row in which an order of money could not be brought forward."""
+"""So many passes in a row in which a disbursement could not be brought forward."""
 
 HEARD_SECONDS: Mapping[str, float] = {"graph": 15.0, "cashier": 15.0, "anchorer": 15.0}
 """A process that was not heard from for longer is not there."""
@@ -109,15 +109,15 @@ class Meters:
 
 
 @router.get("/healthz")
-async def healthz() -> Done:
+async def healthz() -> Acknowledged:
     """The process answers."""
-    return Done()
+    return Acknowledged()
 
 
 @router.get("/readyz", responses={503: {"model": Ready}})
 async def readyz(request: Request, response: Response) -> Ready:
     """Whether the house can work: the database, its schema, and each process heard from."""
-    parts = await parts_of(services_of(request))
+    parts = await parts_of(desk_services(request))
     ready = all(said == "ok" for said in parts.values())
     response.status_code = 200 if ready else 503
     return Ready(ready=ready, parts=parts)
@@ -127,7 +127,7 @@ async def readyz(request: Request, response: Response) -> Ready:
 async def metrics(request: Request) -> PlainTextResponse:
     """The numbers of the house, for Prometheus."""
     meters: Meters = request.app.state.meters
-    text = await meters.text(services_of(request))
+    text = await meters.text(desk_services(request))
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
@@ -153,14 +153,14 @@ async def parts_of(services: DeskServices) -> dict[str, str]:
 
 
 async def _stalled(services: DeskServices) -> str:
-    """Which order of money the cashier could not bring forward pass after pass, in a sentence; ok without one."""
+    """Which disbursement the cashier could not bring forward pass after pass, in a sentence; ok without one."""
     stalled: list[Row] = []
     for tenant in await services.books.tenants():
-        stalled += await services.books.glance(tenant, "stalled_orders", passes=STALLED_PASSES, most=100)
+        stalled += await services.books.read_once(tenant, "stalled_orders", passes=STALLED_PASSES, most=100)
     if not stalled:
         return "ok"
     first, more = stalled[0], f", and {len(stalled) - 1} more" if len(stalled) > 1 else ""
     return (
-        f"order of money {first['decision_id']} of case {first['ticket_id']} could not be brought forward in"
+        f"disbursement {first['decision_id']} of case {first['ticket_id']} could not be brought forward in"
         f" {first['passes']} passes: {first['why'][:200]}{more}"
     )

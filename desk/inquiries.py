@@ -1,19 +1,19 @@
-"""Inquiries: orders of money without a known end, refunds that these books do not know, and what a person says of them.
+"""Inquiries: disbursements without a known end, refunds that these books do not know, and what a person says of them.
 
-The desk writes it down and rings the till, which alone speaks with the provider.
+The desk writes it down and wakes the cashier, which alone speaks with the provider.
 """
 
 import re
 from typing import assert_never
 from uuid import UUID
 
-from desk.decisions import NothingToDecide, explained
+from desk.decisions import NothingToDecide, desk_refusal
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from records.books import Books, Refused, Row
 from records.queue import enqueue, enqueue_cashier
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
-from refunds.words import FoundRefundAct, ProviderAct
+from refunds.vocabulary import FoundRefundAct, ProviderAct
 
 UNKNOWN_SECONDS = 30
 """What a payment may take before its outcome counts as unknown."""
@@ -25,7 +25,7 @@ REFUND_ID = re.compile(r"[!-~]{1,255}")
 async def unknown_outcomes(
     books: Books, person: Person, decision_id: DecisionId | None = None, *, most: int = MOST
 ) -> list[Row]:
-    """Orders of money without a known end, a person's matters first, with every send and every question about them."""
+    """Disbursements without a known end, a person's matters first, with every send and every question about them."""
     found: list[Row] = []
     for tenant in person.tenants:
         person.may_see(tenant)
@@ -60,7 +60,7 @@ async def ask_provider(
     for tenant in person.tenants:
         if await _ask(books, person, tenant, decision_id, act, refund_id, note):
             return
-    raise NothingToDecide(f"no order of money {decision_id} that {person.person} may see")
+    raise NothingToDecide(f"no disbursement {decision_id} that {person.person} may see")
 
 
 async def _ask(
@@ -72,7 +72,7 @@ async def _ask(
     refund_id: str | None,
     note: str,
 ) -> bool:
-    """False where the order of money is not this tenant's."""
+    """False where the disbursement is not this tenant's."""
     try:
         async with books.transaction(tenant) as tx:
             ordered = await tx.row("disbursement", decision_id=decision_id)
@@ -93,7 +93,7 @@ async def _ask(
     except Refused as refused:
         if refused.reason == "no_authority":
             raise NoAuthority(refused.detail) from None
-        raise explained(refused) from None
+        raise desk_refusal(refused) from None
     return True
 
 
@@ -110,7 +110,7 @@ async def found_refunds(books: Books, person: Person, *, most: int = MOST) -> li
 async def say_of_found_refund(
     books: Books, person: Person, refund_id: str, act: FoundRefundAct, note: str
 ) -> None:
-    """What a found refund is: another matter, or one of a case that these books had lost. The till looks again.
+    """What a found refund is: another matter, or one of a case that these books had lost. The cashier looks again.
 
     Raises NoAuthority, BadDecision, NothingToDecide, Refused.
     """
@@ -142,5 +142,5 @@ async def say_of_found_refund(
         except Refused as refused:
             if refused.reason == "no_authority":
                 raise NoAuthority(refused.detail) from None
-            raise explained(refused) from None
+            raise desk_refusal(refused) from None
     raise NothingToDecide(f"no found refund {refund_id} that {person.person} may see")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from desk.people import Person
-from policies.intake import classify, is_raw, sign, verify
+from policies.intake import classify, is_raw, sign, verify_intake
 from policies.manifest import Manifest
 from policies.rollout import assigned
 from policies.signature import PublicKeys, SigningKey
@@ -13,7 +13,7 @@ from records.cases import Case, arrival, case_by_ticket, open_case
 from records.queue import enqueue
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import Ticket
-from refunds.words import CaseMode
+from refunds.vocabulary import CaseMode
 
 
 class TicketRefused(Exception):
@@ -53,7 +53,7 @@ class Intake:
             ours = is_raw(ticket) and self.key is not None
             if ours and self.key is not None:
                 ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
-            check = verify(ticket, self.keys, now)
+            check = verify_intake(ticket, self.keys, now)
             # A name that was made in this instant has not been used; any other is asked for.
             used = not ours and check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = uuid4()

@@ -4,7 +4,7 @@ from typing import Any
 
 from desk.people import NoAuthority, Person
 from records.books import Books, Row
-from runtime.jobs import NoSuchJob, dead_jobs, replay
+from runtime.jobs import NoSuchJob, dead_jobs, revive
 
 MOST = 10_000
 
@@ -23,7 +23,7 @@ async def replay_job(books: Books, person: Person, job: int) -> None:
     if job not in {row["id"] for row in await jobs_that_died(books, person, most=MOST)}:
         raise NoSuchJob
     async with books.transaction() as tx:
-        await replay(tx, job)
+        await revive(tx, job)
 
 
 def _concerns(person: Person, args: dict[str, Any]) -> bool:

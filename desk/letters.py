@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from records.cases import CaseState
+from records.cases import LastEvent
 from records.money import OpenEnd
-from refunds.words import CaseStatus, RejectCode
+from refunds.vocabulary import CaseStatus, RejectCode
 
 _REJECTED: Mapping[RejectCode, str] = {
     "not_eligible": "Our policy does not provide for a refund in this case.",
@@ -29,7 +29,7 @@ class Letter:
     body: str
 
 
-def letter(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> Letter | None:
+def letter(now: LastEvent, end: OpenEnd | None, reply_by_person: str | None) -> Letter | None:
     """The letter that a case calls for where it stands; None where the customer is told nothing."""
     if now.status == "needs_human" and now.reason == "asked_customer":
         asked = end.decision.instruction if end and end.decision else None
@@ -38,7 +38,7 @@ def letter(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> 
     return Letter(now.status, body) if body else None
 
 
-def _body(now: CaseState, end: OpenEnd | None, reply_by_person: str | None) -> str | None:
+def _body(now: LastEvent, end: OpenEnd | None, reply_by_person: str | None) -> str | None:
     match now.status:
         case "bypassed" if now.reason in _SILENT:
             return None

@@ -9,18 +9,18 @@ from policies.manifest import Manifest
 from records.books import Books, Refused, Row
 from records.library import counts, library_of, review
 from refunds.ids import TenantId
-from refunds.words import ReviewVerdict
+from refunds.vocabulary import ReviewVerdict
 
 NOTE_LIMIT = 500
 
 
-async def listed(books: Books, person: Person, tenant: TenantId) -> list[Row]:
+async def listed_documents(books: Books, person: Person, tenant: TenantId) -> list[Row]:
     """Every version of a tenant's documents, and whether it counts."""
     person.may_see(tenant)
     return [dict(row) | {"counts": counts(row)} for row in await library_of(books.reading(tenant))]
 
 
-async def waiting(books: Books, person: Person, tenant: TenantId) -> list[Row]:
+async def documents_waiting(books: Books, person: Person, tenant: TenantId) -> list[Row]:
     """The versions that wait for a person's word, with their clauses to read."""
     person.may_see(tenant)
     reads = books.reading(tenant)

@@ -7,12 +7,12 @@ from desk.notes import BadDecision
 from desk.people import Person
 from records.books import Books
 from records.cases import case_by_id
-from records.looks import case_state
-from records.messages import messages_of, write_message
+from records.messages import insert_message, messages_of
 from records.queue import enqueue
+from records.snapshots import case_state
 from refunds.ids import CaseId, TenantId
 from refunds.ticket import QUESTION_LIMIT
-from refunds.words import Asked
+from refunds.vocabulary import Asked
 
 MESSAGES_A_CASE = 20
 """More than any conversation needs; after that a new ticket is opened."""
@@ -43,7 +43,7 @@ async def add_message(
             raise Conflict(f"case {case_id} has ended ({now.status}): open a new ticket")
         if len(there) >= MESSAGES_A_CASE:
             raise Conflict(f"case {case_id} has {MESSAGES_A_CASE} messages: open a new ticket")
-        new = await write_message(
+        new = await insert_message(
             tx,
             case_id,
             message_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desk.people import OPERATORS, NoAuthority, Person
-from desk.second_looks import sample
+from desk.second_reviews import sample
 from policies.manifest import Manifest
 from records.books import Books, Row
 from refunds.ids import TenantId
@@ -91,6 +91,6 @@ async def spending_of(books: Books, person: Person, manifest: Manifest) -> list[
     return found
 
 
-async def second_looks(books: Books, person: Person) -> list[Row]:
+async def second_reviews(books: Books, person: Person) -> list[Row]:
     """What this person may look at again."""
     return await sample(books, person, person.tenants)

@@ -18,7 +18,7 @@ from records.queue import enqueue_idle_notices, enqueue_notice
 from refunds.canonical import sha256
 from refunds.ids import TenantId
 from refunds.money import Currency, Money
-from refunds.words import Notice, Role
+from refunds.vocabulary import Notice, Role
 
 log = logging.getLogger("countersign.desk")
 
@@ -112,7 +112,7 @@ class Notices:
         return self.channel is not None or self.webhook is not None
 
     async def sweep(self) -> int:
-        """Write down what is due and ring it, and what is to be tried again; how many were rung."""
+        """Write down and enqueue what is due, and what is to be tried again; how many."""
         if not self.wanted:
             return 0
         enqueued = 0

@@ -20,7 +20,7 @@ from desk.people import NoAuthority
 from desk.settings import DeskSettings
 from records.books import Books, Refused
 from refunds.ids import PersonId
-from refunds.words import Role
+from refunds.vocabulary import Role
 
 GIVEN = frozenset(get_args(Role)) - {"service"}
 """Roles that an issuer may give; a service signs in with a token."""

@@ -5,35 +5,35 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from desk.door import services_of, signed_in
+from desk.authentication import desk_services, signed_in
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.inquiries import ask_provider, found_refunds, say_of_found_refund, unknown_outcomes
 from desk.jobs import jobs_that_died, replay_job
 from desk.people import Person
-from desk.queue import ledger
-from desk.services import DeskServices
-from desk.shapes import (
+from desk.queue import disbursement_ledger
+from desk.schemas import (
+    Acknowledged,
     DeadJob,
     DeadJobs,
-    Done,
     Failure,
     FlagBody,
     Flags,
     FlagValueBody,
     FoundRefundActBody,
-    FoundRefunds,
+    FoundRefundList,
     Ledger,
     Me,
     ProviderActBody,
 )
-from refunds.words import FlagName
+from desk.services import DeskServices
+from refunds.vocabulary import FlagName
 
 router = APIRouter(
     prefix="/api",
     tags=["operations"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
-Opened = Annotated[DeskServices, Depends(services_of)]
+Opened = Annotated[DeskServices, Depends(desk_services)]
 Reader = Annotated[Person, Depends(signed_in("cases:read"))]
 Operator = Annotated[Person, Depends(signed_in("jobs:write"))]
 Most = Annotated[int, Query(ge=1, le=1_000)]
@@ -59,8 +59,8 @@ async def me(person: Reader) -> Me:
 
 @router.get("/ledger")
 async def show_ledger(services: Opened, person: Reader, most: Most = 200) -> Ledger:
-    """Every order of money, what was sent and how it was settled."""
-    rows = await ledger(services.books, person, most=most)
+    """Every disbursement, what was sent and how it was settled."""
+    rows = await disbursement_ledger(services.books, person, most=most)
     return Ledger(orders=[dict(row) for row in rows])
 
 
@@ -73,10 +73,10 @@ async def show_flags(services: Opened, person: Reader) -> Flags:
 @router.post("/flags/kill_switch")
 async def turn_kill_switch(
     body: FlagBody, services: Opened, person: Annotated[Person, Depends(signed_in("flags:write"))]
-) -> Done:
-    """The kill switch; lifting it rings what it parked."""
+) -> Acknowledged:
+    """The kill switch; lifting it enqueues what it parked."""
     await set_kill_switch(services.books, person, on=body.on, reason=body.reason, tenant=body.tenant)
-    return Done()
+    return Acknowledged()
 
 
 @router.post("/flags/{name}")
@@ -85,7 +85,7 @@ async def turn_flag(
     body: FlagValueBody,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("flags:write"))],
-) -> Done:
+) -> Acknowledged:
     """A flag that narrows the agent from its next run on; `off` takes it away."""
     if name == "kill_switch":
         on = body.value.strip().lower() == "on"
@@ -94,12 +94,12 @@ async def turn_flag(
         await set_flag(
             services.books, person, name=name, value=body.value, reason=body.reason, tenant=body.tenant
         )
-    return Done()
+    return Acknowledged()
 
 
 @router.get("/unknown-outcomes")
 async def show_unknown_outcomes(services: Opened, person: Reader, most: Most = 200) -> Ledger:
-    """Orders of money without a known end: what was sent, when, with which key, and what was asked about it."""
+    """Disbursements without a known end: what was sent, when, with which key, and what was asked about it."""
     rows = await unknown_outcomes(services.books, person, most=most)
     return Ledger(orders=[dict(row) for row in rows])
 
@@ -110,17 +110,17 @@ async def act_on_order(
     body: ProviderActBody,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("money:ask"))],
-) -> Done:
+) -> Acknowledged:
     """Check the provider, ask again with the same key, or name the provider's refund that settles it."""
     await ask_provider(services.books, person, decision_id, body.act, body.refund_id, body.note)
-    return Done()
+    return Acknowledged()
 
 
 @router.get("/found-refunds")
-async def show_found_refunds(services: Opened, person: Reader, most: Most = 200) -> FoundRefunds:
+async def show_found_refunds(services: Opened, person: Reader, most: Most = 200) -> FoundRefundList:
     """Refunds at the provider that these books do not know: made in its dashboard, or lost with a backup."""
     rows = await found_refunds(services.books, person, most=most)
-    return FoundRefunds(refunds=[dict(row) for row in rows])
+    return FoundRefundList(refunds=[dict(row) for row in rows])
 
 
 @router.post("/found-refunds/acts", status_code=201)
@@ -128,10 +128,10 @@ async def act_on_found_refund(
     body: FoundRefundActBody,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("money:ask"))],
-) -> Done:
+) -> Acknowledged:
     """Say what it is: another matter (`separate`), or the refund of a case that these books had lost (`adopt`)."""
     await say_of_found_refund(services.books, person, body.refund_id, body.act, body.note)
-    return Done()
+    return Acknowledged()
 
 
 @router.get("/jobs/dead")
@@ -142,7 +142,7 @@ async def show_dead_jobs(services: Opened, person: Operator, most: Most = 100) -
 
 
 @router.post("/jobs/{job}/replay")
-async def replay(job: int, services: Opened, person: Operator) -> Done:
+async def replay(job: int, services: Opened, person: Operator) -> Acknowledged:
     """Put a dead job back into its queue."""
     await replay_job(services.books, person, job)
-    return Done()
+    return Acknowledged()

@@ -8,9 +8,9 @@ from desk.letters import Letter, letter
 from desk.ratings import RATED
 from records.books import Books, Transaction
 from records.cases import Case, case_by_id
-from records.looks import look_at
 from records.queue import enqueue_desk
-from records.replies import Reply, note_delivery, recipient_of, replies_of, round_of, write_reply
+from records.replies import CustomerReply, note_delivery, recipient_of, replies_of, round_of, write_reply
+from records.snapshots import snapshot_at
 from records.takeovers import takeovers_of
 from refunds.canonical import sha256
 from refunds.ids import CaseId, TenantId
@@ -54,7 +54,7 @@ class Outbox:
             raise ReplyNotSent(f"case {case_id}: {'; '.join(failures)}")
 
     async def sweep(self) -> int:
-        """Ring what calls for a reply and has none, and what is to be tried again; how many."""
+        """Enqueue what calls for a reply and has none, and what is to be tried again; how many."""
         enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
@@ -65,7 +65,7 @@ class Outbox:
 
     async def _due(self, tx: Transaction, case: Case) -> Letter | None:
         """What the case calls for where it stands."""
-        look = await look_at(tx, case.case_id)
+        look = await snapshot_at(tx, case.case_id)
         by_person = [row["reply"] for row in await takeovers_of(tx, case.case_id) if row["act"] == "reply"]
         return letter(look.state, look.end, by_person[-1] if by_person else None)
 
@@ -83,7 +83,7 @@ class Outbox:
             return due.body
         return f"{due.body}\n\nHow was this? {self.rating_link(case.tenant, case.case_id)}"
 
-    async def _send(self, case: Case, reply: Reply, recipient: str | None) -> str | None:
+    async def _send(self, case: Case, reply: CustomerReply, recipient: str | None) -> str | None:
         """Send one reply; why not, where it did not go."""
         failure = None
         if recipient is None or sha256(recipient) != reply.recipient_sha256:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from records.books import Books, Row, Transaction
 from refunds.canonical import sha256
 from refunds.ids import PersonId, TenantId
-from refunds.words import Audience, Role, Scope, Via
+from refunds.vocabulary import Audience, Role, Scope, Via
 
 TOKEN_DAYS = 90
 

@@ -9,7 +9,7 @@ from desk.people import Person
 from records.books import Books, Row
 from records.cases import Case, case_by_id, case_by_ticket
 from refunds.ids import TenantId
-from refunds.words import CaseStatus, Intent
+from refunds.vocabulary import CaseStatus, Intent
 
 HANDOVER_HOURS = 24
 """Until when somebody takes up a case that was turned away, blocked or failed."""
@@ -139,7 +139,7 @@ async def queue_page(
     return QueuePage(rows, dict(counts))
 
 
-async def waiting(
+async def cases_waiting(
     books: Books,
     person: Person,
     *,
@@ -168,8 +168,8 @@ def _tenants(person: Person, wanted: TenantId | None) -> list[TenantId]:
     return [wanted]
 
 
-async def ledger(books: Books, person: Person, *, most: int) -> list[Row]:
-    """Every order of money with its sends and its last settlement."""
+async def disbursement_ledger(books: Books, person: Person, *, most: int) -> list[Row]:
+    """Every disbursement with its sends and its last settlement."""
     return await _listed(books, person, "ledger", person.tenants, most=most)
 
 

@@ -8,7 +8,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from desk.notes import BadDecision, check_note
 from records.books import Books
 from refunds.ids import CaseId, TenantId
-from refunds.words import Thumb
+from refunds.vocabulary import Thumb
 
 DAYS = 60
 WORD_LIMIT = 500

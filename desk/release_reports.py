@@ -16,11 +16,11 @@ from records.books import Books, Row
 from records.releases import (
     DIFFERENCES,
     EVERYBODY,
+    all_releases,
     hours_of,
     numbers_of,
     release_of,
     release_stage_rows,
-    releases,
     shadow_numbers_of,
     shadow_runs,
     shadow_sums,
@@ -28,7 +28,7 @@ from records.releases import (
 )
 from refunds.ids import TenantId
 from refunds.release import ReleaseStage
-from refunds.words import Differs, ReleaseState
+from refunds.vocabulary import Differs, ReleaseState
 
 RECEIPTS = 20
 PATHS = 5
@@ -143,7 +143,7 @@ class ReleaseReports:
         may_look(person)
         reads = self.books.reading(EVERYBODY)
         found = []
-        for row in (await releases(reads))[-RECEIPTS:]:
+        for row in (await all_releases(reads))[-RECEIPTS:]:
             release = await release_of(reads, row["release"])
             if release is not None:
                 found.append({**dict(row), "receipt": json.loads(release.receipt)})

@@ -14,8 +14,8 @@ from desk.decisions import Conflict
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from desk.release_reports import ReleaseReports
-from policies.gate import decide
-from policies.manifest import Manifest, check
+from policies.gate import decide_gate
+from policies.manifest import Manifest, check_manifest
 from policies.rollout import STEPS, live_of, out_of_band
 from records.books import Refused, Row, Transaction
 from records.cases import books_now
@@ -33,7 +33,7 @@ from records.releases import (
 from refunds.canonical import canonical, digest
 from refunds.ids import CaseId, PersonId, TenantId
 from refunds.release import ReleaseStage
-from refunds.words import ReleaseState, Thumb
+from refunds.vocabulary import ReleaseState, Thumb
 
 log = logging.getLogger("countersign.desk")
 
@@ -65,12 +65,12 @@ class ReleaseStages(ReleaseReports):
         `founding` makes it live at once: the first of a house, or where nothing is live any more, and the gate lets it.
         Raises NoAuthority, BadDecision where the receipt is of another manifest, NotEarned, Conflict.
         """
-        check(manifest)
+        check_manifest(manifest)
         await self._may_move(person, reason)
         pinned, name = manifest.model_dump(mode="json"), manifest.agent_version
         if not isinstance(receipt, dict) or receipt.get("manifest_sha256") != digest(pinned):
             raise BadDecision("receipt: it is not of this manifest: run countersign eval run with it")
-        gate = decide(receipt)
+        gate = decide_gate(receipt)
         if founding and gate.decision == "hold":
             raise NotEarned(f"held: {gate.reason}")
         eligible: ReleaseState = "eligible_for_shadow" if gate.decision == "eligible_for_shadow" else "hold"
@@ -137,7 +137,7 @@ class ReleaseStages(ReleaseReports):
             raise BadDecision(f"tenant: {strange[0][:80]} is not in the books")
 
     async def roll_back(self, person: Person, name: str | None, reason: str) -> tuple[str, int]:
-        """Take a release back: the one named, or what came up last. Which it was, and how many cases were rung."""
+        """Take a release back: the one named, or what came up last. Which it was, and how many cases were enqueued."""
         await self._may_move(person, reason)
         chosen = (await self._stage(name)).release if name is not None else await self._newest_up()
         async with self.books.transaction(EVERYBODY) as tx:
@@ -201,7 +201,7 @@ class ReleaseStages(ReleaseReports):
         )
 
     async def _enqueue(self, release: str) -> int:
-        """Ring what waits for a word on what a release proposed; how many cases."""
+        """Enqueue what waits for a decision on what a release proposed; how many cases."""
         enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:

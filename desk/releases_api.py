@@ -4,27 +4,27 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from desk.door import services_of, signed_in
+from desk.authentication import desk_services, signed_in
 from desk.people import Person
+from desk.schemas import Failure, PromoteBody, ReasonBody, Receipts, ReleaseList, ReleaseMoved, Shadows
 from desk.services import DeskServices
-from desk.shapes import Failure, PromoteBody, ReasonBody, Receipts, ReleaseMoved, Releases, Shadows
 
 router = APIRouter(
     prefix="/api",
     tags=["releases"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
-Opened = Annotated[DeskServices, Depends(services_of)]
+Opened = Annotated[DeskServices, Depends(desk_services)]
 Reader = Annotated[Person, Depends(signed_in("cases:read"))]
 Mover = Annotated[Person, Depends(signed_in("flags:write"))]
 Most = Annotated[int, Query(ge=1, le=500)]
 
 
 @router.get("/releases")
-async def show_releases(services: Opened, person: Reader) -> Releases:
+async def show_releases(services: Opened, person: Reader) -> ReleaseList:
     """Every release, where it stands, what its next step lacks; and every step that was made."""
     reports = await services.release_stages.reports(person)
-    return Releases(
+    return ReleaseList(
         releases=[one.to_json() for one in reports],
         steps=[dict(row) for row in await services.release_stages.history(person)],
         hours=await services.release_stages.hours(person),

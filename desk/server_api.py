@@ -9,13 +9,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 
-from desk.decisions import Conflict, NothingToDecide, Word
-from desk.door import services_of, signed_in
+from desk.authentication import desk_services, signed_in
+from desk.decisions import Conflict, DecisionRequest, NothingToDecide
 from desk.notes import storable
 from desk.operations_api import me_of
 from desk.people import Person
+from desk.schemas import Acknowledged, Decided, Failure, Me, ServerAnswer, UnreadAnswer
 from desk.services import DeskServices
-from desk.shapes import Decided, Done, Failure, Me, ServerAnswer, UnreadAnswer
 from records.books import BooksAway
 
 DECIDE_SECONDS = 5.0
@@ -29,7 +29,7 @@ router = APIRouter(
     tags=["server"],
     responses={status: {"model": Failure} for status in (401, 403, 409, 413, 422, 503)},
 )
-Opened = Annotated[DeskServices, Depends(services_of)]
+Opened = Annotated[DeskServices, Depends(desk_services)]
 
 
 @router.get("/me")
@@ -44,7 +44,7 @@ async def note_unread(
     body: UnreadAnswer,
     services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:decide", "server"))],
-) -> Done:
+) -> Acknowledged:
     """Somebody answered and nobody could read it: the case stays in the queue and this is written down."""
     for tenant in person.tenants:
         async with services.books.transaction(tenant) as tx:
@@ -58,7 +58,7 @@ async def note_unread(
                     why=storable(body.why, "why"),
                     most=UNREAD_MOST,
                 )
-                return Done()
+                return Acknowledged()
     raise NothingToDecide(f"no case {case_id} on that thread that {person.person} may see")
 
 
@@ -78,7 +78,7 @@ async def answer(
         async with services.books.transaction(tenant) as tx:
             row = await tx.row("case_by_id", case_id=case_id)
         if row is not None and str(row["thread_id"]) == body.thread_id:
-            word = Word(body.word, body.code, note=body.note)
+            word = DecisionRequest(body.word, body.code, note=body.note)
 
             async def still_there() -> None:
                 if await request.is_disconnected():

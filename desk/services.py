@@ -71,9 +71,9 @@ def webhook_of(settings: DeskSettings) -> Webhook | None:
 async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncIterator[DeskServices]:
     """The services on their books. Raises BadKey, BooksAway, CannotWork."""
     url = settings.database_url.get_secret_value()
-    key = private_key(settings.key_file)
-    intake_key = private_key(settings.intake_key_file) if settings.intake_key_file else None
-    intake_keys = trusted_keys(settings.intake_keys)
+    key = read_private_key(settings.key_file)
+    intake_key = read_private_key(settings.intake_key_file) if settings.intake_key_file else None
+    intake_keys = read_trusted_keys(settings.intake_keys)
     pinned = manifest(settings.manifest)
     await check_books(url)
     public_url = (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
@@ -104,12 +104,12 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
         )
 
 
-def private_key(file: Path) -> SigningKey:
+def read_private_key(file: Path) -> SigningKey:
     """The key in a file; BadKey names it where it is missing or none."""
     return parse_signing_key(_text(file), str(file))
 
 
-def trusted_keys(file: Path) -> PublicKeys:
+def read_trusted_keys(file: Path) -> PublicKeys:
     """The public keys in a file; BadKey names it where it is missing or holds none."""
     return parse_public_keys(_text(file), str(file))
 

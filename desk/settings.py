@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from refunds.words import CaseMode
+from refunds.vocabulary import CaseMode
 
 
 class DeskSettings(BaseSettings):
-    """What the desk needs: its own door to the books, its key, the intake bundle's key, a channel for replies."""
+    """What the desk needs: its own role in the books, its key, the intake bundle's key, a channel for replies."""
 
     model_config = SettingsConfigDict(env_prefix="DESK_", frozen=True, extra="ignore", populate_by_name=True)
 

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from desk.decisions import Conflict, Desk, NothingToDecide, Word, claimed_by, explained
+from desk.decisions import Conflict, DecisionRequest, Desk, NothingToDecide, claimed_by, desk_refusal
 from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
 from records.books import Refused, Transaction
 from records.cases import Case, case_by_id
-from records.looks import look_at
 from records.orders import order_facts
 from records.queue import enqueue, enqueue_desk
-from records.takeovers import Takeover, take_over
+from records.snapshots import snapshot_at
+from records.takeovers import Takeover, insert_takeover
 from refunds.ids import CaseId, TenantId
 from refunds.money import Money
 from refunds.proposal import DRAFT_LIMIT
-from refunds.words import TakeoverAct
+from refunds.vocabulary import TakeoverAct
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ async def take_case_over(
             )
             if requested.act == "propose":
                 takeover = await _refund(tx, case, person, requested)
-            await take_over(tx, case_id, takeover)
-            look = await look_at(tx, case_id)
+            await insert_takeover(tx, case_id, takeover)
+            look = await snapshot_at(tx, case_id)
             if look.state.status == "needs_human" and look.end is not None and look.end.decision is None:
-                word = Word(
+                word = DecisionRequest(
                     "revise" if requested.act == "propose" else "approve", note=requested.note or None
                 )
                 await desk.record(tx, person, case, look.end, word, look.now)
             await enqueue(tx, tenant, case_id)
             await enqueue_desk(tx, tenant, case_id)
     except Refused as refused:
-        raise explained(refused) from None
+        raise desk_refusal(refused) from None
 
 
 def check_reply(requested: TakeoverRequest) -> None:

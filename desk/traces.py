@@ -37,7 +37,7 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RunsFound:
     """The runs, the newest first, and what these come to together."""
 
     runs: list[Row]
@@ -63,7 +63,7 @@ class Found:
         }
 
 
-async def search(books: Books, person: Person, sought: Sought, *, most: int = MOST) -> Found:
+async def search(books: Books, person: Person, sought: Sought, *, most: int = MOST) -> RunsFound:
     """The runs of the person's tenants that fit. Raises NoAuthority."""
     tenants = [sought.tenant] if sought.tenant else person.where(AUDITORS | OPERATORS)
     runs: list[Row] = []
@@ -88,7 +88,7 @@ async def search(books: Books, person: Person, sought: Sought, *, most: int = MO
     runs.sort(key=lambda row: row["at"], reverse=True)
     runs = runs[:most]
     took = sorted(int(row["latency_ms"]) for row in runs)
-    return Found(
+    return RunsFound(
         runs=runs,
         paths=Counter(str(row["path"]) for row in runs).most_common(),
         tokens=sum(int(row["tokens"]) for row in runs),

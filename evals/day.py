@@ -90,7 +90,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def open_house(day: Day, ports: tuple[int, int], log: Path) -> tuple[subprocess.Popen[bytes], dict[str, int]]:
+def start_house(
+    day: Day, ports: tuple[int, int], log: Path
+) -> tuple[subprocess.Popen[bytes], dict[str, int]]:
     """A house of its own, and the process ids of its parts."""
     command = [
         str(Path(sys.executable).parent / "countersign"), "serve", "--graph-port", str(ports[0]),
@@ -116,7 +118,7 @@ def rss_kb(pid: int) -> int:
     return int(found.group(1)) if found else 0
 
 
-async def timed(
+async def timed_step(
     day: Day,
     what: str,
     client: httpx.AsyncClient,
@@ -138,36 +140,40 @@ async def come_in(day: Day, client: httpx.AsyncClient) -> None:
     under_way: set[asyncio.Task[None]] = set()
     for number in range(day.tickets):
         await asyncio.sleep(max(0.0, started + number / day.rate - time.monotonic()))
-        task = asyncio.create_task(submit(day, client, number))
+        task = asyncio.create_task(submit_ticket(day, client, number))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
 
 
-async def submit(day: Day, client: httpx.AsyncClient, number: int) -> None:
+async def submit_ticket(day: Day, client: httpx.AsyncClient, number: int) -> None:
     ticket = {
         "ticket_id": f"day-{number}", "tenant": "demo", "customer_id": "C100", "order_id": f"Y{number}",
         "question": "My tablet arrived cracked. I want a refund, please.", "intent": "refund_request",
     }  # fmt: skip
-    answer = await timed(day, "submit", client, "POST", "/api/tickets", json=ticket)
+    answer = await timed_step(day, "submit", client, "POST", "/api/tickets", json=ticket)
     if answer.status_code in {200, 201}:
         day.submitted[answer.json()["case_id"]] = ticket["ticket_id"]
 
 
-async def decide(day: Day, client: httpx.AsyncClient, dice: random.Random, over: asyncio.Event) -> None:
+async def deciding_person(
+    day: Day, client: httpx.AsyncClient, dice: random.Random, over: asyncio.Event
+) -> None:
     """A person: takes a page of the queue, claims what nobody has, reads, decides; three of four are approved."""
     while not over.is_set():
-        page = await timed(day, "queue", client, "GET", "/api/cases", params={"most": 50})
-        rows = page.json().get("cases", [])
-        waiting = [row["case_id"] for row in rows if row["status"] == "needs_human" and row["owner"] is None]
+        page = await timed_step(day, "queue", client, "GET", "/api/cases", params={"most": 50})
+        day_rows = page.json().get("cases", [])
+        waiting = [
+            row["case_id"] for row in day_rows if row["status"] == "needs_human" and row["owner"] is None
+        ]
         dice.shuffle(waiting)
         if not waiting:
             await asyncio.sleep(1.0)
         for case_id in waiting[:5]:
-            claimed = await timed(day, "claim", client, "POST", f"/api/cases/{case_id}/claim")
+            claimed = await timed_step(day, "claim", client, "POST", f"/api/cases/{case_id}/claim")
             if claimed.status_code != 200:
                 continue
-            view = await timed(day, "case", client, "GET", f"/api/cases/{case_id}")
+            view = await timed_step(day, "case", client, "GET", f"/api/cases/{case_id}")
             proposal = view.json().get("state", {}).get("proposal") if view.status_code == 200 else None
             if proposal is None or view.json()["state"]["status"] != "needs_human":
                 continue
@@ -175,7 +181,9 @@ async def decide(day: Day, client: httpx.AsyncClient, dice: random.Random, over:
             word: dict[str, Any] = {"word": "approve", "digest": proposal["digest"]}
             if dice.random() < 0.25:
                 word = {"word": "reject", "code": "other", "digest": proposal["digest"]}
-            said = await timed(day, "decide", client, "POST", f"/api/cases/{case_id}/decisions", json=word)
+            said = await timed_step(
+                day, "decide", client, "POST", f"/api/cases/{case_id}/decisions", json=word
+            )
             if said.status_code == 200:
                 day.decided.add(case_id)
 
@@ -194,7 +202,9 @@ async def watch(day: Day, pids: dict[str, int], over: asyncio.Event) -> None:
             continue
 
 
-async def live(day: Day, desk: str, tokens: dict[str, str], pids: dict[str, int], admin_url: str) -> None:
+async def live_the_day(
+    day: Day, desk: str, tokens: dict[str, str], pids: dict[str, int], admin_url: str
+) -> None:
     """The day, and the evening in which the last cases are decided and told."""
     over = asyncio.Event()
     limits = httpx.Limits(max_connections=200)
@@ -211,7 +221,7 @@ async def live(day: Day, desk: str, tokens: dict[str, str], pids: dict[str, int]
     async with client("demo-helpdesk") as helpdesk:
         people = [client(DECIDERS[number % len(DECIDERS)]) for number in range(day.clients)]
         work = [
-            asyncio.create_task(decide(day, person, random.Random(number), over))  # noqa: S311
+            asyncio.create_task(deciding_person(day, person, random.Random(number), over))  # noqa: S311
             for number, person in enumerate(people)
         ]
         watcher = asyncio.create_task(watch(day, pids, over))
@@ -227,14 +237,16 @@ async def live(day: Day, desk: str, tokens: dict[str, str], pids: dict[str, int]
                 await person.aclose()
 
 
-def rows(admin_url: str, text: str) -> list[dict[str, Any]]:
+def day_rows(admin_url: str, text: str) -> list[dict[str, Any]]:
     with psycopg.connect(admin_url, autocommit=True, row_factory=dict_row) as connection:
         return list(connection.execute(text.encode()).fetchall())
 
 
 def all_told(day: Day, admin_url: str) -> bool:
     """Whether every case has ended and its customer was told."""
-    [row] = rows(admin_url, "select count(distinct case_id) as told from books.deliveries where delivered")
+    [row] = day_rows(
+        admin_url, "select count(distinct case_id) as told from books.deliveries where delivered"
+    )
     return bool(row["told"] >= day.tickets)
 
 
@@ -259,16 +271,16 @@ def drift(samples: list[tuple[float, int]]) -> dict[str, float]:
     }
 
 
-def report(day: Day, admin_url: str, seconds: float) -> dict[str, Any]:
+def day_report(day: Day, admin_url: str, seconds: float) -> dict[str, Any]:
     """What the day came to; nothing here is taken from what a process says of itself but the books."""
     stages: dict[str, list[float]] = defaultdict(list)
-    for row in rows(admin_url, STAGES):
+    for row in day_rows(admin_url, STAGES):
         for name, value in row.items():
             if value is not None:
                 stages[name].append(value)
-    ends = {row["status"]: row["n"] for row in rows(
+    ends = {row["status"]: row["n"] for row in day_rows(
         admin_url, "select status::text, count(*) as n from books.case_state group by 1")}  # fmt: skip
-    [twice] = rows(
+    [twice] = day_rows(
         admin_url,
         "select count(*) as n from (select decision_id from books.settlements where outcome = 'succeeded'"
         " group by 1 having count(*) > 1) t",
@@ -288,7 +300,7 @@ def report(day: Day, admin_url: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def table(said: dict[str, Any]) -> str:
+def day_table(said: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = [
         f"{said['tickets']} tickets in {said['seconds']:.0f} s: {said['ends']}, lost {said['lost']},"
@@ -333,7 +345,7 @@ def main() -> int:
         options.tickets, options.rate, options.clients, options.runner, options.workers, folder / "house"
     )
     ports = (free_port(), free_port())
-    house, pids = open_house(day, ports, folder / "serve.log")
+    house, pids = start_house(day, ports, folder / "serve.log")
     try:
         home = Home(day.folder)
         admin_url = home.admin_url()
@@ -342,13 +354,13 @@ def main() -> int:
             connection.execute(PAYMENTS.encode(), {"most": day.tickets})
             connection.execute(b"analyze")
         started = time.monotonic()
-        asyncio.run(live(day, f"http://127.0.0.1:{ports[1]}", demo_tokens(home), pids, admin_url))
-        said = report(day, admin_url, time.monotonic() - started)
+        asyncio.run(live_the_day(day, f"http://127.0.0.1:{ports[1]}", demo_tokens(home), pids, admin_url))
+        said = day_report(day, admin_url, time.monotonic() - started)
     finally:
         house.send_signal(signal.SIGINT)
         house.wait(timeout=90)
     shutil.rmtree(folder, ignore_errors=True)
-    sys.stdout.write((json.dumps(said) if options.json else table(said)) + "\n")
+    sys.stdout.write((json.dumps(said) if options.json else day_table(said)) + "\n")
     grew = any(abs(found["per_cent"]) > 5 for found in said["memory"].values())
     return 1 if said["lost"] or said["paid_twice"] or said["answers_5xx"] or grew else 0
 

@@ -15,7 +15,7 @@ README = Path(__file__).parents[1] / "README.md"
 FRAME = re.compile(r"(<!-- picture -->\n).*?(<!-- /picture -->)", re.DOTALL)
 
 
-def picture() -> str:
+def graph_picture() -> str:
     """The compiled graph as Mermaid: the autonomous part boxed, the money outside it."""
     services = GraphServices(
         Books.at("postgresql://nobody@127.0.0.1/nowhere", size=1), manifest(), public_keys([])
@@ -30,7 +30,7 @@ def framed(text: str) -> str:
         raise SystemExit(
             "evals.picture: the README has no frame for the picture: <!-- picture --> … <!-- /picture -->"
         )
-    return FRAME.sub(lambda frame: frame.group(1) + picture() + frame.group(2), text)
+    return FRAME.sub(lambda frame: frame.group(1) + graph_picture() + frame.group(2), text)
 
 
 def main() -> int:

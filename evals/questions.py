@@ -30,7 +30,7 @@ Half = Literal["tuning", "test", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ExamQuestion:
     """One question, from where and when it is asked, and the clauses of which any answers it."""
 
     id: str
@@ -46,10 +46,10 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CitedFor:
     """What the library cited for a question, the best first."""
 
-    question: Question
+    question: ExamQuestion
     cited: tuple[str, ...]
 
     @property
@@ -70,11 +70,11 @@ class Asked:
         }
 
 
-def read_questions(file: Path = QUESTIONS) -> list[Question]:
+def read_questions(file: Path = QUESTIONS) -> list[ExamQuestion]:
     """Every question of the file."""
     rows = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
     return [
-        Question(
+        ExamQuestion(
             row["id"],
             row["half"],
             row["kind"],
@@ -87,7 +87,9 @@ def read_questions(file: Path = QUESTIONS) -> list[Question]:
     ]
 
 
-async def ask_all(home: Home, questions: list[Question], said: Callable[[int, int], None]) -> list[Asked]:
+async def ask_all(
+    home: Home, questions: list[ExamQuestion], said: Callable[[int, int], None]
+) -> list[CitedFor]:
     """Each question to a library of its own, with another tenant's beside it."""
     with database_of_its_own(home, DATABASE) as (url, _):
         await prepare(home, url)
@@ -96,19 +98,19 @@ async def ask_all(home: Home, questions: list[Question], said: Callable[[int, in
             await import_corpus(tx, RIVAL, read_corpus(DEMO_CORPUS.parent / "rival"))
         async with Books.open(home.role_url("graph", url), size=1) as books:
             page_of = books.reading(DEMO)
-            found: list[Asked] = []
+            found: list[CitedFor] = []
             for number, question in enumerate(questions, start=1):
                 evidence = await get_policy_evidence(
                     page_of, DEMO, question.question, question.region, question.on
                 )
                 cited = evidence.citations if isinstance(evidence, Grounded) else ()
                 names = tuple(f"{citation.citation_id}:{citation.clause}" for citation in cited)
-                found.append(Asked(question, names))
+                found.append(CitedFor(question, names))
                 said(number, len(questions))
             return found
 
 
-def sums(asked: list[Asked]) -> list[dict[str, object]]:
+def sums(asked: list[CitedFor]) -> list[dict[str, object]]:
     """A row for each half and kind: how many were asked, answered, left open, and cited wrongly."""
     rows: list[dict[str, object]] = []
     for half in get_args(Half):

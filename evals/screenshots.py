@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize
 
-from evals.browser import NoBrowser, Served, browser, served, sign_in
+from evals.browser import NoBrowser, Served, browser, served, sign_in_by_keyboard
 from evals.day import free_port
 
 HERE = Path(__file__).parents[1] / "docs" / "pages"
@@ -81,7 +81,7 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     cases = [house.submit(**ticket) for ticket in TICKETS]
     time.sleep(4)
     person = "demo-specialist"
-    sign_in(reviewer, house.desk, person, house.password(person))
+    sign_in_by_keyboard(reviewer, house.desk, person, house.password(person))
     shoot(reviewer, house, "queue", "/")
     shoot(reviewer, house, "case", f"/cases/{cases[1]}")
     reviewer.goto(f"{house.desk}/cases/{cases[0]}")
@@ -91,7 +91,7 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     reviewer.keyboard.press("r")
     reviewer.wait_for_url(re.compile("/cases/"))
     person = "demo-operator"
-    sign_in(operator, house.desk, person, house.password(person))
+    sign_in_by_keyboard(operator, house.desk, person, house.password(person))
     shoot(operator, house, "operations", "/ops")
     shoot(operator, house, "audit", "/audit")
     shoot(operator, house, "unknown", "/unknown")

@@ -2,7 +2,7 @@
 
 Every line of `expected_refunds*.jsonl` is a signed ticket on a copy of its order of its own; the proposal must
 be the expected amount to the expected method, and approved it must be one row of the ledger. Then each request
-is sent again and must pay nothing. The lines of `no_refund_tasks*.jsonl` must end without an order of money.
+is sent again and must pay nothing. The lines of `no_refund_tasks*.jsonl` must end without a disbursement.
 Source of the data: sierra-research/tau2-bench, retail domain, MIT.
 """
 
@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.house import House, database_of_its_own, open_house, prepare, private_key
+from app.house import House, database_of_its_own, home_private_key, open_house, prepare
 from app.imports import CLAUSES_FILE, import_library
 from app.shop import approve_library, demo_tokens, enter_tenant, staff
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.people import Person, sign_in
 from policies.clause_lines import Edition
 from policies.intake import classify, sign
@@ -47,7 +47,7 @@ class BadData(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedRefund:
     """One line of expected refunds."""
 
     name: str
@@ -83,7 +83,7 @@ class Shop:
     """The data of a folder."""
 
     orders: dict[str, OrderFacts]
-    expected: tuple[Expected, ...]
+    expected: tuple[ExpectedRefund, ...]
     without: tuple[tuple[str, str], ...]
     """Name and text of the requests that end without money."""
 
@@ -122,14 +122,14 @@ def _lines(files: Iterable[Path]) -> list[tuple[str, str]]:
     return found
 
 
-def _expected(where: str, line: str, orders: dict[str, OrderFacts]) -> Expected:
+def _expected(where: str, line: str, orders: dict[str, OrderFacts]) -> ExpectedRefund:
     try:
         row = json.loads(line)
         # A cancellation needs a reason that the customer confirmed; the line holds it beside the words.
         reason = (
             f"\n\nReason given for order {row['order_id']}: {row['reason']}." if row.get("reason") else ""
         )
-        read = Expected(
+        read = ExpectedRefund(
             name=f"{where} task {row['task']}",
             order_id=row["order_id"],
             items=tuple(row["item_ids"]) if row["item_ids"] is not None else None,
@@ -169,7 +169,7 @@ class Exam:
     helpdesk: Person
     voters: tuple[Person, ...]
 
-    async def scored(self, number: int, task: Expected) -> Scored:
+    async def scored(self, number: int, task: ExpectedRefund) -> Scored:
         """One request on its own copy of its order, approved, and sent a second time."""
         order = copy_of(self.shop.orders[task.order_id], f"own-{number}")
         state, proposed, method = await self._through(f"own-{number}", order, task)
@@ -189,7 +189,7 @@ class Exam:
             **_decided(state),
         )
 
-    async def shared(self, number: int, task: Expected) -> State:
+    async def shared(self, number: int, task: ExpectedRefund) -> State:
         """The same request on the one set of books that all of them share."""
         state, _, _ = await self._through(f"shared-{number}", self.shop.orders[task.order_id], task)
         return state
@@ -206,7 +206,7 @@ class Exam:
         state, _, _ = await self._decide(ticket | ({"intent": intent} if intent else {}))
         return order.order_id if order else None, state
 
-    async def _through(self, name: str, order: OrderFacts, task: Expected) -> tuple[State, int, str]:
+    async def _through(self, name: str, order: OrderFacts, task: ExpectedRefund) -> tuple[State, int, str]:
         ticket: dict[str, object] = {
             "ticket_id": name,
             "customer_id": order.customer_id,
@@ -218,7 +218,7 @@ class Exam:
 
     async def _decide(self, ticket: dict[str, object]) -> tuple[State, int, str]:
         """The end of a signed ticket to which everybody says yes; what was proposed, and to which method."""
-        manifest, key = self.house.manifest, private_key(self.house.home, "intake")
+        manifest, key = self.house.manifest, home_private_key(self.house.home, "intake")
         read = classify(Ticket.read({"tenant": TAU2, **ticket}), manifest.intake_bundle)
         case = await self.house.intake.submit(sign(read, key, datetime.now(UTC)), self.helpdesk)
         state = await self.house.go_on(case)
@@ -229,7 +229,7 @@ class Exam:
         for voter in self.voters:
             if state["status"] == "needs_human" and isinstance(proposal, dict):
                 said = await self.house.desk.decide(
-                    voter, TAU2, case.case_id, str(proposal["digest"]), Word("approve")
+                    voter, TAU2, case.case_id, str(proposal["digest"]), DecisionRequest("approve")
                 )
                 if said.decision is not None:
                     break
@@ -273,7 +273,7 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
     with database_of_its_own(home, DATABASE) as (url, provider_file):
         await prepare(home, url)
         copies = [copy_of(shop.orders[task.order_id], f"own-{n}") for n, task in enumerate(shop.expected)]
-        await open_shop(url, folder / CLAUSES_FILE, RULES, [*shop.orders.values(), *copies])
+        await fill_shop(url, folder / CLAUSES_FILE, RULES, [*shop.orders.values(), *copies])
         async with open_house(home, url, provider_file=provider_file) as house:
             tokens = demo_tokens(home)
             helpdesk = await sign_in(house.desk_books, tokens["demo-helpdesk"])
@@ -281,7 +281,7 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
             yield Exam(house, shop, helpdesk, tuple(voters))
 
 
-async def open_shop(url: str, clauses: Path, rules: Path, orders: Sequence[OrderFacts]) -> None:
+async def fill_shop(url: str, clauses: Path, rules: Path, orders: Sequence[OrderFacts]) -> None:
     """The stranger's shop in a database: its policy with a specialist's yes, its people and these orders."""
     await import_library(url, TAU2, clauses, rules, Edition())
     async with Books.open(url, size=1) as owner, owner.transaction(TAU2) as tx:
@@ -320,7 +320,7 @@ class Score:
         }
 
 
-async def sit(exam: Exam, said: Callable[[int, int], None]) -> Score:
+async def score_exam(exam: Exam, said: Callable[[int, int], None]) -> Score:
     """The whole exam: own copies, the shared books, the requests without money; told how far it is."""
     shop = exam.shop
     steps = 2 * len(shop.expected) + 2 * len(shop.without)

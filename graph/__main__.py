@@ -9,7 +9,7 @@ from graph.checkpointer import LooseSerializer, checkpointer
 from graph.drive import Driver
 from graph.refund_graph import refund_graph
 from graph.runner import Runner
-from graph.services import GraphServices, services_of
+from graph.services import GraphServices, graph_services
 from graph.settings import BadProvider, GraphSettings
 from policies.manifest import ManifestMismatch
 from policies.signature import BadKey
@@ -27,7 +27,7 @@ async def run(settings: GraphSettings) -> None:
             "RUNNER is server, so the cases are driven there: set RUNNER=workers everywhere to use workers"
         )
     stop = stop_signal()
-    services: GraphServices = services_of(settings)
+    services: GraphServices = graph_services(settings)
     await check_books(url)
     async with (
         services.opened(),

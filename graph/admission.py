@@ -8,10 +8,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
 from graph.releases import Releases
-from graph.sight import leave, look_again, see, shown, thread_of
+from graph.snapshot import contract_state, snapshot_of, thread_of
 from graph.state import STATE_VERSION, CaseState
 from policies.admission import Arrival, BypassAgent, admit
-from policies.intake import verify
+from policies.intake import verify_intake
 from policies.manifest import Manifest
 from policies.signature import PublicKeys
 from policies.transitions import cross
@@ -21,7 +21,7 @@ from records.queue import enqueue
 from records.releases import release_stages
 from refunds.ids import CaseId, CustomerId, PersonId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
-from refunds.words import CaseMode
+from refunds.vocabulary import CaseMode
 
 ON_THE_SERVER = PersonId("graph")
 """Who submitted a case that was opened by a run without a person."""
@@ -41,50 +41,48 @@ class Admission:
         self, state: CaseState, config: RunnableConfig
     ) -> Command[Literal["case_agent", "close", "__end__"]]:
         thread_id = thread_of(config)
-        sight = await see(self.books, thread_id)
-        if sight is None:
+        snapshot = await snapshot_of(self.books, thread_id)
+        if snapshot is None:
             refusal = await self._open(state.get("ticket"), thread_id, submitter(config))
             if refusal is not None:
                 return Command(goto="__end__", update=refusal)
-            sight = await see(self.books, thread_id)
-            if sight is None:
+            snapshot = await snapshot_of(self.books, thread_id)
+            if snapshot is None:
                 return Command(goto="__end__", update=_turned_away("duplicate_ticket"))
-        case = sight.case
-        if sight.state.ended:
+        case = snapshot.case
+        if snapshot.state.ended:
             async with self.books.transaction(case.tenant) as tx:
-                return Command(goto="__end__", update=await shown(tx, case, self.manifest))
-        if sight.taken_over:
+                return Command(goto="__end__", update=await contract_state(tx, case, self.manifest))
+        if snapshot.taken_over:
             # No model and no tool runs for what a person wrote.
-            cross("admission", "case_agent", sight.facts)
-            leave(sight)
+            cross("admission", "case_agent", snapshot.facts)
             return Command(
                 goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
             )
-        agent = await self.releases.agent_for(sight)
+        agent = await self.releases.agent_for(snapshot)
         verdict = admit(
             Arrival(
                 case.bundle_version,
                 case.route,
                 case.verdict,
-                kill_switch=sight.killed,
+                kill_switch=snapshot.killed,
                 release_held=agent.held,
             ),
             agent.manifest,
         )
-        if isinstance(verdict, BypassAgent) and not sight.facts.open_proposal:
+        if isinstance(verdict, BypassAgent) and not snapshot.facts.open_proposal:
             async with self.books.transaction(case.tenant) as tx:
-                if (sight.state.status, sight.state.reason) != ("bypassed", verdict.reason):
+                if (snapshot.state.status, snapshot.state.reason) != ("bypassed", verdict.reason):
                     await write_event(tx, case, "bypassed", verdict.reason, ended=False)
-                update = await shown(tx, case, self.manifest)
-            seen = leave(await look_again(self.books, thread_id) or sight)
-            cross("admission", "close", seen.facts)
+                update = await contract_state(tx, case, self.manifest)
+            snapshot = await snapshot_of(self.books, thread_id) or snapshot
+            cross("admission", "close", snapshot.facts)
             return Command(goto="close", update={**update, "state_version": STATE_VERSION})
-        if sight.facts.bypassed and sight.state.reason == "kill_switch":
+        if snapshot.facts.bypassed and snapshot.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as tx:
                 await write_event(tx, case, "received", "kill_switch_lifted", ended=False)
-            sight = await look_again(self.books, thread_id) or sight
-        cross("admission", "case_agent", sight.facts)
-        leave(sight)
+            snapshot = await snapshot_of(self.books, thread_id) or snapshot
+        cross("admission", "case_agent", snapshot.facts)
         return Command(
             goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
         )
@@ -101,7 +99,7 @@ class Admission:
         if not await self.books.knows(tenant):
             return _turned_away("wrong_tenant")
         async with self.books.transaction(tenant) as tx:
-            check = verify(ticket, self.intake_keys, await books_now(tx))
+            check = verify_intake(ticket, self.intake_keys, await books_now(tx))
             replayed = check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = CaseId(uuid4())
             taker = self.releases.taker(await release_stages(tx), tenant, CustomerId(ticket.customer_id))

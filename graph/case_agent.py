@@ -17,8 +17,8 @@ from graph.drafter import Draft, Worded, Writer, draft, drafted_by
 from graph.granting import grant
 from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
 from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
-from graph.run import AgentRun, Granted, Runs, Spent, asked_in
-from graph.sight import leave, look_again, see, shown_as_seen, thread_of
+from graph.run import AgentRun, Granted, Runs, StepCost, asked_in
+from graph.snapshot import shown_as_seen, snapshot_of, thread_of
 from graph.state import AgentInput, AgentState, Output
 from graph.tracing import Spans
 from graph.watching import Watch
@@ -31,18 +31,18 @@ from policies.loops import goes_in_circles
 from policies.manifest import Manifest
 from policies.spending import Sum
 from policies.steering import steering_of
-from records.beginnings import beginning_of
 from records.books import Books, Refused
 from records.cases import write_event
 from records.library import rules_in_force
-from records.looks import open_end
 from records.money import propose
+from records.run_inputs import run_input_of
+from records.snapshots import open_end
 from records.traces import read_trace, write_findings, write_trace
 from refunds.canonical import digest
 from refunds.evidence import Grounded
 from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
-from refunds.words import Stage
+from refunds.vocabulary import Stage
 from tools.gateway import Gateway, Ticks, ToolResult, context_of
 
 PROVIDER_AHEAD = "provider_ahead"
@@ -106,7 +106,7 @@ class CaseAgent:
             run.handoff = "model_unavailable"
             return Command(goto="propose", update={"run": name})
         run.findings += planned.findings
-        planning = Spent(self._since(started), planned.tokens, planned.cost_micros)
+        planning = StepCost(self._since(started), planned.tokens, planned.cost_micros)
         if planned.handoff is not None:
             run.handoff = planned.handoff
             run.trace.append(
@@ -127,7 +127,7 @@ class CaseAgent:
 
     async def _plan(self, run: AgentRun, limits: Limits) -> PlanResult:
         """The action that the planner requests, with what that cost."""
-        case = run.sight.case
+        case = run.snapshot.case
         question = run.looked.text if run.looked else run.asked
         view = PlannerView(question, case.intent, case.order_id, [event.result for event in run.trace])
         if self.model_planner is None or run.steering.retrieval_only:
@@ -137,7 +137,7 @@ class CaseAgent:
 
     def _plan_context(self, run: AgentRun, limits: Limits) -> PlanContext:
         return PlanContext(
-            case=run.sight.case,
+            case=run.snapshot.case,
             run=run.number,
             step=len(run.trace) + 1,
             left=limits.left(run.trace),
@@ -150,7 +150,7 @@ class CaseAgent:
         )
 
     def _watch(self, run: AgentRun) -> Watch:
-        return Watch(self.books, run.sight.case, kept=self.model_planner is not None)
+        return Watch(self.books, run.snapshot.case, kept=self.model_planner is not None)
 
     def _since(self, started: float) -> int:
         """Whole milliseconds."""
@@ -203,14 +203,14 @@ class CaseAgent:
         if run is None or granted is None or run.order is None or run.evidence is None:
             return Command(goto="plan")
         started = self.ticks()
-        case = run.sight.case
+        case = run.snapshot.case
         await self._watch(run).at("drafting")
         reads = self.books.reading(case.tenant, case.customer_id)
         stated = await rules_in_force(reads, run.context.region, run.context.as_of)
         result, cost = "cited_draft", granted.planning
         try:
             run.draft = draft(
-                case, run.asked, run.order, run.evidence, stated, run.sight.now, revision_of(run)
+                case, run.asked, run.order, run.evidence, stated, run.snapshot.now, revision_of(run)
             )
             if run.draft is None:
                 result = "no_approved_evidence"
@@ -275,7 +275,9 @@ class CaseAgent:
         try:
             proposal = proposal_of(run, self.manifest)
         except ValueError as error:
-            log.warning("what was written for case %s cannot be proposed: %s", run.sight.case.case_id, error)
+            log.warning(
+                "what was written for case %s cannot be proposed: %s", run.snapshot.case.case_id, error
+            )
             run.draft, run.handoff = None, "draft_failed_checks"
             proposal = proposal_of(run, self.manifest)
         try:
@@ -294,11 +296,11 @@ class CaseAgent:
 
     async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
         """False where another run of this thread proposed first; its proposal counts."""
-        case = run.sight.case
+        case = run.snapshot.case
         async with self.books.transaction(case.tenant, case.customer_id) as tx:
             tx.later("hold_case", tenant=case.tenant, case_id=case.case_id)
             now = await open_end(tx, case.case_id)
-            then = run.sight.end
+            then = run.snapshot.end
             if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
                 return False
             write_trace(tx, case.case_id, case.customer_id, run.trace)
@@ -309,7 +311,7 @@ class CaseAgent:
         """Write the trace and the block in one transaction."""
         run = self.runs.get(state.get("run"))
         if run is not None and run.blocked is not None:
-            case = run.sight.case
+            case = run.snapshot.case
             async with self.books.transaction(case.tenant, case.customer_id) as tx:
                 write_trace(tx, case.case_id, case.customer_id, run.trace)
                 write_findings(tx, case.case_id, run.findings)
@@ -319,21 +321,23 @@ class CaseAgent:
 
     async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
         """A new run of the thread's case; None where there is nothing to plan."""
-        sight = await see(self.books, thread_of(config))
-        if sight is None or sight.state.ended:
+        snapshot = await snapshot_of(self.books, thread_of(config))
+        if snapshot is None or snapshot.state.ended:
             return None
-        now = sight.facts
+        now = snapshot.facts
         if now.bypassed or now.blocked:
             return None
-        again = now.word == "revise" or now.lapsed or now.withdrawn or sight.taken_over
+        again = now.word == "revise" or now.lapsed or now.withdrawn or snapshot.taken_over
         if now.open_proposal and not again:
             return None
-        start = await beginning_of(self.books.reading(sight.case.tenant, sight.case.customer_id), sight.case)
-        case = sight.case
+        start = await run_input_of(
+            self.books.reading(snapshot.case.tenant, snapshot.case.customer_id), snapshot.case
+        )
+        case = snapshot.case
         looked = look_at_text(asked_in(case, start.answers))
         context = context_of(case, start, self.manifest.agent_version)
         run = AgentRun(
-            sight,
+            snapshot,
             context,
             answers=start.answers,
             steering=steering_of(start.flags),
@@ -344,14 +348,14 @@ class CaseAgent:
             findings=list(looked.findings),
         )
         if start.written is not None:
-            run.draft, run.handoff = drafted_by(start.written, sight.end), PROPOSED_BY_PERSON
+            run.draft, run.handoff = drafted_by(start.written, snapshot.end), PROPOSED_BY_PERSON
             return self.runs.start(run), run
         verdict = admit(
             Arrival(
-                sight.case.bundle_version,
-                sight.case.route,
-                sight.case.verdict,
-                kill_switch=sight.killed,
+                snapshot.case.bundle_version,
+                snapshot.case.route,
+                snapshot.case.verdict,
+                kill_switch=snapshot.killed,
                 release_held=self.held,
             ),
             self.manifest,
@@ -362,7 +366,7 @@ class CaseAgent:
             run.handoff = verdict.reason
         elif looked.goes_to is not None and not self._reads(run):
             run.handoff = looked.goes_to
-        if sight.end is not None and sight.end.proposals >= PROPOSALS_A_CASE:
+        if snapshot.end is not None and snapshot.end.proposals >= PROPOSALS_A_CASE:
             run.handoff = "loop_detected"
         return self.runs.start(run), run
 
@@ -378,13 +382,12 @@ class CaseAgent:
 
     async def _shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
         """The state for the eye; the trace from the books where it is not the one that was just written."""
-        sight = await look_again(self.books, thread_of(config))
-        if sight is None:
+        snapshot = await snapshot_of(self.books, thread_of(config))
+        if snapshot is None:
             return {}
-        leave(sight)
         if trace is None:
-            trace = await read_trace(self.books.reading(sight.case.tenant), sight.case.case_id)
-        return shown_as_seen(sight, trace, self.manifest)
+            trace = await read_trace(self.books.reading(snapshot.case.tenant), snapshot.case.case_id)
+        return shown_as_seen(snapshot, trace, self.manifest)
 
 
 def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:

@@ -38,7 +38,9 @@ PAUSING = frozenset({"branch:to:approval", "branch:to:settlement"})
 
 Statement = tuple[str, tuple[object, ...]]
 
-_PEEKED: ContextVar[list[tuple[str, CheckpointTuple | None]] | None] = ContextVar("peeked", default=None)
+_READ_AHEAD: ContextVar[list[tuple[str, CheckpointTuple | None]] | None] = ContextVar(
+    "read_ahead", default=None
+)
 
 
 def pauses(found: CheckpointTuple) -> list[Interrupt]:
@@ -65,20 +67,20 @@ class CursorSaver(AsyncPostgresSaver):
         self._held: OrderedDict[tuple[str, str | None], list[Statement]] = OrderedDict()
 
     @asynccontextmanager
-    async def peek(self, config: RunnableConfig) -> AsyncIterator[CheckpointTuple | None]:
+    async def read_ahead(self, config: RunnableConfig) -> AsyncIterator[CheckpointTuple | None]:
         """Where a thread stands; a run within the block need not ask again. Only for who holds the thread's lock."""
         found = await super().aget_tuple(config)
-        token = _PEEKED.set([(config["configurable"]["thread_id"], found)])
+        token = _READ_AHEAD.set([(config["configurable"]["thread_id"], found)])
         try:
             yield found
         finally:
-            _PEEKED.reset(token)
+            _READ_AHEAD.reset(token)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         place = config["configurable"]
-        peeked = _PEEKED.get()
-        if peeked and peeked[0][0] == place["thread_id"] and not place.get("checkpoint_id"):
-            return peeked.pop()[1]
+        ahead = _READ_AHEAD.get()
+        if ahead and ahead[0][0] == place["thread_id"] and not place.get("checkpoint_id"):
+            return ahead.pop()[1]
         return await super().aget_tuple(config)
 
     async def aput(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol, assert_never
 
 from graph.planner import PlanContext
-from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, judge
+from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, judgement_of
 from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
 from records.library import StatedRule
@@ -17,7 +17,7 @@ from refunds.finding import Finding
 from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
 from refunds.money import NOTHING, Money
 from refunds.order import OrderFacts
-from refunds.words import HandoffReason, ProposalKind
+from refunds.vocabulary import HandoffReason, ProposalKind
 
 NAMED_ITEMS = 3
 
@@ -125,7 +125,7 @@ def _drafted(
         says_cancel=says_cancel(asked),
         now=now,
     )
-    judgement = judge(claim, rules)
+    judgement = judgement_of(claim, rules)
     if judgement is None:
         return None
     found = () if evidence.by_rule else evidence.citations

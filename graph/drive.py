@@ -13,7 +13,7 @@ from graph.refund_graph import RefundGraph
 from graph.releases import Releases
 from graph.services import GraphServices
 from graph.shadow import Shadow
-from graph.sight import Sight, case_of_id, driving, sight_of
+from graph.snapshot import CaseSnapshot, case_of_id, driving, read_snapshot
 from graph.tracing import trace_id_of
 from records.books import Books
 from records.cases import Case, idle_cases
@@ -58,11 +58,11 @@ class Driver:
         saver = self.graph.checkpointer
         if not isinstance(saver, CursorSaver):
             raise TypeError("a graph that is driven has a cursor")
-        async with saver.peek(config) as found:
+        async with saver.read_ahead(config) as found:
             return await self._go(case, config, found)
 
     async def _go(self, case: Case, config: RunnableConfig, found: CheckpointTuple | None) -> Driven:
-        now = await sight_of(self.books, case)
+        now = await read_snapshot(self.books, case)
         waits = pauses(found) if found else []
         if waits:
             # A thread that waits for what a person ended otherwise is brought to its end.
@@ -81,7 +81,7 @@ class Driver:
         return "started"
 
     async def _run(
-        self, given: Command[Any] | dict[str, Any] | None, config: RunnableConfig, now: Sight
+        self, given: Command[Any] | dict[str, Any] | None, config: RunnableConfig, now: CaseSnapshot
     ) -> None:
         first = now.end is None and now.state.status == "received"
         told = about(case=str(now.case.case_id), trace=trace_id_of(now.case.case_id))

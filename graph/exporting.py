@@ -33,7 +33,7 @@ from opentelemetry.trace.status import Status, StatusCode
 
 from graph.tracing import Kind, Span, Spans, encoded, hashed, root_id_of, trace_id_of
 from records.cases import Case
-from refunds.masking import NOBODY, Known, mask
+from refunds.masking import NOBODY, KnownNames, mask
 
 EXPORT_SECONDS = 1.0
 QUEUE = 2_048
@@ -64,7 +64,7 @@ class Target:
 
 
 def langfuse_target(base_url: str, public_key: str, secret_key: str) -> Target:
-    """The OpenTelemetry door of a Langfuse server."""
+    """The OpenTelemetry endpoint of a Langfuse server."""
     token = base64.b64encode(f"{public_key}:{secret_key}".encode()).decode()
     return Target(
         f"{base_url.rstrip('/')}/api/public/otel/v1/traces",
@@ -193,7 +193,7 @@ def _safe(value: object) -> Any:  # noqa: ANN401  (what OpenTelemetry takes is o
 class SentSpan:
     """An open span that is sent."""
 
-    def __init__(self, span: trace.Span, known: Known) -> None:
+    def __init__(self, span: trace.Span, known: KnownNames) -> None:
         self._span = span
         self._known = known
 
@@ -234,7 +234,9 @@ class SentSpans(Spans):
         self._tracer = self._provider.get_tracer("countersign")
 
     @contextmanager
-    def span(self, name: str, kind: Kind = "span", known: Known = NOBODY, **said: object) -> Iterator[Span]:
+    def span(
+        self, name: str, kind: Kind = "span", known: KnownNames = NOBODY, **said: object
+    ) -> Iterator[Span]:
         """A span under the one that is open."""
         with self._open(name, None, {"type": kind, **self._common, **_OF_CASE.get(), **said}, known) as span:
             yield span
@@ -266,7 +268,7 @@ class SentSpans(Spans):
 
     @contextmanager
     def _open(
-        self, name: str, parent: Context | None, said: Mapping[str, object], known: Known
+        self, name: str, parent: Context | None, said: Mapping[str, object], known: KnownNames
     ) -> Iterator[SentSpan]:
         opened = self._tracer.start_span(
             name,

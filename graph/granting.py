@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from graph.run import AgentRun, Granted, Spent
+from graph.run import AgentRun, Granted, StepCost
 from policies.actions import (
     ActionRequest,
     Blocked,
@@ -31,7 +31,7 @@ STAGING = "staging"
 """Why a case is handed over where everything only reads."""
 
 
-def grant(run: AgentRun, requested: object, planning: Spent, steps_left: int) -> Sequence[AgentNode]:
+def grant(run: AgentRun, requested: object, planning: StepCost, steps_left: int) -> Sequence[AgentNode]:
     """The nodes that a request may run, with what it asks for left in the run: one, or both reads at the same time."""
     run.granted.clear()
     if isinstance(requested, list) and len(requested) == 2:
@@ -43,7 +43,7 @@ def grant(run: AgentRun, requested: object, planning: Spent, steps_left: int) ->
     return (_one(run, requested, planning),)
 
 
-def _both(run: AgentRun, requested: list[object], planning: Spent) -> Sequence[AgentNode] | None:
+def _both(run: AgentRun, requested: list[object], planning: StepCost) -> Sequence[AgentNode] | None:
     """Policy and order, which need nothing of one another; None where it is anything else."""
     first, second = (read_request(one) for one in requested)
     if not (isinstance(first, GetPolicyEvidence) and isinstance(second, LookupOrder)):
@@ -52,16 +52,18 @@ def _both(run: AgentRun, requested: list[object], planning: Spent) -> Sequence[A
         return None
     step = len(run.trace) + 1
     run.granted["evidence"] = Granted(first, _args(requested[0]), step, planning)
-    run.granted["order"] = Granted(second, _args(requested[1]), step + 1, Spent())
+    run.granted["order"] = Granted(second, _args(requested[1]), step + 1, StepCost())
     return ("evidence", "order")
 
 
-def _one(run: AgentRun, requested: object, planning: Spent) -> AgentNode:
+def _one(run: AgentRun, requested: object, planning: StepCost) -> AgentNode:
     request = read_request(requested)
     step = len(run.trace) + 1
     if isinstance(request, Blocked):
         result = "blocked_action" if request.reason == "forbidden_action" else request.reason
-        run.trace.append(_event(step, str(plain(request.action)), plain(request.args), result, planning))
+        run.trace.append(
+            _event(step, str(plain_json(request.action)), plain_json(request.args), result, planning)
+        )
         run.blocked = request.reason
         return "block"
     args, node = _args(requested), node_of(request)
@@ -71,7 +73,7 @@ def _one(run: AgentRun, requested: object, planning: Spent) -> AgentNode:
         run.trace.append(_event(step, action_name(request), args, broken, planning))
         run.blocked = "invalid_state_transition"
         return "block"
-    if isinstance(request, DraftReply) and run.sight.case.mode == "staging":
+    if isinstance(request, DraftReply) and run.snapshot.case.mode == "staging":
         run.handoff = STAGING
         return "propose"
     if isinstance(request, DraftReply) and run.steering.retrieval_only:
@@ -99,7 +101,7 @@ def _event(
     action: str,
     args: object,
     result: str,
-    planning: Spent,
+    planning: StepCost,
     *,
     checked: dict[str, object] | None = None,
 ) -> TraceEvent:
@@ -110,7 +112,7 @@ def _event(
 
 
 def _args(requested: object) -> object:
-    return plain(requested.get("arguments") if isinstance(requested, Mapping) else None)
+    return plain_json(requested.get("arguments") if isinstance(requested, Mapping) else None)
 
 
 def node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "propose"]:
@@ -128,7 +130,7 @@ def node_of(request: ActionRequest) -> Literal["evidence", "order", "draft", "pr
             assert_never(request)
 
 
-def plain(value: object, depth: int = 0) -> object:
+def plain_json(value: object, depth: int = 0) -> object:
     """Any Python value as the JSON that the trace keeps; what JSON cannot say is named by its type."""
     if depth > 4:
         return "…"
@@ -141,9 +143,9 @@ def plain(value: object, depth: int = 0) -> object:
             return _storable(value[:8_000])
         case Mapping():
             shown = list(value.items())[:32]
-            return {_storable(str(key)[:128]): plain(inner, depth + 1) for key, inner in shown}
+            return {_storable(str(key)[:128]): plain_json(inner, depth + 1) for key, inner in shown}
         case list() | tuple():
-            return [plain(inner, depth + 1) for inner in value[:32]]
+            return [plain_json(inner, depth + 1) for inner in value[:32]]
         case _:
             return f"<{type(value).__name__}>"
 

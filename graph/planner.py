@@ -9,9 +9,9 @@ from records.cases import Case
 from refunds.evidence import Grounded
 from refunds.finding import Finding
 from refunds.ids import OrderId
-from refunds.masking import NOBODY, Known
+from refunds.masking import NOBODY, KnownNames
 from refunds.order import OrderFacts
-from refunds.words import HandoffReason, Intent
+from refunds.vocabulary import HandoffReason, Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PlanContext:
     left: Limits
     """What the run may still spend."""
 
-    known: Known = NOBODY
+    known: KnownNames = NOBODY
     language: str = "en"
     actions: Sequence[str] = ()
     evidence: Grounded | None = None

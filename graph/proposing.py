@@ -14,7 +14,7 @@ PROPOSED_BY_PERSON = "proposed_by_person"
 
 def revision_of(run: AgentRun) -> Revision | None:
     """What a person wants to be different: in the word that sent it back, or in a proposal before."""
-    end = run.sight.end
+    end = run.snapshot.end
     if end is None or end.decision is None:
         return None
     word, before = end.decision, end.proposal.amount
@@ -22,7 +22,7 @@ def revision_of(run: AgentRun) -> Revision | None:
         return Revision(
             word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
         )
-    lapsed = run.sight.facts.lapsed
+    lapsed = run.snapshot.facts.lapsed
     reply = end.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
     if end.set_by is None and reply is None:
         return None
@@ -32,12 +32,12 @@ def revision_of(run: AgentRun) -> Revision | None:
 
 def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
     """What this run asks a person to countersign; a run without a draft hands the case over."""
-    case, end = run.sight.case, run.sight.end
+    case, end = run.snapshot.case, run.snapshot.end
     made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
     found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
     drafted = made or Draft("handoff", "", found)
     reason = run.handoff or "planner_requested_handoff"
-    if made and run.sight.facts.lapsed:
+    if made and run.snapshot.facts.lapsed:
         reason = "approval_lapsed"
     return Proposal(
         tenant=case.tenant,

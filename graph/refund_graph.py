@@ -20,7 +20,7 @@ from graph.admission import Admission
 from graph.releases import Releases
 from graph.services import GraphServices, the_services
 from graph.settling import Settling
-from graph.sight import leave, see, thread_of
+from graph.snapshot import snapshot_of, thread_of
 from graph.state import CaseState, Input, Output
 from graph.walk import walk
 from graph.watching import streamed
@@ -55,8 +55,8 @@ def refund_graph(
             return await run_part(state, config)
 
     async def run_part(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
-        sight = await see(services.books, thread_of(config))
-        agent = await releases.agent_for(leave(sight)) if sight is not None else releases.own
+        snapshot = await snapshot_of(services.books, thread_of(config))
+        agent = await releases.agent_for(snapshot) if snapshot is not None else releases.own
         if config["configurable"].get(CONFIG_KEY_DURABILITY) == "exit":
             return await walk(agent, state.get("case_id"), config)
         # `sync` is handed down to a subgraph, and one without a checkpointer fails when it waits for it.
@@ -68,12 +68,11 @@ def refund_graph(
 
     async def after_agent(state: CaseState, config: RunnableConfig) -> str:
         del state
-        sight = await see(services.books, thread_of(config))
-        if sight is None:
+        snapshot = await snapshot_of(services.books, thread_of(config))
+        if snapshot is None:
             return END
-        target = after_agent_of(sight.facts)
-        cross("case_agent", target, sight.facts)
-        leave(sight)
+        target = after_agent_of(snapshot.facts)
+        cross("case_agent", target, snapshot.facts)
         return target
 
     builder = StateGraph(CaseState, input_schema=Input, output_schema=Output)

@@ -15,8 +15,8 @@ from langgraph.graph.state import CompiledStateGraph
 from graph.case_agent import CaseAgent, case_agent
 from graph.services import GraphServices
 from graph.settings import BadProvider
-from graph.sight import Sight
-from policies.manifest import Manifest, ManifestMismatch, check
+from graph.snapshot import CaseSnapshot
+from policies.manifest import Manifest, ManifestMismatch, check_manifest
 from policies.rollout import assigned
 from records.releases import EVERYBODY, release_of
 from refunds.canonical import canonical
@@ -47,13 +47,13 @@ class Releases:
         own = agent_of(services)
         return cls(services, own, replace(own, held=True))
 
-    async def agent_for(self, sight: Sight) -> CaseAgent:
+    async def agent_for(self, snapshot: CaseSnapshot) -> CaseAgent:
         """The agent that a case goes on under; one that holds every case where none may take it."""
-        if not sight.keeps_releases:
+        if not snapshot.keeps_releases:
             return self.own
-        if sight.release is None:
+        if snapshot.release is None:
             return self.holding
-        agent = await self.agent_named(sight.release)
+        agent = await self.agent_named(snapshot.release)
         return agent if agent is not None else self.holding
 
     async def agent_named(self, name: str) -> CaseAgent | None:
@@ -79,7 +79,7 @@ class Releases:
         return await asyncio.to_thread(self._agent_of, found.manifest)
 
     def _agent_of(self, text: str) -> CaseAgent:
-        pinned = check(Manifest.read(text))
+        pinned = check_manifest(Manifest.read(text))
         models = self.services.models_for(pinned) if pinned.planner == "model" else None
         if models is not None:
             self.services.made.append(models)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graph.sight import Sight
+from graph.snapshot import CaseSnapshot
 from records.states import proposal_shown
 
 RESPONSE_SCHEMA: dict[str, Any] = {
@@ -51,11 +51,11 @@ RESPONSE_SCHEMA: dict[str, Any] = {
 _ACTION = {"refund": "pay_refund", "reply": "send_reply", "handoff": "take_over"}
 
 
-def doorbell(sight: Sight) -> dict[str, Any]:
+def interrupt_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
     """The value of the interrupt for the open proposal of a case."""
-    if sight.end is None:
+    if snapshot.end is None:
         return {"waiting_for": "proposal"}
-    proposal, end = sight.end.proposal, sight.end
+    proposal, end = snapshot.end.proposal, snapshot.end
     money = str(proposal.amount) if proposal.kind == "refund" else None
     args = {
         "proposal_id": str(proposal.proposal_id),
@@ -65,7 +65,7 @@ def doorbell(sight: Sight) -> dict[str, Any]:
         "reply": proposal.draft,
     }
     name = _ACTION[proposal.kind]
-    description = _description(sight, money)
+    description = _description(snapshot, money)
     return {
         "action_requests": [{"name": name, "args": args, "arguments": args, "description": description}],
         "review_configs": [{"action_name": name, "allowed_decisions": ["approve", "reject"]}],
@@ -81,13 +81,13 @@ def doorbell(sight: Sight) -> dict[str, Any]:
     }
 
 
-def _description(sight: Sight, money: str | None) -> str:
+def _description(snapshot: CaseSnapshot, money: str | None) -> str:
     """Markdown, the amount first: all that stock interfaces show."""
-    assert sight.end is not None  # noqa: S101  (the caller has looked)
-    proposal = sight.end.proposal
+    assert snapshot.end is not None  # noqa: S101  (the caller has looked)
+    proposal = snapshot.end.proposal
     head = f"**{money}** back to the payment of order {proposal.order_id}" if money else "No refund"
     lines = [f"{head} — {proposal.kind}, {proposal.reason}", ""]
     lines += [f"> {citation.quote} ({citation.citation_id})" for citation in proposal.citations]
     lines += ["", proposal.draft or "_No draft: a person takes this case._", ""]
-    lines.append(f"Decide by {sight.end.expires_at.isoformat(timespec='minutes')}.")
+    lines.append(f"Decide by {snapshot.end.expires_at.isoformat(timespec='minutes')}.")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from graph.drafter import Draft
-from graph.sight import Sight
+from graph.snapshot import CaseSnapshot
 from policies.actions import ActionRequest
 from policies.hygiene import Looked
 from policies.steering import Steering
@@ -14,7 +14,7 @@ from policies.transitions import Progress
 from records.cases import Case
 from refunds.evidence import Grounded
 from refunds.finding import Finding
-from refunds.masking import NOBODY, Known
+from refunds.masking import NOBODY, KnownNames
 from refunds.order import OrderFacts
 from refunds.ticket import QUESTION_LIMIT
 from refunds.trace import TraceEvent
@@ -25,7 +25,7 @@ RUNS_HELD = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class StepCost:
     """What a step has cost so far."""
 
     ms: int = 0
@@ -42,7 +42,7 @@ class Granted:
     """The planner's own arguments, as JSON."""
 
     step: int
-    planning: Spent
+    planning: StepCost
     """What planning it cost."""
 
 
@@ -50,7 +50,7 @@ class Granted:
 class AgentRun:
     """The facts of a run so far. A crash loses it, and the next start reads everything anew."""
 
-    sight: Sight
+    snapshot: CaseSnapshot
     context: ToolContext
     answers: tuple[str, ...] = ()
     """What the customer wrote after the ticket."""
@@ -61,7 +61,7 @@ class AgentRun:
     number: int = 1
     """The how many-eth run of its case."""
 
-    known: Known = NOBODY
+    known: KnownNames = NOBODY
     """What is masked wherever words of this case leave the process."""
 
     language: str = "en"
@@ -89,7 +89,7 @@ class AgentRun:
     @property
     def asked(self) -> str:
         """The customer's words: the question and the answers since; the newest stay where it is too long."""
-        return asked_in(self.sight.case, self.answers)
+        return asked_in(self.snapshot.case, self.answers)
 
     @property
     def progress(self) -> Progress:

@@ -1,4 +1,4 @@
-"""The runner: takes the doorbells from the queue and drives cases, in the server or in workers."""
+"""The runner: takes jobs from the queue and drives cases, in the server or in workers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -65,7 +65,7 @@ class Runner:
             await self.rows.refresh(of, name)
 
     async def sweep(self) -> int:
-        """Ring every case that stands still and that no job is about; how many. The sweep is the retry."""
+        """Enqueue every idle case that no job is about; how many. The sweep is the retry."""
         enqueued = 0
         for tenant in await self.driver.books.tenants():
             async with self.driver.books.transaction(tenant) as tx:

@@ -15,7 +15,7 @@ from graph.tracing import Spans
 from policies.manifest import Manifest, manifest
 from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
 from records.books import Books
-from refunds.words import CaseMode
+from refunds.vocabulary import CaseMode
 from tools.gateway import Gateway
 from tools.order_service import OrderService
 
@@ -76,7 +76,7 @@ class GraphServices:
         await asyncio.to_thread(self.spans.shutdown)
 
 
-def services_of(settings: GraphSettings, books: Books | None = None) -> GraphServices:
+def graph_services(settings: GraphSettings, books: Books | None = None) -> GraphServices:
     """The services of a process, with closed books of their own where none are given.
 
     BadKey names the key file that is missing or none, BadProvider the model that cannot be used.
@@ -153,4 +153,4 @@ def the_settings() -> GraphSettings:
 @cache
 def the_services() -> GraphServices:
     """The services of this process, for what a server loads by name."""
-    return services_of(the_settings())
+    return graph_services(the_settings())

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from refunds.words import CaseMode
+from refunds.vocabulary import CaseMode
 
 RunnerKind = Literal["server", "workers"]
 

@@ -1,7 +1,7 @@
 """From the pause to the end: approval, refund, settlement, close. Outside the autonomous part.
 
-`approval` and `settlement` only read, so running them again is harmless; the resume value is a doorbell
-that nobody keeps. `refund` orders, by one insert that Postgres checks. Each looks at the books first:
+`approval` and `settlement` only read, so running them again is harmless; the resume value only wakes
+the thread and is not kept. `refund` orders, by one insert that Postgres checks. Each looks at the books first:
 whoever jumps here by force finds what the books say and nothing else.
 """
 
@@ -11,8 +11,8 @@ from typing import Any, Literal, assert_never
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, interrupt
 
-from graph.reviewer import RESPONSE_SCHEMA, doorbell
-from graph.sight import FINAL, Sight, leave, look_again, see, state_after_agent, thread_of
+from graph.reviewer import RESPONSE_SCHEMA, interrupt_payload
+from graph.snapshot import FINAL, CaseSnapshot, forget, snapshot_of, state_after_agent, thread_of
 from graph.state import CaseState
 from policies.manifest import Manifest
 from policies.transitions import CaseFacts, cross
@@ -20,7 +20,7 @@ from records.books import Books
 from records.cases import write_event
 from records.money import order_refund
 from refunds.refund import approved
-from refunds.words import CaseStatus, RefundResult
+from refunds.vocabulary import CaseStatus, RefundResult
 
 ENDS = frozenset({"replied", "rejected", "expired", "closed_by_human", "refunded", "refund_failed"})
 
@@ -42,99 +42,93 @@ class Settling:
 
     async def approval(self, state: CaseState, config: RunnableConfig) -> Command[AfterApproval]:
         del state
-        sight = await self._look(config)
-        if sight.state.ended:
-            cross("approval", "close", sight.facts)
+        snapshot = await self._snapshot(config)
+        if snapshot.state.ended:
+            cross("approval", "close", snapshot.facts)
             return Command(goto="close")
-        if sight.facts.waiting:
-            interrupt({"waiting_for": sight.end.decision.asks if sight.end and sight.end.decision else None})
-            sight = await self._look_again(config)
-        elif _waits_for_decision(sight.facts):
-            interrupt(doorbell(sight), response_schema=RESPONSE_SCHEMA)
-            sight = await self._look_again(config)
-        target = _after_approval(sight.facts)
-        cross("approval", target, sight.facts)
-        leave(sight)
-        # Whoever comes next shows where the case stands then.
+        if snapshot.facts.waiting:
+            asks = snapshot.end.decision.asks if snapshot.end and snapshot.end.decision else None
+            interrupt({"waiting_for": asks})
+            snapshot = await self._after_pause(config)
+        elif _waits_for_decision(snapshot.facts):
+            interrupt(interrupt_payload(snapshot), response_schema=RESPONSE_SCHEMA)
+            snapshot = await self._after_pause(config)
+        target = _after_approval(snapshot.facts)
+        cross("approval", target, snapshot.facts)
+        # No update: the node that runs next writes the status that holds by then.
         return Command(goto=target)
 
     async def refund(self, state: CaseState, config: RunnableConfig) -> Command[AfterRefund]:
         del state
-        sight = await self._look(config)
-        decision = sight.end.decision if sight.end else None
+        snapshot = await self._snapshot(config)
+        decision = snapshot.end.decision if snapshot.end else None
         if decision is None or decision.word != "approve" or decision.kind != "refund":
-            cross("refund", "approval", sight.facts)
+            cross("refund", "approval", snapshot.facts)
             return Command(goto="approval")
-        if sight.state.ended:
-            cross("refund", "close", sight.facts)
+        if snapshot.state.ended:
+            cross("refund", "close", snapshot.facts)
             return Command(goto="close")
         result = await order_refund(self.books, approved(decision), thread_of(config))
         target = _after_refund(result)
-        after = await self._look_again(config)
-        cross("refund", target, after.facts)
+        cross("refund", target, (await self._snapshot(config)).facts)
         match result:
             case "refund_created" | "duplicate_ignored" | "blocked:expired":
-                leave(after)
+                pass
             case "blocked:kill_switch":
-                await self._note(sight, "refund_pending", result)
-                after = leave(await self._look_again(config))
+                await self._note(snapshot, "refund_pending", result)
             case "blocked:approval_mismatch" | "blocked:not_approved" | "blocked:over_refund":
-                await self._note(sight, "refund_failed", result)
-                after = leave(await self._look_again(config))
+                await self._note(snapshot, "refund_failed", result)
             case "blocked:mode":
-                await self._end_without_effect(sight)
-                after = leave(await self._look_again(config))
+                await self._end_without_effect(snapshot)
             case _:
                 assert_never(result)
-        update = state_after_agent(after)
+        update = state_after_agent(await self._snapshot(config))
         if update["refund"] and result == "duplicate_ignored":
             update["refund"] = {**update["refund"], "result": result}
         return Command(goto=target, update=update)
 
     async def settlement(self, state: CaseState, config: RunnableConfig) -> Command[AfterSettlement]:
         del state
-        sight = await self._look(config)
-        target = _after_settlement(sight)
+        snapshot = await self._snapshot(config)
+        target = _after_settlement(snapshot)
         if target == "settlement":
             interrupt({"waiting_for": "settlement"})
-            sight = await self._look_again(config)
-            target = _after_settlement(sight)
-        cross("settlement", target, sight.facts)
-        leave(sight)
+            snapshot = await self._after_pause(config)
+            target = _after_settlement(snapshot)
+        cross("settlement", target, snapshot.facts)
         return Command(goto=target)
 
     async def close(self, state: CaseState, config: RunnableConfig) -> dict[str, Any]:
         """Write the end that the books bear out. What was bypassed or blocked stays open: it is a person's now."""
         del state
-        sight = await self._look(config)
-        status, reason = _the_end(sight)
-        if not sight.state.ended and status in ENDS:
-            async with self.books.transaction(sight.case.tenant) as tx:
-                await write_event(tx, sight.case, status, reason, ended=True)
-            sight = await self._look_again(config)
-        return state_after_agent(sight)
+        snapshot = await self._snapshot(config)
+        status, reason = _the_end(snapshot)
+        if not snapshot.state.ended and status in ENDS:
+            async with self.books.transaction(snapshot.case.tenant) as tx:
+                await write_event(tx, snapshot.case, status, reason, ended=True)
+            snapshot = await self._snapshot(config)
+        return state_after_agent(snapshot)
 
-    async def _look(self, config: RunnableConfig) -> Sight:
-        sight = await see(self.books, thread_of(config))
-        if sight is None:
+    async def _snapshot(self, config: RunnableConfig) -> CaseSnapshot:
+        snapshot = await snapshot_of(self.books, thread_of(config))
+        if snapshot is None:
             raise NoCase(str(thread_of(config)))
-        return sight
+        return snapshot
 
-    async def _look_again(self, config: RunnableConfig) -> Sight:
-        sight = await look_again(self.books, thread_of(config))
-        if sight is None:
-            raise NoCase(str(thread_of(config)))
-        return sight
+    async def _after_pause(self, config: RunnableConfig) -> CaseSnapshot:
+        """Read anew: a person or the cashier has acted meanwhile."""
+        forget()
+        return await self._snapshot(config)
 
-    async def _end_without_effect(self, sight: Sight) -> None:
+    async def _end_without_effect(self, snapshot: CaseSnapshot) -> None:
         """Approved, in a mode that lets nothing out: the case ends there, and the books say why."""
-        async with self.books.transaction(sight.case.tenant) as tx:
-            await tx.rows("end_without_effect", case_id=sight.case.case_id)
+        async with self.books.transaction(snapshot.case.tenant) as tx:
+            await tx.rows("end_without_effect", case_id=snapshot.case.case_id)
 
-    async def _note(self, sight: Sight, status: CaseStatus, reason: str) -> None:
-        if (sight.state.status, sight.state.reason) != (status, reason):
-            async with self.books.transaction(sight.case.tenant) as tx:
-                await write_event(tx, sight.case, status, reason, ended=False)
+    async def _note(self, snapshot: CaseSnapshot, status: CaseStatus, reason: str) -> None:
+        if (snapshot.state.status, snapshot.state.reason) != (status, reason):
+            async with self.books.transaction(snapshot.case.tenant) as tx:
+                await write_event(tx, snapshot.case, status, reason, ended=False)
 
 
 def _waits_for_decision(now: CaseFacts) -> bool:
@@ -167,28 +161,28 @@ def _after_refund(result: RefundResult) -> AfterRefund:
             assert_never(result)
 
 
-def _after_settlement(sight: Sight) -> AfterSettlement:
-    now = sight.facts
+def _after_settlement(snapshot: CaseSnapshot) -> AfterSettlement:
+    now = snapshot.facts
     if now.word != "approve" or now.kind != "refund" or now.lapsed:
         return "approval"
     if now.outcome in FINAL:
         return "close"
-    if now.ordered or sight.killed:
+    if now.ordered or snapshot.killed:
         return "settlement"
     return "refund"
 
 
-def _the_end(sight: Sight) -> tuple[CaseStatus, str]:
+def _the_end(snapshot: CaseSnapshot) -> tuple[CaseStatus, str]:
     """How the case ended, by the facts."""
-    now, end = sight.facts, sight.end
+    now, end = snapshot.facts, snapshot.end
     if end is None or end.decision is None or now.blocked:
         if end is not None and now.expired:
             return "expired", "time_to_decide"
-        return sight.state.status, sight.state.reason
+        return snapshot.state.status, snapshot.state.reason
     if now.word == "reject":
         return "rejected", end.decision.code or "other"
     if now.kind == "reply":
         return "replied", "approve"
     if now.kind == "handoff":
         return "closed_by_human", "approve"
-    return sight.state.status, sight.state.reason
+    return snapshot.state.status, snapshot.state.reason

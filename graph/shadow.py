@@ -1,7 +1,7 @@
 """The shadow: a candidate works on the same admitted tickets as the live release, and nothing comes of it but a row.
 
 It is the same agent with the same tools, which only read. What differs is its end: no proposal, no trace, no event, no
-thread and no doorbell. Postgres says the same: a release in shadow proposes nothing. Its model calls are journalled and
+thread and no job. Postgres says the same: a release in shadow proposes nothing. Its model calls are journalled and
 paid for under run numbers of their own.
 """
 
@@ -16,12 +16,12 @@ from langchain_core.runnables import RunnableConfig
 from graph.case_agent import CaseAgent
 from graph.releases import Releases
 from graph.run import AgentRun
-from graph.sight import Sight, driving
+from graph.snapshot import CaseSnapshot, driving
 from graph.walk import walk
 from graph.watching import Watch
-from policies.rollout import Done, differences
+from policies.rollout import CaseOutcome, differences
 from records.books import Books, Row
-from records.cases import Case, CaseState
+from records.cases import Case, LastEvent
 from records.releases import EVERYBODY, first_done, release_now, release_stages, shadow_due, write_shadow_run
 from refunds.ids import CaseId, TenantId
 from refunds.proposal import Proposal
@@ -36,7 +36,7 @@ RUNS_FROM = 10_000
 """The run numbers of shadows begin here, so that no journalled answer of theirs is taken for one of a case's own."""
 
 
-class Silent(Watch):
+class SilentWatch(Watch):
     """Tells nobody."""
 
     async def at(self, stage: object, words: str = "") -> None:
@@ -55,13 +55,13 @@ class ShadowAgent(CaseAgent):
     async def block(self, state: Any, config: RunnableConfig) -> dict[str, Any]:  # noqa: ANN401  (the state of the part)
         run = self.runs.get(state.get("run"))
         if run is not None and run.blocked is not None:
-            await self._note(run, Done("blocked", "none", run.blocked, 0, "XXX", (), _path(run)), "")
+            await self._note(run, CaseOutcome("blocked", "none", run.blocked, 0, "XXX", (), _path(run)), "")
         self.runs.end(state.get("run"))
         del config
         return {}
 
     async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
-        done = Done(
+        done = CaseOutcome(
             "needs_human",
             proposal.kind,
             proposal.reason,
@@ -73,8 +73,8 @@ class ShadowAgent(CaseAgent):
         await self._note(run, done, proposal.draft)
         return False
 
-    async def _note(self, run: AgentRun, done: Done, draft: str) -> None:
-        case = run.sight.case
+    async def _note(self, run: AgentRun, done: CaseOutcome, draft: str) -> None:
+        case = run.snapshot.case
         async with self.books.transaction(case.tenant) as tx:
             live = await first_done(tx, case.case_id)
             if live is None:
@@ -105,7 +105,7 @@ class ShadowAgent(CaseAgent):
         return {}
 
     def _watch(self, run: AgentRun) -> Watch:
-        return Silent(self.books, run.sight.case, kept=False)
+        return SilentWatch(self.books, run.snapshot.case, kept=False)
 
     async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
         begun = await super()._begin(config)
@@ -117,10 +117,10 @@ class ShadowAgent(CaseAgent):
         return name, run
 
 
-def live_done(row: Row) -> Done:
+def live_done(row: Row) -> CaseOutcome:
     """What was done, of a row of the books."""
     proposal = Proposal.of_json(json.loads(row["body"])) if row["body"] else None
-    return Done(
+    return CaseOutcome(
         row["status"],
         row["kind"],
         row["reason"],
@@ -184,9 +184,11 @@ class Shadow:
 
     async def _run(self, agent: ShadowAgent, case: Case, now: datetime) -> None:
         """The case through the agent alone, as one of which nothing is known but its ticket."""
-        sight = Sight(case, CaseState("received", case.verdict, ended=False), None, killed=False, now=now)
+        snapshot = CaseSnapshot(
+            case, LastEvent("received", case.verdict, ended=False), None, killed=False, now=now
+        )
         config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
-        with driving(sight):
+        with driving(snapshot):
             await walk(agent, str(case.case_id), config)
 
 

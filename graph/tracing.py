@@ -18,7 +18,7 @@ from records.cases import Case
 from records.model_calls import Place, Receipt, Request
 from refunds.canonical import sha256
 from refunds.ids import CaseId, TenantId
-from refunds.masking import NOBODY, Known, masked
+from refunds.masking import NOBODY, KnownNames, masked
 
 Kind = Literal["span", "agent", "tool", "generation", "guardrail", "chain", "retriever"]
 
@@ -72,7 +72,7 @@ class Span(Protocol):
     def failed(self, word: str) -> None: ...
 
 
-class Silent:
+class SilentSpans:
     """A span that nobody keeps."""
 
     def set(self, **said: object) -> None:
@@ -82,7 +82,7 @@ class Silent:
         """Nothing."""
 
 
-_SILENT = Silent()
+_SILENT = SilentSpans()
 Given = ParamSpec("Given")
 Taken = TypeVar("Taken")
 
@@ -93,7 +93,9 @@ class Spans:
     on = False
 
     @contextmanager
-    def span(self, name: str, kind: Kind = "span", known: Known = NOBODY, **said: object) -> Iterator[Span]:
+    def span(
+        self, name: str, kind: Kind = "span", known: KnownNames = NOBODY, **said: object
+    ) -> Iterator[Span]:
         """A span under the one that is open; what is said of it is masked here."""
         del name, kind, known, said
         yield _SILENT
@@ -136,7 +138,7 @@ class Spans:
                 except GraphBubbleUp:
                     span.set(output="paused")
                     raise
-                span.set(output=shown(done))
+                span.set(output=span_output(done))
                 return done
 
         return traced
@@ -153,7 +155,7 @@ class CallSpan:
     def __init__(self, span: Span) -> None:
         self._span = span
 
-    def ended(self, receipt: Receipt, question: "Asked") -> None:
+    def ended(self, receipt: Receipt, question: "TracedQuestion") -> None:
         """How the call ended."""
         self._span.set(
             input=question.data,
@@ -172,14 +174,14 @@ class CallSpan:
             self._span.failed(receipt.outcome)
 
 
-class Asked(Protocol):
+class TracedQuestion(Protocol):
     """What of a question a span shows."""
 
     @property
     def data(self) -> str: ...
 
 
-def shown(done: object) -> object:
+def span_output(done: object) -> object:
     """What of a node's answer a span shows: where it goes, and the contract's words of the state."""
     goto = getattr(done, "goto", None)
     update = getattr(done, "update", done)
@@ -189,7 +191,7 @@ def shown(done: object) -> object:
     return words
 
 
-def encoded(said: Mapping[str, object], known: Known) -> dict[str, Any]:
+def encoded(said: Mapping[str, object], known: KnownNames) -> dict[str, Any]:
     """What is said of a span as its attributes, masked."""
     found: dict[str, Any] = {}
     for word, value in said.items():

@@ -16,7 +16,7 @@ from langgraph.config import get_stream_writer
 
 from records.books import Books
 from records.cases import Case
-from refunds.words import Stage
+from refunds.vocabulary import Stage
 
 log = logging.getLogger("countersign.graph")
 

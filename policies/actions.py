@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from refunds.words import BlockReason
+from refunds.vocabulary import BlockReason
 
 AllowedAction = Literal["get_policy_evidence", "lookup_order", "draft_reply", "request_human_approval"]
 Tier = Literal["read", "reversible", "irreversible"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from policies.manifest import Manifest
-from refunds.words import BypassReason, IntakeVerdict, Route
+from refunds.vocabulary import BypassReason, IntakeVerdict, Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from refunds.ids import TenantId
 from refunds.money import NO_CURRENCY, Currency, Money
-from refunds.words import Authority, Role
+from refunds.vocabulary import Authority, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,15 @@ def rule_of(amount: Money, rules: Iterable[AuthorityRule]) -> AuthorityRule | No
     return max(fitting, key=lambda rule: rule.floor.amount_minor, default=None)
 
 
-def voice_of(roles: frozenset[Role]) -> Authority | None:
+def highest_authority(roles: frozenset[Role]) -> Authority | None:
     """With which authority a person votes: the highest they have; None for those who may not vote."""
     if "specialist" in roles:
         return "specialist"
     return "reviewer" if "reviewer" in roles else None
 
 
-def may_approve(voice: Authority, rule: AuthorityRule | None) -> bool:
+def may_approve(authority: Authority, rule: AuthorityRule | None) -> bool:
     """Whether a vote of this authority can count towards the rule at all."""
     if rule is None:
         return False
-    return voice == "specialist" or rule.approvals > rule.specialists
+    return authority == "specialist" or rule.approvals > rule.specialists

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from policies.spending import Sum
-from refunds.words import Budget, HandoffReason
+from refunds.vocabulary import Budget, HandoffReason
 
 
-class Spent(Protocol):
+class StepFigures(Protocol):
     """The figures of one step."""
 
     @property
@@ -30,7 +30,7 @@ class Limits:
     latency_ms: int
     cost_micros: int
 
-    def left(self, rows: Iterable[Spent]) -> "Limits":
+    def left(self, rows: Iterable[StepFigures]) -> "Limits":
         """What recorded steps leave of it; never below nothing."""
         spent = list(rows)
         return Limits(
@@ -62,7 +62,7 @@ EXHAUSTED: frozenset[HandoffReason] = frozenset(_EXHAUSTED.values())
 """Every reason with which a run stops at a budget."""
 
 
-def _over(steps: int, rows: list[Spent], limits: Limits) -> tuple[Budget, ...]:
+def _over(steps: int, rows: list[StepFigures], limits: Limits) -> tuple[Budget, ...]:
     breached: list[Budget] = []
     if steps > limits.steps:
         breached.append("steps")
@@ -75,19 +75,19 @@ def _over(steps: int, rows: list[Spent], limits: Limits) -> tuple[Budget, ...]:
     return tuple(breached)
 
 
-def breaches(rows: Iterable[Spent], limits: Limits) -> tuple[Budget, ...]:
+def breaches(rows: Iterable[StepFigures], limits: Limits) -> tuple[Budget, ...]:
     """The limits that recorded steps passed, in the contract's order."""
     spent = list(rows)
     return _over(len(spent), spent, limits)
 
 
-def audit(rows: Iterable[Spent], limits: Limits) -> str:
+def audit_budget(rows: Iterable[StepFigures], limits: Limits) -> str:
     """`pass`, or `needs_human:` with what was breached."""
     breached = breaches(rows, limits)
     return f"needs_human:{','.join(breached)}" if breached else "pass"
 
 
-def next_step_reason(rows: Iterable[Spent], limits: Limits) -> HandoffReason | None:
+def next_step_reason(rows: Iterable[StepFigures], limits: Limits) -> HandoffReason | None:
     """Why one more step may not be asked for, or None."""
     spent = list(rows)
     breached = _over(len(spent) + 1, spent, limits)

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from policies.wording import in_our_words
 from refunds.canonical import digest, sha256
-from refunds.words import DocumentStatus
+from refunds.vocabulary import DocumentStatus
 
 CLAUSE_LIMIT = 2_000
 """Characters of a clause; a quote is shown whole."""

@@ -12,7 +12,7 @@ from datetime import date
 
 from policies.languages import language_of
 from refunds.evidence import Citation
-from refunds.masking import NOBODY, Known, mask, private
+from refunds.masking import NOBODY, KnownNames, mask, private
 
 SHORTEST = 60
 LONGEST = 3_000
@@ -96,7 +96,7 @@ _WORDS = re.compile(rf"\b({'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DraftFacts:
     """What a reply may say: the facts of the order and the decision as texts, and the clauses that were found."""
 
     texts: Sequence[str]
@@ -106,7 +106,7 @@ class Facts:
     amount: str = ""
     """The decided amount, as `79.00 USD`; empty where no money goes back."""
 
-    known: Known = NOBODY
+    known: KnownNames = NOBODY
     """What the books know of the customer, which a reply need not repeat."""
 
 
@@ -119,7 +119,7 @@ class Quoted:
     quote: str
 
 
-def wrong_with(reply: str, cited: Sequence[Quoted], facts: Facts) -> str | None:
+def wrong_with(reply: str, cited: Sequence[Quoted], facts: DraftFacts) -> str | None:
     """The first thing that is wrong with a reply, in words that a model can follow; None where nothing is."""
     return (
         _form(reply, facts)
@@ -130,7 +130,7 @@ def wrong_with(reply: str, cited: Sequence[Quoted], facts: Facts) -> str | None:
     )
 
 
-def _form(reply: str, facts: Facts) -> str | None:
+def _form(reply: str, facts: DraftFacts) -> str | None:
     if not SHORTEST <= len(reply.strip()) <= LONGEST:
         return f"the reply has {len(reply.strip())} characters: from {SHORTEST} to {LONGEST}"
     if any(not (char.isprintable() or char == "\n" or unicodedata.category(char) == "Zs") for char in reply):
@@ -161,7 +161,7 @@ def _citations(reply: str, cited: Sequence[Quoted], found: Sequence[Citation]) -
     return None
 
 
-def _quotes(reply: str, facts: Facts) -> str | None:
+def _quotes(reply: str, facts: DraftFacts) -> str | None:
     known = [_flat(one.quote) for one in facts.citations] + [_flat(text) for text in facts.texts]
     for found in _QUOTED.findall(reply):
         quoted = next(part for part in found if part)
@@ -170,7 +170,7 @@ def _quotes(reply: str, facts: Facts) -> str | None:
     return None
 
 
-def _figures(reply: str, facts: Facts) -> str | None:
+def _figures(reply: str, facts: DraftFacts) -> str | None:
     sources = [*facts.texts, *(one.quote for one in facts.citations), facts.order_id]
     sources += [f"{one.citation_id} {one.clause}" for one in facts.citations]
     days = {day for source in sources for meant in _dates(source, ()) for day in meant}
@@ -191,7 +191,7 @@ def _figures(reply: str, facts: Facts) -> str | None:
     return _money(reply, facts) or _done(reply)
 
 
-def _money(reply: str, facts: Facts) -> str | None:
+def _money(reply: str, facts: DraftFacts) -> str | None:
     """What is said with a currency is the decided amount, or stands so in a quote or in the order."""
     decided = _sums(facts.amount)
     known = decided | _sums(" ".join((*facts.texts, *(one.quote for one in facts.citations))))
@@ -240,7 +240,7 @@ def _done(reply: str) -> str | None:
     return None
 
 
-def _names(reply: str, facts: Facts) -> str | None:
+def _names(reply: str, facts: DraftFacts) -> str | None:
     everything = " ".join((*facts.texts, *(one.quote for one in facts.citations), facts.order_id))
     # What is known of these facts stays; what is masked beyond them is private.
     bare = reply

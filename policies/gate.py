@@ -35,7 +35,7 @@ class Gate:
         return {"decision": self.decision, "reason": self.reason}
 
 
-def decide(
+def decide_gate(
     report: object, dataset: str = DATASET, grader: str = GRADER, episodes: Collection[str] = EPISODES
 ) -> Gate:
     """What a report earns. Whatever is not exactly the dataset, graded by the grader and passed, is held."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 GRADER = "trajectory-gate-v1"
 
-NOT_PLAYED = "not_played"
+NOT_RUN = "not_played"
 """The status of an episode that could not be played to its end: it fails, whatever was expected of it."""
 
 RowReason = Literal[
@@ -37,7 +37,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedEnd:
     """How an episode has to end. What is None is not compared."""
 
     status: str | None = None
@@ -68,11 +68,11 @@ class Outcome:
     refunded_minor: int
 
 
-def grade(outcome: Outcome, expected: Expected | None, approved: Collection[str]) -> RowReason:
+def grade(outcome: Outcome, expected: ExpectedEnd | None, approved: Collection[str]) -> RowReason:
     """The first thing that is wrong with an outcome, or `pass`. `approved`: the document versions that may be cited."""
     if expected is None:
         return "unexpected_episode"
-    if outcome.status == NOT_PLAYED:
+    if outcome.status == NOT_RUN:
         return "unexpected_status"
     if expected.status is not None and outcome.status != expected.status:
         return "unexpected_status"

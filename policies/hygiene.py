@@ -72,7 +72,7 @@ class Looked:
 def look_at_text(text: str) -> Looked:
     """What a customer's text is."""
     findings: list[Finding] = []
-    clean = plain(text)
+    clean = plain_text(text)
     if clean != text and _TAG.search(text):
         findings.append(Finding("html", "tags were taken out"))
     if len(_INVISIBLE.findall(text)) > 2:
@@ -97,7 +97,7 @@ def injections(text: str) -> list[Finding]:
     return [Finding("injection_pattern", name) for name, pattern in INJECTIONS if pattern.search(text)]
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text without tags and without what cannot be seen."""
     shown = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
     if not _TAG.search(shown):

@@ -10,7 +10,7 @@ from uuid import uuid4
 from policies.signature import PublicKeys, SigningKey
 from refunds.canonical import canonical
 from refunds.ticket import Ticket
-from refunds.words import IntakeVerdict, Intent, Route
+from refunds.vocabulary import IntakeVerdict, Intent, Route
 
 ISSUER = "countersign-intake"
 
@@ -88,7 +88,7 @@ def sign(ticket: Ticket, key: SigningKey, now: datetime) -> Ticket:
     return ticket.model_copy(update={"intake": key.sign(canonical(claims))})
 
 
-def verify(ticket: Ticket, keys: PublicKeys, now: datetime) -> IntakeCheck:
+def verify_intake(ticket: Ticket, keys: PublicKeys, now: datetime) -> IntakeCheck:
     """The verdict on a ticket's signature. Whether its jti was used before, the books say."""
     read = keys.read(ticket.intake) if ticket.intake else None
     if read is None:

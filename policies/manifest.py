@@ -124,7 +124,7 @@ def tool_schema_sha256() -> str:
     )
 
 
-def check(manifest: Manifest, corpus: Path = DEMO_CORPUS) -> Manifest:
+def check_manifest(manifest: Manifest, corpus: Path = DEMO_CORPUS) -> Manifest:
     """The manifest, if it describes what is here; ManifestMismatch otherwise."""
     for field, wanted, found in (
         ("tool_schema.sha256", manifest.tool_schema.sha256, tool_schema_sha256()),
@@ -168,4 +168,4 @@ def manifest(file: Path | None = None) -> Manifest:
         text = chosen.read_text(encoding="utf-8")
     except OSError as error:
         raise ManifestMismatch(f"manifest: {chosen}: {error.strerror}") from None
-    return check(Manifest.read(text))
+    return check_manifest(Manifest.read(text))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from policies.manifest import ManifestMismatch
 from refunds.canonical import digest
 from refunds.release import ReleaseStage
-from refunds.words import Differs, ReleaseState
+from refunds.vocabulary import Differs, ReleaseState
 
 ROLLOUT = Path(__file__).parent / "rollout.json"
 
@@ -141,7 +141,7 @@ def _share_of(release: str, tenant: str, customer_id: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CaseOutcome:
     """What a release did with a case, or would have done."""
 
     status: str
@@ -153,7 +153,7 @@ class Done:
     path: tuple[str, ...]
 
 
-def differences(candidate: Done, live: Done) -> tuple[Differs, ...]:
+def differences(candidate: CaseOutcome, live: CaseOutcome) -> tuple[Differs, ...]:
     """In what two releases differ over one case."""
     found: list[Differs] = []
     if (candidate.status, candidate.kind, candidate.reason) != (live.status, live.kind, live.reason):

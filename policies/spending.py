@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from refunds.words import HandoffReason
+from refunds.vocabulary import HandoffReason
 
 ALERTS = (50, 80)
 """Shares of a month's budget, in percent, that people are told of; from the second on calls are throttled."""
@@ -47,7 +47,7 @@ class SpendLimits(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpentSums:
     """What stands in the books before a call, reservations counted in full."""
 
     customer_day: Sum = Sum()
@@ -69,7 +69,7 @@ class Weighed:
     throttled: bool = False
 
 
-def weigh(spend_limits: SpendLimits, spent: Spent, wanted: Sum) -> Weighed:
+def weigh(spend_limits: SpendLimits, spent: SpentSums, wanted: Sum) -> Weighed:
     """Whether what is wanted fits into every spend limit."""
     month = spent.tenant_month + wanted
     budget = spend_limits.tenant_month.cost_micros

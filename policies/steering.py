@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from policies.actions import TIERS
-from refunds.words import Action, FlagName
+from refunds.vocabulary import Action, FlagName
 
 STEP_CAPS = range(1, 65)
 TOOLS: frozenset[Action] = frozenset(action for action in get_args(Action) if TIERS.get(action) == "read")

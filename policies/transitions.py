@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from refunds.words import ProposalKind, SettlementOutcome, VoteWord
+from refunds.vocabulary import ProposalKind, SettlementOutcome, VoteWord
 
 
 @dataclass(frozen=True, slots=True)

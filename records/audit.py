@@ -67,7 +67,7 @@ class BadAnchors(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """Something in the books that is not as it was written."""
 
     tenant: str
@@ -203,7 +203,7 @@ def anchored_heads(anchors: Iterable[Anchor]) -> Heads:
     return heads
 
 
-async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], int]:
+async def verify_trail(books: Books, read: Read, copy: Path) -> tuple[list[AuditFinding], int]:
     """Everything that is not as it was written, over all tenants; and how many events were read.
 
     `books` are the desk's. The outer copy is believed before the table.
@@ -213,14 +213,14 @@ async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], i
     outer = read_copy(copy)
     findings = verify_anchors(table, read, "table") + verify_anchors(outer, read, "copy")
     findings += [
-        Finding("*", "anchors", mine.anchor_no, "the table and the outer copy differ")
+        AuditFinding("*", "anchors", mine.anchor_no, "the table and the outer copy differ")
         for mine, theirs in zip(table, outer, strict=False)
         if mine != theirs
     ]
     if table and not outer:
-        findings.append(Finding("*", "anchors", 0, f"the outer copy {copy.name} is missing"))
+        findings.append(AuditFinding("*", "anchors", 0, f"the outer copy {copy.name} is missing"))
     if len(table) < len(outer):
-        findings.append(Finding("*", "anchors", len(table) + 1, "missing from the table"))
+        findings.append(AuditFinding("*", "anchors", len(table) + 1, "missing from the table"))
     trusted = outer if len(outer) >= len(table) else table
     heads = anchored_heads(signed for signed in trusted if read(signed.signature) is not None)
     events = 0
@@ -231,13 +231,13 @@ async def verify(books: Books, read: Read, copy: Path) -> tuple[list[Finding], i
         findings += found
         events += read_events
     gone = {tenant for tenant, _ in heads} - set(tenants)
-    findings += [Finding(tenant, "*", 0, "the tenant is gone") for tenant in sorted(gone)]
+    findings += [AuditFinding(tenant, "*", 0, "the tenant is gone") for tenant in sorted(gone)]
     return findings, events
 
 
-def verify_anchors(anchors: list[Anchor], read: Read, where: str) -> list[Finding]:
+def verify_anchors(anchors: list[Anchor], read: Read, where: str) -> list[AuditFinding]:
     """Broken signatures, numbers and links in a list of anchors."""
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     previous = FIRST
     for number, signed in enumerate(anchors, start=1):
         text = read(signed.signature)
@@ -250,14 +250,14 @@ def verify_anchors(anchors: list[Anchor], read: Read, where: str) -> list[Findin
             or said["previous"] != previous
             or signed.previous != previous
         ):
-            findings.append(Finding("*", "anchors", number, f"not as it was signed ({where})"))
+            findings.append(AuditFinding("*", "anchors", number, f"not as it was signed ({where})"))
         previous = signed.hash
     return findings
 
 
-async def verify_tenant(tx: Transaction, tenant: TenantId, heads: Heads) -> tuple[list[Finding], int]:
+async def verify_tenant(tx: Transaction, tenant: TenantId, heads: Heads) -> tuple[list[AuditFinding], int]:
     """What is not as it was written in one tenant's books."""
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     chains: dict[str, list[Row]] = defaultdict(list)
     for row in await tx.rows("audit_of_tenant"):
         chains[row["chain"]].append(row)
@@ -270,28 +270,30 @@ async def verify_tenant(tx: Transaction, tenant: TenantId, heads: Heads) -> tupl
             recorded.add(subject)
             if event["actor"] not in WRITERS.get(event["subject"], {event["actor"]}):
                 findings.append(
-                    Finding(tenant, chain, event["seq"], f"{subject[0]} written by {event['actor']}")
+                    AuditFinding(tenant, chain, event["seq"], f"{subject[0]} written by {event['actor']}")
                 )
             if subject not in rows:
                 findings.append(
-                    Finding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was deleted")
+                    AuditFinding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was deleted")
                 )
             elif rows[subject] != event["row_sha256"]:
-                findings.append(Finding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was edited"))
+                findings.append(
+                    AuditFinding(tenant, chain, event["seq"], f"{subject[0]} {subject[1]} was edited")
+                )
     findings += [
-        Finding(tenant, "*", 0, f"{subject} {key} has no event")
+        AuditFinding(tenant, "*", 0, f"{subject} {key} has no event")
         for subject, key in sorted(set(rows) - recorded)
     ]
     for (of_tenant, chain), (seq, digest) in heads.items():
         if of_tenant == tenant:
             there = next((event["hash"] for event in chains.get(chain, []) if event["seq"] == seq), None)
             if there != digest:
-                findings.append(Finding(tenant, chain, seq, "the signed head is not in the chain"))
+                findings.append(AuditFinding(tenant, chain, seq, "the signed head is not in the chain"))
     return findings, sum(len(events) for events in chains.values())
 
 
-def _broken_links(tenant: str, chain: str, events: list[Row]) -> list[Finding]:
-    findings: list[Finding] = []
+def _broken_links(tenant: str, chain: str, events: list[Row]) -> list[AuditFinding]:
+    findings: list[AuditFinding] = []
     previous = FIRST
     for number, event in enumerate(events, start=1):
         digest = sha256(
@@ -303,6 +305,6 @@ def _broken_links(tenant: str, chain: str, events: list[Row]) -> list[Finding]:
             )
         )  # fmt: skip
         if event["seq"] != number or event["previous"] != previous or event["hash"] != digest:
-            findings.append(Finding(tenant, chain, event["seq"], "the chain is broken here"))
+            findings.append(AuditFinding(tenant, chain, event["seq"], "the chain is broken here"))
         previous = event["hash"]
     return findings

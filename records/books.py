@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,10 @@ Row = Mapping[str, Any]
 
 IDLE_SECONDS = 1.0
 """A connection that was used within it is taken to be alive."""
+
+
+COMMITTED: ContextVar[Callable[[], None] | None] = ContextVar("committed", default=None)
+"""Called when a transaction of this context ends: what was read before it may not be so any more."""
 
 
 class Refused(Exception):
@@ -153,7 +158,7 @@ class Reading:
     customer: CustomerId | None
 
     async def rows(self, query: str, /, **values: object) -> list[Row]:
-        return await self.books.glance(self.tenant, query, self.customer, **values)
+        return await self.books.read_once(self.tenant, query, self.customer, **values)
 
     async def row(self, query: str, /, **values: object) -> Row | None:
         found = await self.rows(query, **values)
@@ -212,39 +217,44 @@ class Books:
         self, tenant: TenantId | None = None, customer: CustomerId | None = None
     ) -> AsyncIterator[Transaction]:
         """One transaction that sees one tenant's rows, and of orders one customer's where one is named."""
-        async with self._seat(tenant, customer, begin=True) as connection:
+        async with self._session(tenant, customer, begin=True) as connection:
             tx = self.transaction_type(connection)
-            yield tx
-            await tx.commit()
+            try:
+                yield tx
+                await tx.commit()
+            finally:
+                committed = COMMITTED.get()
+                if committed is not None:
+                    committed()
 
     def reading(self, tenant: TenantId | None, customer: CustomerId | None = None) -> Reading:
         """The books for queries that only read."""
         return Reading(self, tenant, customer)
 
-    async def glance(
+    async def read_once(
         self, tenant: TenantId | None, query: str, /, customer: CustomerId | None = None, **values: object
     ) -> list[Row]:
         """The rows of one named query that only reads, in one round trip."""
         try:
-            return await self._glance(tenant, customer, query, values)
+            return await self._read_once(tenant, customer, query, values)
         except BooksAway as away:
             if not _died(away):
                 raise
             # The connection died between two looks, as others may have.
             await self.pool.check()
-            return await self._glance(tenant, customer, query, values)
+            return await self._read_once(tenant, customer, query, values)
 
-    async def _glance(
+    async def _read_once(
         self, tenant: TenantId | None, customer: CustomerId | None, query: str, values: Mapping[str, object]
     ) -> list[Row]:
-        async with self._seat(tenant, customer, begin=False) as connection:
+        async with self._session(tenant, customer, begin=False) as connection:
             try:
                 return await answered(await connection.execute(named_queries()[query], values))
             except psycopg.Error as error:
                 raise explained(error) from error
 
     @asynccontextmanager
-    async def _seat(
+    async def _session(
         self, tenant: TenantId | None, customer: CustomerId | None, *, begin: bool
     ) -> AsyncIterator[AsyncConnection[DictRow]]:
         """A connection whose session is of this tenant and customer; in a transaction where one is to begin."""

@@ -13,7 +13,7 @@ from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
 from refunds.release import ReleaseStage
 from refunds.ticket import Ticket
-from refunds.words import CaseMode, CaseStatus, IntakeVerdict, Intent, Route
+from refunds.vocabulary import CaseMode, CaseStatus, IntakeVerdict, Intent, Route
 
 STILL_PAGE = 500
 
@@ -71,7 +71,7 @@ def _ticket_of(text: str) -> Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseState:
+class LastEvent:
     """The last event of a case."""
 
     status: CaseStatus

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from records.audit import FIRST, Anchor, Finding, Read, anchored_heads, chain_text, verify_anchors
+from records.audit import FIRST, Anchor, AuditFinding, Read, anchored_heads, chain_text, verify_anchors
 from records.books import Books
 from refunds.canonical import canonical, sha256
 from refunds.ids import CaseId, TenantId
@@ -28,7 +28,7 @@ class Verified:
     anchored: int
     """Events that stand before a signed head; those after the last one are not covered yet."""
 
-    findings: list[Finding]
+    findings: list[AuditFinding]
 
 
 async def export_lines(books: Books, tenant: TenantId, case_id: CaseId | None) -> AsyncIterator[str]:
@@ -66,7 +66,7 @@ def verify_export(lines: Iterable[str], read: Read) -> Verified:
     findings = verify_anchors(anchors, read, "export")
     heads = anchored_heads(anchor for anchor in anchors if read(anchor.signature) is not None)
     findings += [
-        Finding(tenant, chain, seq, "signed, and not in the export")
+        AuditFinding(tenant, chain, seq, "signed, and not in the export")
         for (tenant, chain), (seq, _) in heads.items()
         if tenant == scope[0] and scope[1] in {None, chain} and (tenant, chain) not in chains
     ]
@@ -81,14 +81,14 @@ def verify_export(lines: Iterable[str], read: Read) -> Verified:
         if there == digest:
             anchored += seq
         else:
-            findings.append(Finding(tenant, chain, seq, "the signed head is not in the export"))
+            findings.append(AuditFinding(tenant, chain, seq, "the signed head is not in the export"))
     whose = f"case {scope[1]}" if scope[1] else f"tenant {scope[0]}"
     return Verified(whose, sum(len(events) for events in chains.values()), len(chains), anchored, findings)
 
 
-def _broken(tenant: str, chain: str, events: list[dict[str, str | int | None]]) -> list[Finding]:
+def _broken(tenant: str, chain: str, events: list[dict[str, str | int | None]]) -> list[AuditFinding]:
     """Events whose hash, number or row is not as it was written."""
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     previous: str | int | None = FIRST
     for number, event in enumerate(events, start=1):
         parts = [
@@ -97,11 +97,11 @@ def _broken(tenant: str, chain: str, events: list[dict[str, str | int | None]]) 
         ]  # fmt: skip
         digest = sha256(chain_text([str(part) for part in parts]))
         if event["seq"] != number or event["previous"] != previous or event["hash"] != digest:
-            findings.append(Finding(tenant, chain, number, "the chain is broken here"))
+            findings.append(AuditFinding(tenant, chain, number, "the chain is broken here"))
         row = event["row"]
         if not isinstance(row, str) or sha256(row) != event["row_sha256"]:
             findings.append(
-                Finding(tenant, chain, number, f"{event['subject']} {event['subject_key']} was edited")
+                AuditFinding(tenant, chain, number, f"{event['subject']} {event['subject_key']} was edited")
             )
         previous = event["hash"]
     return findings

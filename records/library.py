@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from records.books import Reads, Refused, Row, Transaction
 from refunds.evidence import Citation, citation_id
 from refunds.ids import PersonId, TenantId
-from refunds.words import ReviewVerdict
+from refunds.vocabulary import ReviewVerdict
 
 NEAREST = 8
 

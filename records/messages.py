@@ -5,10 +5,10 @@ from uuid import UUID
 from records.books import Row, Transaction
 from refunds.canonical import sha256
 from refunds.ids import CaseId, PersonId
-from refunds.words import Asked, Via
+from refunds.vocabulary import Asked, Via
 
 
-async def write_message(
+async def insert_message(
     tx: Transaction,
     case_id: CaseId,
     message_id: UUID,

@@ -79,14 +79,14 @@ def migrate(admin_url: str, passwords: RolePasswords | None = None, *, own_serve
         if passwords is not None:
             for role in LOGIN_ROLES:
                 if role not in there:
-                    set_password(connection, role, passwords[role])
+                    set_role_password(connection, role, passwords[role])
                 elif not logs_in(url_as(admin_url, role, passwords[role])):
                     if not own_server:
                         raise MigrationRefused(
                             f"the server has a role {role} with another password: "
                             "run countersign db migrate as the owner to give it this house's"
                         )
-                    set_password(connection, role, passwords[role])
+                    set_role_password(connection, role, passwords[role])
     return applied
 
 
@@ -112,7 +112,7 @@ def schema_version() -> int:
 
 
 def install_jobs(connection: Connection) -> None:
-    """The job queue's own schema, once, and the grants of those who ring and who listen."""
+    """The job queue's own schema, once, and the grants of those who enqueue and who listen."""
     with connection.transaction():
         found = connection.execute("select to_regclass('jobs.procrastinate_jobs')").fetchone()
         connection.execute("set local role books_owner")
@@ -150,7 +150,7 @@ def logs_in(url: str) -> bool:
     return True
 
 
-def set_password(connection: Connection, role: LoginRole, password: str) -> None:
+def set_role_password(connection: Connection, role: LoginRole, password: str) -> None:
     """Give a process's role its password."""
     connection.execute(
         sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from records.books import Reads, Transaction
 from refunds.ids import CaseId, CustomerId
-from refunds.words import ModelFeature, ModelOutcome
+from refunds.vocabulary import ModelFeature, ModelOutcome
 
 Weighed = TypeVar("Weighed")
 

@@ -1,4 +1,4 @@
-"""Money in the books: proposals, decisions and orders of money, each read into its type."""
+"""Money in the books: proposals, decisions and disbursements, each read into its type."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, Propos
 from refunds.money import Currency, Money
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
-from refunds.words import Asked, RefundResult, RejectCode, SettlementOutcome, Via
+from refunds.vocabulary import Asked, RefundResult, RejectCode, SettlementOutcome, Via
 
 _BLOCKED: dict[str, RefundResult] = {
     "blocked:kill_switch": "blocked:kill_switch",
@@ -30,7 +30,7 @@ _BLOCKED: dict[str, RefundResult] = {
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was learnt last of an order of money."""
+    """What was learnt last of a disbursement."""
 
     outcome: SettlementOutcome
     detail: str

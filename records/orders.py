@@ -84,7 +84,7 @@ async def import_orders(tx: Transaction, orders: Iterable[OrderFacts]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class ExportProgress:
     """What became of numbered orders of an export: how many are new, how many went on, which cannot be followed."""
 
     new: int
@@ -92,7 +92,7 @@ class Followed:
     refused: dict[int, str]
 
 
-async def follow_orders(tx: Transaction, orders: Mapping[int, OrderFacts]) -> Followed:
+async def follow_orders(tx: Transaction, orders: Mapping[int, OrderFacts]) -> ExportProgress:
     """Write orders that are new and let those that are there go on to their status; the rest is refused by number.
 
     Each order and each payment is in them once.
@@ -106,7 +106,7 @@ async def follow_orders(tx: Transaction, orders: Mapping[int, OrderFacts]) -> Fo
     written = await tx.row("insert_orders", lines=lines)
     await tx.rows("insert_payments", lines=lines)
     moved = await tx.rows("move_orders", lines=lines)
-    return Followed(int(written["orders"]) if written else 0, len(moved), refused)
+    return ExportProgress(int(written["orders"]) if written else 0, len(moved), refused)
 
 
 def _because(row: Row) -> str:

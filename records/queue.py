@@ -1,4 +1,4 @@
-"""Doorbells: a job in the same transaction as the row that needs it. A job names ids and grants nothing."""
+"""Enqueue: a job in the same transaction as the row that needs it. A job names ids and grants nothing."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -11,7 +11,7 @@ DRIVE = "drive_case"
 """The runner takes a case on."""
 
 SETTLE = "settle"
-"""The till looks at an order of money."""
+"""The cashier looks at a disbursement."""
 
 ANSWER = "answer_customer"
 """The desk writes the reply that a case calls for, and sends what has not gone out."""
@@ -29,7 +29,7 @@ async def enqueue(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
 async def enqueue_cashier(
     tx: Transaction, tenant: TenantId, decision_id: DecisionId, payment_id: PaymentId
 ) -> None:
-    """Ask the till to pay what was just ordered."""
+    """Ask the cashier to pay what was just ordered."""
     await _defer(
         tx, "cashier", SETTLE, f"payment:{tenant}:{payment_id}", tenant=tenant, decision_id=str(decision_id)
     )
@@ -46,7 +46,7 @@ async def enqueue_notice(tx: Transaction, tenant: TenantId, notice_id: UUID) -> 
 
 
 async def enqueue_idle_notices(tx: Transaction, tenant: TenantId, notice_ids: Iterable[UUID]) -> int:
-    """Ring those of these notices that no job is about; how many."""
+    """Enqueue those of these notices that no job is about; how many."""
     wanted = {f"notice:{notice_id}": notice_id for notice_id in notice_ids}
     busy = {row["lock"] for row in await tx.rows("locks_at_work", locks=list(wanted))}
     idle = [notice_id for lock, notice_id in wanted.items() if lock not in busy]
@@ -56,7 +56,7 @@ async def enqueue_idle_notices(tx: Transaction, tenant: TenantId, notice_ids: It
 
 
 async def enqueue_idle(tx: Transaction, tenant: TenantId, case_ids: Iterable[CaseId]) -> int:
-    """Ring those of these cases that no job is about; how many."""
+    """Enqueue those of these cases that no job is about; how many."""
     wanted = {case_lock(case_id): case_id for case_id in case_ids}
     busy = {row["lock"] for row in await tx.rows("locks_at_work", locks=list(wanted))}
     idle = [case_id for lock, case_id in wanted.items() if lock not in busy]

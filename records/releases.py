@@ -12,7 +12,7 @@ from records.cases import Case
 from refunds.canonical import sha256
 from refunds.ids import CaseId, PersonId, TenantId
 from refunds.release import ReleaseStage
-from refunds.words import Differs, ReleaseState, Thumb
+from refunds.vocabulary import Differs, ReleaseState, Thumb
 
 EVERYBODY = TenantId("*")
 """A release is everybody's, and is written in this tenant as a flag of everybody is."""
@@ -64,7 +64,7 @@ async def release_of(reads: Reads, name: str) -> Release | None:
     )
 
 
-async def releases(reads: Reads) -> list[Row]:
+async def all_releases(reads: Reads) -> list[Row]:
     """Every release without its texts."""
     return await reads.rows("releases")
 

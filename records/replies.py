@@ -6,11 +6,11 @@ from datetime import datetime
 from records.books import Transaction
 from refunds.canonical import sha256
 from refunds.ids import CaseId, CustomerId
-from refunds.words import CaseStatus
+from refunds.vocabulary import CaseStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CustomerReply:
     """What a customer is told of an outcome; `message_id` stays the same however often it is sent."""
 
     outcome: CaseStatus
@@ -46,10 +46,10 @@ async def write_reply(
     return row is not None
 
 
-async def replies_of(tx: Transaction, case_id: CaseId) -> list[Reply]:
+async def replies_of(tx: Transaction, case_id: CaseId) -> list[CustomerReply]:
     """The replies of a case, in order."""
     return [
-        Reply(
+        CustomerReply(
             outcome=row["outcome"],
             round=row["round"],
             message_id=row["message_id"],
@@ -64,7 +64,7 @@ async def replies_of(tx: Transaction, case_id: CaseId) -> list[Reply]:
 
 
 async def note_delivery(
-    tx: Transaction, case_id: CaseId, reply: Reply, channel: str, *, delivered: bool, detail: str = ""
+    tx: Transaction, case_id: CaseId, reply: CustomerReply, channel: str, *, delivered: bool, detail: str = ""
 ) -> None:
     """Write down a try to send."""
     await tx.rows(

@@ -2,11 +2,11 @@
 
 from records.books import Transaction
 from records.cases import Case
-from records.looks import Look, look_at
 from records.money import OpenEnd
+from records.snapshots import Snapshot, snapshot_at
 from records.traces import read_trace
 from refunds.trace import TraceEvent
-from refunds.words import CaseStatus, RefundResult
+from refunds.vocabulary import CaseStatus, RefundResult
 
 State = dict[str, object]
 
@@ -16,12 +16,12 @@ _ORDERED: RefundResult = "refund_created"
 async def state_of(tx: Transaction, case: Case) -> tuple[State, list[TraceEvent]]:
     """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
     # The trace after the look: what is proposed now was traced before it was proposed.
-    look = await look_at(tx, case.case_id)
+    look = await snapshot_at(tx, case.case_id)
     trace = await read_trace(tx, case.case_id)
     return state_seen(case, look, trace), trace
 
 
-def state_seen(case: Case, look: Look, trace: list[TraceEvent]) -> State:
+def state_seen(case: Case, look: Snapshot, trace: list[TraceEvent]) -> State:
     """The same for a case that was just looked at."""
     now, end = look.state, look.end
     state: State = {

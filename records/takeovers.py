@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from records.books import Row, Transaction
 from refunds.ids import NO_ORDER, NO_PAYMENT, CaseId, OrderId, PaymentId, PersonId
 from refunds.money import NOTHING, Money
-from refunds.words import TakeoverAct, Via
+from refunds.vocabulary import TakeoverAct, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Takeover:
     address: str | None = None
 
 
-async def take_over(tx: Transaction, case_id: CaseId, takeover: Takeover) -> None:
+async def insert_takeover(tx: Transaction, case_id: CaseId, takeover: Takeover) -> None:
     """Write it down; Refused where the case is not a hand-over."""
     await tx.rows(
         "insert_takeover",

@@ -16,7 +16,7 @@ from refunds.ids import (
     ThreadId,
 )
 from refunds.money import Money
-from refunds.words import Asked, Authority, ProposalKind, VoteWord
+from refunds.vocabulary import Asked, Authority, ProposalKind, VoteWord
 
 BALLOT_VERSION = 1
 

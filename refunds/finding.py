@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from refunds.words import FindingKind
+from refunds.vocabulary import FindingKind
 
 DETAIL_LIMIT = 300
 

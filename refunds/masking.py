@@ -44,7 +44,7 @@ _CALLABLE = re.compile(r"\d[\d\s().+-]{5,}\d")
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownNames:
     """What the books know of the customer, to be masked, and which names of ours stay."""
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -53,10 +53,10 @@ class Known:
     keep: frozenset[str] = frozenset()
 
 
-NOBODY = Known()
+NOBODY = KnownNames()
 
 
-def mask(text: str, known: Known = NOBODY) -> str:
+def mask(text: str, known: KnownNames = NOBODY) -> str:
     """The text with `[email]`, `[phone]` and the like in place of what it finds; longer ones are cut."""
     shown = _UNSEEN.sub("", unicodedata.normalize("NFKC", text[:TEXT_LIMIT]))
     shown = _SECRET.sub("[secret]", shown)
@@ -81,7 +81,7 @@ def private(text: str) -> tuple[str, ...]:
     )
 
 
-def masked(value: object, known: Known = NOBODY) -> object:
+def masked(value: object, known: KnownNames = NOBODY) -> object:
     """A JSON value with every text in it masked, keys too."""
     match value:
         case str():
@@ -94,15 +94,15 @@ def masked(value: object, known: Known = NOBODY) -> object:
             return value
 
 
-def known_of(values: Mapping[str, str | None], keep: Iterable[str | None] = ()) -> Known:
+def known_of(values: Mapping[str, str | None], keep: Iterable[str | None] = ()) -> KnownNames:
     """What is known, without what is empty or too short to be looked for."""
-    return Known(
+    return KnownNames(
         {value: kind for kind, value in values.items() if value and len(value) >= 3},
         frozenset(name for name in keep if name),
     )
 
 
-def _known_patterns(known: Known) -> list[tuple[re.Pattern[str], str]]:
+def _known_patterns(known: KnownNames) -> list[tuple[re.Pattern[str], str]]:
     """Each value whole, and each part of a name or an address that says enough by itself."""
     found: list[tuple[str, str]] = []
     for value, kind in known.values.items():

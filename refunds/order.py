@@ -5,7 +5,7 @@ from datetime import datetime
 
 from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Money
-from refunds.words import OrderStatus
+from refunds.vocabulary import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)

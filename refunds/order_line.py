@@ -30,7 +30,7 @@ from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import MAX_MINOR, Currency, Money
 from refunds.order import Item, OrderFacts, Payment
 from refunds.ticket import ITEM_LIMIT, LINE_LIMIT_BYTES, Identifier
-from refunds.words import OrderStatus
+from refunds.vocabulary import OrderStatus
 
 PAYMENT_LIMIT = 20
 EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
 from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
 from refunds.money import Currency, Money
-from refunds.words import ProposalKind
+from refunds.vocabulary import ProposalKind
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 

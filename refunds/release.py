@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from refunds.words import ReleaseState
+from refunds.vocabulary import ReleaseState
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from refunds.canonical import BadJson, digest, read_json
-from refunds.words import Intent, Route
+from refunds.vocabulary import Intent, Route
 
 QUESTION_LIMIT = 8_000
 """Characters; longer than any ticket a person writes, short enough to read before deciding."""

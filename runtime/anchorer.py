@@ -14,7 +14,7 @@ from joserfc.jwk import OKPKey
 
 from records.audit import BadAnchors, Sign, anchor
 from records.books import Books, BooksAway
-from runtime.home import BadHome, read_json
+from runtime.home import BadHome, read_home_json
 from runtime.jobs import Routine, Worker
 from runtime.parent_watch import held
 from runtime.process import run_process, stop_signal
@@ -28,7 +28,7 @@ SETTINGS = ("ANCHORER_DATABASE_URL", "ANCHORER_KEY_FILE", "ANCHORER_COPY")
 
 def signer(file: Path) -> Sign:
     """What signs with the private JWK of a file; BadHome names the file where it holds none."""
-    jwk = read_json(file)
+    jwk = read_home_json(file)
     try:
         if not isinstance(jwk, dict):
             raise BadHome(f"{file}: not a key")

@@ -195,7 +195,7 @@ def write_secret(file: Path, text: str) -> None:
     half.unlink()
 
 
-def read_json(file: Path) -> object:
+def read_home_json(file: Path) -> object:
     """A JSON file of the home; BadHome names it where it is missing or broken."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))

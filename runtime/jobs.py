@@ -209,7 +209,7 @@ async def dead_jobs(tx: Transaction, most: int) -> list[Row]:
     return await tx.rows("dead_jobs", most=most)
 
 
-async def replay(tx: Transaction, job: int) -> None:
+async def revive(tx: Transaction, job: int) -> None:
     """Put a dead job back into its queue; NoSuchJob where it is not dead."""
     if not await tx.rows("replay_job", job=job):
         raise NoSuchJob

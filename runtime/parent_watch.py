@@ -1,4 +1,4 @@
-"""A leash: a process ends, as if it had been told to, when the one that started it is gone."""
+"""The parent watch: a process ends, as if it had been told to, when the one that started it is gone."""
 
 import asyncio
 import os

@@ -62,11 +62,11 @@ class MortalTransaction(Transaction):
 class MortalBooks(Books):
     transaction_type = MortalTransaction
 
-    async def glance(
+    async def read_once(
         self, tenant: TenantId | None, query: str, /, customer: CustomerId | None = None, **values: object
     ) -> list[Row]:
         MORTALITY.reach(f"before:{query}")
-        found = await super().glance(tenant, query, customer, **values)
+        found = await super().read_once(tenant, query, customer, **values)
         MORTALITY.reach(f"after:{query}")
         return found
 

@@ -22,14 +22,14 @@ ROOT = Path(__file__).parents[1]
 SECONDS = 180.0
 
 GUARD = ("tests/money/test_the_guard.py", "tests/page/test_unknown.py")
-TILL = ("tests/money/test_the_till.py", "tests/money/test_the_provider_knows_more.py", *GUARD)
+CASHIER = ("tests/money/test_the_cashier.py", "tests/money/test_the_provider_knows_more.py", *GUARD)
 EDGES = ("tests/architecture/test_edges.py", "tests/money/test_life.py", "tests/admission")
 MONEY = ("tests/money/test_no_money_without_a_decision.py", "tests/money/test_siege.py")
 
 LAWS: dict[str, tuple[str, ...]] = {
     "cashier/guard.py": GUARD,
     "cashier/inquiries.py": GUARD,
-    "cashier/executor.py": TILL,
+    "cashier/executor.py": CASHIER,
     "cashier/verification.py": ("tests/money/test_authority.py", *MONEY, "tests/money/test_people_and_the_cashier_agree.py", *GUARD),
     "policies/transitions.py": EDGES,
     "policies/admission.py": EDGES,

@@ -8,13 +8,13 @@ from stage import Stage
 
 from desk.people import Person
 from desk.releases import ReleaseStages
-from evals.exam.sitting import code_sha256
+from evals.exam.exam_run import code_sha256
 from policies.manifest import Manifest, manifest
 from policies.rollout import Bands, CanaryLimits, Rollout, ShadowLimits
 from records.releases import EVERYBODY, release_stages, write_step
 from refunds.canonical import digest
 from refunds.release import ReleaseStage
-from refunds.words import ReleaseState
+from refunds.vocabulary import ReleaseState
 
 V2, V3 = "refund_agent_v2", "refund_agent_v3"
 

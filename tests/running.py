@@ -93,7 +93,7 @@ class RunningHouse:
             "--runner", self.runner, "--workers", str(self.workers),
         ]  # fmt: skip
 
-    def surroundings(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(self.folder), **self.environment}
 
     def start(self, *, fresh: bool = False) -> "RunningHouse":
@@ -106,7 +106,7 @@ class RunningHouse:
                 self.command(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self.surroundings(),
+                env=self.variables(),
                 start_new_session=True,
             )
         until(lambda: "The house is open." in self.said() or self.over(), "open")

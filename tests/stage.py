@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 
 from app.house import House, make_keys, open_house
 from app.shop import DEMO, demo_passwords, demo_tokens, open_shop
-from desk.decisions import Said, Word
+from desk.decisions import DecisionRequest, DecisionResult
 from desk.people import Person, sign_in
 from evals.exam.world import CLOCK, no_time
 from graph.checkpointer import install_checkpoints
@@ -99,7 +99,7 @@ class Stage:
         assert state["status"] == "needs_human", state
         return case, state
 
-    async def say(self, case: Case, word: Word, who: str = "demo-reviewer") -> Said:
+    async def say(self, case: Case, word: DecisionRequest, who: str = "demo-reviewer") -> DecisionResult:
         state = await self.house.state(case)
         proposal = state["proposal"]
         assert isinstance(proposal, dict)
@@ -109,7 +109,7 @@ class Stage:
     async def approved(self, **fields: object) -> Case:
         """A case that was countersigned and that nobody has driven since."""
         case, _ = await self.paused(**fields)
-        await self.say(case, Word("approve"))
+        await self.say(case, DecisionRequest("approve"))
         return case
 
     async def ordered(self, **fields: object) -> Case:
@@ -120,7 +120,7 @@ class Stage:
         return case
 
     async def finish(self) -> None:
-        """What the runner, the sweep and the till do in the end."""
+        """What the runner, the sweep and the cashier do in the end."""
         for _ in range(8):
             moved = await self.house.driver.sweep()
             settled = await self.house.executor.settle_all()

@@ -16,17 +16,17 @@ from typing import Protocol, assert_never
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
 from policies.clauses.claim import says_cancel
 from policies.steering import steering_of
-from records.beginnings import Beginning
 from records.books import Books, BooksAway
 from records.cases import Case
+from records.run_inputs import RunInput
 from refunds.canonical import digest
 from refunds.evidence import Evidence, Grounded
 from refunds.finding import Finding
 from refunds.ids import CaseId, CustomerId, OrderId, TenantId
-from refunds.masking import NOBODY, Known, known_of
+from refunds.masking import NOBODY, KnownNames, known_of
 from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
-from refunds.words import Action
+from refunds.vocabulary import Action
 from tools.get_policy_evidence import MoneyClaim, Sense, get_policy_evidence
 from tools.invocation import Invocation
 from tools.lookup_order import lookup_order
@@ -78,7 +78,7 @@ class ToolContext:
 
     release: str = ""
     run: int = 1
-    known: Known = NOBODY
+    known: KnownNames = NOBODY
     """What is masked wherever words of the case leave the process."""
 
 
@@ -96,7 +96,7 @@ class ToolResult:
     """The same was asked too often: the run goes to a person."""
 
 
-def context_of(case: Case, start: Beginning, release: str) -> ToolContext:
+def context_of(case: Case, start: RunInput, release: str) -> ToolContext:
     """The context of a case."""
     return ToolContext(
         tenant=case.tenant,

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from policies.signature import SigningKey
 from refunds.order import OrderFacts
-from refunds.words import OrderStatus
+from refunds.vocabulary import OrderStatus
 from tools.breaker import Breaker
 from tools.invocation import Invocation
 
@@ -44,7 +44,7 @@ class Passing(Exception):
     """A failure that may pass."""
 
 
-class Told(BaseModel):
+class ServiceAnswer(BaseModel):
     """What the service says of an order; more than this is not read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -59,7 +59,7 @@ class Told(BaseModel):
 class Kept:
     """An answer and how long it is fresh."""
 
-    told: Told | None
+    told: ServiceAnswer | None
     etag: str
     until: float
 
@@ -76,7 +76,7 @@ class OrderService:
     _kept: OrderedDict[tuple[str, str, str], Kept] = field(default_factory=OrderedDict)
     _client: httpx.AsyncClient | None = None
 
-    async def told_of(self, invocation: Invocation, order_id: str) -> Told | None:
+    async def told_of(self, invocation: Invocation, order_id: str) -> ServiceAnswer | None:
         """What it says of an order; None where it knows none. Raises ServiceAway."""
         place = (invocation.tenant, invocation.customer_id, order_id)
         kept = self._kept.get(place)
@@ -123,7 +123,7 @@ class OrderService:
         if answer.status_code != 200 or len(answer.content) > BODY_LIMIT:
             raise ServiceAway(f"it answered {answer.status_code}")
         try:
-            told = Told.model_validate_json(answer.content)
+            told = ServiceAnswer.model_validate_json(answer.content)
         except ValidationError:
             raise ServiceAway("its answer is no order") from None
         if (told.order_id, told.customer_id) != (order_id, invocation.customer_id):
@@ -144,7 +144,7 @@ class OrderService:
             await self._client.aclose()
 
 
-def gone_on(order: OrderFacts, told: Told) -> OrderFacts:
+def gone_on(order: OrderFacts, told: ServiceAnswer) -> OrderFacts:
     """The order of the books with how it goes on by the service. Never back, and no day that cannot be."""
     if order.status in {"delivered", "cancelled"} or FURTHER[told.status] <= FURTHER[order.status]:
         return order

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from desk.audit_trail import Asked, export, trail
+from desk.audit_trail import TrailQuery, export, trail
 from desk.dossier import dossier_of
 from desk.notes import BadDecision, storable
 from desk.pages.forms import Opened, visitor
@@ -24,9 +24,11 @@ PAGE = 100
 Text = Annotated[str, Query(max_length=128)]
 
 
-def asked(person: Text = "", case: Text = "", act: Text = "", since: Text = "", before: Text = "") -> Asked:
+def trail_query(
+    person: Text = "", case: Text = "", act: Text = "", since: Text = "", before: Text = ""
+) -> TrailQuery:
     """The filters of the address. BadDecision names the one that is none."""
-    return Asked(
+    return TrailQuery(
         person=storable(person.strip(), "person") or None,
         case_id=_uuid(case.strip()) if case.strip() else None,
         act=storable(act.strip(), "act") or None,
@@ -57,7 +59,7 @@ async def audit(
     request: Request,
     services: Opened,
     visit: Auditing,
-    wanted: Annotated[Asked, Depends(asked)],
+    wanted: Annotated[TrailQuery, Depends(trail_query)],
     number: Annotated[int, Query(alias="page", ge=1, le=1_000)] = 1,
 ) -> Response:
     """Acts of named people, the newest first, of every tenant that the visitor audits."""
@@ -108,7 +110,9 @@ async def printed(request: Request, case_id: str, services: Opened, visit: Audit
     case = await find_case(services.books, visit.person, case_id)
     visit.person.may_audit(case.tenant)
     shown = await dossier_of(services.books, services.manifest, case)
-    acts = await trail(services.books, visit.person, Asked(case_id=case.case_id), [case.tenant], most=500)
+    acts = await trail(
+        services.books, visit.person, TrailQuery(case_id=case.case_id), [case.tenant], most=500
+    )
     return page(request, "printed.html", visit, shown=shown, acts=acts, at=datetime.now(UTC))
 
 

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from desk.assignments import assign
-from desk.claims import claim, give_back
-from desk.decisions import Conflict, NothingToDecide, Word
+from desk.claims import claim, release_claim
+from desk.decisions import Conflict, DecisionRequest, NothingToDecide
 from desk.dossier import ASKED, Dossier, dossier_of, may_say_yes
 from desk.letters import rejection
 from desk.messages import add_message
 from desk.notes import BadDecision, clean_text
-from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, is_fragment, page, said
 from desk.people import DECIDERS, NoAuthority, Person
 from desk.queue import find_case
-from desk.second_looks import look_twice
+from desk.second_reviews import review_again
 from desk.services import DeskServices
 from desk.sessions import Visit
 from desk.takeovers import TakeoverRequest, take_case_over
@@ -27,11 +27,11 @@ from records.cases import Case
 from refunds.ids import PersonId, Sku
 from refunds.money import read_amount
 from refunds.proposal import Proposal
-from refunds.words import Asked, Authority, RejectCode, SecondVerdict, TakeoverAct
+from refunds.vocabulary import Asked, Authority, RejectCode, SecondVerdict, TakeoverAct
 
 router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
-Deciding = Annotated[Act, Depends(actor("cases:decide"))]
+Deciding = Annotated[SentForm, Depends(actor("cases:decide"))]
 
 REFUSALS: dict[type[Exception], int] = {
     BadDecision: 422,
@@ -69,7 +69,7 @@ async def decide(request: Request, case_id: str, services: Opened, act: Deciding
     return await _do(request, services, act, case_id, _decide)
 
 
-async def _decide(services: DeskServices, act: Act, case: Case) -> str:
+async def _decide(services: DeskServices, act: SentForm, case: Case) -> str:
     wanted = act.one_of("act", ACTS)
     shown = await dossier_of(services.books, services.manifest, case)
     if shown.end is None:
@@ -80,34 +80,34 @@ async def _decide(services: DeskServices, act: Act, case: Case) -> str:
     return "stay" if wanted in {"no_refund", "edit"} else "next"
 
 
-def word_of(act: Act, wanted: str, proposal: Proposal) -> Word:
+def word_of(act: SentForm, wanted: str, proposal: Proposal) -> DecisionRequest:
     """The word in a form. BadDecision names the field."""
     note = clean_text(act.text("note")) or None
     match wanted:
         case "approve":
-            return Word("approve", note=note)
+            return DecisionRequest("approve", note=note)
         case "reject":
             code: RejectCode = act.one_of("code", get_args(RejectCode))
             letter = clean_text(act.text("letter"))
-            return Word(
+            return DecisionRequest(
                 "reject", code, note=note, letter=letter if letter not in {"", rejection(code)} else None
             )
         case "ask":
             asks: Asked = act.one_of("asks", get_args(Asked))
-            return Word("revise", note=note, asks=asks)
+            return DecisionRequest("revise", note=note, asks=asks)
         case "send_back":
             if note is None:
                 raise BadDecision("note: say what is to be different")
-            return Word("revise", note=note)
+            return DecisionRequest("revise", note=note)
         case "no_refund":
             if proposal.kind != "refund":
                 raise BadDecision("amount: this proposal has no refund to leave out")
-            return Word("revise", revised_amount_minor=0, note=note)
+            return DecisionRequest("revise", revised_amount_minor=0, note=note)
         case _:
             return _edit(act, proposal, note)
 
 
-def _edit(act: Act, proposal: Proposal, note: str | None) -> Word:
+def _edit(act: SentForm, proposal: Proposal, note: str | None) -> DecisionRequest:
     """A revision of what differs from the screen; BadDecision where nothing does."""
     reply = clean_text(act.text("reply"))
     amount = proposal.amount.amount_minor
@@ -118,7 +118,7 @@ def _edit(act: Act, proposal: Proposal, note: str | None) -> Word:
             raise BadDecision(f"amount: {error}") from None
     items = tuple(Sku(item) for item in act.texts("items"))
     others = bool(items) and set(items) != set(proposal.items)
-    word = Word(
+    word = DecisionRequest(
         "revise",
         note=note,
         revised_amount_minor=amount if others or amount != proposal.amount.amount_minor else None,
@@ -136,9 +136,9 @@ async def take(request: Request, case_id: str, services: Opened, act: Deciding) 
     return await _do(request, services, act, case_id, _take)
 
 
-async def _take(services: DeskServices, act: Act, case: Case) -> str:
+async def _take(services: DeskServices, act: SentForm, case: Case) -> str:
     if act.text("act") == "give_back":
-        await give_back(services.books, act.visit.person, case.tenant, case.case_id)
+        await release_claim(services.books, act.visit.person, case.tenant, case.case_id)
     else:
         await claim(services.books, act.visit.person, case.tenant, case.case_id)
     return "stay"
@@ -150,7 +150,7 @@ async def hand_over(request: Request, case_id: str, services: Opened, act: Decid
     return await _do(request, services, act, case_id, _hand_over)
 
 
-async def _hand_over(services: DeskServices, act: Act, case: Case) -> str:
+async def _hand_over(services: DeskServices, act: SentForm, case: Case) -> str:
     to, team = act.text("to"), act.text("to").removeprefix("team:")
     role: Authority | None = next((known for known in get_args(Authority) if known == team), None)
     person = PersonId(to) if not to.startswith("team:") and to else None
@@ -165,7 +165,7 @@ async def take_over(request: Request, case_id: str, services: Opened, act: Decid
     return await _do(request, services, act, case_id, _take_over)
 
 
-async def _take_over(services: DeskServices, act: Act, case: Case) -> str:
+async def _take_over(services: DeskServices, act: SentForm, case: Case) -> str:
     wanted: TakeoverAct = act.one_of("act", get_args(TakeoverAct))
     amount = None
     if wanted == "propose":
@@ -189,7 +189,7 @@ async def write(request: Request, case_id: str, services: Opened, act: Deciding)
     return await _do(request, services, act, case_id, _write)
 
 
-async def _write(services: DeskServices, act: Act, case: Case) -> str:
+async def _write(services: DeskServices, act: SentForm, case: Case) -> str:
     author: Asked = act.one_of("author", get_args(Asked))
     text = clean_text(act.text("text"))
     await add_message(services.books, act.visit.person, case.tenant, case.case_id, uuid4(), author, text)
@@ -197,19 +197,19 @@ async def _write(services: DeskServices, act: Act, case: Case) -> str:
 
 
 @router.post("/cases/{case_id}/second-look")
-async def second_look(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
+async def second_review(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """What a colleague says of a decided case."""
-    return await _do(request, services, act, case_id, _second_look)
+    return await _do(request, services, act, case_id, _second_review)
 
 
-async def _second_look(services: DeskServices, act: Act, case: Case) -> str:
+async def _second_review(services: DeskServices, act: SentForm, case: Case) -> str:
     verdict: SecondVerdict = act.one_of("verdict", get_args(SecondVerdict))
     note = clean_text(act.text("note"))
-    await look_twice(services.books, act.visit.person, case.tenant, case.case_id, verdict, note)
+    await review_again(services.books, act.visit.person, case.tenant, case.case_id, verdict, note)
     return "stay"
 
 
-async def _do(request: Request, services: DeskServices, act: Act, case_id: str, do: Any) -> Response:  # noqa: ANN401
+async def _do(request: Request, services: DeskServices, act: SentForm, case_id: str, do: Any) -> Response:  # noqa: ANN401
     """Do it and open what comes next; where it is refused, say so beside what was typed."""
     case = await find_case(services.books, act.visit.person, case_id)
     try:
@@ -232,7 +232,7 @@ async def _screen(
     *,
     message: str = "",
     status: int = 200,
-    typed: Act | None = None,
+    typed: SentForm | None = None,
     done: str | None = None,
 ) -> Response:
     shown = await dossier_of(services.books, services.manifest, case)

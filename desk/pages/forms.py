@@ -7,18 +7,18 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
-from desk.door import services_of
+from desk.authentication import desk_services
 from desk.notes import BadDecision
 from desk.services import DeskServices
 from desk.sessions import Visit, check_csrf, visit_of
-from refunds.words import Scope
+from refunds.vocabulary import Scope
 
 FIELDS = 200
-Opened = Annotated[DeskServices, Depends(services_of)]
+Opened = Annotated[DeskServices, Depends(desk_services)]
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class SentForm:
     """A person who sends a form."""
 
     visit: Visit
@@ -63,14 +63,14 @@ def visitor(scope: Scope) -> Callable[..., Awaitable[Visit]]:
     return visit
 
 
-def actor(scope: Scope) -> Callable[..., Awaitable[Act]]:
+def actor(scope: Scope) -> Callable[..., Awaitable[SentForm]]:
     """Who sends a form, where they may. Raises NotSignedIn, NoAuthority, BadToken."""
 
-    async def act(request: Request, services: Opened) -> Act:
+    async def act(request: Request, services: Opened) -> SentForm:
         found = await visit_of(services.books, request)
         form = await read_form(request)
         check_csrf(found, form.get("csrf"))
         found.person.may(scope)
-        return Act(found, form)
+        return SentForm(found, form)
 
     return act

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from desk.inquiries import ask_provider, found_refunds, say_of_found_refund, unknown_outcomes
 from desk.notes import clean_text
-from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
 from desk.people import ASKERS
 from desk.sessions import Visit
-from refunds.words import FoundRefundAct, ProviderAct
+from refunds.vocabulary import FoundRefundAct, ProviderAct
 
 router = APIRouter(include_in_schema=False)
 
@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 async def unknown(
     request: Request, services: Opened, visit: Annotated[Visit, Depends(visitor("cases:read"))]
 ) -> Response:
-    """Every order of money without a known end."""
+    """Every disbursement without a known end."""
     orders = await unknown_outcomes(services.books, visit.person)
     found = await found_refunds(services.books, visit.person)
     template = "_orders.html" if request.query_params.get("part") == "orders" else "unknown.html"
@@ -32,7 +32,7 @@ async def unknown(
 
 @router.post("/unknown/found")
 async def say_found(
-    request: Request, services: Opened, act: Annotated[Act, Depends(actor("money:ask"))]
+    request: Request, services: Opened, act: Annotated[SentForm, Depends(actor("money:ask"))]
 ) -> Response:
     """Say what a refund is that these books do not know."""
     said: FoundRefundAct = act.one_of("act", get_args(FoundRefundAct))
@@ -43,7 +43,10 @@ async def say_found(
 
 @router.post("/unknown/{decision_id}")
 async def ask(
-    request: Request, decision_id: UUID, services: Opened, act: Annotated[Act, Depends(actor("money:ask"))]
+    request: Request,
+    decision_id: UUID,
+    services: Opened,
+    act: Annotated[SentForm, Depends(actor("money:ask"))],
 ) -> Response:
     """Check the provider, ask again, name the refund that settles it, or take it back."""
     wanted: ProviderAct = act.one_of("act", get_args(ProviderAct))

@@ -8,17 +8,17 @@ from starlette.responses import Response
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.health import parts_of
 from desk.jobs import jobs_that_died, replay_job
-from desk.metrics import DAYS, second_looks, spending_of, work_of
+from desk.metrics import DAYS, second_reviews, spending_of, work_of
 from desk.notes import clean_text
 from desk.notices import TRIES
-from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
 from desk.people import OPERATORS
 from desk.sessions import Visit
 from policies.steering import TOOLS
 
 router = APIRouter(include_in_schema=False)
-Operating = Annotated[Act, Depends(actor("flags:write"))]
+Operating = Annotated[SentForm, Depends(actor("flags:write"))]
 DEAD = 20
 
 
@@ -26,7 +26,7 @@ DEAD = 20
 async def operations(
     request: Request, services: Opened, visit: Annotated[Visit, Depends(visitor("audit:read"))]
 ) -> Response:
-    """The house at a glance."""
+    """The house on one page."""
     person = visit.person
     operates = bool(person.where(OPERATORS))
     unreached = []
@@ -47,7 +47,7 @@ async def operations(
         unreached=unreached,
         work=await work_of(services.books, person),
         spends=await spending_of(services.books, person, services.manifest),
-        looks=await second_looks(services.books, person),
+        looks=await second_reviews(services.books, person),
         days=DAYS,
         tools=sorted(TOOLS),
         tenants=person.where(OPERATORS),
@@ -71,7 +71,7 @@ async def turn(request: Request, services: Opened, act: Operating) -> Response:
 
 @router.post("/ops/jobs/{job}/replay")
 async def replay(
-    request: Request, job: int, services: Opened, act: Annotated[Act, Depends(actor("jobs:write"))]
+    request: Request, job: int, services: Opened, act: Annotated[SentForm, Depends(actor("jobs:write"))]
 ) -> Response:
     """Put a dead job back into its queue."""
     await replay_job(services.books, act.visit.person, job)

@@ -22,10 +22,10 @@ from desk.services import DeskServices
 from desk.sessions import Visit, visit_of
 from policies.deadlines import urgency
 from records.books import BooksAway, Row
-from records.looks import glance_at
+from records.snapshots import snapshot_now
 from refunds.ids import TenantId
 from refunds.money import Currency, read_amount
-from refunds.words import Intent
+from refunds.vocabulary import Intent
 
 router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
@@ -40,7 +40,7 @@ TIDY = Currency("USD")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueueQuery:
     """What the visitor asked for, as it stands in the address of the page."""
 
     filters: Filters
@@ -56,7 +56,7 @@ class Asked:
         return "/?" + urlencode(fields) if fields else "/"
 
 
-def asked(
+def queue_query(
     search: Annotated[str, Query(max_length=200)] = "",
     stage: Annotated[str, Query(max_length=2)] = "",
     tenant: Annotated[str, Query(max_length=128)] = "",
@@ -67,7 +67,7 @@ def asked(
     intent: Annotated[str, Query(max_length=32)] = "",
     mine: Annotated[str, Query(max_length=4)] = "",
     number: Annotated[int, Query(alias="page", ge=1, le=20_000)] = 1,
-) -> Asked:
+) -> QueueQuery:
     """The filters of the address. BadDecision names the one that is none."""
     typed = {
         "search": search, "stage": stage, "tenant": tenant, "least": least, "most": most, "older": older,
@@ -87,10 +87,10 @@ def asked(
         intent=wanted,
         mine=bool(mine),
     )
-    return Asked(filters, number, typed)
+    return QueueQuery(filters, number, typed)
 
 
-Wanted = Annotated[Asked, Depends(asked)]
+Wanted = Annotated[QueueQuery, Depends(queue_query)]
 
 
 def _number(text: str, field: str, most: int) -> int | None:
@@ -153,7 +153,7 @@ def _theirs(row: Row, person: Person) -> bool:
 async def strip(request: Request, case_id: str, services: Opened, visit: Visiting) -> Response:
     """One line about a case that was just decided, read from the books."""
     case = await find_case(services.books, visit.person, case_id)
-    look = await glance_at(services.books, case.tenant, case.case_id)
+    look = await snapshot_now(services.books, case.tenant, case.case_id)
     proposal = look.end.proposal if look.end else None
     return page(request, "_strip.html", visit, case=case, look=look, proposal=proposal)
 
@@ -197,7 +197,7 @@ async def _still_there(services: DeskServices, request: Request, tenants: frozen
     return frozenset(visit.person.tenants) == tenants
 
 
-async def _found(services: DeskServices, person: Person, wanted: Asked) -> QueuePage:
+async def _found(services: DeskServices, person: Person, wanted: QueueQuery) -> QueuePage:
     person_tenants = person.tenants
     if wanted.filters.tenant is not None and wanted.filters.tenant not in person_tenants:
         raise NoSuchCase(wanted.filters.tenant, person)
@@ -206,7 +206,7 @@ async def _found(services: DeskServices, person: Person, wanted: Asked) -> Queue
     )
 
 
-def _shown(found: QueuePage, person: Person, wanted: Asked) -> dict[str, Any]:
+def _shown(found: QueuePage, person: Person, wanted: QueueQuery) -> dict[str, Any]:
     total = found.all if wanted.filters.stage is None else found.counts.get(wanted.filters.stage, 0)
     return {
         "rows": [{**row, "urgency": _urgency(row), "waits": row["reason"] in ASKED} for row in found.rows],

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from desk.pages.forms import Opened
 from desk.pages.render import page
-from refunds.words import Thumb
+from refunds.vocabulary import Thumb
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,16 +9,16 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from desk.notes import BadDecision, clean_text
-from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
 from desk.sessions import Visit
 from refunds.canonical import first_difference
 from refunds.ids import CaseId, TenantId
-from refunds.words import Thumb
+from refunds.vocabulary import Thumb
 
 router = APIRouter(include_in_schema=False)
 Seeing = Annotated[Visit, Depends(visitor("cases:read"))]
-Moving = Annotated[Act, Depends(actor("flags:write"))]
+Moving = Annotated[SentForm, Depends(actor("flags:write"))]
 
 HOURS = 48
 SAMPLE = 10
@@ -111,7 +111,7 @@ async def roll_back(request: Request, services: Opened, act: Moving) -> Response
 
 @router.post("/releases/grade")
 async def grade(
-    request: Request, services: Opened, act: Annotated[Act, Depends(actor("cases:decide"))]
+    request: Request, services: Opened, act: Annotated[SentForm, Depends(actor("cases:decide"))]
 ) -> Response:
     """What a person says of a shadow's draft."""
     thumb: Thumb = act.one_of("thumb", get_args(Thumb))

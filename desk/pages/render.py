@@ -41,7 +41,7 @@ def when(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else "—"
 
 
-def plain(word: str) -> str:
+def plain_word(word: str) -> str:
     """A word of the vocabulary for the eye."""
     return word.replace("_", " ").replace("blocked:", "blocked: ")
 
@@ -56,7 +56,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"span": span, "when": when, "plain": plain, "card": card}
+    made.filters |= {"span": span, "when": when, "plain": plain_word, "card": card}
     made.globals |= {"money": money, "asset": asset, "query": urlencode}
     return made
 

@@ -6,14 +6,14 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from desk.library import corpus_in_force, listed, review_document, waiting
+from desk.library import corpus_in_force, documents_waiting, listed_documents, review_document
 from desk.notes import BadDecision, check_note, clean_text
-from desk.pages.forms import Act, Opened, actor, visitor
+from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
 from desk.sessions import Visit
 from desk.traces import Sought, search
 from refunds.ids import TenantId
-from refunds.words import ReviewVerdict
+from refunds.vocabulary import ReviewVerdict
 
 router = APIRouter(include_in_schema=False)
 Seeing = Annotated[Visit, Depends(visitor("audit:read"))]
@@ -61,8 +61,8 @@ async def library(request: Request, services: Opened, visit: Reading) -> Respons
         {
             "tenant": tenant,
             "corpus": await corpus_in_force(services.books, person, tenant, services.manifest),
-            "waiting": await waiting(services.books, person, tenant),
-            "listed": await listed(services.books, person, tenant),
+            "waiting": await documents_waiting(services.books, person, tenant),
+            "listed": await listed_documents(services.books, person, tenant),
         }
         for tenant in person.tenants
     ]
@@ -74,7 +74,7 @@ async def library(request: Request, services: Opened, visit: Reading) -> Respons
 async def say(
     request: Request,
     services: Opened,
-    act: Annotated[Act, Depends(actor("cases:decide"))],
+    act: Annotated[SentForm, Depends(actor("cases:decide"))],
 ) -> Response:
     """A specialist's yes or no to the words that were on the screen."""
     person = act.visit.person

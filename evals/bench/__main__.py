@@ -13,15 +13,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from app.house import prepare
-from evals.bench.blocks import GraphRunner, Runner, rounds
+from evals.bench.blocks import BlockRunner, GraphRunner, rounds
 from evals.bench.contender import Contender
-from evals.bench.counting import Counter, check, count_peer, count_product
-from evals.bench.growth import measure
+from evals.bench.counting import Counter, check_counts, count_peer, count_product
+from evals.bench.growth import measure_growth
 from evals.bench.peer import open_peers
 from evals.bench.pgbench import Floor
 from evals.bench.plot import plot
 from evals.bench.product import many_orders, open_product
-from evals.bench.report import Found, ratios, tables, to_json
+from evals.bench.report import Measurements, ratios, tables, to_json
 from evals.bench.workers import drive_seconds
 from runtime.embedded import EmbeddedPostgres
 from runtime.home import Home, make_database, with_database
@@ -32,14 +32,14 @@ SHAPES = ((1, 6), (16, 32))
 PLOT = Path(__file__).parents[2] / "docs" / "benchmarks.svg"
 
 
-def say(line: str) -> None:
+def say_progress(line: str) -> None:
     """How far it is, on standard error."""
     sys.stderr.write(f"{line}\n")
 
 
-async def run(options: argparse.Namespace, folder: Path) -> Found:
+async def run(options: argparse.Namespace, folder: Path) -> Measurements:
     """Everything, one part after the other."""
-    home, found = Home(folder), Found()
+    home, found = Home(folder), Measurements()
     postgres = EmbeddedPostgres(folder)
     admin = postgres.start()
     peer_url, url = with_database(admin, "bench_peer"), with_database(admin, "bench_product")
@@ -60,8 +60,8 @@ async def run(options: argparse.Namespace, folder: Path) -> Found:
             await stack.enter_async_context(open_product(home, url, mode, 20)) for mode in ("exit", "sync")
         ]
         contenders: list[Contender] = [*peers, *ours]
-        runners: list[Runner] = [GraphRunner(contender, numbers) for contender in contenders]
-        say("warming up and counting")
+        runners: list[BlockRunner] = [GraphRunner(contender, numbers) for contender in contenders]
+        say_progress("warming up and counting")
         for runner in runners:
             await runner.block(-1, 6, 1)
         for peer in peers:
@@ -69,9 +69,9 @@ async def run(options: argparse.Namespace, folder: Path) -> Found:
         for product in ours:
             await product.settle()
             found.costs += await count_product(Counter(postgres, url), product, numbers)
-        check(found.costs)
+        check_counts(found.costs)
         for concurrency, tickets in SHAPES:
-            say(f"{options.rounds} rounds of {tickets} tickets, {concurrency} at a time")
+            say_progress(f"{options.rounds} rounds of {tickets} tickets, {concurrency} at a time")
             found.load.append(os.getloadavg()[0])
             found.blocks[concurrency] = await rounds(
                 [*runners, floor],
@@ -79,17 +79,17 @@ async def run(options: argparse.Namespace, folder: Path) -> Found:
                 tickets=tickets,
                 concurrency=concurrency,
                 seed=options.seed,
-                said=lambda: say("."),
+                said=lambda: say_progress("."),
             )
         if options.workers:
-            say("one worker and two")
+            say_progress("one worker and two")
             for _ in range(options.workers):
                 one = await drive_seconds(home, url, ours[0], 1, 200, numbers)
                 two = await drive_seconds(home, url, ours[0], 2, 200, numbers)
                 found.workers.append((200 / one, 200 / two))
         found.rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if options.growth:
-        found.levels = await measure(home, url, postgres, options.growth, numbers, say)
+        found.levels = await measure_growth(home, url, postgres, options.growth, numbers, say_progress)
     postgres.stop()
     return found
 

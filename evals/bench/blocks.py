@@ -38,7 +38,7 @@ class Block:
         return self.cpu_seconds / self.tickets
 
 
-class Runner(Protocol):
+class BlockRunner(Protocol):
     """Runs one block of a contender."""
 
     @property
@@ -109,7 +109,7 @@ def ratio(ours: Sequence[float], peers: Sequence[float], *, more_is_better: bool
 
 
 async def rounds(
-    runners: Sequence[Runner],
+    runners: Sequence[BlockRunner],
     *,
     count: int,
     tickets: int,

@@ -8,7 +8,7 @@ import psycopg
 
 from evals.bench.contender import Contender
 from evals.bench.product import Product
-from evals.bench.wal import Written, place, written
+from evals.bench.wal import LogWritten, log_written, place
 from runtime.embedded import EmbeddedPostgres
 
 REPEATS = 3
@@ -20,9 +20,9 @@ COMMITS = {
     ("sync", "to the order"): 9,
     ("sync", "to the end"): 12,
 }
-"""Of the graph and its books. The till has two of its own between the order and the end."""
+"""Of the graph and its books. The cashier has two of its own between the order and the end."""
 
-TILL_COMMITS = 2
+CASHIER_COMMITS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Counter:
     postgres: EmbeddedPostgres
     url: str
 
-    async def count(self, acts: list[Callable[[], Awaitable[None]]]) -> list[Written]:
+    async def count(self, acts: list[Callable[[], Awaitable[None]]]) -> list[LogWritten]:
         """What each of some acts wrote, one after the other."""
         program = self.postgres.program("pg_waldump")
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -60,7 +60,7 @@ class Counter:
                 places.append(place(connection))
             connection.execute("select pg_switch_wal()")  # so that all of it is on the disk, and can be read
             return [
-                written(connection, program, self.postgres.data, start, end)
+                log_written(connection, program, self.postgres.data, start, end)
                 for start, end in pairwise(places)
             ]
 
@@ -82,7 +82,7 @@ async def count_peer(counter: Counter, peer: Contender, numbers: Callable[[], in
 
 
 async def count_product(counter: Counter, product: Product, numbers: Callable[[], int]) -> list[Cost]:
-    """The product's way to the order, the till's two commits, and the way to the end."""
+    """The product's way to the order, the cashier's two commits, and the way to the end."""
     found = []
     for _ in range(REPEATS):
         ticket = str(numbers())
@@ -100,25 +100,29 @@ async def count_product(counter: Counter, product: Product, numbers: Callable[[]
     return [
         _cost(product.name, "to the order", [_sum(parts[:2]) for parts in found]),
         _cost(product.name, "to the end", [_sum([*parts[:2], parts[3]]) for parts in found]),
-        _cost(product.name, "the till", [parts[2] for parts in found]),
+        _cost(product.name, "the cashier", [parts[2] for parts in found]),
     ]
 
 
-def check(costs: list[Cost]) -> None:
+def check_counts(costs: list[Cost]) -> None:
     """Uneven where the product commits more or less often than it is said to."""
     for cost in costs:
-        expected = TILL_COMMITS if cost.stretch == "the till" else COMMITS.get((cost.contender, cost.stretch))
+        expected = (
+            CASHIER_COMMITS if cost.stretch == "the cashier" else COMMITS.get((cost.contender, cost.stretch))
+        )
         if expected is not None and cost.commits != expected:
             raise Uneven(f"{cost.contender} {cost.stretch}: {cost.commits} commits, said to be {expected}")
 
 
-def _sum(parts: list[Written]) -> Written:
+def _sum(parts: list[LogWritten]) -> LogWritten:
     schemas = {name for part in parts for name in part.by_schema}
     by_schema = {name: sum(part.by_schema.get(name, 0) for part in parts) for name in schemas}
-    return Written(sum(part.commits for part in parts), sum(part.record_bytes for part in parts), by_schema)
+    return LogWritten(
+        sum(part.commits for part in parts), sum(part.record_bytes for part in parts), by_schema
+    )
 
 
-def _cost(contender: str, stretch: str, found: list[Written]) -> Cost:
+def _cost(contender: str, stretch: str, found: list[LogWritten]) -> Cost:
     commits = {one.commits for one in found}
     if len(commits) != 1:
         raise Uneven(f"{contender} {stretch}: {sorted(commits)} commits")

@@ -93,7 +93,7 @@ def copy_case(url: str, case: Case, start: int, end: int) -> None:
         connection.execute("checkpoint")
 
 
-async def measure(
+async def measure_growth(
     home: Home,
     url: str,
     postgres: EmbeddedPostgres,
@@ -117,8 +117,8 @@ async def measure(
         assert url_now.rsplit("/", 1)[0] == url.rsplit("/", 1)[0]  # noqa: S101  (the port is kept)
         async with open_product(home, url, "exit", 8) as product:
             product.cases = cases
-            cold = [await timed(product, ticket) for ticket in tickets[:TIMED]]
-            hot = [await timed(product, ticket) for ticket in tickets[TIMED : 2 * TIMED]]
+            cold = [await timed_approval(product, ticket) for ticket in tickets[:TIMED]]
+            hot = [await timed_approval(product, ticket) for ticket in tickets[TIMED : 2 * TIMED]]
         found.append(
             Level(
                 level, cold[0] * 1000, median(cold) * 1000, median(hot) * 1000, listing_ms(url), disk_mb(url)
@@ -127,7 +127,7 @@ async def measure(
     return found
 
 
-async def timed(product: Product, ticket: str) -> float:
+async def timed_approval(product: Product, ticket: str) -> float:
     """Seconds from a person's yes to the ordered money."""
     begun = time.perf_counter()
     await product.resume(ticket)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from evals.browser import NoBrowser, Served, browser, served, sign_in
+from evals.browser import NoBrowser, Served, browser, served, sign_in_by_keyboard
 from evals.day import free_port
 from runtime.home import Home
 
@@ -38,11 +38,11 @@ def orders(home: Home, most: int) -> None:
     many_orders(home.admin_url(), most)
 
 
-def measure(house: Served, page: Page, cases: int) -> dict[str, float]:
+def measure_page(house: Served, page: Page, cases: int) -> dict[str, float]:
     """The figures of so many approvals, one after the other."""
     orders(Home(house.folder), cases)
     waiting = [house.submit(ticket_id=f"p-{number}", order_id=f"B{number}") for number in range(1, cases + 1)]
-    sign_in(page, house.desk, "demo-reviewer", house.password("demo-reviewer"))
+    sign_in_by_keyboard(page, house.desk, "demo-reviewer", house.password("demo-reviewer"))
     time.sleep(2 + cases / 15)
     seconds = sorted(pressed(page, house, case_id) for case_id in waiting)
     return {
@@ -68,7 +68,7 @@ def main() -> int:
             folder = Path(name)
             folder.chmod(0o755)
             with served(folder, free_port(), free_port()) as house:
-                found = measure(house, opened.new_page(), options.cases)
+                found = measure_page(house, opened.new_page(), options.cases)
     except NoBrowser as error:
         sys.stderr.write(f"evals.bench.page: {error}\n")
         return 1

@@ -8,13 +8,13 @@ import psycopg
 
 from app.house import House, open_house
 from app.shop import DEMO, demo_tokens
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.people import Person, sign_in
 from evals.bench.model import AskedModel
 from evals.bench.peer import QUESTION
 from graph.drive import Durability
 from records.cases import Case
-from records.looks import glance_at
+from records.snapshots import snapshot_now
 from records.states import State
 from refunds.ticket import Ticket
 from runtime.home import Home
@@ -65,9 +65,11 @@ class Product:
     async def decide(self, ticket: str) -> None:
         """A person's yes, signed and in the books."""
         case = self.cases[ticket]
-        end = (await glance_at(self.house.desk_books, case.tenant, case.case_id)).end
+        end = (await snapshot_now(self.house.desk_books, case.tenant, case.case_id)).end
         assert end is not None  # noqa: S101
-        await self.house.desk.decide(self.reviewer, case.tenant, case.case_id, end.digest, Word("approve"))
+        await self.house.desk.decide(
+            self.reviewer, case.tenant, case.case_id, end.digest, DecisionRequest("approve")
+        )
 
     async def resume(self, ticket: str) -> None:
         await self.decide(ticket)
@@ -80,7 +82,7 @@ class Product:
         assert driven == "resumed", driven  # noqa: S101
 
     async def settle(self) -> None:
-        """The till's pass over what is ordered."""
+        """The cashier's pass over what is ordered."""
         await self.house.executor.settle_all(late_failures=False)
 
     async def state(self, ticket: str) -> State:

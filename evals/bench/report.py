@@ -13,7 +13,7 @@ PEER = "A"
 
 
 @dataclass
-class Found:
+class Measurements:
     """All that was measured."""
 
     costs: list[Cost] = field(default_factory=list)
@@ -32,7 +32,7 @@ def ratios(blocks: dict[str, list[Block]], of: Callable[[Block], float], *, more
     return {name: ratio([of(b) for b in mine], peer, more_is_better=more) for name, mine in blocks.items()}
 
 
-def tables(found: Found) -> str:
+def tables(found: Measurements) -> str:
     """What was found, as Markdown."""
     lines: list[str] = []
     for concurrency, blocks in found.blocks.items():
@@ -100,7 +100,7 @@ def _pair(seconds: list[float]) -> str:
     return f"{cuts[49] * 1000:.1f} / {cuts[98] * 1000:.1f}"
 
 
-def to_json(found: Found) -> dict[str, Any]:
+def to_json(found: Measurements) -> dict[str, Any]:
     """The same for a machine."""
     return {
         "costs": [asdict(cost) for cost in found.costs],

@@ -20,7 +20,7 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relfilenod
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class LogWritten:
     """What was written between two places of the log."""
 
     commits: int
@@ -36,7 +36,9 @@ def place(connection: psycopg.Connection[Any]) -> str:
     return row[0] if row else "0/0"
 
 
-def written(connection: psycopg.Connection[Any], waldump: Path, data: Path, start: str, end: str) -> Written:
+def log_written(
+    connection: psycopg.Connection[Any], waldump: Path, data: Path, start: str, end: str
+) -> LogWritten:
     """What stands in the log from one place to another."""
     database = connection.execute(
         "select oid::text from pg_database where datname = current_database()"
@@ -66,4 +68,4 @@ def written(connection: psycopg.Connection[Any], waldump: Path, data: Path, star
             continue
         commits += manager == "Transaction" and desc == "COMMIT"
         total += size
-    return Written(commits, total, dict(by_schema))
+    return LogWritten(commits, total, dict(by_schema))

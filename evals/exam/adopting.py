@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 
 from app.shop import DEMO
-from evals.exam.episode import Act, Episode, Given, line_of, read_episodes
-from policies.grading import Expected
+from evals.exam.episode import Episode, EpisodeAct, Given, episode_line, read_episodes
+from policies.grading import ExpectedEnd
 from records.books import Books
 from records.cases import Case
-from records.looks import look_at
 from records.messages import messages_of
 from records.orders import order_facts
+from records.snapshots import snapshot_at
 from refunds.canonical import canonical, sha256
-from refunds.masking import Known, known_of, mask
+from refunds.masking import KnownNames, known_of, mask
 from refunds.order import OrderFacts
 
 ADOPTED = Path(__file__).parent.parent / "sets" / "adopted-v1.jsonl"
@@ -29,7 +29,7 @@ class NotDecided(Exception):
 async def adopt(books: Books, case: Case) -> Episode:
     """The episode of a case. Raises NotDecided."""
     async with books.transaction(case.tenant) as tx:
-        look = await look_at(tx, case.case_id)
+        look = await snapshot_at(tx, case.case_id)
         order = await order_facts(tx, case.order_id) if case.order_id else None
         said = await messages_of(tx, case.case_id)
         customer = await tx.row("known_customer", customer_id=case.customer_id)
@@ -60,13 +60,13 @@ async def adopt(books: Books, case: Case) -> Episode:
             ticket=ticket,
             orders=[_snapshot(ours, name, case, known, paid)] if ours is not None else [],
             then=[
-                Act(act="approve"),
-                Act(act="approve", by="demo-specialist"),
-                Act(act="approve", by="demo-specialist-2"),
-                Act(act="drive"),
+                EpisodeAct(act="approve"),
+                EpisodeAct(act="approve", by="demo-specialist"),
+                EpisodeAct(act="approve", by="demo-specialist-2"),
+                EpisodeAct(act="drive"),
             ],
         ),
-        Expected(refunds=1 if paid else 0, refunded_minor=paid),
+        ExpectedEnd(refunds=1 if paid else 0, refunded_minor=paid),
         f"{look.state.status} {look.state.reason}, release {case.release}, "
         f"cites {', '.join(sorted({one.citation_id for one in end.proposal.citations})) or 'nothing'}",
     )
@@ -84,7 +84,7 @@ def _renamed(text: str, case: Case, name: str) -> str:
     return text
 
 
-def _snapshot(order: OrderFacts, name: str, case: Case, known: Known, paid: int) -> dict[str, object]:
+def _snapshot(order: OrderFacts, name: str, case: Case, known: KnownNames, paid: int) -> dict[str, object]:
     """The order as its line, as old as when the ticket came, with what went back before this case's own refund."""
     at = case.received_at
     payments: list[dict[str, object]] = []
@@ -124,5 +124,5 @@ def keep(episode: Episode, file: Path) -> bool:
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as out:
-        out.write(canonical(line_of(episode)) + "\n")
+        out.write(canonical(episode_line(episode)) + "\n")
     return True

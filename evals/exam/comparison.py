@@ -25,7 +25,7 @@ Verdict = Literal["inconclusive", "no_difference", "a_better", "b_better"]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredCase:
     """What a release did with one case."""
 
     case: str
@@ -110,8 +110,8 @@ def cases_needed(share: float, effect: float = EFFECT, alpha: float = ALPHA, pow
 
 def compare(
     names: tuple[str, str],
-    a: Sequence[Measured],
-    b: Sequence[Measured],
+    a: Sequence[MeasuredCase],
+    b: Sequence[MeasuredCase],
     *,
     look: int = 1,
     of: int = 1,
@@ -169,7 +169,7 @@ def _verdict(
 
 
 def _success(
-    a: Sequence[Measured], b: Sequence[Measured], alpha: float, *, paired: bool
+    a: Sequence[MeasuredCase], b: Sequence[MeasuredCase], alpha: float, *, paired: bool
 ) -> tuple[Interval, float]:
     """The difference of the shares of successes: McNemar's exact test on pairs, Fisher's on groups."""
     if not a or not b:
@@ -214,7 +214,9 @@ def _means(a: Sequence[int], b: Sequence[int], alpha: float, *, paired: bool) ->
     return Interval(difference, difference - half, difference + half)
 
 
-def picture(compared: Compared, a: Sequence[Measured], b: Sequence[Measured], file: Path) -> None:
+def draw_comparison(
+    compared: Compared, a: Sequence[MeasuredCase], b: Sequence[MeasuredCase], file: Path
+) -> None:
     """Success, cost, latency and paths of two releases, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (nothing else draws)
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -242,5 +244,5 @@ def picture(compared: Compared, a: Sequence[Measured], b: Sequence[Measured], fi
     figure.savefig(file, dpi=110, metadata={"Software": None})
 
 
-def _share(side: Sequence[Measured]) -> float:
+def _share(side: Sequence[MeasuredCase]) -> float:
     return sum(one.success for one in side) / len(side) if side else 0.0

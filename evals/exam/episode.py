@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from policies.grading import Call, Expected
+from policies.grading import Call, ExpectedEnd
 from refunds.canonical import canonical
 
 EPISODES = Path(__file__).parent.parent / "episodes.jsonl"
@@ -57,7 +57,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Act(_Strict):
+class EpisodeAct(_Strict):
     """Something that a person, the clock or an attacker does after the agent has stopped."""
 
     act: ActName
@@ -88,7 +88,7 @@ class Given(_Strict):
     notes: list[str] = Field(default_factory=list)
     """Texts that lie in the library as drafts, and that nobody has approved."""
 
-    then: list[Act] = Field(default_factory=list)
+    then: list[EpisodeAct] = Field(default_factory=list)
     executor: Annotated[bool, Field(description="What counts begins with the approval.")] = False
 
 
@@ -116,7 +116,7 @@ class Episode:
 
     name: str
     given: Given
-    expected: Expected
+    expected: ExpectedEnd
     about: str = ""
 
 
@@ -135,7 +135,7 @@ class Dataset:
 
     def key(self) -> str:
         """The whole set as canonical JSON."""
-        return canonical([line_of(episode) for episode in self.episodes])
+        return canonical([episode_line(episode) for episode in self.episodes])
 
 
 def read_episode(value: object, where: str) -> Episode:
@@ -150,7 +150,7 @@ def read_episode(value: object, where: str) -> Episode:
     return Episode(
         line.episode,
         line.given,
-        Expected(
+        ExpectedEnd(
             status=wanted.status,
             reason=wanted.reason,
             calls=None if wanted.actions is None else tuple(_call(one, where) for one in wanted.actions),
@@ -171,7 +171,7 @@ def _call(value: str | Mapping[str, object], where: str) -> Call:
     return Call(action, args)
 
 
-def line_of(episode: Episode) -> dict[str, object]:
+def episode_line(episode: Episode) -> dict[str, object]:
     """The episode as its line of JSON; what is not compared and not said is left out."""
     wanted = episode.expected
     expected: dict[str, object] = {

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.exam.receipt import gate_of, receipt_of, written
+from evals.exam.exam_run import Graded, run_exam
+from evals.exam.receipt import exam_receipt, gate_of, receipt_text
 from evals.exam.report import Tally, summary, tally
 from evals.exam.sets import FROM_DATA, the_set
-from evals.exam.sitting import Graded, sit
 from policies.manifest import Manifest, ManifestMismatch, manifest
 from runtime.home import Home
 
@@ -29,7 +29,7 @@ def the_agent(name: str) -> Manifest:
     """The version that is examined: this program's own, or that of a manifest's file. Raises ManifestMismatch."""
     file = Path(name)
     if file.suffix == ".json" and file.is_file():
-        # The parts of a sitting are processes that find their manifest where every process does.
+        # The parts of a run are processes that find their manifest where every process does.
         os.environ[MANIFEST] = str(file.absolute())
         return manifest(file)
     own = own_agent()
@@ -60,7 +60,7 @@ def examine(
     """A whole set. Raises NoData, BadEpisode, and what the house raises."""
     chosen = the_set(name, data)
     started = time.monotonic()
-    rows = sit(
+    rows = run_exam(
         home,
         chosen.dataset,
         pinned,
@@ -72,7 +72,7 @@ def examine(
         said=said,
     )
     took_ms = round((time.monotonic() - started) * 1000)
-    receipt = receipt_of(chosen.dataset, rows, pinned, seed=seed, took_ms=took_ms)
+    receipt = exam_receipt(chosen.dataset, rows, pinned, seed=seed, took_ms=took_ms)
     counted = tally(chosen.dataset, rows, gate_of(receipt, chosen.dataset), took_ms)
     return Examined(receipt, counted, rows)
 
@@ -86,5 +86,5 @@ def file_away(folder: Path, examined: Examined) -> Path:
     if name in FROM_DATA:
         return page
     file = folder / f"{name}.json"
-    file.write_text(written(examined.receipt), encoding="utf-8")
+    file.write_text(receipt_text(examined.receipt), encoding="utf-8")
     return file

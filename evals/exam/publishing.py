@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from evals.exam.episode import Dataset, line_of
+from evals.exam.episode import Dataset, episode_line
 from refunds.canonical import digest
 
 SECONDS = 5.0
@@ -47,7 +47,7 @@ class Langfuse:
 def publish(langfuse: Langfuse, dataset: Dataset, receipt: Mapping[str, Any]) -> int:
     """The dataset, an item an episode, a run of this version and a score a row; how many rows. Raises NotPublished."""
     run = f"{receipt['agent_version']} {str(receipt['manifest_sha256'])[:12]}"
-    lines = {episode.name: line_of(episode) for episode in dataset.episodes}
+    lines = {episode.name: episode_line(episode) for episode in dataset.episodes}
     try:
         with httpx.Client(
             base_url=langfuse.host, auth=(langfuse.public_key, langfuse.secret_key), timeout=SECONDS

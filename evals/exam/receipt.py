@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.exam.episode import Dataset
-from evals.exam.sitting import ROOT, Graded, code_sha256
-from policies.gate import Gate, decide
+from evals.exam.exam_run import ROOT, Graded, code_sha256
+from policies.gate import Gate, decide_gate
 from policies.grading import GRADER, grade
 from policies.manifest import Manifest
 from refunds.canonical import digest, read_json
@@ -23,10 +23,10 @@ class BadReceipt(Exception):
     """A file is no receipt; the message names it."""
 
 
-def receipt_of(
+def exam_receipt(
     dataset: Dataset, rows: Sequence[Graded], pinned: Manifest, *, seed: int, took_ms: int
 ) -> dict[str, object]:
-    """The receipt of a sitting, as JSON."""
+    """The receipt of an exam run, as JSON."""
     return {
         "dataset_version": dataset.name,
         "dataset_sha256": digest(dataset.key()),
@@ -115,9 +115,9 @@ def regraded(
 
 def gate_of(receipt: Mapping[str, object], dataset: Dataset) -> Gate:
     """The gate of a receipt's own dataset."""
-    return decide(receipt, dataset=dataset.name, episodes=dataset.names)
+    return decide_gate(receipt, dataset=dataset.name, episodes=dataset.names)
 
 
-def written(receipt: Mapping[str, object]) -> str:
+def receipt_text(receipt: Mapping[str, object]) -> str:
     """The text of a receipt's file: keys in order, one row below the other."""
     return json.dumps(receipt, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.exam.episode import Dataset
-from evals.exam.sitting import Graded
+from evals.exam.exam_run import Graded
 from policies.gate import Gate
 
 

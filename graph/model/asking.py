@@ -15,19 +15,19 @@ from typing import Generic, TypeVar
 import stamina
 from pydantic import BaseModel
 
-from graph.model.endpoint import ELSEWHERE, TRANSIENT, Endpoint, Question, Words
+from graph.model.endpoint import ELSEWHERE, TRANSIENT, Endpoint, ModelQuestion, Words
 from graph.model.providers import Provider
-from graph.model.receipts import STOPPED, read_answer, receipt_of, summed
+from graph.model.receipts import STOPPED, call_receipt, read_model_answer, summed
 from graph.tracing import Spans
 from policies.budget import Limits
 from policies.prompts import Prompt
-from policies.spending import THROTTLE, SpendLimits, Spent, Sum, Weighed, weigh
+from policies.spending import THROTTLE, SpendLimits, SpentSums, Sum, Weighed, weigh
 from records.books import Books, BooksAway
 from records.model_calls import Load, Place, Receipt, Request, SpentRow, alert, reserve, settle, stored_answer
 from refunds.canonical import digest
 from refunds.finding import Finding
 from refunds.ids import TenantId
-from refunds.words import HandoffReason, ModelOutcome
+from refunds.vocabulary import HandoffReason, ModelOutcome
 
 log = logging.getLogger("countersign.model")
 
@@ -61,7 +61,7 @@ class CallContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[Form]):
+class ModelResult(Generic[Form]):
     """What came of a question, and what it cost. Exactly one of `value`, `reason` and `outcome` says how it ended."""
 
     value: Form | None
@@ -75,7 +75,7 @@ class Asked(Generic[Form]):
     """What is wrong with the answer, for one more try."""
 
 
-class Failed(Exception):
+class CallFailed(Exception):
     """A call failed in a way that may pass."""
 
     def __init__(self, receipt: Receipt) -> None:
@@ -120,8 +120,8 @@ class Asking:
     ticks: Callable[[], float] = time.monotonic
 
     async def ask(
-        self, context: CallContext, question: Question, form: type[Form], words: Words | None = None
-    ) -> Asked[Form]:
+        self, context: CallContext, question: ModelQuestion, form: type[Form], words: Words | None = None
+    ) -> ModelResult[Form]:
         """The first answer that a model gives within the run's time; or why there is none."""
         deadline = self.ticks() + context.left.latency_ms / 1000
         spent, notes = Sum(), list[Finding]()
@@ -140,7 +140,7 @@ class Asking:
                 )
             except BudgetExceeded as exceeded:
                 notes.append(Finding("budget", f"{exceeded.detail}: {exceeded.reason}"))
-                return Asked(None, last, spent + exceeded.spent, exceeded.reason, tuple(notes))
+                return ModelResult(None, last, spent + exceeded.spent, exceeded.reason, tuple(notes))
             except NoSlot:
                 notes.append(Finding("model_failed", f"{endpoint.name}: no slot"))
                 continue
@@ -151,15 +151,15 @@ class Asking:
                 continue
             if number:
                 notes.append(Finding("fallback_model", endpoint.name))
-            value, outcome, why = read_answer(receipt, form)
-            return Asked(value, outcome, spent, None, tuple(notes), why)
-        return Asked(None, last, spent, None, tuple(notes))
+            value, outcome, why = read_model_answer(receipt, form)
+            return ModelResult(value, outcome, spent, None, tuple(notes), why)
+        return ModelResult(None, last, spent, None, tuple(notes))
 
     async def _of(
         self,
         endpoint: Endpoint,
         context: CallContext,
-        question: Question,
+        question: ModelQuestion,
         deadline: float,
         spent: Sum,
         words: Words | None,
@@ -170,7 +170,7 @@ class Asking:
         receipts: list[Receipt] = []
 
         def passing(error: Exception) -> bool | float:
-            if not isinstance(error, Failed):
+            if not isinstance(error, CallFailed):
                 return False
             wait = error.receipt.retry_after_ms
             if wait is None:
@@ -192,8 +192,8 @@ class Asking:
                     )
                     receipts.append(receipt)
                     if receipt.outcome in TRANSIENT:
-                        raise Failed(receipt)
-        except Failed:
+                        raise CallFailed(receipt)
+        except CallFailed:
             pass  # the last receipt says how
         except BudgetExceeded as exceeded:
             raise BudgetExceeded(exceeded.reason, exceeded.detail, summed(receipts)) from None
@@ -203,7 +203,7 @@ class Asking:
         total = summed(receipts)
         return replace(receipts[-1], tokens=total.tokens, cost_micros=total.cost_micros)
 
-    async def _stored(self, context: CallContext, question: Question) -> tuple[Endpoint, Receipt] | None:
+    async def _stored(self, context: CallContext, question: ModelQuestion) -> tuple[Endpoint, Receipt] | None:
         """The answer that this run got before it died, of whichever model gave it."""
         reads = self.books.reading(context.tenant)
         for endpoint in self.endpoints:
@@ -214,7 +214,7 @@ class Asking:
                 return endpoint, found
         return None
 
-    def _request(self, endpoint: Endpoint, question: Question) -> Request:
+    def _request(self, endpoint: Endpoint, question: ModelQuestion) -> Request:
         """The question to one model, by its hash, and the most that it can cost there."""
         asked = digest(
             {
@@ -242,7 +242,7 @@ class Asking:
         endpoint: Endpoint,
         context: CallContext,
         request: Request,
-        question: Question,
+        question: ModelQuestion,
         deadline: float,
         before: Sum,
         words: Words | None,
@@ -260,11 +260,11 @@ class Asking:
             except BaseException:
                 # Stopped in the middle: what was asked for may be counted, so all of it was spent.
                 await asyncio.shield(
-                    self._settle(context, attempt, receipt_of(endpoint, request, STOPPED, 0))
+                    self._settle(context, attempt, call_receipt(endpoint, request, STOPPED, 0))
                 )
                 raise
             took = max(0, round((self.ticks() - started) * 1000))
-            receipt = receipt_of(endpoint, request, answer, took)
+            receipt = call_receipt(endpoint, request, answer, took)
             span.ended(receipt, question)
         await self._settle(context, attempt, receipt)
         return receipt
@@ -341,10 +341,10 @@ def has_slot(provider: Provider, load: Load, tokens: int, *, throttled: bool) ->
     )
 
 
-def spent_of(sums: Sequence[SpentRow], customer_id: str) -> Spent:
+def spent_of(sums: Sequence[SpentRow], customer_id: str) -> SpentSums:
     """The sums of the books as what a call is weighed against."""
     by = {(row.period, row.customer_id): Sum(row.tokens, row.cost_micros) for row in sums}
-    return Spent(
+    return SpentSums(
         customer_day=by.get(("day", customer_id), Sum()),
         tenant_day=by.get(("day", ""), Sum()),
         tenant_month=by.get(("month", ""), Sum()),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from graph.drafter import Draft, Worded
-from graph.model.asking import Asked, Asking, CallContext
-from graph.model.endpoint import Question
+from graph.model.asking import Asking, CallContext, ModelResult
+from graph.model.endpoint import ModelQuestion
 from graph.model.messages import (
     as_data,
     facts_shown,
@@ -17,12 +17,12 @@ from graph.model.messages import (
     quotes_shown,
     sections,
     since,
-    written,
+    written_data,
 )
 from graph.model.moderation import Moderator
 from graph.model.partial import reply_so_far
 from graph.planner import PlanContext
-from policies.draft_checks import Facts, Quoted, wrong_with
+from policies.draft_checks import DraftFacts, Quoted, wrong_with
 from policies.spending import Sum
 from records.model_calls import Place
 from refunds.finding import Finding
@@ -103,7 +103,7 @@ class ModelDrafter:
         took_ms: int,
         wrong: str,
         watch: Watch,
-    ) -> Asked[Reply]:
+    ) -> ModelResult[Reply]:
         case = plan_context.case
         place = Place(
             case.case_id,
@@ -114,7 +114,7 @@ class ModelDrafter:
             "draft",
         )
         context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
-        question = Question(
+        question = ModelQuestion(
             self.asking.prompt.text, _work(draft, asked_by, plan_context, wrong), Reply, MOST_TOKENS
         )
 
@@ -135,10 +135,10 @@ def decision_shown(draft: Draft) -> dict[str, object]:
     }
 
 
-def _facts(draft: Draft, plan_context: PlanContext) -> Facts:
+def _facts(draft: Draft, plan_context: PlanContext) -> DraftFacts:
     assert plan_context.order is not None  # noqa: S101  (the caller has looked)
     shown = facts_shown(plan_context.order)
-    return Facts(
+    return DraftFacts(
         texts=(as_data(shown), draft.text, str(draft.amount) if draft.kind == "refund" else ""),
         citations=draft.citations,
         order_id=str(plan_context.order.order_id),
@@ -154,7 +154,7 @@ def _work(draft: Draft, asked_by: str, plan_context: PlanContext, wrong: str) ->
     return sections(
         language=plan_context.language,
         decision=fenced(case_id, "decision", mask(as_data(decision_shown(draft)), plan_context.known)),
-        customer=written(case_id, "customer", asked_by, plan_context.known),
+        customer=written_data(case_id, "customer", asked_by, plan_context.known),
         quotes=fenced(case_id, "policy", as_data(quotes_shown(draft.citations))),
         order=fenced(case_id, "order", mask(as_data(facts_shown(plan_context.order)), plan_context.known)),
         last_answer=last_answer(case_id, wrong, plan_context.known),

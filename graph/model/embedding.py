@@ -16,7 +16,7 @@ from records.books import Books, BooksAway, Transaction
 from records.model_calls import Load, Place, Receipt, Request, SpentRow, reserve, settle
 from refunds.canonical import digest, sha256
 from refunds.masking import mask
-from refunds.words import ModelOutcome
+from refunds.vocabulary import ModelOutcome
 from tools.gateway import ToolContext
 
 log = logging.getLogger("countersign.model")

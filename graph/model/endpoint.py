@@ -15,7 +15,7 @@ from langchain_openai.chat_models._client_utils import StreamChunkTimeoutError
 from pydantic import BaseModel
 
 from graph.model.providers import Line
-from refunds.words import ModelOutcome
+from refunds.vocabulary import ModelOutcome
 
 READ_SECONDS = 15.0
 CONNECT_SECONDS = 3.0
@@ -39,7 +39,7 @@ Words = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ModelQuestion:
     """What a model is asked: what it is told about its work, what it works on, and the form of the answer."""
 
     system: str
@@ -66,7 +66,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """How a call ended. `text` is what came, whether or not it is of any use."""
 
     outcome: ModelOutcome
@@ -107,7 +107,7 @@ class Endpoint:
         """Close its connections."""
         await self._http.aclose()
 
-    async def ask(self, question: Question, seconds: float, words: Words | None = None) -> Answer:
+    async def ask(self, question: ModelQuestion, seconds: float, words: Words | None = None) -> ModelAnswer:
         """One call, at most so long; with `words` as a stream. Raises nothing that a provider can cause."""
         messages = [SystemMessage(question.system), HumanMessage(question.data)]
         # Through extra_body: a response format that the library knows of would parse, and lose usage where it cannot.
@@ -181,7 +181,7 @@ class Seen:
         if message.usage_metadata is not None:
             self.usage = dict(message.usage_metadata)
 
-    def answer(self) -> Answer:
+    def answer(self) -> ModelAnswer:
         """How it ended, where the call itself did not fail."""
         if self.too_long:
             return self.failed("too_long")
@@ -203,7 +203,7 @@ class Seen:
             return self.failed("wrong_schema" if self.tools else "empty")
         return self.failed("answered")
 
-    def failed(self, outcome: ModelOutcome, retry_after: float | None = None) -> Answer:
+    def failed(self, outcome: ModelOutcome, retry_after: float | None = None) -> ModelAnswer:
         """The answer as far as it came, with whatever usage was told."""
         said = self.usage or {}
         used = {name: said.get(name) for name in ("input_tokens", "output_tokens")}
@@ -212,7 +212,7 @@ class Seen:
         told = counted and sum(value or 0 for value in used.values()) > 0
         details = said.get("input_token_details") or {}
         cached = details.get("cache_read") if isinstance(details, dict) else None
-        return Answer(
+        return ModelAnswer(
             outcome=outcome,
             text=self.text[:TEXT_LIMIT],
             input_tokens=used["input_tokens"] if told else None,

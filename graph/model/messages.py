@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
 from refunds.ids import CaseId
-from refunds.masking import Known, mask
+from refunds.masking import KnownNames, mask
 from refunds.order import OrderFacts
 
 CUSTOMER_LIMIT = 4_000
@@ -23,12 +23,12 @@ def since(started: float) -> int:
     return max(0, round((time.monotonic() - started) * 1000))
 
 
-def written(case_id: CaseId, kind: str, text: str, known: Known) -> str:
+def written_data(case_id: CaseId, kind: str, text: str, known: KnownNames) -> str:
     """What somebody wrote: masked, then shortened, then fenced, in this order, so that no half of a number stays."""
     return fenced(case_id, kind, shortened(mask(text, known), CUSTOMER_LIMIT))
 
 
-def last_answer(case_id: CaseId, wrong: str, known: Known) -> str:
+def last_answer(case_id: CaseId, wrong: str, known: KnownNames) -> str:
     """Why the last answer could not be used. What it quotes of that answer is data like any other."""
     if not wrong:
         return ""

@@ -11,7 +11,7 @@ from graph.model.embedding import Embedding
 from graph.model.endpoint import Endpoint
 from graph.model.moderation import ByEndpoint, ByRule, Moderator
 from graph.model.planner import ModelPlanner
-from graph.model.providers import line_of, read_providers
+from graph.model.providers import endpoint_line, read_providers
 from graph.planner import ContextPlanner
 from graph.settings import GraphSettings
 from graph.tracing import Spans
@@ -49,7 +49,7 @@ def models_of(
         named: list[Endpoint] = []
         for route in manifest.models[feature]:
             if route.endpoint not in endpoints:
-                endpoints[route.endpoint] = Endpoint(line_of(route, providers, environment))
+                endpoints[route.endpoint] = Endpoint(endpoint_line(route, providers, environment))
             named.append(endpoints[route.endpoint])
         return Asking(books, named, manifest.prompt(feature), manifest.spend_limits(), spans)
 
@@ -73,4 +73,4 @@ def embedding_of(
     """The embedding model that the settings name. Raises BadProvider."""
     providers = read_providers(settings.providers, environment)
     route = ModelRoute(provider=settings.embedding_provider, model=model)
-    return Embedding(line_of(route, providers, environment), manifest, books)
+    return Embedding(endpoint_line(route, providers, environment), manifest, books)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from graph.model.asking import Asked, Asking, CallContext
-from graph.model.endpoint import Question
+from graph.model.asking import Asking, CallContext, ModelResult
+from graph.model.endpoint import ModelQuestion
 from graph.model.messages import (
     as_data,
     facts_shown,
@@ -16,7 +16,7 @@ from graph.model.messages import (
     quotes_shown,
     sections,
     since,
-    written,
+    written_data,
 )
 from graph.planner import DeterministicPlanner, PlanContext, PlannerView, PlanResult
 from policies.actions import ARGUMENTS
@@ -88,7 +88,7 @@ class ModelPlanner:
 
     async def _ask(
         self, view: PlannerView, plan_context: PlanContext, spent: Sum, took_ms: int, wrong: str
-    ) -> Asked[Plan]:
+    ) -> ModelResult[Plan]:
         case = plan_context.case
         place = Place(
             case.case_id,
@@ -99,7 +99,7 @@ class ModelPlanner:
             "plan",
         )
         context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
-        question = Question(self.asking.prompt.text, _work(view, plan_context, wrong), Plan, MOST_TOKENS)
+        question = ModelQuestion(self.asking.prompt.text, _work(view, plan_context, wrong), Plan, MOST_TOKENS)
         return await self.asking.ask(context, question, Plan)
 
 
@@ -116,7 +116,7 @@ def _work(view: PlannerView, plan_context: PlanContext, wrong: str) -> str:
     return sections(
         case=as_data({"intent": view.intent, "order_id": view.order_id}),
         results=as_data(results),
-        customer=written(case_id, "customer", view.question, plan_context.known),
+        customer=written_data(case_id, "customer", view.question, plan_context.known),
         evidence=fenced(case_id, "policy", as_data(found)) if found else "",
         order=fenced(case_id, "order", mask(as_data(facts_shown(plan_context.order)), plan_context.known))
         if plan_context.order

@@ -120,7 +120,7 @@ def read_providers(file: Path | None, environment: Mapping[str, str]) -> dict[st
     return found
 
 
-def line_of(
+def endpoint_line(
     route: ModelRoute, providers: Mapping[str, Provider], environment: Mapping[str, str] = os.environ
 ) -> Line:
     """A route with its provider, key and price. Raises BadProvider where one is missing."""

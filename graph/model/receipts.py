@@ -5,15 +5,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from graph.model.endpoint import Answer, Endpoint
+from graph.model.endpoint import Endpoint, ModelAnswer
 from policies.spending import Sum
 from records.model_calls import Receipt, Request
 from refunds.canonical import BadJson, read_json
-from refunds.words import ModelOutcome
+from refunds.vocabulary import ModelOutcome
 
 Form = TypeVar("Form", bound=BaseModel)
 
-STOPPED = Answer("timed_out")
+STOPPED = ModelAnswer("timed_out")
 
 NEVER_BEGAN: frozenset[ModelOutcome] = frozenset(
     {"rate_limited", "quota_exhausted", "unauthorized", "bad_request", "unreachable"}
@@ -26,7 +26,7 @@ def summed(receipts: Sequence[Receipt]) -> Sum:
     return Sum(sum(one.tokens for one in receipts), sum(one.cost_micros for one in receipts))
 
 
-def receipt_of(endpoint: Endpoint, request: Request, answer: Answer, took_ms: int) -> Receipt:
+def call_receipt(endpoint: Endpoint, request: Request, answer: ModelAnswer, took_ms: int) -> Receipt:
     """What a call cost: by the provider's own count, or all that was reserved where it does not count."""
     used = answer.input_tokens, answer.output_tokens
     price = endpoint.line.price
@@ -52,7 +52,7 @@ def receipt_of(endpoint: Endpoint, request: Request, answer: Answer, took_ms: in
     )
 
 
-def read_answer(receipt: Receipt, form: type[Form]) -> tuple[Form | None, ModelOutcome, str]:
+def read_model_answer(receipt: Receipt, form: type[Form]) -> tuple[Form | None, ModelOutcome, str]:
     """The answer in its form; how it ends, and what is wrong with it in words that a model can follow."""
     if receipt.outcome != "answered":
         return None, receipt.outcome, _WRONG.get(receipt.outcome, "")

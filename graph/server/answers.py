@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graph.server.desk_call import Answer
+from graph.server.desk_call import PersonsAnswer
 
 NOTE_LIMIT = 2_000
 
@@ -17,7 +17,7 @@ class UnreadableAnswer(ValueError):
 class Read:
     """An answer as it was read."""
 
-    answer: Answer | None
+    answer: PersonsAnswer | None
     """None where a decision that was made at the desk is named."""
 
     decision_id: str | None = None
@@ -28,7 +28,7 @@ class Read:
     """What it says was on the screen; it must be what is there."""
 
 
-def read_answer(value: object) -> Read:
+def read_persons_answer(value: object) -> Read:
     """What a person said, also where it is given under the id of the pause."""
     match value:
         case {"decision_id": str(decision_id), **rest} if not rest:
@@ -37,7 +37,7 @@ def read_answer(value: object) -> Read:
             rest or more
         ):
             # What was on the screen is said back; it must be what is there.
-            return Read(Answer("approve"), shown=shown)
+            return Read(PersonsAnswer("approve"), shown=shown)
         case {"decisions": [Mapping() as only], **rest} if not rest:
             return Read(_decided(only))
         case [Mapping() as only]:
@@ -47,14 +47,14 @@ def read_answer(value: object) -> Read:
             if (isinstance(inner, Mapping) and set(inner) <= {"decisions", "decision_id"}) or isinstance(
                 inner, list
             ):
-                return replace(read_answer(inner), pause_id=str(name))
+                return replace(read_persons_answer(inner), pause_id=str(name))
     raise UnreadableAnswer(
         'answer with {"decisions": [{"type": "approve" or "reject", "message"?}]}, exactly one,'
         ' with [{"type": "accept", "ignore" or "response", "args"?}], or with {"decision_id": …}'
     )
 
 
-def _decided(only: Mapping[str, Any]) -> Answer:
+def _decided(only: Mapping[str, Any]) -> PersonsAnswer:
     digest = only.get("digest")
     if digest is not None and not isinstance(digest, str):
         raise UnreadableAnswer("digest: text")
@@ -63,9 +63,9 @@ def _decided(only: Mapping[str, Any]) -> Answer:
         raise UnreadableAnswer(f"{', '.join(sorted(unknown)) or 'args'}: a change is made at the desk")
     match only.get("type"):
         case "approve":
-            return Answer("approve", digest, note=_note(only))
+            return PersonsAnswer("approve", digest, note=_note(only))
         case "reject":
-            return Answer("reject", digest, "other", _note(only))
+            return PersonsAnswer("reject", digest, "other", _note(only))
         case other:
             raise UnreadableAnswer(
                 f"{str(other)[:40]}: approve or reject; a changed amount or text is made at the desk"
@@ -77,11 +77,11 @@ def _legacy(only: Mapping[str, Any]) -> Read:
         raise UnreadableAnswer("type and args, and nothing else")
     match only.get("type"), only.get("args"):
         case "accept", None | str():
-            return Read(Answer("approve"))
+            return Read(PersonsAnswer("approve"))
         case "accept", Mapping() as args:
-            return Read(Answer("approve"), shown=args)
+            return Read(PersonsAnswer("approve"), shown=args)
         case (("ignore" | "response"), None | str()):
-            return Read(Answer("reject", None, "other", _note(only)))
+            return Read(PersonsAnswer("reject", None, "other", _note(only)))
         case other, _:
             raise UnreadableAnswer(
                 f"{str(other)[:40]}: accept, ignore or response; a change is made at the desk"

@@ -1,4 +1,4 @@
-"""What the server runs beside its own routes: the door in front, and the runner in its lifespan."""
+"""What the server runs beside its own routes: the allowlist in front, and the runner in its lifespan."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 
 from graph.refund_graph import refund_agent
 from graph.runner import Runner
-from graph.server.door import Door
+from graph.server.allowlist import RouteAllowlist
 from graph.server.memory import keep_off_disk
 from graph.server.resources import open_resources
 from graph.services import the_services, the_settings
@@ -54,4 +54,4 @@ def _read_only() -> bool:
     return the_settings().runner != "server"
 
 
-app = Starlette(lifespan=lifespan, middleware=[Middleware(Door, read_only=_read_only)])
+app = Starlette(lifespan=lifespan, middleware=[Middleware(RouteAllowlist, read_only=_read_only)])

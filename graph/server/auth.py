@@ -10,12 +10,12 @@ from uuid import UUID
 from langgraph_sdk import Auth
 from starlette.exceptions import HTTPException
 
-from graph.reviewer import doorbell
-from graph.server.answers import Read, UnreadableAnswer, read_answer
+from graph.reviewer import interrupt_payload
+from graph.server.allowlist import CREDENTIAL, GRAPH_ID, HEAD
+from graph.server.answers import Read, UnreadableAnswer, read_persons_answer
 from graph.server.desk_call import Caller, DeskSaysNo
-from graph.server.door import CREDENTIAL, GRAPH_ID, HEAD
 from graph.server.resources import ServerResources, the_resources
-from graph.sight import see
+from graph.snapshot import snapshot_of
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
@@ -34,7 +34,7 @@ def _refuse(status: int, detail: str) -> HTTPException:
 @auth.authenticate
 async def authenticate(headers: dict[bytes, bytes]) -> Auth.types.MinimalUserDict:
     """The person of the caller's token; nothing that the caller says of themselves counts."""
-    del headers  # the door has read the token
+    del headers  # the allowlist has read the token
     token = CREDENTIAL.get("")
     if not token:
         raise Auth.exceptions.HTTPException(status_code=401, detail="no token of the server API")
@@ -212,7 +212,7 @@ async def _answer(
     if HEAD.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
         raise _refuse(403, "not allowed here: a run from a checkpoint that is not the last one")
     try:
-        read = read_answer(resume)
+        read = read_persons_answer(resume)
     except UnreadableAnswer as error:
         await _note_unread(case_id, thread_id, str(error))
         raise _refuse(422, str(error)) from None
@@ -242,8 +242,8 @@ async def _note_unread(case_id: CaseId, thread_id: ThreadId, why: str) -> None:
 async def _same_screen(resources: ServerResources, thread_id: ThreadId, read: Read) -> None:
     """Refuse an answer that says something else was on its screen."""
     if read.shown is not None:
-        sight = await see(resources.books, thread_id)
-        there = doorbell(sight).get("action_request", {}) if sight else {}
+        snapshot = await snapshot_of(resources.books, thread_id)
+        there = interrupt_payload(snapshot).get("action_request", {}) if snapshot else {}
         if dict(read.shown) not in (there, there.get("args")):
             raise _refuse(422, "args: a change is made at the desk")
 

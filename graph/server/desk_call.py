@@ -9,7 +9,7 @@ import httpx
 
 from refunds.canonical import sha256
 from refunds.ids import CaseId, PersonId, TenantId, ThreadId
-from refunds.words import RejectCode, VoteWord
+from refunds.vocabulary import RejectCode, VoteWord
 
 KNOWN_SECONDS = 3.0
 """For so long a caller need not be asked for again; a decision always is."""
@@ -37,7 +37,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PersonsAnswer:
     """What a person said of a pause."""
 
     word: VoteWord
@@ -71,7 +71,7 @@ class DeskCall:
             self.known.popitem(last=False)
         return caller
 
-    async def decide(self, token: str, case_id: CaseId, thread_id: ThreadId, answer: Answer) -> None:
+    async def decide(self, token: str, case_id: CaseId, thread_id: ThreadId, answer: PersonsAnswer) -> None:
         """Make an answer its person's decision. DeskSaysNo with 403, 409 or 503, and nothing was written."""
         body: dict[str, Any] = {"thread_id": str(thread_id), "word": answer.word}
         optional = {"digest": answer.digest, "code": answer.code, "note": answer.note}

@@ -14,8 +14,8 @@ from langgraph_runtime.database import GLOBAL_STORE, connect
 from langgraph_runtime.ops import Threads
 
 from graph.drive import Driver
-from graph.server.door import ASSISTANT_ID, GRAPH_ID
-from graph.sight import Sight, case_of_id, sight_of
+from graph.server.allowlist import ASSISTANT_ID, GRAPH_ID
+from graph.snapshot import CaseSnapshot, case_of_id, read_snapshot
 from records.cases import books_now
 from refunds.ids import CaseId, TenantId, ThreadId
 
@@ -37,7 +37,7 @@ UNDER_WAY = frozenset({"pending", "running"})
 
 
 @dataclass
-class Followed:
+class RowCursor:
     """How far the rows have followed what others drive."""
 
     due: float = 0.0
@@ -49,10 +49,10 @@ class ThreadRows:
     """The rows of the server in this process."""
 
     driver: Driver
-    followed: Followed = field(default_factory=Followed)
+    followed: RowCursor = field(default_factory=RowCursor)
 
     async def restore(self) -> int:
-        """Bring back the newest cases that wait for a person; how many. The others come when they are rung."""
+        """Bring back the newest cases that wait for a person; how many. The others come when they are enqueued."""
         waiting: list[tuple[datetime, TenantId, CaseId]] = []
         for tenant in await self.driver.books.tenants():
             async with self.driver.books.transaction(tenant) as tx:
@@ -103,17 +103,17 @@ class ThreadRows:
         case = await case_of_id(self.driver.books, tenant, case_id)
         if case is None:
             return False
-        sight = await sight_of(self.driver.books, case)
+        snapshot = await read_snapshot(self.driver.books, case)
         config: RunnableConfig = {"configurable": {"thread_id": str(case.thread_id)}}
-        snapshot = await self.driver.graph.aget_state(config)
+        thread = await self.driver.graph.aget_state(config)
         async with connect() as connection:
             row = _row(connection.store, case.thread_id)
             if row is None:
                 row = _new_row(case.thread_id, case.received_at)
                 connection.store["threads"].append(row)
-            row["metadata"] = {**row["metadata"], **_about(sight)}
-            if snapshot.values:
-                await Threads.set_status(connection, case.thread_id, _payload(snapshot), None)
+            row["metadata"] = {**row["metadata"], **_about(snapshot)}
+            if thread.values:
+                await Threads.set_status(connection, case.thread_id, _payload(thread), None)
             _trim(connection.store)
         return True
 
@@ -130,21 +130,21 @@ class ThreadRows:
             await asyncio.sleep(0.05)
 
 
-def _about(sight: Sight) -> dict[str, Any]:
+def _about(snapshot: CaseSnapshot) -> dict[str, Any]:
     """What stock interfaces can filter by."""
-    proposal = sight.end.proposal if sight.end else None
+    proposal = snapshot.end.proposal if snapshot.end else None
     return {
         "graph_id": GRAPH_ID,
         "assistant_id": ASSISTANT_ID,
-        "tenant": sight.case.tenant,
-        "case_id": str(sight.case.case_id),
-        "ticket_id": sight.case.ticket_id,
-        "status": sight.state.status,
-        "reason": sight.state.reason,
+        "tenant": snapshot.case.tenant,
+        "case_id": str(snapshot.case.case_id),
+        "ticket_id": snapshot.case.ticket_id,
+        "status": snapshot.state.status,
+        "reason": snapshot.state.reason,
         "kind": proposal.kind if proposal else None,
         "amount_minor": proposal.amount.amount_minor if proposal else None,
         "currency": proposal.amount.currency if proposal else None,
-        "expires_at": sight.end.expires_at.isoformat() if sight.end else None,
+        "expires_at": snapshot.end.expires_at.isoformat() if snapshot.end else None,
     }
 
 

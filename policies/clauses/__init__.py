@@ -51,7 +51,7 @@ _MODULES = (
     pending_cancellation,
 )
 _RULES: dict[str, Callable[[Claim, Mapping[str, object]], Verdict]] = {m.RULE: m.judge for m in _MODULES}
-_PARAMETERS: dict[str, type[BaseModel]] = {m.RULE: m.Parameters for m in _MODULES}
+_PARAMETERS: dict[str, type[BaseModel]] = {m.RULE: m.PARAMETERS for m in _MODULES}
 RULES = frozenset(_RULES)
 ASKING = frozenset({items_to_name.RULE, cancellation_to_confirm.RULE})
 """Rules that speak where a customer wants money back and does not say for what."""
@@ -70,7 +70,7 @@ class Judgement:
     citation: Citation
 
 
-def judge(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None:
+def judgement_of(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None:
     """What counts most of what the rules say: a bar, then a yes, a question, a no; None where no rule applies."""
     said: list[Judgement] = []
     for rule in rules:

@@ -5,20 +5,23 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 from policies.clauses.claim import Bar, Claim, Verdict
-from refunds.words import OrderStatus
+from refunds.vocabulary import OrderStatus
 
 RULE = "actionable-status"
 
 
-class Parameters(BaseModel):
+class ActionableStatusParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     statuses: list[OrderStatus]
 
 
+PARAMETERS = ActionableStatusParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Any other status bars a refund."""
-    rule = Parameters.model_validate(parameters)
+    rule = ActionableStatusParameters.model_validate(parameters)
     if claim.order.status in rule.statuses:
         return None
     return Bar(f"an order that is {claim.order.status} can be neither cancelled nor returned")

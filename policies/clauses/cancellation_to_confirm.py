@@ -9,15 +9,18 @@ from policies.clauses.claim import Ask, Claim, Verdict
 RULE = "cancellation-to-confirm"
 
 
-class Parameters(BaseModel):
+class CancellationToConfirmParameters(BaseModel):
     """The clause has no number in it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+PARAMETERS = CancellationToConfirmParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Pending, and the words do not ask for a cancellation."""
-    Parameters.model_validate(parameters)
+    CancellationToConfirmParameters.model_validate(parameters)
     if claim.order.status != "pending" or claim.says_cancel:
         return None
     return Ask("do you want the whole order cancelled, and for which reason")

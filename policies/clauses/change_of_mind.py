@@ -5,24 +5,27 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, give_back
+from policies.clauses.claim import Claim, Deny, Verdict, refund_items
 
 RULE = "change-of-mind"
 
 
-class Parameters(BaseModel):
+class ChangeOfMindParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     window_days: Annotated[int, Field(ge=0, le=3650)]
 
 
+PARAMETERS = ChangeOfMindParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Clause 2 of the return policy: delivered, within the window."""
-    rule = Parameters.model_validate(parameters)
+    rule = ChangeOfMindParameters.model_validate(parameters)
     wanted = claim.items()
     days = claim.days_since_delivery()
     if claim.order.status != "delivered" or wanted is None or days is None:
         return None
     if days > rule.window_days:
         return Deny(f"items can be returned within {rule.window_days} days of delivery")
-    return give_back(claim, wanted)
+    return refund_items(claim, wanted)

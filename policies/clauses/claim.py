@@ -127,7 +127,7 @@ def says_cancel(text: str) -> bool:
     return _CANCEL.search(text) is not None and _NO_CANCEL.search(text) is None
 
 
-def give_back(claim: Claim, items: tuple[Item, ...]) -> Verdict:
+def refund_items(claim: Claim, items: tuple[Item, ...]) -> Verdict:
     """The price of the items back to the payment of the order; a denial where it cannot be."""
     if len(claim.order.payments) != 1:
         return None  # more than one payment: a person says which

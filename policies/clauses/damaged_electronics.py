@@ -5,21 +5,24 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, give_back
+from policies.clauses.claim import Claim, Deny, Verdict, refund_items
 
 RULE = "damaged-electronics"
 
 
-class Parameters(BaseModel):
+class DamagedElectronicsParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     window_days: Annotated[int, Field(ge=0, le=3650)]
     categories: list[str]
 
 
+PARAMETERS = DamagedElectronicsParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Clause 1 of the return policy: damage that is claimed, of electronics, within the window."""
-    rule = Parameters.model_validate(parameters)
+    rule = DamagedElectronicsParameters.model_validate(parameters)
     if not claim.says_damaged or claim.order.status != "delivered":
         return None
     wanted = claim.items()
@@ -31,4 +34,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
         return None
     if days > rule.window_days:
         return Deny(f"damaged electronics can be returned within {rule.window_days} days of delivery")
-    return give_back(claim, damaged)
+    return refund_items(claim, damaged)

@@ -9,16 +9,19 @@ from policies.clauses.claim import Bar, Claim, Verdict
 RULE = "excluded-category"
 
 
-class Parameters(BaseModel):
+class ExcludedCategoryParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     categories: list[str]
     unless_damaged: bool = True
 
 
+PARAMETERS = ExcludedCategoryParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """One wanted item of such a category bars the refund; a person may split it."""
-    rule = Parameters.model_validate(parameters)
+    rule = ExcludedCategoryParameters.model_validate(parameters)
     wanted = claim.items() or ()
     barred = [item.name for item in wanted if item.category in rule.categories]
     if claim.order.status != "delivered" or not barred:

@@ -5,20 +5,23 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, give_back
+from policies.clauses.claim import Claim, Deny, Verdict, refund_items
 
 RULE = "faulty-goods"
 
 
-class Parameters(BaseModel):
+class FaultyGoodsParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     window_days: Annotated[int, Field(ge=0, le=3650)]
 
 
+PARAMETERS = FaultyGoodsParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Damage that is claimed, of any item, within the window."""
-    rule = Parameters.model_validate(parameters)
+    rule = FaultyGoodsParameters.model_validate(parameters)
     wanted = claim.items()
     days = claim.days_since_delivery()
     if not claim.says_damaged or claim.order.status != "delivered" or wanted is None or days is None:
@@ -27,4 +30,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
         return Deny(
             f"faulty goods can be returned for a full refund within {rule.window_days} days of delivery"
         )
-    return give_back(claim, wanted)
+    return refund_items(claim, wanted)

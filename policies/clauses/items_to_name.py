@@ -9,15 +9,18 @@ from policies.clauses.claim import Ask, Claim, Verdict
 RULE = "items-to-name"
 
 
-class Parameters(BaseModel):
+class ItemsToNameParameters(BaseModel):
     """The clause has no number in it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+PARAMETERS = ItemsToNameParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Delivered, and no item named."""
-    Parameters.model_validate(parameters)
+    ItemsToNameParameters.model_validate(parameters)
     if claim.order.status != "delivered" or claim.wanted:
         return None
     return Ask("which items of the order do you want to return")

@@ -5,20 +5,23 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, give_back
+from policies.clauses.claim import Claim, Deny, Verdict, refund_items
 
 RULE = "late-delivery"
 
 
-class Parameters(BaseModel):
+class LateDeliveryParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     late_after_days: Annotated[int, Field(ge=1, le=365)]
 
 
+PARAMETERS = LateDeliveryParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """Shipped, not delivered, and the days since the order are over."""
-    rule = Parameters.model_validate(parameters)
+    rule = LateDeliveryParameters.model_validate(parameters)
     items = claim.items()
     if claim.order.status != "shipped" or items is None or not claim.whole:
         return None
@@ -26,4 +29,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
         return Deny(
             f"an order that is on its way is refunded {rule.late_after_days} days after it was placed"
         )
-    return give_back(claim, items)
+    return refund_items(claim, items)

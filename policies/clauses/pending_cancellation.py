@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Claim, Deny, Verdict, give_back
-from refunds.words import OrderStatus
+from policies.clauses.claim import Claim, Deny, Verdict, refund_items
+from refunds.vocabulary import OrderStatus
 
 RULE = "pending-cancellation"
 
 
-class Parameters(BaseModel):
+class PendingCancellationParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     statuses: list[OrderStatus] = ["pending", "processed"]
@@ -20,9 +20,12 @@ class Parameters(BaseModel):
     """The customer's words have to ask for it; a wish to change the order is none."""
 
 
+PARAMETERS = PendingCancellationParameters
+
+
 def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
     """The whole order or nothing of it, to the payment it came from."""
-    rule = Parameters.model_validate(parameters)
+    rule = PendingCancellationParameters.model_validate(parameters)
     if claim.order.status not in rule.statuses or (rule.asked_for and not claim.says_cancel):
         return None
     items = claim.items()
@@ -30,4 +33,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
         return None
     if not claim.whole:
         return Deny("an order is cancelled as a whole or not at all")
-    return give_back(claim, items)
+    return refund_items(claim, items)

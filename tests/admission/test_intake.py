@@ -1,4 +1,4 @@
-"""The intake: verified once, when the case row is inserted; and the doorbell that rings with it."""
+"""The intake: verified once, when the case row is inserted; and the job that is enqueued with it."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import CRACKED, Stage, another_key
 
-from app.house import private_key
+from app.house import home_private_key
 from desk.intake import Intake
 from graph.admission import submitter
-from policies.intake import ISSUER, classify, is_raw, sign, verify
+from policies.intake import ISSUER, classify, is_raw, sign, verify_intake
 from policies.signature import BadKey, SigningKey, new_key, parse_public_keys, parse_signing_key, public_keys
 from records.connection import connection_string
 from records.queue import DRIVE, enqueue
@@ -58,7 +58,7 @@ def claims_of(ticket: Ticket, key: SigningKey, **claims: object) -> Ticket:
 
 
 def test_what_was_signed_is_verified() -> None:
-    assert verify(sign(a_ticket(), KEY, NOW), KEYS, NOW).verdict == "verified"
+    assert verify_intake(sign(a_ticket(), KEY, NOW), KEYS, NOW).verdict == "verified"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_was_signed_is_verified() -> None:
     ],
 )
 def test_every_claim_of_the_intake_is_checked(claims: dict[str, object], verdict: str) -> None:
-    assert verify(claims_of(a_ticket(), KEY, **claims), KEYS, NOW).verdict == verdict
+    assert verify_intake(claims_of(a_ticket(), KEY, **claims), KEYS, NOW).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_every_claim_of_the_intake_is_checked(claims: dict[str, object], verdict
 def test_a_change_of_any_field_after_the_signature_is_seen(field: str) -> None:
     signed = sign(a_ticket(), KEY, NOW)
     other = {"route": "human_review_now", "intent": "other"}.get(field, "changed")
-    assert verify(signed.model_copy(update={field: other}), KEYS, NOW).verdict == "unsigned_intake"
+    assert verify_intake(signed.model_copy(update={field: other}), KEYS, NOW).verdict == "unsigned_intake"
 
 
 @given(st.text(max_size=300))
@@ -97,11 +97,11 @@ def test_any_text_is_a_signature_or_none(text: str) -> None:
 
 def test_a_key_speaks_for_its_own_tenants_only() -> None:
     keys = public_keys([KEY.public() | {"tenants": ["rival"]}])
-    assert verify(sign(a_ticket(), KEY, NOW), keys, NOW).verdict == "wrong_tenant"
+    assert verify_intake(sign(a_ticket(), KEY, NOW), keys, NOW).verdict == "wrong_tenant"
 
 
 def test_another_key_under_the_same_name_is_nobodys() -> None:
-    assert verify(sign(a_ticket(), another_key(KEY.kid), NOW), KEYS, NOW).verdict == "unsigned_intake"
+    assert verify_intake(sign(a_ticket(), another_key(KEY.kid), NOW), KEYS, NOW).verdict == "unsigned_intake"
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ async def books_now(stage: Stage) -> datetime:
 
 
 async def test_an_old_signature_is_expired(stage: Stage) -> None:
-    key = private_key(stage.house.home, "intake")
+    key = home_private_key(stage.house.home, "intake")
     ticket = sign(a_ticket(), key, await books_now(stage) - timedelta(minutes=16))
     assert await submitted(stage, ticket) == ("bypassed", "expired_intake")
 
 
 async def test_a_signature_that_admitted_another_ticket_is_replayed(stage: Stage) -> None:
-    key = private_key(stage.house.home, "intake")
+    key = home_private_key(stage.house.home, "intake")
     now = int((await books_now(stage)).timestamp())
     same: dict[str, object] = {"jti": str(uuid4()), "iat": now, "exp": now + 600}
     assert (await submitted(stage, claims_of(a_ticket(), key, **same)))[0] == "needs_human"
@@ -153,7 +153,7 @@ async def brought_to_the_graph(stage: Stage, ticket: Ticket) -> tuple[str, str]:
 
 
 async def test_a_thread_of_the_server_tells_a_replay_from_a_key_of_another_tenant(stage: Stage) -> None:
-    key = private_key(stage.house.home, "intake")
+    key = home_private_key(stage.house.home, "intake")
     now = int((await books_now(stage)).timestamp())
     same: dict[str, object] = {"jti": str(uuid4()), "iat": now, "exp": now + 600}
     assert (await brought_to_the_graph(stage, claims_of(a_ticket(), key, **same)))[0] == "needs_human"
@@ -170,7 +170,7 @@ def test_who_brought_a_ticket_is_whom_the_server_authenticated_or_the_graph(user
 
 
 async def test_a_key_of_another_tenant_admits_nothing(stage: Stage) -> None:
-    key = private_key(stage.house.home, "intake")
+    key = home_private_key(stage.house.home, "intake")
     keys = public_keys([key.public() | {"tenants": ["rival"]}])
     intake = replace(stage.house.intake, keys=keys)
     ticket = sign(a_ticket(), key, await books_now(stage))
@@ -185,7 +185,7 @@ async def test_what_was_turned_away_is_in_the_queue_and_orders_nothing(stage: St
     assert await stage.count("proposals") == 0
 
 
-async def test_the_doorbell_rings_with_the_case_or_not_at_all(stage: Stage) -> None:
+async def test_the_job_is_enqueued_with_the_case_or_not_at_all(stage: Stage) -> None:
     case = await stage.submit()
     jobs = await stage.sql("select task_name, lock, queueing_lock, args from jobs.procrastinate_jobs")
     assert jobs == [
@@ -207,7 +207,7 @@ async def test_the_doorbell_rings_with_the_case_or_not_at_all(stage: Stage) -> N
     assert len(await stage.sql("select 1 as n from jobs.procrastinate_jobs")) == 1
 
 
-async def test_a_worker_in_the_graphs_role_takes_the_doorbell_and_drives_the_case(stage: Stage) -> None:
+async def test_a_worker_in_the_graphs_role_takes_the_job_and_drives_the_case(stage: Stage) -> None:
     case = await stage.submit()
     url = stage.house.home.role_url("graph", stage.url)
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=connection_string(url)))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from stage import QUESTION, Stage
 
 from app.shop import demo_orders, import_corpus
-from policies.clauses import RULES, Allow, BadRule, Bar, Claim, Deny, RuleInForce, check_rules, judge
+from policies.clauses import RULES, Allow, BadRule, Bar, Claim, Deny, RuleInForce, check_rules, judgement_of
 from policies.clauses.claim import says_damaged
 from policies.documents import BadDocument, read_corpus, read_document
-from policies.manifest import DEMO_CORPUS, MANIFEST, Manifest, ManifestMismatch, check
+from policies.manifest import DEMO_CORPUS, MANIFEST, Manifest, ManifestMismatch, check_manifest
 from records.books import Books
 from refunds.evidence import Citation
 from refunds.ids import Sku, TenantId
@@ -65,7 +65,7 @@ def claim(facts: OrderFacts, *wanted: str, damaged: bool = False) -> Claim:
     ],
 )
 def test_a_clause_counts_exactly_to_its_last_day(case: Claim, rule: str, amount: int | None) -> None:
-    found = judge(case, rules())
+    found = judgement_of(case, rules())
     assert found is not None
     assert found.rule == rule
     if amount is None:
@@ -78,23 +78,23 @@ def test_a_clause_counts_exactly_to_its_last_day(case: Claim, rule: str, amount:
 
 @pytest.mark.parametrize("wanted", [("SKU-9",), ("SKU-1", "SKU-1"), ("SKU-1", "SKU-2")])
 def test_an_item_that_is_not_in_the_order_or_twice_is_for_a_person(wanted: tuple[str, ...]) -> None:
-    assert judge(claim(order("D300", 1), *wanted, damaged=True), rules()) is None
+    assert judgement_of(claim(order("D300", 1), *wanted, damaged=True), rules()) is None
 
 
 def test_two_payments_or_a_second_currency_are_for_a_person() -> None:
     facts = order("D300", 1)
-    assert judge(claim(replace(facts, payments=facts.payments * 2)), rules()) is None
+    assert judgement_of(claim(replace(facts, payments=facts.payments * 2)), rules()) is None
     euro = Item(Sku("SKU-1"), "Tablet", "tablet", Money(7_900, Currency("EUR")))
-    assert judge(claim(replace(facts, items=(euro,))), rules()) is None
+    assert judgement_of(claim(replace(facts, items=(euro,))), rules()) is None
 
 
 def test_what_was_refunded_is_denied_and_what_is_free_is_nothing() -> None:
     facts = order("D300", 1)
-    found = judge(claim(replace(facts, refunded=frozenset({Sku("SKU-1")}))), rules())
+    found = judgement_of(claim(replace(facts, refunded=frozenset({Sku("SKU-1")}))), rules())
     assert found is not None
     assert isinstance(found.verdict, Deny)
     free = Item(Sku("SKU-1"), "Tablet", "tablet", Money(0, USD))
-    found = judge(claim(replace(facts, items=(free,))), rules())
+    found = judgement_of(claim(replace(facts, items=(free,))), rules())
     assert found is not None
     assert isinstance(found.verdict, Deny)
 
@@ -128,14 +128,14 @@ def test_damage_of_one_thing_lifts_no_bar_for_another() -> None:
     bar = RuleInForce(
         "excluded-category", {"categories": ["clearance"], "unless_damaged": True}, rules()[0].citation
     )
-    both = judge(claim(facts, "LAMP", "COAT", damaged=True), [*rules(), bar])
+    both = judgement_of(claim(facts, "LAMP", "COAT", damaged=True), [*rules(), bar])
     assert both is not None
     assert isinstance(both.verdict, Bar)
-    alone = judge(claim(facts, "COAT", damaged=True), [*rules(), bar])
+    alone = judgement_of(claim(facts, "COAT", damaged=True), [*rules(), bar])
     assert alone is not None
     assert isinstance(alone.verdict, Allow)
     providers = replace(facts, items=(coat, replace(coat, category="lighting")))
-    assert judge(claim(providers, "COAT", "COAT"), [*rules(), bar]) is None
+    assert judgement_of(claim(providers, "COAT", "COAT"), [*rules(), bar]) is None
 
 
 @given(
@@ -151,7 +151,7 @@ def test_no_clause_ever_allows_more_than_is_left(
     items = tuple(Item(Sku(f"S{n}"), "Thing", "tablet", Money(price, USD)) for n, price in enumerate(prices))
     paid = sum(prices)
     payment = replace(facts.payments[0], paid=Money(paid, USD), refunded=Money(min(refunded, paid), USD))
-    found = judge(claim(replace(facts, items=items, payments=(payment,)), damaged=damaged), rules())
+    found = judgement_of(claim(replace(facts, items=items, payments=(payment,)), damaged=damaged), rules())
     if found is not None and isinstance(found.verdict, Allow):
         assert 0 < found.verdict.amount.amount_minor <= payment.left.amount_minor
 
@@ -221,16 +221,16 @@ def test_a_manifest_that_does_not_match_refuses_to_start_and_names_the_field(
 ) -> None:
     text = json.dumps(json.loads(MANIFEST.read_text()) | {field: value})
     with pytest.raises(ManifestMismatch, match=said):
-        check(Manifest.read(text))
+        check_manifest(Manifest.read(text))
 
 
 def test_a_corpus_that_does_not_match_the_manifest_refuses_to_start(tmp_path: Any) -> None:
     for file in DEMO_CORPUS.glob("*.md"):
         (tmp_path / file.name).write_text(file.read_text())
-    manifest = check(Manifest.read(MANIFEST.read_text()), tmp_path)
+    manifest = check_manifest(Manifest.read(MANIFEST.read_text()), tmp_path)
     (tmp_path / "return-policy-us-v3.md").write_text(GOOD.replace("30 days", "300 days"))
     with pytest.raises(ManifestMismatch, match="corpus"):
-        check(manifest, tmp_path)
+        check_manifest(manifest, tmp_path)
 
 
 # What may be cited -----------------------------------------------------------------------------------------

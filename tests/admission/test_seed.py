@@ -6,9 +6,9 @@ import pytest
 from conftest import Stages
 from stage import QUESTION, Stage, requested, results
 
-from app.house import private_key
+from app.house import home_private_key
 from evals.exam.world import Scripted
-from policies.budget import Limits, audit
+from policies.budget import Limits, audit_budget
 from policies.intake import sign
 from records.money import order_refund
 from records.states import State
@@ -48,7 +48,7 @@ async def signed(stage: Stage, bundle: str, route: str) -> State:
     )
     now = (await stage.sql("select books.clock() as now"))[0]["now"]
     case = await stage.house.intake.submit(
-        sign(ticket, private_key(stage.house.home, "intake"), now), await stage.person("demo-helpdesk")
+        sign(ticket, home_private_key(stage.house.home, "intake"), now), await stage.person("demo-helpdesk")
     )
     return await stage.run(case)
 
@@ -244,8 +244,8 @@ async def test_the_executor_pays_what_was_approved_once(stage: Stage) -> None:
 def test_the_budget_audit_of_the_seeds_figures() -> None:
     assert sum(step.tokens for step in SEED) == 570
     assert sum(step.latency_ms for step in SEED) == 530
-    assert audit(SEED, LIMITS) == "pass"
-    assert audit([*SEED, Step(500, 950)], LIMITS) == "needs_human:steps,tokens,latency"
-    assert audit([Step(225, 300)] * 4, LIMITS) == "pass"
-    assert audit([Step(226, 300)] * 4, LIMITS) == "needs_human:tokens"
-    assert audit([Step(0, 0, 1)], LIMITS) == "needs_human:cost"
+    assert audit_budget(SEED, LIMITS) == "pass"
+    assert audit_budget([*SEED, Step(500, 950)], LIMITS) == "needs_human:steps,tokens,latency"
+    assert audit_budget([Step(225, 300)] * 4, LIMITS) == "pass"
+    assert audit_budget([Step(226, 300)] * 4, LIMITS) == "needs_human:tokens"
+    assert audit_budget([Step(0, 0, 1)], LIMITS) == "needs_human:cost"

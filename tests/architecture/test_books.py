@@ -14,7 +14,7 @@ from app.shop import DEMO
 from records.books import Books, Refused, named_queries
 from records.migrate import MigrationRefused, migrate, migrations, refuse_what_does_not_agree
 from refunds.ids import TenantId
-from refunds.words import POSTGRES_ENUMS
+from refunds.vocabulary import POSTGRES_ENUMS
 
 ROOT = Path(__file__).parents[2]
 ROLES = ("desk", "graph", "cashier", "importer", "anchorer", "books_guard", "books_scribe")
@@ -97,7 +97,7 @@ async def test_every_definer_function_pins_its_search_path(stage: Stage) -> None
 
 
 async def test_python_and_postgres_have_the_same_closed_sets(stage: Stage) -> None:
-    """Broken? A word was added in refunds/words.py or in a migration, and not in the other."""
+    """Broken? A word was added in refunds/vocabulary.py or in a migration, and not in the other."""
     rows = await stage.sql(
         "select typname, array_agg(enumlabel::text order by enumsortorder) as labels from pg_type"
         " join pg_enum on enumtypid = pg_type.oid where typnamespace = 'books'::regnamespace group by typname"
@@ -216,7 +216,7 @@ def test_every_named_query_is_used_and_every_used_one_is_named() -> None:
     )
     used = set(
         re.findall(
-            r"""(?:\.rows?|\.later|\.glance|_listed|_orders)\(\s*(?:books,\s*person,\s*|tenant, )?"(\w+)\"""",
+            r"""(?:\.rows?|\.later|\.read_once|_listed|_orders)\(\s*(?:books,\s*person,\s*|tenant, )?"(\w+)\"""",
             source,
         )
     )
@@ -272,7 +272,7 @@ async def test_a_caller_that_is_cancelled_leaves_no_session_in_another_tenant(st
 
         for turns in range(120):
             assert await here() == [{"tenant": DEMO}]
-            task = asyncio.create_task(books.glance(TenantId("rival"), "kill_switch"))
+            task = asyncio.create_task(books.read_once(TenantId("rival"), "kill_switch"))
             for _ in range(turns % 12):
                 await asyncio.sleep(0)
             if turns >= 60:

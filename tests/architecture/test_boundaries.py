@@ -31,15 +31,15 @@ def loaded(code: str) -> set[str]:
 MODELS = {"langgraph", "langchain_core", "langchain_openai", "langfuse", "openai"}
 
 
-def test_loading_the_graph_loads_neither_the_till_nor_a_payment_library() -> None:
+def test_loading_the_graph_loads_neither_the_cashier_nor_a_payment_library() -> None:
     assert not loaded("import graph.refund_graph, graph.drive") & {"cashier", "desk", "stripe", "sqlite3"}
 
 
-def test_the_till_loads_no_model_library() -> None:
+def test_the_cashier_loads_no_model_library() -> None:
     assert not loaded("import cashier.__main__") & (MODELS | {"graph", "desk", "tools"})
 
 
-def test_the_desk_loads_neither_the_mind_nor_the_till() -> None:
+def test_the_desk_loads_neither_the_graph_nor_the_cashier() -> None:
     assert not loaded("import desk.decisions, desk.intake, desk.queue, desk.flags") & (
         MODELS | {"graph", "cashier", "tools"}
     )
@@ -52,7 +52,7 @@ def test_words_and_rules_load_no_database_and_no_model(module: str) -> None:
     assert not loaded(f"import {module}") & (MODELS | {"psycopg", "procrastinate", "httpx"})
 
 
-def test_the_front_door_imports_late() -> None:
+def test_the_entry_point_imports_late() -> None:
     there = loaded("import countersign")
     assert not there & (MODELS | {"psycopg", "graph", "desk", "cashier", "deploy", "app", "evals"})
 
@@ -63,7 +63,7 @@ def test_the_front_door_imports_late() -> None:
         ("refunds/money.py", "import records.books", "The domain knows nobody"),
         ("policies/budget.py", "import records.books", "The domain knows nobody"),
         ("records/cases.py", "import runtime.home", "The domain knows nobody"),
-        ("app/house.py", "import evals.exam.play", "The domain knows nobody"),
+        ("app/house.py", "import evals.exam.episode_run", "The domain knows nobody"),
         ("deploy/serve.py", "import evals.questions", "The domain knows nobody"),
         ("records/cases.py", "import policies.budget", "The domain knows nobody"),
         ("graph/drive.py", "import cashier.executor", "The domain knows nobody"),

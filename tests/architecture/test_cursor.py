@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from stage import requested, results
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from evals.exam.world import Scripted
 from graph.cursor import CursorSaver
 from graph.drive import Durability
@@ -91,6 +91,6 @@ async def test_a_thread_of_the_savers_own_form_is_taken_on(stages: Stages) -> No
         config: Any = {"configurable": {"thread_id": str(case.thread_id)}}
         await driver.graph.ainvoke({"ticket": case.ticket.to_json()}, config, durability="sync")
         driver.graph.checkpointer = cursor
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
         state = await stage.house.go_on(case)
         assert state["status"] == "refunded"

@@ -12,19 +12,19 @@ import pytest
 from conftest import Stages
 from stage import Stage
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from graph import admission, refund_graph, settling
 from graph.admission import Admission
 from graph.granting import grant
 from graph.releases import Releases
-from graph.run import AgentRun, Spent
+from graph.run import AgentRun, StepCost
 from graph.settling import Settling
-from graph.sight import sight_of
+from graph.snapshot import read_snapshot
 from policies import transitions
 from policies.admission import BypassAgent, RunAgent
 from policies.transitions import AGENT_EDGES, HOUSE_EDGES, CaseFacts, InvalidTransition, Validator
 from records.cases import Case
-from refunds.words import ProposalKind, VoteWord
+from refunds.vocabulary import ProposalKind, VoteWord
 from tools.gateway import ToolContext
 
 EDGES = sorted(HOUSE_EDGES)
@@ -54,7 +54,7 @@ async def approved(stage: Stage) -> Case:
 
 async def rejected(stage: Stage) -> Case:
     case = await undecided(stage)
-    await stage.say(case, Word("reject", "other"))
+    await stage.say(case, DecisionRequest("reject", "other"))
     return case
 
 
@@ -206,11 +206,11 @@ def test_the_way_of_money_is_open_to_an_approved_refund_alone(edge: tuple[str, s
 async def a_run(stage: Stage, **have: Any) -> AgentRun:
     """A run of the agent that has this in hand."""
     case = await stage.submit()
-    sight = await sight_of(stage.house.driver.services.books, case)
+    snapshot = await read_snapshot(stage.house.driver.services.books, case)
     context = ToolContext(
         case.tenant, case.case_id, case.customer_id, case.order_id, "US", case.received_at.date(), "none"
     )
-    return replace(AgentRun(sight, context, admitted=True), **have)
+    return replace(AgentRun(snapshot, context, admitted=True), **have)
 
 
 REQUESTED_ACTIONS: dict[str, tuple[dict[str, object], dict[str, Any], str]] = {
@@ -253,20 +253,20 @@ async def test_a_wish_whose_edge_does_not_hold_is_blocked_and_runs_without_its_v
 ) -> None:
     asked, have, name = REQUESTED_ACTIONS[requested]
     run = await a_run(stage, **have)
-    assert tuple(grant(run, asked, Spent(), 4)) == ("block",)
+    assert tuple(grant(run, asked, StepCost(), 4)) == ("block",)
     assert (run.blocked, run.trace[-1].result) == ("invalid_state_transition", name)
     edge = ("plan", requested.split(" ", maxsplit=1)[0])
     others = tuple(one for one in AGENT_EDGES[edge] if one.name != name)
     monkeypatch.setitem(transitions.AGENT_EDGES, edge, others)
     again = await a_run(stage, **have)
-    assert tuple(grant(again, asked, Spent(), 4)) == (edge[1],)
+    assert tuple(grant(again, asked, StepCost(), 4)) == (edge[1],)
 
 
 async def test_two_reads_at_once_pass_both_their_edges(stage: Stage) -> None:
     both = [REQUESTED_ACTIONS["evidence"][0], REQUESTED_ACTIONS["order"][0]]
-    assert tuple(grant(await a_run(stage), both, Spent(), 4)) == ("evidence", "order")
+    assert tuple(grant(await a_run(stage), both, StepCost(), 4)) == ("evidence", "order")
     refused = await a_run(stage, admitted=False)
-    assert tuple(grant(refused, both, Spent(), 4)) == ("block",)
+    assert tuple(grant(refused, both, StepCost(), 4)) == ("block",)
     assert refused.trace[-1].result == "evidence_requires_admission"
 
 

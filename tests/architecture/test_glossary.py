@@ -1,5 +1,7 @@
-"""The words: what the glossary retires stands in no name of the code, and each of its words has one line."""
+"""The words: what the glossary retires stands in no name of the code, each of its words has one line, and no name of a
+class or a function is public twice."""
 
+import ast
 import re
 import subprocess
 import tokenize
@@ -59,3 +61,34 @@ def test_each_word_has_one_line_and_none_is_retired_too() -> None:
     assert len(words) == len(set(words)) >= 30
     assert words == sorted(words, key=str.lower)
     assert not {word.lower() for word in words} & {name.lower() for name in RETIRED}
+
+
+ENTRY = {"main", "run", "judge"}
+"""What every process and every clause has: `python -m`, and the one function of `policies/clauses`."""
+
+
+def public(kind: tuple[type[ast.stmt], ...]) -> dict[str, list[str]]:
+    """The files in which each public name of a module stands, but for commands and routes, which their decorators name."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(ROOT.glob("*/**/*.py")):
+        place = file.relative_to(ROOT)
+        if place.parts[0] in {"tests", "build", "var"} or place.parts[0].startswith("."):
+            continue
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or not isinstance(
+                node, kind
+            ):
+                continue
+            routed = not isinstance(node, ast.ClassDef) and node.decorator_list
+            if not node.name.startswith("_") and not routed:
+                found.setdefault(node.name, []).append(str(place))
+    return found
+
+
+@pytest.mark.parametrize(
+    "kind", [(ast.ClassDef,), (ast.FunctionDef, ast.AsyncFunctionDef)], ids=["class", "function"]
+)
+def test_no_name_is_public_twice(kind: tuple[type[ast.stmt], ...]) -> None:
+    there = public(kind)
+    assert len(there) > 100
+    assert {name: files for name, files in there.items() if len(files) > 1 and name not in ENTRY} == {}

@@ -19,7 +19,7 @@ from langgraph.types import Command
 from ormsgpack import MsgpackDecodeError
 from stage import Stage
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from graph.reviewer import RESPONSE_SCHEMA
 from policies.transitions import AGENT_EDGES, HOUSE_EDGES
 
@@ -72,7 +72,7 @@ async def test_the_pause_speaks_every_dialect(stage: Stage) -> None:
 
 async def test_the_state_and_the_books_say_the_same(stage: Stage) -> None:
     case, _ = await stage.paused()
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     config: Any = {"configurable": {"thread_id": str(case.thread_id)}}
     values = (await stage.house.driver.graph.aget_state(config)).values
@@ -168,7 +168,7 @@ async def test_a_thread_that_an_earlier_release_paused_resumes(stage: Stage) -> 
             names = ", ".join(values)
             marks = ", ".join(["%s"] * len(values))
             await stage.sql(f"insert into checkpoints.{table} ({names}) values ({marks})", *values.values())
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
     assert stage.refunds() == 1

@@ -8,9 +8,9 @@ import pytest
 from conftest import CAMPAIGN
 from stage import Cluster, Stage, another_key
 
-from app.house import private_key, trusted_keys
-from desk.decisions import Word
-from records.audit import Finding, anchor, read_copy, verify
+from app.house import home_private_key, home_trusted_keys
+from desk.decisions import DecisionRequest
+from records.audit import AuditFinding, anchor, read_copy, verify_trail
 from refunds.canonical import canonical, sha256
 
 MUTATIONS = 2_000 if CAMPAIGN else 500
@@ -42,16 +42,16 @@ async def busy(stage: Stage) -> None:
     await stage.finish()
     await stage.house.anchor()
     case, _ = await stage.paused(order_id="D301", customer_id="C101")
-    await stage.say(case, Word("reject", "wording"))
+    await stage.say(case, DecisionRequest("reject", "wording"))
     operator = await stage.person("demo-operator")
     await set_kill_switch(stage.house.desk_books, operator, on=False, reason="drill", tenant="demo")
     await stage.finish()
     await stage.house.anchor()
 
 
-async def found(stage: Stage) -> list[Finding]:
-    keys = trusted_keys(stage.house.home, "anchor")
-    return (await verify(stage.house.desk_books, keys.read, stage.house.home.anchors_file))[0]
+async def found(stage: Stage) -> list[AuditFinding]:
+    keys = home_trusted_keys(stage.house.home, "anchor")
+    return (await verify_trail(stage.house.desk_books, keys.read, stage.house.home.anchors_file))[0]
 
 
 async def mutate(stage: Stage, dice: random.Random) -> str:
@@ -117,7 +117,7 @@ async def test_every_mutation_is_reported(stage: Stage, part: int) -> None:
         assert findings, f"{part}/{number}: {what} went unreported"
 
 
-async def verified_inside(stage: Stage) -> list[Finding]:
+async def verified_inside(stage: Stage) -> list[AuditFinding]:
     """The same verification, read through the connection that holds the mutation."""
     from records.audit import Anchor, anchored_heads, verify_anchors, verify_tenant
     from records.books import Transaction
@@ -127,11 +127,11 @@ async def verified_inside(stage: Stage) -> list[Finding]:
     await stage.sql("set local search_path = books")
     await stage.sql("set local timezone = 'UTC'")
     await stage.sql("select set_config('books.tenant', 'demo', true)")
-    keys = trusted_keys(stage.house.home, "anchor")
+    keys = home_trusted_keys(stage.house.home, "anchor")
     table = [Anchor.of(row) for row in await tx.rows("all_anchors")]
     outer = read_copy(stage.house.home.anchors_file)
     findings = verify_anchors(table, keys.read, "table")
-    findings += [Finding("*", "anchors", 0, "differ")] if table != outer else []
+    findings += [AuditFinding("*", "anchors", 0, "differ")] if table != outer else []
     return findings + (await verify_tenant(tx, TenantId("demo"), anchored_heads(outer)))[0]
 
 
@@ -182,7 +182,7 @@ async def test_a_whole_rewrite_by_an_administrator_is_reported(stage: Stage) -> 
 
 async def test_anchors_that_are_rewritten_with_another_key_are_reported(stage: Stage) -> None:
     await busy(stage)
-    forger = another_key(private_key(stage.house.home, "anchor").kid)
+    forger = another_key(home_private_key(stage.house.home, "anchor").kid)
     for row in await stage.sql("select anchor_no, payload from books.anchors"):
         await stage.forced(
             "update books.anchors set signature = %s where anchor_no = %s",
@@ -210,7 +210,7 @@ async def test_the_outer_copy_is_made_whole_after_a_crash_between_the_two(stage:
     copy = stage.house.home.anchors_file
     lines = copy.read_text().splitlines()
     copy.write_text(lines[0] + "\n")
-    await anchor(stage.house.anchorer_books, private_key(stage.house.home, "anchor").sign, copy)
+    await anchor(stage.house.anchorer_books, home_private_key(stage.house.home, "anchor").sign, copy)
     assert [json.loads(line) for line in copy.read_text().splitlines()] == [
         json.loads(line) for line in lines
     ]

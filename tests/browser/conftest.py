@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 from running import RunningHouse
 
-from evals.browser import browser, chromium, sign_in
+from evals.browser import browser, chromium, sign_in_by_keyboard
 
 expect.set_options(timeout=60_000)  # a limit, never a measure
 
@@ -24,7 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if str(item.path).startswith(here):
                 item.add_marker(
-                    pytest.mark.skip(reason="no Chromium here: apt-get install chromium, or set CHROMIUM")
+                    pytest.mark.skip(
+                        reason="no Chromium here: apt-get install chromium-headless-shell, or set CHROMIUM"
+                    )
                 )
 
 
@@ -48,7 +50,7 @@ class Desk:
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("dialog", self._asked)
         password = json.loads((self.house.folder / "demo-passwords.json").read_text())[person]
-        sign_in(page, self.house.desk_url, person, password, then)
+        sign_in_by_keyboard(page, self.house.desk_url, person, password, then)
         page.wait_for_selector("#live[data-on]")
         self.pages.append(page)
         return page

@@ -22,17 +22,17 @@ import psycopg
 from mortality import MORTALITY, MortalBooks, MortalProvider, MortalSaver
 from stage import MANY_ORDERS, MANY_PAYMENTS, Stage, open_stage
 
-from app.house import trusted_keys
+from app.house import home_trusted_keys
 from cashier.charges import charges_of
 from cashier.executor import Executor
 from cashier.processor import Answer, ProviderRefund, RefundRequest
 from cashier.simulated_provider import Charges, Fault, SimulatedProvider
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.inquiries import ask_provider
 from graph.cursor import CursorSaver
 from graph.drive import Driver, Durability
 from graph.refund_graph import refund_graph
-from records.audit import verify
+from records.audit import verify_trail
 from records.cases import Case, case_by_ticket
 from refunds.ids import PaymentId, TenantId
 from runtime.home import Home
@@ -116,7 +116,7 @@ async def mortal_stage(orders: Orders, run: Run) -> AsyncIterator[Stage]:
         )
         providers = Providers(orders, charges_of(house.executor.books), MortalProvider)
         provider = providers.providers[f"pay_X{run.number}"]
-        keys = trusted_keys(orders.home, "desk")
+        keys = home_trusted_keys(orders.home, "desk")
         executor = Executor(house.executor.books, providers, keys, retry_seconds=0)
         MORTALITY.fatal = run.fatal
         yield replace(stage, house=replace(house, driver=driver, provider=provider, executor=executor))
@@ -131,7 +131,7 @@ async def story(orders: Orders, run: Run) -> list[str]:
         MORTALITY.passed.clear()
         case = await submit(stage, run)
         await stage.run(case)
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
         await stage.run(case)
         await stage.house.executor.settle_all()
         await stage.run(case)
@@ -160,7 +160,11 @@ async def recover(orders: Orders, dead: Sequence[Run]) -> list[str]:
             for run, case in cases.items():
                 state = await house.state(case)
                 if state["status"] == "needs_human":
-                    word = Word("approve") if run.late_word == "approve" else Word("reject", "other")
+                    word = (
+                        DecisionRequest("approve")
+                        if run.late_word == "approve"
+                        else DecisionRequest("reject", "other")
+                    )
                     await stage.say(case, word)
                 waits = waits or state["status"] == "refund_pending"
             await executor.settle_all()
@@ -225,8 +229,8 @@ async def wrongs(
         if await case_by_ticket(tx, f"run-{run.number}") is None:
             found.append("lost")
     if run.number % 25 == 0:
-        findings, _ = await verify(
-            stage.house.desk_books, trusted_keys(orders.home, "anchor").read, orders.folder / "none"
+        findings, _ = await verify_trail(
+            stage.house.desk_books, home_trusted_keys(orders.home, "anchor").read, orders.folder / "none"
         )
         found += [str(finding) for finding in findings]
     return found

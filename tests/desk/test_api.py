@@ -7,7 +7,7 @@ import pytest
 from desk_kit import DeskStage
 from fastapi.routing import APIRoute
 
-from desk.door import OPEN
+from desk.authentication import OPEN
 from refunds.canonical import sha256
 
 

@@ -9,7 +9,7 @@ import pytest
 from desk_kit import DeskStage
 from stage import Stage, requested
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.takeovers import TakeoverRequest, take_case_over
 from evals.exam.world import Scripted
 from records.cases import Case, write_event
@@ -206,7 +206,7 @@ async def test_no_model_runs_for_what_admission_turned_away(desk: DeskStage, sta
         case = await stage.submit(question=URGENT, intent=None)
         await stage.run(case)
         assert await propose(stage, case) == "needs_human"
-        await stage.say(case, Word("revise", note="look again"), "demo-reviewer-2")
+        await stage.say(case, DecisionRequest("revise", note="look again"), "demo-reviewer-2")
         await stage.finish()
         state = await stage.house.state(case)
         assert (state["status"], state["reason"]) == ("needs_human", "classifier_human_review")

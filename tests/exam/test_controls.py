@@ -11,15 +11,15 @@ from stage import Cluster, Stage, open_stage
 
 from cashier import executor, verification
 from cashier.verification import Payable
-from evals.exam.episode import EPISODES, SETS, Act, Episode, Given, read_episodes
-from evals.exam.play import Player
+from evals.exam.episode import EPISODES, SETS, Episode, EpisodeAct, Given, read_episodes
+from evals.exam.episode_run import Player
+from evals.exam.exam_run import approved_documents, graded
 from evals.exam.sets import FILES
-from evals.exam.sitting import approved_documents, graded
 from evals.exam.world import equipment, planner_of
 from graph import admission, case_agent, granting
 from policies.actions import ARGUMENTS, ActionRequest, Blocked, RequestHumanApproval, read_request
 from policies.admission import Arrival, BypassAgent, RunAgent, admit
-from policies.grading import Expected
+from policies.grading import ExpectedEnd
 from policies.manifest import Manifest
 from policies.steering import Steering
 from policies.transitions import AGENT_EDGES
@@ -197,7 +197,7 @@ CONTROLS = (
     Control("an order of the case's own customer", "row security of `orders`", "another_customers_order", said("drop policy own_orders on books.orders", "drop policy own_payments on books.payments"), "unexpected_reason"),
     Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH, "unexpected_reason"),
     Control("the word of people who are still there", "`votes_suffice()`", "blocked:not_approved", said("create or replace function books.votes_suffice(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select true'")),
-    Control("one order of money a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade"), "cannot go on"),
+    Control("one disbursement a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade"), "cannot go on"),
     Control("the sum of refunds", "`left_of_payment()`, `items_refunded()`", "blocked:over_refund", both(
         said("create or replace function books.left_of_payment(of_tenant text, of_payment text) returns bigint language sql stable security definer set search_path = books, pg_temp as 'select 1000000000::bigint'"),
         said("create or replace function books.items_refunded(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select false'"),
@@ -226,10 +226,10 @@ async def reason(cluster: Cluster, url: str, folder: Path, control: Control | No
             if control is not None:
                 await control.take(stage, patch)
             try:
-                played = await Player(stage.house, stage.owner, url, episode).play()
+                ran = await Player(stage.house, stage.owner, url, episode).run_episode()
             except Exception as error:  # noqa: BLE001  (a run that cannot go on is a run that was seen)
                 return f"cannot go on: {type(error).__name__}"
-            return graded(played, episode, approved_documents()).reason
+            return graded(ran, episode, approved_documents()).reason
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=[control.what for control in CONTROLS])
@@ -249,7 +249,7 @@ async def test_without_this_control_a_named_episode_fails(
 async def test_the_signature_alone_holds_where_the_books_were_changed(
     cluster: Cluster, url: str, tmp_path: Path
 ) -> None:
-    """Without the walls of Postgres the till still refuses an amount that nobody signed; without its look at the
+    """Without the walls of Postgres the cashier still refuses an amount that nobody signed; without its look at the
     signature the money goes."""
     paid = []
     for number, verified in enumerate((True, False)):
@@ -260,14 +260,17 @@ async def test_the_signature_alone_holds_where_the_books_were_changed(
             async with open_stage(cluster.home, database, folder) as stage:
                 await NO_MATCH(stage, patch)
                 if not verified:
-                    patch.setattr(executor, "verify", as_ordered)
+                    patch.setattr(executor, "verify_disbursement", as_ordered)
                 given = Given(
                     ticket={"items": ["SKU-1"]},
-                    then=[Act(act="approve"), Act(act="forge", field="amount_minor", value=-100)],
+                    then=[
+                        EpisodeAct(act="approve"),
+                        EpisodeAct(act="forge", field="amount_minor", value=-100),
+                    ],
                 )
-                episode = Episode("less than was signed", given, Expected(refunds=0))
-                played = await Player(stage.house, stage.owner, database, episode).play()
-                paid.append(played.outcome.refunds)
+                episode = Episode("less than was signed", given, ExpectedEnd(refunds=0))
+                ran = await Player(stage.house, stage.owner, database, episode).run_episode()
+                paid.append(ran.outcome.refunds)
         if not verified:
             cluster.drop(database)
     assert paid == [0, 1]

@@ -1,4 +1,4 @@
-"""The exam: the committed receipts are what this program does, runs repeat themselves, and a sitting goes on where it was."""
+"""The exam: the committed receipts are what this program does, runs repeat themselves, and a cut run goes on where it was."""
 
 import json
 from collections import Counter
@@ -9,16 +9,16 @@ from typing import Any, get_args
 import pytest
 from stage import Cluster
 
-from evals.exam.episode import EPISODES, SETS, BadEpisode, Dataset, line_of, read_episode, read_episodes
+from evals.exam.episode import EPISODES, SETS, BadEpisode, Dataset, episode_line, read_episode, read_episodes
+from evals.exam.exam_run import Graded, Journal, approved_documents, run_exam
 from evals.exam.examining import Examined, examine
 from evals.exam.receipt import gate_of, regraded, same_behaviour, without_timings
 from evals.exam.sets import COUNTERPARTS, FILES, the_set
-from evals.exam.sitting import Graded, Journal, approved_documents, sit
 from policies.admission import RunAgent
 from policies.gate import DATASET
 from policies.manifest import manifest
 from refunds.canonical import digest, first_difference
-from refunds.words import BlockReason, BypassReason, HandoffReason, RefundResult, RejectCode
+from refunds.vocabulary import BlockReason, BypassReason, HandoffReason, RefundResult, RejectCode
 
 REPORTS = Path(__file__).parents[2] / "evals" / "reports"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -69,12 +69,12 @@ def test_a_row_that_calls_itself_passed_is_graded_anew(examined: Examined) -> No
     assert ("unapproved_citation", "pass") in [(row.reason, said) for row, said in rows]
 
 
-def test_a_sitting_that_was_interrupted_goes_on_where_it_was(cluster: Cluster) -> None:
+def test_a_run_that_was_interrupted_goes_on_where_it_was(cluster: Cluster) -> None:
     episodes = [
         one for one in read_episodes(EPISODES) if one.name in {"stale_intake_bundle", "approval_replay"}
     ]
     dataset = Dataset("interrupted", tuple(episodes))
-    whole = sit(cluster.home, dataset, manifest(), cores=1)
+    whole = run_exam(cluster.home, dataset, manifest(), cores=1)
     journal = Journal.of(cluster.home, dataset, manifest())
     assert not journal.file.exists()
     done = next(row for row in whole if row.outcome.episode == "approval_replay")
@@ -82,7 +82,7 @@ def test_a_sitting_that_was_interrupted_goes_on_where_it_was(cluster: Cluster) -
     with journal.file.open("a") as out:
         out.write('{"episode": "stale_intake_bu')  # where the power went
     told: list[tuple[int, int]] = []
-    rows = sit(cluster.home, dataset, manifest(), cores=1, said=lambda n, of: told.append((n, of)))
+    rows = run_exam(cluster.home, dataset, manifest(), cores=1, said=lambda n, of: told.append((n, of)))
     assert [row.took_ms == 987_654_321 for row in rows] == [True, False]
     assert (told[0], told[-1]) == ((1, 2), (2, 2))
     assert not journal.file.exists()
@@ -105,7 +105,7 @@ def test_every_reason_of_the_contract_has_an_episode() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_every_line_of_a_set_reads_and_writes_the_same(name: str) -> None:
     for episode in read_episodes(SETS / f"{name}.jsonl"):
-        assert read_episode(json.loads(json.dumps(line_of(episode))), name) == episode
+        assert read_episode(json.loads(json.dumps(episode_line(episode))), name) == episode
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,6 @@ def test_a_sample_of_the_strangers_set_ends_as_it_must(cluster: Cluster) -> None
     sat = the_set("tau2-retail-v1", DATA)
     chosen = tuple(episode for episode in sat.dataset.episodes if episode.name.startswith(("007", "031")))
     dataset = Dataset("sample", chosen, alone=False)
-    rows = sit(cluster.home, dataset, manifest(), cores=1, approved=sat.approved, arrange=sat.arrange)
+    rows = run_exam(cluster.home, dataset, manifest(), cores=1, approved=sat.approved, arrange=sat.arrange)
     assert [(row.outcome.episode, row.reason) for row in rows if not row.passed] == []
     assert len(rows) == 22

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from stage import Cluster, Stage
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.fortnight import for_review, words_changed
 from desk.people import NoAuthority
 from evals.exam.adopting import NotDecided, adopt, keep
-from evals.exam.episode import Dataset, line_of, read_episodes
-from evals.exam.sitting import sit
+from evals.exam.episode import Dataset, episode_line, read_episodes
+from evals.exam.exam_run import run_exam
 from policies.manifest import manifest
 from records.cases import Case
 
@@ -23,7 +23,7 @@ async def known(stage: Stage) -> None:
     await stage.forced("update books.customers set name = 'Jane Roe' where customer_id = 'C100'")
 
 
-async def decided(stage: Stage, word: Word, **fields: object) -> Case:
+async def decided(stage: Stage, word: DecisionRequest, **fields: object) -> Case:
     case, _ = await stage.paused(**fields)
     await stage.say(case, word)
     await stage.finish()
@@ -34,9 +34,9 @@ async def test_a_refunded_case_becomes_an_episode_that_pays_the_same_and_names_n
     stage: Stage, cluster: Cluster, tmp_path: Path
 ) -> None:
     await known(stage)
-    case = await decided(stage, Word("approve"), question=WORDS, items=["SKU-1"])
+    case = await decided(stage, DecisionRequest("approve"), question=WORDS, items=["SKU-1"])
     episode = await adopt(stage.house.desk_books, case)
-    text = json.dumps(line_of(episode))
+    text = json.dumps(episode_line(episode))
     for private in (
         "Jane",
         "Roe",
@@ -53,12 +53,12 @@ async def test_a_refunded_case_becomes_an_episode_that_pays_the_same_and_names_n
     assert keep(episode, file)
     assert not keep(episode, file)
     dataset = Dataset("adopted", read_episodes(file))
-    rows = await asyncio.to_thread(sit, cluster.home, dataset, manifest(), cores=1)
+    rows = await asyncio.to_thread(run_exam, cluster.home, dataset, manifest(), cores=1)
     assert [(row.outcome.status, row.reason) for row in rows] == [("refunded", "pass")]
 
 
 async def test_a_rejected_case_becomes_an_episode_that_pays_nothing(stage: Stage) -> None:
-    case = await decided(stage, Word("reject", "suspected_abuse"))
+    case = await decided(stage, DecisionRequest("reject", "suspected_abuse"))
     episode = await adopt(stage.house.desk_books, case)
     assert (episode.expected.refunds, episode.expected.refunded_minor) == (0, 0)
     assert "suspected_abuse" in episode.about
@@ -74,7 +74,7 @@ async def test_hand_offs_edits_and_customers_who_came_again_are_for_the_fortnigh
     handed, _ = await stage.paused(order_id="D999")
     edited, state = await stage.paused(items=["SKU-1"])
     reply = str(state["draft"]).replace("Hello", "Dear customer of many years, we are truly sorry about this")
-    await stage.say(edited, Word("revise", revised_amount_minor=7_900, revised_reply=reply))
+    await stage.say(edited, DecisionRequest("revise", revised_amount_minor=7_900, revised_reply=reply))
     await stage.finish()
     await stage.submit(items=["SKU-1"])
     rows = await for_review(stage.house.desk_books, await stage.person("demo-auditor"))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from evals.exam.episode import EPISODES as FILE
 from evals.exam.episode import read_episodes
-from policies.gate import DATASET, EPISODES, Gate, decide
-from policies.grading import GRADER, Call, Expected, Outcome, grade
+from policies.gate import DATASET, EPISODES, Gate, decide_gate
+from policies.grading import GRADER, Call, ExpectedEnd, Outcome, grade
 
 SIX = [
     "urgent_intake_bypass",
@@ -62,7 +62,7 @@ SEED = {
 @pytest.mark.parametrize("name", SEED)
 def test_the_seeds_six_reports_give_the_seeds_six_decisions(name: str) -> None:
     said, wanted = SEED[name]
-    gate = decide(said)
+    gate = decide_gate(said)
     assert f"{gate.decision} {gate.reason}" == wanted
 
 
@@ -98,7 +98,7 @@ def test_the_seeds_six_reports_give_the_seeds_six_decisions(name: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_report_is_said_in_the_gates_order(said: object, reason: str) -> None:
-    assert decide(said) == Gate("hold", reason)
+    assert decide_gate(said) == Gate("hold", reason)
 
 
 @given(
@@ -113,14 +113,14 @@ def test_what_is_wrong_with_a_report_is_said_in_the_gates_order(said: object, re
     )
 )
 def test_nothing_but_an_exact_receipt_is_eligible_and_nothing_breaks_the_gate(said: object) -> None:
-    assert decide(said).decision == "hold"
+    assert decide_gate(said).decision == "hold"
 
 
 @given(st.lists(st.sampled_from(SIX), max_size=9), st.sets(st.sampled_from(SIX)))
 def test_a_release_is_eligible_exactly_when_each_episode_passed_once(
     names: list[str], failed: set[str]
 ) -> None:
-    gate = decide(report(rows=[row(name, name not in failed) for name in names]))
+    gate = decide_gate(report(rows=[row(name, name not in failed) for name in names]))
     assert (gate.decision == "eligible_for_shadow") == (
         sorted(names) == sorted(SIX) and not failed & set(names)
     )
@@ -135,7 +135,7 @@ DONE = Outcome(
     "e", "needs_human", "draft_ready_for_review", (Call("get_policy_evidence", {"question": "q"}), Call("draft_reply", {})),
     ("grounded", "cited_draft"), ("return-policy-us-v3",), 0, 0,
 )  # fmt: skip
-WANTED = Expected(
+WANTED = ExpectedEnd(
     "needs_human", "draft_ready_for_review", DONE.calls, ("return-policy-us-v3",), 0, 0
 )  # fmt: skip
 APPROVED = {"return-policy-us-v3", "late-delivery-v2"}
@@ -172,7 +172,7 @@ def test_a_row_is_graded_by_the_first_thing_that_is_wrong(done: Outcome, reason:
 def test_a_row_of_no_episode_fails_and_an_unapproved_citation_fails_whatever_is_compared() -> None:
     assert grade(DONE, None, APPROVED) == "unexpected_episode"
     assert (
-        grade(replace(DONE, citations=("seller-private-note-44-v1",)), Expected(), APPROVED)
+        grade(replace(DONE, citations=("seller-private-note-44-v1",)), ExpectedEnd(), APPROVED)
         == "unapproved_citation"
     )
-    assert grade(DONE, Expected(), APPROVED) == "pass"
+    assert grade(DONE, ExpectedEnd(), APPROVED) == "pass"

@@ -1,4 +1,4 @@
-"""The front door as a stranger uses it: a home of its own, bad input of every kind.
+"""The command line as a stranger uses it: a home of its own, bad input of every kind.
 
 A command runs in this process, as the console script runs it, but for those of `process`: a process of its own costs a
 hundred times as much, and is there where that is the subject.
@@ -36,7 +36,7 @@ TICKET: dict[str, Any] = {
 
 
 @dataclass
-class Door:
+class CommandLine:
     """A home and the command line on it."""
 
     folder: Path
@@ -46,8 +46,8 @@ class Door:
     ) -> subprocess.CompletedProcess[str]:
         """The command line in this process; a defect shows itself."""
         others = dict.fromkeys(name for name in os.environ if name.startswith(("COUNTERSIGN", "DATABASE")))
-        surroundings = others | {"COUNTERSIGN_HOME": str(self.folder)} | environment
-        done = CliRunner().invoke(app, arguments, input=stdin, env=surroundings)
+        variables = others | {"COUNTERSIGN_HOME": str(self.folder)} | environment
+        done = CliRunner().invoke(app, arguments, input=stdin, env=variables)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
@@ -80,12 +80,12 @@ class Door:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module", name="door")
-def _door() -> Iterator[Door]:
+@pytest.fixture(scope="module", name="command_line")
+def _command_line() -> Iterator[CommandLine]:
     with tempfile.TemporaryDirectory(prefix="countersign-") as name:
         Path(name).chmod(0o755)
         copy_home(Path(name))
-        yield Door(Path(name))
+        yield CommandLine(Path(name))
         EmbeddedPostgres(Path(name)).stop()
 
 
@@ -93,22 +93,24 @@ def lines(*tickets: dict[str, Any]) -> str:
     return "\n".join(json.dumps(ticket) for ticket in tickets) + "\n"
 
 
-def test_a_file_of_tickets_reaches_its_refund(door: Door, tmp_path: Path) -> None:
+def test_a_file_of_tickets_reaches_its_refund(command_line: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "tickets.jsonl"
     question = TICKET | {"ticket_id": "r-2", "question": "What is the return policy for my cracked tablet?"}
     file.write_text(lines(TICKET, question))
-    first, second = door.states("run", str(file))
+    first, second = command_line.states("run", str(file))
     assert (first["status"], second["status"]) == ("needs_human", "needs_human")
     assert first["proposal"]["amount_minor"] == 7_900
-    assert [row["ticket_id"] for row in door.states("queue")] == ["r-1", "r-2"]
-    refunded = door.states("approve", "r-1", **door.token("demo-reviewer"))[-1]
+    assert [row["ticket_id"] for row in command_line.states("queue")] == ["r-1", "r-2"]
+    refunded = command_line.states("approve", "r-1", **command_line.token("demo-reviewer"))[-1]
     assert (refunded["status"], refunded["refund"]["amount_minor"]) == ("refunded", 7_900)
-    rejected = door.states("reject", "r-2", "--code", "wording", **door.token("demo-reviewer"))[-1]
+    rejected = command_line.states(
+        "reject", "r-2", "--code", "wording", **command_line.token("demo-reviewer")
+    )[-1]
     assert (rejected["status"], rejected["reason"]) == ("rejected", "wording")
-    assert door.states("show", "r-1") == [refunded]
-    (paid,) = door.states("ledger")
+    assert command_line.states("show", "r-1") == [refunded]
+    (paid,) = command_line.states("ledger")
     assert (paid["outcome"], paid["approved_by"], paid["sends"]) == ("succeeded", "demo-reviewer", 1)
-    trace = door.states("trace", "r-1")
+    trace = command_line.states("trace", "r-1")
     assert [row.get("result") for row in trace[:-1]] == [
         "grounded",
         "found",
@@ -116,40 +118,40 @@ def test_a_file_of_tickets_reaches_its_refund(door: Door, tmp_path: Path) -> Non
         "draft_ready_for_review",
     ]
     assert trace[-1] == {"budget_audit": "pass"}
-    assert door.states("audit", "verify")[-1]["findings"] == 0
+    assert command_line.states("audit", "verify")[-1]["findings"] == 0
 
 
-def test_a_repeat_is_the_same_case_and_an_altered_repeat_is_refused(door: Door) -> None:
+def test_a_repeat_is_the_same_case_and_an_altered_repeat_is_refused(command_line: CommandLine) -> None:
     ticket = TICKET | {"ticket_id": "r-3", "order_id": "D301", "customer_id": "C101"}
-    first = door.states("submit", "-", stdin=lines(ticket))
-    assert door.states("submit", "-", stdin=lines(ticket)) == first
-    done = door("submit", "-", stdin=lines(ticket | {"question": "I want another refund."}))
+    first = command_line.states("submit", "-", stdin=lines(ticket))
+    assert command_line.states("submit", "-", stdin=lines(ticket)) == first
+    done = command_line("submit", "-", stdin=lines(ticket | {"question": "I want another refund."}))
     assert done.returncode == 1
     assert "ticket_id: r-3 is case" in done.stderr
 
 
-def test_a_revision_pays_nothing_and_no_refund_sends_the_reply_alone(door: Door) -> None:
+def test_a_revision_pays_nothing_and_no_refund_sends_the_reply_alone(command_line: CommandLine) -> None:
     ticket = TICKET | {
         "ticket_id": "r-4",
         "order_id": "D301",
         "customer_id": "C101",
         "question": "My headphones arrived broken, I want a refund.",
     }
-    door.states("run", "-", stdin=lines(ticket))
-    me = door.token("demo-reviewer")
-    revised = door.states("approve", "r-4", "--amount", "1000", **me)[-1]
+    command_line.states("run", "-", stdin=lines(ticket))
+    me = command_line.token("demo-reviewer")
+    revised = command_line.states("approve", "r-4", "--amount", "1000", **me)[-1]
     assert (revised["status"], revised["proposal"]["amount_minor"]) == ("needs_human", 1_000)
-    replied = door.states("approve", "r-4", "--no-refund", **me)[-1]
+    replied = command_line.states("approve", "r-4", "--no-refund", **me)[-1]
     assert (replied["status"], replied["refund"]) == ("replied", None)
 
 
-def test_the_demo_ends_refunded_without_a_server_or_a_key(door: Door) -> None:
-    done = door.process("demo", "--yes", "--json")
+def test_the_demo_ends_refunded_without_a_server_or_a_key(command_line: CommandLine) -> None:
+    done = command_line.process("demo", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     states = [json.loads(line) for line in done.stdout.splitlines()]
     assert [state["status"] for state in states] == ["needs_human", "replied", "needs_human", "refunded"]
     assert states[-1]["refund"] == {"result": "refund_created", "amount_minor": 7_900, "currency": "USD"}
-    done = door("demo", stdin="n\n")
+    done = command_line("demo", stdin="n\n")
     assert done.returncode == 1
     assert "nobody countersigned" in done.stderr
 
@@ -179,18 +181,20 @@ BAD: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("line", "field"), BAD, ids=[f"{number}" for number in range(len(BAD))])
-def test_a_bad_ticket_is_one_line_with_its_line_number_and_field(door: Door, line: str, field: str) -> None:
+def test_a_bad_ticket_is_one_line_with_its_line_number_and_field(
+    command_line: CommandLine, line: str, field: str
+) -> None:
     good = json.dumps(TICKET | {"ticket_id": "never"})
     text = f"{good}\n{line}\n" if line else "\n\n"
-    done = door("submit", "-", stdin=text)
+    done = command_line("submit", "-", stdin=text)
     assert done.returncode == 1
     assert field in done.stderr
     assert "-:2:" in done.stderr or not line
     assert len(done.stderr.strip().splitlines()) == 1
-    assert door("show", "never").returncode == 1  # all of a file or none of it
+    assert command_line("show", "never").returncode == 1  # all of a file or none of it
 
 
-def test_a_process_says_what_a_command_says(door: Door) -> None:
+def test_a_process_says_what_a_command_says(command_line: CommandLine) -> None:
     """Broken? What the other laws run in their own process is not what a person's shell runs."""
     for arguments, stdin in (
         (("submit", "-"), f"{json.dumps(TICKET)}\nnot json\n"),
@@ -198,7 +202,7 @@ def test_a_process_says_what_a_command_says(door: Door) -> None:
         (("nonsense",), ""),
         (("queue", "--json"), ""),
     ):
-        one, other = door(*arguments, stdin=stdin), door.process(*arguments, stdin=stdin)
+        one, other = command_line(*arguments, stdin=stdin), command_line.process(*arguments, stdin=stdin)
         assert (one.returncode, one.stdout, one.stderr.splitlines()[-1:]) == (
             other.returncode,
             other.stdout,
@@ -206,11 +210,13 @@ def test_a_process_says_what_a_command_says(door: Door) -> None:
         )
 
 
-def test_odd_text_is_data(door: Door) -> None:
+def test_odd_text_is_data(command_line: CommandLine) -> None:
     odd = "<script>alert(1)</script> \u0000 \u202e \x1b[31m ' ; drop table cases; -- my cracked tablet return policy"
-    state = door.states("run", "-", stdin=json.dumps(TICKET | {"ticket_id": "odd", "question": odd}))[-1]
+    state = command_line.states("run", "-", stdin=json.dumps(TICKET | {"ticket_id": "odd", "question": odd}))[
+        -1
+    ]
     assert state["status"] == "needs_human"
-    assert "\x1b" not in door("show", "odd").stdout
+    assert "\x1b" not in command_line("show", "odd").stdout
     assert "script" not in str(state["draft"])
 
 
@@ -222,21 +228,23 @@ def test_odd_text_is_data(door: Door) -> None:
         ({"question": "What is the return policy for my other tablet?"}, "unsigned_intake"),
     ],
 )
-def test_a_forged_or_altered_intake_is_turned_away(door: Door, change: dict[str, str], reason: str) -> None:
+def test_a_forged_or_altered_intake_is_turned_away(
+    command_line: CommandLine, change: dict[str, str], reason: str
+) -> None:
     name = f"forged-{abs(hash(json.dumps(change)))}"
     ticket = TICKET | {"ticket_id": name, "bundle_version": "intake_bundle_v2", "route": "guarded_agent"}
-    signed = json.loads(door("intake", "sign", stdin=json.dumps(ticket)).stdout)
+    signed = json.loads(command_line("intake", "sign", stdin=json.dumps(ticket)).stdout)
     forged = signed | change if change else {key: value for key, value in signed.items() if key != "intake"}
-    state = door.states("run", "-", stdin=lines(forged))[-1]
+    state = command_line.states("run", "-", stdin=lines(forged))[-1]
     assert (state["status"], state["reason"]) == ("bypassed", reason)
 
 
-def test_a_signature_admits_one_ticket_once(door: Door) -> None:
+def test_a_signature_admits_one_ticket_once(command_line: CommandLine) -> None:
     ticket = TICKET | {"ticket_id": "once", "bundle_version": "intake_bundle_v2", "route": "guarded_agent"}
-    signed = json.loads(door("intake", "sign", stdin=json.dumps(ticket)).stdout)
-    assert door.states("run", "-", stdin=lines(signed))[-1]["status"] == "needs_human"
+    signed = json.loads(command_line("intake", "sign", stdin=json.dumps(ticket)).stdout)
+    assert command_line.states("run", "-", stdin=lines(signed))[-1]["status"] == "needs_human"
     again = signed | {"ticket_id": "twice"}
-    state = door.states("run", "-", stdin=lines(again))[-1]
+    state = command_line.states("run", "-", stdin=lines(again))[-1]
     assert state["reason"] in {"unsigned_intake", "replayed_intake"}
 
 
@@ -267,9 +275,9 @@ def test_a_signature_admits_one_ticket_once(door: Door) -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_the_right_status(
-    door: Door, arguments: tuple[str, ...], environment: dict[str, str], said: str, status: int
+    command_line: CommandLine, arguments: tuple[str, ...], environment: dict[str, str], said: str, status: int
 ) -> None:
-    done = door(*arguments, **environment)
+    done = command_line(*arguments, **environment)
     assert done.returncode == status, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -286,66 +294,68 @@ def test_what_cannot_be_done_is_one_line_and_the_right_status(
     ],
 )
 def test_a_person_without_the_right_is_told_what_it_takes(
-    door: Door, who: str, arguments: tuple[str, ...], said: str
+    command_line: CommandLine, who: str, arguments: tuple[str, ...], said: str
 ) -> None:
-    door.states(
+    command_line.states(
         "run", "-", stdin=lines(TICKET | {"ticket_id": "w-1", "order_id": "D304", "customer_id": "C104"})
     )
-    done = door(*arguments, **door.token(who))
+    done = command_line(*arguments, **command_line.token(who))
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_kill_switch_from_the_terminal(door: Door) -> None:
-    operator = door.token("demo-operator")
-    assert door("kill", "on", "--reason", "drill", **operator).returncode == 0
+def test_the_kill_switch_from_the_terminal(command_line: CommandLine) -> None:
+    operator = command_line.token("demo-operator")
+    assert command_line("kill", "on", "--reason", "drill", **operator).returncode == 0
     ticket = TICKET | {
         "ticket_id": "k-1",
         "order_id": "D305",
         "customer_id": "C105",
         "question": "Can I return my desk lamp I no longer want? What is the return policy for items?",
     }
-    state = door.states("run", "-", stdin=lines(ticket))[-1]
+    state = command_line.states("run", "-", stdin=lines(ticket))[-1]
     assert (state["status"], state["reason"]) == ("bypassed", "kill_switch")
-    assert door.states("flags")[-1]["value"] == "on"
-    assert door("kill", "off", "--reason", "over", **operator).returncode == 0
-    assert door.states("show", "k-1")[-1]["status"] == "needs_human"
+    assert command_line.states("flags")[-1]["value"] == "on"
+    assert command_line("kill", "off", "--reason", "over", **operator).returncode == 0
+    assert command_line.states("show", "k-1")[-1]["status"] == "needs_human"
 
 
-def test_a_missing_or_wrong_key_is_named(door: Door) -> None:
-    assert door("db", "up").returncode == 0
-    key = door.folder / "keys/desk.private.json"
+def test_a_missing_or_wrong_key_is_named(command_line: CommandLine) -> None:
+    assert command_line("db", "up").returncode == 0
+    key = command_line.folder / "keys/desk.private.json"
     held = key.read_text()
     try:
         key.write_text("{}")
-        done = door("queue")
+        done = command_line("queue")
         assert done.returncode == 1
         assert "not an Ed25519 key" in done.stderr
     finally:
         key.write_text(held)
 
 
-def test_a_database_that_is_newer_or_a_test_database_is_refused(door: Door) -> None:
-    url = with_database(EmbeddedPostgres(door.folder).start(), "other")
+def test_a_database_that_is_newer_or_a_test_database_is_refused(command_line: CommandLine) -> None:
+    url = with_database(EmbeddedPostgres(command_line.folder).start(), "other")
     make_database(url)
     environment = {"DATABASE_URL": url}
-    assert "countersign db migrate" in door("queue", **environment).stderr
-    assert door("db", "migrate", **environment).returncode == 0
+    assert "countersign db migrate" in command_line("queue", **environment).stderr
+    assert command_line("db", "migrate", **environment).returncode == 0
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("create table books.test_clock (shift interval)")
-        assert "test database" in door("queue", **environment).stderr
+        assert "test database" in command_line("queue", **environment).stderr
         owner.execute("drop table books.test_clock")
         owner.execute(
             "insert into public.countersign_migrations (number, name, sha256) values (999, 'x', 'x')"
         )
     for command in ("queue", "db migrate"):
-        done = door(*command.split(), **environment)
+        done = command_line(*command.split(), **environment)
         assert done.returncode == 1
         assert "newer than this program" in done.stderr
 
 
-def test_a_postgres_of_ones_own_serves_many_homes_and_keeps_its_databases(door: Door, tmp_path: Path) -> None:
+def test_a_postgres_of_ones_own_serves_many_homes_and_keeps_its_databases(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
     """The demo drops what it made and nothing else; a second home with the owner's URL works at once."""
     with tempfile.TemporaryDirectory(prefix="countersign-") as name:
         Path(name).chmod(0o755)
@@ -356,21 +366,21 @@ def test_a_postgres_of_ones_own_serves_many_homes_and_keeps_its_databases(door: 
             owner.execute("create table precious (n int)")
         for home in ("one", "two"):
             environment = {"DATABASE_URL": url, "COUNTERSIGN_HOME": str(tmp_path / home)}
-            assert door.states("demo", "--yes", **environment)[-1]["status"] == "refunded"
+            assert command_line.states("demo", "--yes", **environment)[-1]["status"] == "refunded"
         with psycopg.connect(url) as owner:
             assert owner.execute("select count(*) from precious").fetchone() == (0,)
             names = [row[0] for row in owner.execute("select datname from pg_database").fetchall()]
             owner.execute("alter role desk password 'changed by hand'")
         assert [name for name in names if name.startswith("countersign_demo_")] == []
-        done = door("demo", "--yes", DATABASE_URL=url, COUNTERSIGN_HOME=str(tmp_path / "one"))
+        done = command_line("demo", "--yes", DATABASE_URL=url, COUNTERSIGN_HOME=str(tmp_path / "one"))
         assert done.returncode == 1
         assert "countersign db migrate" in done.stderr
         server.stop()
 
 
-def test_a_full_disk_loses_nothing(door: Door) -> None:
+def test_a_full_disk_loses_nothing(command_line: CommandLine) -> None:
     """What Postgres says of a full disk is one line, and no case is half written."""
-    url = Home(door.folder).admin_url()
+    url = Home(command_line.folder).admin_url()
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(
             "create function books.full_disk() returns trigger language plpgsql as $$ begin raise exception using"
@@ -378,22 +388,22 @@ def test_a_full_disk_loses_nothing(door: Door) -> None:
             " create trigger zz_full_disk after insert on books.case_events execute function books.full_disk()"
         )
         try:
-            done = door("run", "-", stdin=lines(TICKET | {"ticket_id": "full"}))
+            done = command_line("run", "-", stdin=lines(TICKET | {"ticket_id": "full"}))
         finally:
             owner.execute("drop function books.full_disk() cascade")
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert door("show", "full").returncode == 1
+    assert command_line("show", "full").returncode == 1
 
 
-def test_the_embedded_server_survives_its_parent_and_its_own_death(door: Door) -> None:
-    assert door.process("submit", "-", stdin=lines(TICKET | {"ticket_id": "kept"})).returncode == 0
-    data = EmbeddedPostgres(door.folder).data
+def test_the_embedded_server_survives_its_parent_and_its_own_death(command_line: CommandLine) -> None:
+    assert command_line.process("submit", "-", stdin=lines(TICKET | {"ticket_id": "kept"})).returncode == 0
+    data = EmbeddedPostgres(command_line.folder).data
     pid = int((data / "postmaster.pid").read_text().split()[0])
     os.kill(pid, 0)
     os.kill(pid, signal.SIGKILL)
-    before = {state["case_id"] for state in door.states("queue", "--all")}
+    before = {state["case_id"] for state in command_line.states("queue", "--all")}
     assert before
     assert int((data / "postmaster.pid").read_text().split()[0]) != pid
 
@@ -417,9 +427,9 @@ def test_two_commands_at_once_share_a_fresh_home() -> None:
         assert [process.returncode for process in both] == [0, 0], said
 
 
-def test_the_till_is_a_process_that_stops_when_told(door: Door) -> None:
-    door.states("queue")
-    home = Home(door.folder)
+def test_the_cashier_is_a_process_that_stops_when_told(command_line: CommandLine) -> None:
+    command_line.states("queue")
+    home = Home(command_line.folder)
     environment = os.environ | {
         "CASHIER_DATABASE_URL": home.role_url("cashier", home.admin_url()),
         "CASHIER_DESK_KEYS": str(home.public_keys_file("desk")),
@@ -436,11 +446,11 @@ def test_the_till_is_a_process_that_stops_when_told(door: Door) -> None:
     assert once.returncode == 0, once.stderr
     with subprocess.Popen(
         [sys.executable, "-m", "cashier"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
-    ) as till:
-        assert till.stderr is not None
-        assert "the till is open" in till.stderr.readline()
-        till.send_signal(signal.SIGTERM)
-        assert till.wait(timeout=20) == 0
+    ) as cashier:
+        assert cashier.stderr is not None
+        assert "the cashier is open" in cashier.stderr.readline()
+        cashier.send_signal(signal.SIGTERM)
+        assert cashier.wait(timeout=20) == 0
     bare = {name: value for name, value in environment.items() if not name.startswith("CASHIER")}
     missing = subprocess.run(
         [sys.executable, "-m", "cashier"], cwd=ROOT, env=bare, capture_output=True, text=True, check=False

@@ -14,11 +14,11 @@ from psycopg.rows import DictRow
 from stage import Stage
 
 from graph.model.asking import has_slot
-from graph.model.messages import CUSTOMER_LIMIT, QUOTE_LIMIT, QUOTES, quotes_shown, written
+from graph.model.messages import CUSTOMER_LIMIT, QUOTE_LIMIT, QUOTES, quotes_shown, written_data
 from graph.model.providers import Provider
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder
 from policies.budget import Limits
-from policies.spending import SpendLimit, SpendLimits, Spent, Sum, weigh
+from policies.spending import SpendLimit, SpendLimits, SpentSums, Sum, weigh
 from records.books import Books, BooksAway
 from records.model_calls import Load
 from refunds.evidence import Citation
@@ -45,7 +45,7 @@ SPEND_LIMITS = SpendLimits(
 def test_a_day_that_is_nearly_spent_is_said_by_tokens_as_by_cost(spent: Sum, near: bool) -> None:
     day = SpendLimit(tokens=1_000, cost_micros=500)
     spend_limits = SPEND_LIMITS.model_copy(update={"tenant_day": day, "warn_percent": 80})
-    weighed = weigh(spend_limits, Spent(tenant_day=spent), Sum())
+    weighed = weigh(spend_limits, SpentSums(tenant_day=spent), Sum())
     assert (weighed.reason, bool(weighed.detail)) == (None, near)
 
 
@@ -89,7 +89,7 @@ def test_what_calls_leave_of_a_step_is_what_they_did_not_spend() -> None:
 def test_a_month_tells_of_its_half_and_throttles_at_four_fifths(
     spent: int, alerts: tuple[int, ...], throttled: bool
 ) -> None:
-    weighed = weigh(SPEND_LIMITS, Spent(tenant_month=Sum(0, spent)), Sum())
+    weighed = weigh(SPEND_LIMITS, SpentSums(tenant_month=Sum(0, spent)), Sum())
     assert (weighed.reason, weighed.alerts, weighed.throttled) == (None, alerts, throttled)
 
 
@@ -131,7 +131,7 @@ CASE = CaseId(UUID(int=1))
 @pytest.mark.parametrize("over", [0, 1, 5_000])
 def test_of_a_customers_words_a_model_sees_so_many(over: int) -> None:
     words = "".join(chr(97 + number % 26) for number in range(CUSTOMER_LIMIT + over))
-    shown = written(CASE, "customer", words, NOBODY)
+    shown = written_data(CASE, "customer", words, NOBODY)
     assert (words in shown) == (over == 0)
     assert words[: CUSTOMER_LIMIT // 2] in shown and words[-CUSTOMER_LIMIT // 2 :] in shown
     assert len(shown) < CUSTOMER_LIMIT + 200
@@ -209,12 +209,12 @@ class AwayBooks(Books):
     away = True
 
     @asynccontextmanager
-    async def _seat(
+    async def _session(
         self, tenant: TenantId | None, customer: CustomerId | None, *, begin: bool
     ) -> AsyncIterator[AsyncConnection[DictRow]]:
         if self.away:
             raise BooksAway("the connection is closed")
-        async with super()._seat(tenant, customer, begin=begin) as connection:
+        async with super()._session(tenant, customer, begin=begin) as connection:
             yield connection
 
 

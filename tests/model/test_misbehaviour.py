@@ -9,7 +9,7 @@ from fake_openai import FakeOpenAI, served
 from model_kit import diligent, model_stage
 from stage import Cluster, Stage
 
-from refunds.words import ModelOutcome
+from refunds.vocabulary import ModelOutcome
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from running import until
 from stage import Cluster, results
 
 from graph.settings import BadProvider
-from policies.spending import SpendLimit, SpendLimits, Spent, Sum, weigh
+from policies.spending import SpendLimit, SpendLimits, SpentSums, Sum, weigh
 
 
 @pytest.fixture(name="fake")
@@ -128,7 +128,7 @@ def test_no_spend_limit_is_ever_passed(spent: int, wanted: int, limit: int, mont
         tenant_month=SpendLimit(tokens=10**9, cost_micros=month),
         warn_percent=80,
     )
-    before = Spent(Sum(0, spent), Sum(0, spent), Sum(0, spent))
+    before = SpentSums(Sum(0, spent), Sum(0, spent), Sum(0, spent))
     weighed = weigh(every, before, Sum(0, wanted))
     assert (weighed.reason is None) == (spent + wanted <= min(limit, month))
     assert weighed.throttled == (100 * (spent + wanted) >= 80 * month)

@@ -19,14 +19,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.house import private_key, trusted_keys
+from app.house import home_private_key, home_trusted_keys
 from app.shop import demo_orders
 from graph.services import GraphServices
 from policies.signature import PublicKeys, public_keys
 from refunds.ids import CaseId, CustomerId, TenantId
 from tools.breaker import OPEN_AFTER, OPEN_SECONDS, Breaker
 from tools.invocation import BadInvocation, Invocation, verified
-from tools.order_service import OrderService, Told, gone_on
+from tools.order_service import OrderService, ServiceAnswer, gone_on
 
 
 @dataclass
@@ -103,13 +103,15 @@ def serving(service: ShopService) -> Iterator[ShopService]:
 
 @pytest.fixture(name="shop")
 def _shop(cluster: Cluster) -> Iterator[ShopService]:
-    with serving(ShopService(trusted_keys(cluster.home, "tools"))) as service:
+    with serving(ShopService(home_trusted_keys(cluster.home, "tools"))) as service:
         yield service
 
 
 def with_service(cluster: Cluster, shop: ShopService, ticks: Any = time.monotonic) -> Any:
     def equip(services: GraphServices) -> GraphServices:
-        return replace(services, orders=OrderService(shop.url, private_key(cluster.home, "tools"), ticks))
+        return replace(
+            services, orders=OrderService(shop.url, home_private_key(cluster.home, "tools"), ticks)
+        )
 
     return equip
 
@@ -171,7 +173,7 @@ async def test_what_is_kept_is_asked_again_after_its_time_and_changes_with_the_s
     cluster: Cluster, shop: ShopService
 ) -> None:
     now = [0.0]
-    service = OrderService(shop.url, private_key(cluster.home, "tools"), lambda: now[0])
+    service = OrderService(shop.url, home_private_key(cluster.home, "tools"), lambda: now[0])
     shop.status = "shipped"
     first = await service.told_of(invocation(), "D300")
     shop.status = "delivered"
@@ -187,7 +189,7 @@ async def test_what_is_kept_is_asked_again_after_its_time_and_changes_with_the_s
 
 
 def test_a_forged_stale_or_foreign_token_is_refused(cluster: Cluster) -> None:
-    key, keys = private_key(cluster.home, "tools"), trusted_keys(cluster.home, "tools")
+    key, keys = home_private_key(cluster.home, "tools"), home_trusted_keys(cluster.home, "tools")
     now = time.time()
     good = invocation().token(key, now)
     wanted: dict[str, Any] = {"tool": "lookup_order", "arguments": {"order_id": "D300"}}
@@ -213,7 +215,7 @@ async def test_a_key_that_is_not_the_houses_is_refused_by_the_service_and_the_bo
 ) -> None:
     def equip(services: GraphServices) -> GraphServices:
         return replace(
-            services, orders=OrderService(shop.url, another_key(private_key(cluster.home, "tools").kid))
+            services, orders=OrderService(shop.url, another_key(home_private_key(cluster.home, "tools").kid))
         )
 
     async with open_stage(cluster.home, url, tmp_path, equip=equip) as stage:
@@ -238,7 +240,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_try() -> None:
 
 def test_an_order_never_goes_back_and_its_money_never_changes() -> None:
     delivered, *_, pending, _ = demo_orders(datetime.now(UTC))
-    told = Told(order_id="x", customer_id="x", status="pending")
+    told = ServiceAnswer(order_id="x", customer_id="x", status="pending")
     assert gone_on(delivered, told) == delivered
     shipped = gone_on(pending, told.model_copy(update={"status": "shipped"}))
     assert (shipped.status, shipped.items, shipped.payments) == ("shipped", pending.items, pending.payments)

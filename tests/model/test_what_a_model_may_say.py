@@ -12,7 +12,7 @@ from stage import Cluster, Stage
 
 from graph.model.moderation import ByRule
 from graph.model.partial import reply_so_far
-from policies.draft_checks import Facts, Quoted, wrong_with
+from policies.draft_checks import DraftFacts, Quoted, wrong_with
 from policies.hygiene import injections, look_at_text
 from policies.languages import language_of
 from policies.loops import goes_in_circles
@@ -25,7 +25,7 @@ from refunds.trace import TraceEvent
 
 QUOTE = "Items may be returned for a refund within 14 days of delivery, unused."
 CLAUSE = Citation("return-policy-us-v3", "return-policy-us", 3, "2", QUOTE)
-FACTS = Facts(
+FACTS = DraftFacts(
     texts=('{"delivered_on": "2026-10-02", "price": "79.00 USD", "status": "delivered"}', "79.00 USD"),
     citations=(CLAUSE,),
     order_id="D300",

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import Stage
 
-from app.house import private_key
+from app.house import home_private_key
 from cashier.disbursement import disbursement_of
-from cashier.verification import NotPayable, Payable, UnknownKey, ballot_of, verify
-from desk.decisions import Conflict, Desk, Word
+from cashier.verification import NotPayable, Payable, UnknownKey, ballot_of, verify_disbursement
+from desk.decisions import Conflict, DecisionRequest, Desk
 from desk.notes import BadDecision
 from desk.people import NoAuthority, NotSignedIn, Person, sign_in
 from policies.authority import may_approve, rule_of, rules_for
@@ -58,21 +58,21 @@ async def test_five_hundred_needs_a_specialist(stage: Stage) -> None:
     proposal: Any = state["proposal"]
     assert proposal["amount_minor"] == 64_900
     with pytest.raises(NoAuthority, match="specialist"):
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
     assert await stage.count("votes") == 0
-    assert (await stage.say(case, Word("approve"), "demo-specialist")).decision is not None
+    assert (await stage.say(case, DecisionRequest("approve"), "demo-specialist")).decision is not None
 
 
 async def test_two_thousand_needs_two_people_and_one_of_them_a_specialist(stage: Stage) -> None:
     case, _ = await stage.paused(**CAMERA)
-    first = await stage.say(case, Word("approve"))
+    first = await stage.say(case, DecisionRequest("approve"))
     assert (first.decision, first.more_people) == (None, 1)
     with pytest.raises(Conflict, match="voted"):
-        await stage.say(case, Word("approve"))
-    second = await stage.say(case, Word("approve", note="fine"), "demo-reviewer-2")
+        await stage.say(case, DecisionRequest("approve"))
+    second = await stage.say(case, DecisionRequest("approve", note="fine"), "demo-reviewer-2")
     assert second.decision is None
     assert (await stage.house.state(case))["status"] == "needs_human"
-    third = await stage.say(case, Word("approve"), "demo-specialist")
+    third = await stage.say(case, DecisionRequest("approve"), "demo-specialist")
     assert third.decision is not None
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
@@ -81,14 +81,14 @@ async def test_two_thousand_needs_two_people_and_one_of_them_a_specialist(stage:
 async def test_the_cashier_counts_the_people_and_the_specialists_itself(stage: Stage) -> None:
     """Whatever the books took for enough: two reviewers are not a specialist, and one person twice is not two."""
     case, _ = await stage.paused(**CAMERA)
-    await stage.say(case, Word("approve"))
-    await stage.say(case, Word("approve"), "demo-specialist")
+    await stage.say(case, DecisionRequest("approve"))
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
     assert (await stage.run(case))["status"] == "refund_pending"
     [decision_id] = await stage.decision_ids()
     executor = stage.house.executor
     order = await disbursement_of(executor.books, case.tenant, DecisionId(decision_id))
     assert order is not None
-    key = private_key(stage.house.home, "desk")
+    key = home_private_key(stage.house.home, "desk")
 
     def signed_again(vote: Row, **fields: object) -> Row:
         """The same vote with other words in it, by the house's own key."""
@@ -97,7 +97,7 @@ async def test_the_cashier_counts_the_people_and_the_specialists_itself(stage: S
         return {**changed, "payload": payload, "signature": key.sign(payload)}
 
     def judged(*votes: Row) -> Payable | NotPayable | UnknownKey:
-        return verify(order.row, votes, executor.desk_keys)
+        return verify_disbursement(order.row, votes, executor.desk_keys)
 
     reviewer, specialist = sorted(order.votes, key=lambda vote: str(vote["authority"]))
     assert isinstance(judged(reviewer, specialist), Payable)
@@ -110,8 +110,8 @@ async def test_the_cashier_counts_the_people_and_the_specialists_itself(stage: S
 
 async def test_one_person_may_turn_down_what_two_must_approve(stage: Stage) -> None:
     case, _ = await stage.paused(**CAMERA)
-    await stage.say(case, Word("approve"), "demo-specialist")
-    await stage.say(case, Word("reject", "suspected_abuse"))
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
+    await stage.say(case, DecisionRequest("reject", "suspected_abuse"))
     await stage.finish()
     state = await stage.house.state(case)
     assert (state["status"], state["reason"]) == ("rejected", "suspected_abuse")
@@ -122,7 +122,7 @@ async def test_one_person_may_turn_down_what_two_must_approve(stage: Stage) -> N
 async def test_who_has_no_vote_cannot_decide(stage: Stage, who: str) -> None:
     case, _ = await stage.paused()
     with pytest.raises(NoAuthority):
-        await stage.say(case, Word("approve"), who)
+        await stage.say(case, DecisionRequest("approve"), who)
 
 
 async def test_an_unknown_or_ended_token_signs_nobody_in(stage: Stage) -> None:
@@ -144,12 +144,12 @@ async def test_nobody_approves_a_case_they_submitted(stage: Stage) -> None:
     )
     await stage.run(mine)
     with pytest.raises(NoAuthority, match="submitted"):
-        await stage.say(mine, Word("approve"))
-    await stage.say(mine, Word("approve"), "demo-reviewer-2")
+        await stage.say(mine, DecisionRequest("approve"))
+    await stage.say(mine, DecisionRequest("approve"), "demo-reviewer-2")
 
 
 async def raised(stage: Stage, case: Case, amount: int, who: str = "demo-reviewer") -> None:
-    await stage.say(case, Word("revise", revised_amount_minor=amount), who)
+    await stage.say(case, DecisionRequest("revise", revised_amount_minor=amount), who)
     await stage.run(case)
 
 
@@ -165,8 +165,10 @@ async def test_a_revision_pays_nothing_and_makes_a_new_proposal(stage: Stage) ->
     assert "50.00 USD" in str(state["draft"])
     person = await stage.person("demo-reviewer")
     with pytest.raises(Conflict):
-        await stage.house.desk.decide(person, case.tenant, case.case_id, old["digest"], Word("approve"))
-    await stage.say(case, Word("approve"))
+        await stage.house.desk.decide(
+            person, case.tenant, case.case_id, old["digest"], DecisionRequest("approve")
+        )
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert [refund.amount.amount_minor for refund in stage.house.provider.all_refunds()] == [5_000]
 
@@ -176,18 +178,18 @@ async def test_who_raised_an_amount_cannot_approve_it_not_even_after_another_cut
     await raised(stage, case, 5_000)
     await raised(stage, case, 6_000)
     with pytest.raises(NoAuthority, match="raised"):
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
     await raised(stage, case, 5_900, "demo-reviewer-2")
     with pytest.raises(NoAuthority, match="raised"):
-        await stage.say(case, Word("approve"))
-    await stage.say(case, Word("approve"), "demo-specialist")
+        await stage.say(case, DecisionRequest("approve"))
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
 
 
 async def test_an_amount_above_what_is_left_or_below_zero_is_refused(stage: Stage) -> None:
     case, _ = await stage.paused()
     for amount in (7_901, -1, 10**12):
         with pytest.raises(BadDecision, match="amount"):
-            await stage.say(case, Word("revise", revised_amount_minor=amount))
+            await stage.say(case, DecisionRequest("revise", revised_amount_minor=amount))
     assert await stage.count("votes") == 0
 
 
@@ -197,7 +199,7 @@ async def test_a_reply_without_the_refund_is_a_revision_to_nothing(stage: Stage)
     state = await stage.house.state(case)
     proposal: Any = state["proposal"]
     assert (proposal["kind"], proposal["amount_minor"]) == ("reply", 0)
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "replied"
     assert stage.refunds() == 0
@@ -206,15 +208,17 @@ async def test_a_reply_without_the_refund_is_a_revision_to_nothing(stage: Stage)
 async def test_a_stale_digest_is_a_conflict_that_names_who_and_when(stage: Stage) -> None:
     case, state = await stage.paused()
     proposal: Any = state["proposal"]
-    await stage.say(case, Word("reject", "wording"))
+    await stage.say(case, DecisionRequest("reject", "wording"))
     person = await stage.person("demo-reviewer-2")
     with pytest.raises(Conflict, match=r"demo-reviewer said reject at 20\d\d-"):
-        await stage.house.desk.decide(person, case.tenant, case.case_id, proposal["digest"], Word("approve"))
+        await stage.house.desk.decide(
+            person, case.tenant, case.case_id, proposal["digest"], DecisionRequest("approve")
+        )
 
 
 async def test_the_desks_own_role_cannot_write_a_decision_that_the_votes_do_not_bear(stage: Stage) -> None:
     case, _ = await stage.paused(**CAMERA)
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     row = (await stage.sql("select * from books.votes"))[0]
     names = [
         "tenant", "decision_id", "proposal_id", "case_id", "thread_id", "word", "digest", "kind", "payment_id",
@@ -233,7 +237,9 @@ async def test_the_desks_own_role_cannot_write_a_decision_that_the_votes_do_not_
 class Careless(Desk):
     """A desk that checks nothing itself."""
 
-    async def _check(self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: Word) -> None:
+    async def _check(
+        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: DecisionRequest
+    ) -> None:
         del tx, person, case, end, word
 
 
@@ -260,6 +266,6 @@ async def test_postgres_itself_holds_the_authority_when_a_desk_checks_nothing(st
     proposal: Any = (await stage.house.state(case))["proposal"]
     votes = await stage.count("votes")
     with pytest.raises(NoAuthority):
-        await desk.decide(who, case.tenant, case.case_id, proposal["digest"], Word("approve"))
+        await desk.decide(who, case.tenant, case.case_id, proposal["digest"], DecisionRequest("approve"))
     assert await stage.count("votes") == votes
     assert await stage.sql("select 1 as n from books.decisions where word = 'approve'") == []

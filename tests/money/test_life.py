@@ -18,7 +18,7 @@ from langgraph.types import Command
 from stage import Cluster, Stage, open_stage
 
 from cashier.simulated_provider import Fault
-from desk.decisions import Conflict, NothingToDecide, Word
+from desk.decisions import Conflict, DecisionRequest, NothingToDecide
 from desk.flags import set_kill_switch
 from desk.notes import BadDecision
 from desk.people import NoAuthority
@@ -80,9 +80,9 @@ class Life(RuleBasedStateMachine):
     def decide(self, data: st.DataObject, who: str, word: str, amount: int) -> None:
         case = data.draw(st.sampled_from(self.cases))
         said = {
-            "approve": Word("approve"),
-            "reject": Word("reject", "other"),
-            "revise": Word("revise", revised_amount_minor=amount),
+            "approve": DecisionRequest("approve"),
+            "reject": DecisionRequest("reject", "other"),
+            "revise": DecisionRequest("revise", revised_amount_minor=amount),
         }[word]
 
         async def decided() -> None:
@@ -157,7 +157,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_sums_hold(self) -> None:
-        """Refunded ≤ ordered ≤ approved ≤ paid, on every payment; every order of money has its approval."""
+        """Refunded ≤ ordered ≤ approved ≤ paid, on every payment; every disbursement has its approval."""
         if not hasattr(self, "stage"):
             return
         rows = self.do(
@@ -199,7 +199,7 @@ class Life(RuleBasedStateMachine):
             self.folder.cleanup()
 
     async def end(self) -> None:
-        """The sweep and the till finish what is left; then graph and books say the same of every case."""
+        """The sweep and the cashier finish what is left; then graph and books say the same of every case."""
         for _ in range(6):
             await self.stage.finish()
             for refund in self.stage.house.provider.all_refunds():

@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 from stage import Stage
 
-from desk.decisions import Conflict, Word
+from desk.decisions import Conflict, DecisionRequest
 from desk.flags import set_kill_switch
 from graph.checkpointer import strict_serializer
 from graph.settling import NoCase
@@ -45,7 +45,7 @@ async def nothing_moved(stage: Stage) -> None:
 
 async def paid_as_signed(stage: Stage, case: Case) -> None:
     """After whatever was tried, the case can still be decided, and pays what is signed, once."""
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.run(case)
     await stage.finish()
     assert [refund.amount.amount_minor for refund in stage.house.provider.all_refunds()] == [7_900]
@@ -79,7 +79,7 @@ async def test_an_old_checkpoint_pays_no_second_time(stage: Stage) -> None:
         case, _ = await stage.paused()
         graph = stage.house.driver.graph
         old = (await graph.aget_state(config_of(case))).config
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
         await stage.run(case)
         await stage.finish()
         assert stage.refunds() == 1
@@ -263,7 +263,9 @@ async def test_an_undecided_proposal_expires_and_is_nobodys_rejection(stage: Sta
     person = await stage.person("demo-reviewer")
     proposal: Any = state["proposal"]
     with pytest.raises(Conflict):
-        await stage.house.desk.decide(person, case.tenant, case.case_id, proposal["digest"], Word("approve"))
+        await stage.house.desk.decide(
+            person, case.tenant, case.case_id, proposal["digest"], DecisionRequest("approve")
+        )
     await nothing_moved(stage)
 
 
@@ -348,7 +350,7 @@ async def test_an_administrators_whole_chain_with_another_amount_is_not_paid(sta
 async def test_a_copied_signature_under_a_new_id_or_word_is_not_paid(stage: Stage, word: str) -> None:
     """A signed ballot of one case is copied to another case of the same customer and amount."""
     donor, _ = await stage.paused()
-    reject = Word("reject", "other") if word == "reject" else Word("approve")
+    reject = DecisionRequest("reject", "other") if word == "reject" else DecisionRequest("approve")
     await stage.say(donor, reject)
     victim, _ = await stage.paused()
     proposal = (await stage.sql("select * from books.proposals where case_id = %s", victim.case_id))[0]
@@ -381,7 +383,7 @@ async def test_a_copied_signature_under_a_new_id_or_word_is_not_paid(stage: Stag
 
 
 async def send_as_cashier(stage: Stage) -> str:
-    """The insert that the till's role can do for the only order of money; the reason it was refused, or ''."""
+    """The insert that the cashier's role can do for the only disbursement; the reason it was refused, or ''."""
     decision = (await stage.decision_ids())[0]
     async with stage.house.executor.books.pool.connection() as connection:
         try:

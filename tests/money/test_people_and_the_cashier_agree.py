@@ -7,9 +7,9 @@ import pytest
 from desk_kit import DeskStage
 from stage import Stage, another_key
 
-from app.house import trusted_keys
+from app.house import home_trusted_keys
 from cashier.executor import Executor
-from desk.decisions import Conflict, Desk, Word
+from desk.decisions import Conflict, DecisionRequest, Desk
 from desk.people import NoAuthority
 from policies.authority import rule_of, rules_for
 from policies.signature import new_key, public_keys
@@ -36,7 +36,7 @@ async def test_a_looser_rule_in_the_books_lets_nobody_approve_what_is_not_paid(s
     """One person may say yes to anything, say the books: the house's own rule counts, at the desk as at the cashier."""
     await stage.forced("update books.authority_rules set approvals = 1, specialists = 0")
     case, _ = await stage.paused(**CAMERA)
-    first = await stage.say(case, Word("approve"))
+    first = await stage.say(case, DecisionRequest("approve"))
     assert (first.decision, first.more_people) == (None, 1)
     with pytest.raises(Exception, match="no_authority"):
         await stage.sql("select set_config('books.tenant', 'demo', false)")
@@ -46,7 +46,7 @@ async def test_a_looser_rule_in_the_books_lets_nobody_approve_what_is_not_paid(s
             " select tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id,"
             " amount_minor, currency, person, decided_at, execute_by from books.votes"
         )
-    await stage.say(case, Word("approve"), "demo-specialist")
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
 
@@ -56,7 +56,7 @@ async def test_a_stricter_rule_in_the_books_counts(stage: Stage) -> None:
         "update books.authority_rules set approvals = 2, specialists = 1 where currency = 'USD'"
     )
     case, _ = await stage.paused()
-    assert (await stage.say(case, Word("approve"))).decision is None
+    assert (await stage.say(case, DecisionRequest("approve"))).decision is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_policy_that_is_taken_back_while_a_proposal_waits_is_not_approved_
     await stage.sql("select set_config('books.tenant', 'demo', false)")
     await stage.sql(change.format(cited=where))
     with pytest.raises(Conflict, match="policy"):
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     again = await stage.house.state(case)
     assert again["proposal"]["id"] != state["proposal"]["id"]  # type: ignore[index]
@@ -90,7 +90,7 @@ async def test_policy_that_is_taken_back_while_a_proposal_waits_is_not_approved_
 
 async def test_what_a_person_edited_waits_for_a_person_when_its_policy_is_taken_back(stage: Stage) -> None:
     case, _ = await stage.paused()
-    await stage.say(case, Word("revise", revised_amount_minor=5_000, note="less"))
+    await stage.say(case, DecisionRequest("revise", revised_amount_minor=5_000, note="less"))
     state = await stage.run(case)
     [cited] = state["proposal"]["citations"]  # type: ignore[index]
     await stage.sql("select set_config('books.tenant', 'demo', false)")
@@ -103,7 +103,7 @@ async def test_what_a_person_edited_waits_for_a_person_when_its_policy_is_taken_
     )
     await stage.finish()
     with pytest.raises(Conflict, match="policy"):
-        await stage.say(case, Word("approve"), "demo-reviewer-2")
+        await stage.say(case, DecisionRequest("approve"), "demo-reviewer-2")
     assert stage.refunds() == 0
 
 
@@ -115,7 +115,7 @@ async def test_a_new_key_has_a_new_name_and_an_unknown_one_waits(stage: Stage) -
     case, state = await stage.paused()
     person = await stage.person("demo-reviewer")
     digest = state["proposal"]["digest"]  # type: ignore[index]
-    await desk.decide(person, DEMO, case.case_id, digest, Word("approve"))
+    await desk.decide(person, DEMO, case.case_id, digest, DecisionRequest("approve"))
     await stage.run(case)
     await stage.house.executor.settle_all()
     assert (await stage.count("settlements"), stage.refunds()) == (0, 0)
@@ -133,12 +133,14 @@ async def test_another_key_under_the_same_name_still_pays_nothing(stage: Stage) 
     forger = replace(stage.house.desk, key=another_key(kid))
     case, state = await stage.paused()
     digest = state["proposal"]["digest"]  # type: ignore[index]
-    await forger.decide(await stage.person("demo-reviewer"), DEMO, case.case_id, digest, Word("approve"))
+    await forger.decide(
+        await stage.person("demo-reviewer"), DEMO, case.case_id, digest, DecisionRequest("approve")
+    )
     await stage.run(case)
     await stage.finish()
     assert (await stage.house.state(case))["reason"] == "blocked:approval_mismatch"
     assert stage.refunds() == 0
-    assert trusted_keys(stage.house.home, "desk").knows(kid)
+    assert home_trusted_keys(stage.house.home, "desk").knows(kid)
 
 
 async def rows_of_the_books(stage: Stage) -> dict[str, int]:
@@ -198,4 +200,4 @@ def body_for(spec: dict[str, Any], described: dict[str, Any], known: dict[str, A
 async def test_who_may_not_decide_is_told_so_before_anything_is_read(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     with pytest.raises(NoAuthority):
-        await desk.stage.say(case, Word("approve"), "demo-auditor")
+        await desk.stage.say(case, DecisionRequest("approve"), "demo-auditor")

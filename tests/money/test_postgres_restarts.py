@@ -10,7 +10,7 @@ import psycopg
 from conftest import CAMPAIGN
 from stage import Stage, open_stage, prepare_template
 
-from desk.decisions import Conflict, Word
+from desk.decisions import Conflict, DecisionRequest
 from records.books import BooksAway, Refused
 from records.states import State
 from runtime.embedded import EmbeddedPostgres
@@ -32,7 +32,10 @@ async def carry(stage: Stage, number: int) -> None:
             if state["status"] == "needs_human":
                 # A case that was handed over because the books were away too long is sent back by its reviewer.
                 handed_over = state["reason"] == "tool_unavailable"
-                await stage.say(case, Word("revise", note="again") if handed_over else Word("approve"))
+                await stage.say(
+                    case,
+                    DecisionRequest("revise", note="again") if handed_over else DecisionRequest("approve"),
+                )
                 await stage.run(case)
             await stage.house.executor.settle_all(late_failures=False)
             state = await stage.run(case)

@@ -9,18 +9,18 @@ from conftest import Stages
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from stage import Stage, requested
 
-from app.house import trusted_keys
+from app.house import home_trusted_keys
 from cashier.executor import Executor
 from cashier.processor import ProviderRefund
 from cashier.simulated_provider import SimulatedProvider
-from desk.decisions import Conflict, Word
+from desk.decisions import Conflict, DecisionRequest
 from desk.flags import set_kill_switch
 from desk.notes import BadDecision
 from desk.people import NoAuthority
-from desk.queue import find_case, waiting
+from desk.queue import cases_waiting, find_case
 from evals.exam.world import Scripted
 from graph.refund_graph import refund_graph
-from records.audit import verify
+from records.audit import verify_trail
 from records.cases import Case, idle_cases
 from refunds.ids import PaymentId, TenantId
 
@@ -48,7 +48,9 @@ async def two_items(stage: Stage, price: int = 7_900) -> None:
 
 
 async def queued(stage: Stage) -> list[tuple[str, str]]:
-    rows = await waiting(stage.house.desk_books, await stage.person("demo-reviewer"), every=False, most=50)
+    rows = await cases_waiting(
+        stage.house.desk_books, await stage.person("demo-reviewer"), every=False, most=50
+    )
     return [(row["status"], row["reason"]) for row in rows]
 
 
@@ -57,22 +59,22 @@ async def test_one_item_is_refunded_once_whatever_was_drafted_before(stage: Stag
     await two_items(stage)
     first, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
     second, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
-    await stage.say(first, Word("approve"))
+    await stage.say(first, DecisionRequest("approve"))
     if when == "approved after":
         await stage.finish()
         with pytest.raises(Conflict, match="ordered since"):
-            await stage.say(second, Word("approve"))
+            await stage.say(second, DecisionRequest("approve"))
     else:
-        await stage.say(second, Word("approve"))
+        await stage.say(second, DecisionRequest("approve"))
     await stage.finish()
     assert stage.refunds() == 1
 
 
 async def test_a_lost_record_of_a_send_is_found_at_the_provider(stage: Stage) -> None:
-    """A failover that lost its tail: the order of money is there, its send and settlement are not."""
+    """A failover that lost its tail: the disbursement is there, its send and settlement are not."""
     await two_items(stage)
     case, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     await stage.forced("delete from books.settlements")
     await stage.forced("delete from books.sends")
@@ -109,12 +111,12 @@ class Poisoned(SimulatedProvider):
         return await super().refunds_of(tenant, payment_id)
 
 
-async def test_one_bad_order_does_not_stop_the_till(stage: Stage) -> None:
+async def test_one_bad_order_does_not_stop_the_cashier(stage: Stage) -> None:
     await stage.many_orders(2)
     for number in range(2):
         await stage.ordered(order_id=f"X{number}")
     provider = Poisoned(stage.house.provider.file, stage.house.provider._charges)
-    keys = trusted_keys(stage.house.home, "desk")
+    keys = home_trusted_keys(stage.house.home, "desk")
     await Executor(stage.house.executor.books, provider, keys, retry_seconds=0).settle_all()
     assert [refund.payment_id for refund in provider.all_refunds()] == ["pay_X1"]
 
@@ -152,22 +154,22 @@ async def amount_of(stage: Stage, case: Case) -> int:
 
 async def test_a_persons_cut_survives_a_lapse_and_a_kinder_word(stage: Stage) -> None:
     case, _ = await stage.paused()
-    await stage.say(case, Word("revise", revised_amount_minor=1_000))
+    await stage.say(case, DecisionRequest("revise", revised_amount_minor=1_000))
     await stage.run(case)
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.move_clock(hours=97)
     await stage.run(case)
     assert await amount_of(stage, case) == 1_000
-    await stage.say(case, Word("revise", note="kinder words"), "demo-reviewer-2")
+    await stage.say(case, DecisionRequest("revise", note="kinder words"), "demo-reviewer-2")
     await stage.run(case)
     assert await amount_of(stage, case) == 1_000
 
 
 async def test_a_vote_of_somebody_who_has_left_does_not_count(stage: Stage) -> None:
     case, _ = await stage.paused(**CAMERA)
-    await stage.say(case, Word("approve"), "demo-specialist")
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
     await stage.sql("update books.people set active = false where person = 'demo-specialist'")
-    said = await stage.say(case, Word("approve"))
+    said = await stage.say(case, DecisionRequest("approve"))
     assert said.decision is None
     await stage.finish()
     assert stage.refunds() == 0
@@ -244,21 +246,21 @@ async def test_the_flags_of_everybody_are_audited_too(stage: Stage) -> None:
     await set_kill_switch(stage.house.desk_books, operator, on=True, reason="drill", tenant="*")
     stage.house.home.anchors_file.unlink(missing_ok=True)
     await stage.house.anchor()
-    keys = trusted_keys(stage.house.home, "anchor")
-    assert (await verify(stage.house.desk_books, keys.read, stage.house.home.anchors_file))[0] == []
+    keys = home_trusted_keys(stage.house.home, "anchor")
+    assert (await verify_trail(stage.house.desk_books, keys.read, stage.house.home.anchors_file))[0] == []
     await stage.forced("update books.flags set value = 'off'")
-    assert (await verify(stage.house.desk_books, keys.read, stage.house.home.anchors_file))[0]
+    assert (await verify_trail(stage.house.desk_books, keys.read, stage.house.home.anchors_file))[0]
 
 
-async def test_a_settlement_that_the_till_did_not_write_is_reported(stage: Stage) -> None:
+async def test_a_settlement_that_the_cashier_did_not_write_is_reported(stage: Stage) -> None:
     await stage.ordered()
     await stage.sql("select set_config('books.tenant', 'demo', false)")
     await stage.sql(
         "insert into books.settlements (tenant, decision_id, seq, outcome, provider_refund_id)"
         " select tenant, decision_id, 1, 'succeeded', 're_false' from books.disbursements"
     )
-    keys = trusted_keys(stage.house.home, "anchor")
-    findings, _ = await verify(
+    keys = home_trusted_keys(stage.house.home, "anchor")
+    findings, _ = await verify_trail(
         stage.house.desk_books, keys.read, stage.house.home.anchors_file.with_name("none")
     )
     assert any(
@@ -269,8 +271,8 @@ async def test_a_settlement_that_the_till_did_not_write_is_reported(stage: Stage
 async def test_a_missing_outer_copy_is_a_finding(stage: Stage) -> None:
     await stage.paused()
     await stage.house.anchor()
-    keys = trusted_keys(stage.house.home, "anchor")
-    findings, _ = await verify(
+    keys = home_trusted_keys(stage.house.home, "anchor")
+    findings, _ = await verify_trail(
         stage.house.desk_books, keys.read, stage.house.home.anchors_file.with_name("gone")
     )
     assert any("missing" in str(finding) for finding in findings)
@@ -279,11 +281,11 @@ async def test_a_missing_outer_copy_is_a_finding(stage: Stage) -> None:
 async def test_a_case_is_sent_back_twelve_times_at_most_and_can_still_be_ended(stage: Stage) -> None:
     case, _ = await stage.paused()
     for _ in range(11):
-        await stage.say(case, Word("revise", note="again"))
+        await stage.say(case, DecisionRequest("revise", note="again"))
         await stage.run(case)
     with pytest.raises(BadDecision, match="too_many_proposals"):
-        await stage.say(case, Word("revise", note="again"))
-    await stage.say(case, Word("reject", "other"))
+        await stage.say(case, DecisionRequest("revise", note="again"))
+    await stage.say(case, DecisionRequest("reject", "other"))
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "rejected"
 
@@ -291,19 +293,19 @@ async def test_a_case_is_sent_back_twelve_times_at_most_and_can_still_be_ended(s
 async def test_a_split_amount_needs_the_authority_of_the_whole(stage: Stage) -> None:
     await two_items(stage, 49_900)
     first, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
-    await stage.say(first, Word("approve"))
+    await stage.say(first, DecisionRequest("approve"))
     await stage.finish()
     second, _ = await stage.paused(order_id="TWO", items=["SKU-9"])
     with pytest.raises(NoAuthority, match="specialist"):
-        await stage.say(second, Word("approve"))
-    await stage.say(second, Word("approve"), "demo-specialist")
+        await stage.say(second, DecisionRequest("approve"))
+    await stage.say(second, DecisionRequest("approve"), "demo-specialist")
 
 
 async def test_two_halves_that_were_approved_before_either_was_ordered_need_it_too(stage: Stage) -> None:
     await two_items(stage, 49_900)
     cases = [(await stage.paused(order_id="TWO", items=[item]))[0] for item in ("SKU-1", "SKU-9")]
     for case in cases:
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert stage.refunds() == 1
 
@@ -343,9 +345,9 @@ async def test_nothing_is_asked_for_again_past_the_time_to_pay(stage: Stage) -> 
     assert (await stage.sql("select outcome from books.settlements"))[0]["outcome"] == "needs_person"
 
 
-async def test_a_key_that_the_till_does_not_have_waits_and_ends_nothing(stage: Stage) -> None:
+async def test_a_key_that_the_cashier_does_not_have_waits_and_ends_nothing(stage: Stage) -> None:
     case = await stage.ordered()
-    rotated = trusted_keys(stage.house.home, "anchor")
+    rotated = home_trusted_keys(stage.house.home, "anchor")
     await replace(stage.house.executor, desk_keys=rotated).settle_all()
     assert await stage.count("settlements") == 0
     await stage.finish()
@@ -362,16 +364,16 @@ async def test_a_ticket_id_that_looks_like_a_case_id_is_found(stage: Stage) -> N
 async def test_an_approval_carries_no_amount(stage: Stage) -> None:
     case, _ = await stage.paused()
     with pytest.raises(BadDecision, match="amount"):
-        await stage.say(case, Word("approve", revised_amount_minor=100))
+        await stage.say(case, DecisionRequest("approve", revised_amount_minor=100))
 
 
 async def test_a_revision_of_what_was_refunded_meanwhile_is_handed_over(stage: Stage) -> None:
     await two_items(stage)
     case, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
     other, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
-    await stage.say(other, Word("approve"))
+    await stage.say(other, DecisionRequest("approve"))
     await stage.finish()
-    await stage.say(case, Word("revise", revised_amount_minor=1_000))
+    await stage.say(case, DecisionRequest("revise", revised_amount_minor=1_000))
     await stage.finish()
     state = await stage.house.state(case)
     assert (state["status"], state["reason"]) == ("needs_human", "draft_failed_checks")
@@ -385,7 +387,7 @@ async def test_a_revision_after_the_window_closed_reaches_a_person(stage: Stage,
     )
     case, _ = await stage.paused()
     await stage.move_clock(hours=48)
-    await stage.say(case, Word("revise", revised_amount_minor=amount))
+    await stage.say(case, DecisionRequest("revise", revised_amount_minor=amount))
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "needs_human"
 
@@ -416,7 +418,7 @@ async def test_a_failed_refund_whose_send_was_lost_has_an_end(stage: Stage) -> N
 async def test_an_order_under_an_unknown_key_lapses_instead_of_waiting_for_ever(stage: Stage) -> None:
     case = await stage.ordered()
     await stage.move_clock(hours=97)
-    await replace(stage.house.executor, desk_keys=trusted_keys(stage.house.home, "anchor")).settle_all()
+    await replace(stage.house.executor, desk_keys=home_trusted_keys(stage.house.home, "anchor")).settle_all()
     await stage.run(case)
     assert (await stage.house.state(case))["reason"] == "approval_lapsed"
 
@@ -447,7 +449,7 @@ async def test_a_sweep_reaches_what_stands_behind_a_full_page(stage: Stage) -> N
 async def test_a_note_that_the_books_cannot_hold_is_named(stage: Stage, note: str) -> None:
     case, _ = await stage.paused()
     with pytest.raises(BadDecision, match="reason"):
-        await stage.say(case, Word("revise", note=note))
+        await stage.say(case, DecisionRequest("revise", note=note))
 
 
 async def test_nothing_is_ordered_on_a_case_that_was_said_to_have_failed(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""The guard before every send, over its whole domain: each way an order of money can stand, and each thing a list can say."""
+"""The guard before every send, over its whole domain: each way a disbursement can stand, and each thing a list can say."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,11 +16,11 @@ from cashier.guard import (
     KEY_TRUST,
     NEW_KEY_AFTER,
     AskPerson,
-    Facts,
-    Found,
+    AtProvider,
     KnownRefunds,
     Refuse,
     Send,
+    SendFacts,
     Sent,
     Verdict,
     Wait,
@@ -41,7 +41,7 @@ from refunds.ids import (
 )
 from refunds.money import Currency, Money
 from refunds.refund import ApprovedRefund
-from refunds.words import ProviderAct, SettlementOutcome
+from refunds.vocabulary import ProviderAct, SettlementOutcome
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 USD = Currency("USD")
@@ -71,7 +71,7 @@ def refund(
     return replace(made, **more)
 
 
-# What the provider may list, and what that is to an order of money whose books know SISTER as under way.
+# What the provider may list, and what that is to a disbursement whose books know SISTER as under way.
 LISTS: dict[str, list[ProviderRefund] | None] = {
     "silent": None,
     "nothing": [],
@@ -117,7 +117,7 @@ LASTS: tuple[SettlementOutcome | None, ...] = (None, *get_args(SettlementOutcome
 BROKEN = (None, timedelta(minutes=1), BROKEN_PATIENCE)
 
 
-def domain() -> Iterator[tuple[str, str, str, Facts]]:
+def domain() -> Iterator[tuple[str, str, str, SendFacts]]:
     """Every combination of what the guard looks at."""
     for (what, there), (when, sends), (how, verified), last, asked, broken, killed, past in product(
         LISTS.items(), SENDS.items(), VERIFIED.items(), LASTS, ASKED, BROKEN, (False, True), (False, True)
@@ -126,7 +126,7 @@ def domain() -> Iterator[tuple[str, str, str, Facts]]:
             what,
             when,
             how,
-            Facts(
+            SendFacts(
                 tenant=TENANT,
                 decision_id=DecisionId(OURS),
                 payment_id=PAYMENT,
@@ -171,14 +171,14 @@ def test_money_goes_only_where_nothing_speaks_against_it() -> None:
             whole = facts.broken_for is None or facts.asked == "retry"
             may = Send(sends[-1].epoch) if fresh and rested and whole else None
         assert (said if isinstance(said, Send) else None) == (may if free else None), (what, when, how, facts)
-    assert set(seen) == {Send, Wait, Found, Refuse, AskPerson}
+    assert set(seen) == {Send, Wait, AtProvider, Refuse, AskPerson}
 
 
 def test_what_the_provider_has_is_found_whatever_the_books_say_of_it() -> None:
     for what, _, _, facts in domain():
         said = guard(facts)
         ours = what.startswith("ours") and what not in WRONG
-        assert isinstance(said, Found) == ours, (what, facts)
+        assert isinstance(said, AtProvider) == ours, (what, facts)
         if what in WRONG:
             assert isinstance(said, AskPerson)
         if what == "silent":
@@ -199,7 +199,7 @@ def test_nothing_is_refused_that_was_ever_sent() -> None:
             assert not facts.sends
             assert facts.last in {None, "needs_person"}
         if facts.last in ENDED:
-            assert isinstance(guard(facts), Wait | Found | AskPerson)
+            assert isinstance(guard(facts), Wait | AtProvider | AskPerson)
 
 
 def test_a_payment_that_is_not_in_the_books_waits() -> None:

@@ -10,11 +10,11 @@ import pytest
 from desk_kit import DeskStage
 from stage import Cluster, Stage, open_stage
 
-from app.house import trusted_keys
+from app.house import home_trusted_keys
 from cashier.executor import Executor
 from cashier.processor import Answer, Made, ProviderRefund, RefundRequest
 from cashier.simulated_provider import SimulatedProvider
-from desk.decisions import Conflict, Word
+from desk.decisions import Conflict, DecisionRequest
 from refunds.ids import DecisionId, PaymentId, TenantId, decision_of
 from refunds.money import Currency, Money
 
@@ -114,10 +114,12 @@ async def test_books_from_a_backup_do_not_pay_what_was_paid_after_it(
         case, state = await after.paused(order_id="TWO", items=["SKU-1"])
         assert state["proposal"]["kind"] == "refund"
         if again != 7_900:
-            await after.say(case, Word("revise", revised_amount_minor=again, note="less"))
+            await after.say(case, DecisionRequest("revise", revised_amount_minor=again, note="less"))
             await after.run(case)
         try:
-            await after.say(case, Word("approve"), "demo-specialist" if again == 7_900 else "demo-reviewer-2")
+            await after.say(
+                case, DecisionRequest("approve"), "demo-specialist" if again == 7_900 else "demo-reviewer-2"
+            )
         except Conflict:
             pass
         else:
@@ -134,14 +136,14 @@ async def test_a_case_whose_refund_the_books_lost_is_not_rejected_over_it(
     case, _ = await stage.paused(order_id="TWO", items=["SKU-1"])
     saved = await backup(stage, cluster)
     async with await restored(stage, cluster, saved, tmp_path) as before:
-        await before.say(case, Word("approve"))
+        await before.say(case, DecisionRequest("approve"))
         await before.run(case)
         await before.finish()
         assert paid(before) == [7_900]
     async with await restored(stage, cluster, saved, tmp_path) as after:
         await after.house.executor.settle_all()
         with pytest.raises(Conflict, match="these books do not know"):
-            await after.say(case, Word("reject", "other"))
+            await after.say(case, DecisionRequest("reject", "other"))
         assert (await after.house.state(case))["status"] == "needs_human"
 
 
@@ -153,7 +155,7 @@ async def test_the_operator_settles_what_the_books_lost_and_the_case_says_the_tr
     await order_of_two(stage)
     case, state = await stage.paused(order_id="TWO", items=["SKU-1"])
     if when == "before it is found":
-        await stage.say(case, Word("reject", "other"))
+        await stage.say(case, DecisionRequest("reject", "other"))
         await stage.finish()
         assert (await stage.house.state(case))["status"] == "rejected"
     proposal = state["proposal"]
@@ -179,7 +181,7 @@ async def test_the_operator_settles_what_the_books_lost_and_the_case_says_the_tr
     assert paid(stage) == [7_900]
     again, said = await stage.paused(order_id="TWO", items=["SKU-9"])
     assert said["proposal"]["amount_minor"] == 7_900  # type: ignore[index]
-    await stage.say(again, Word("approve"))
+    await stage.say(again, DecisionRequest("approve"))
     await stage.run(again)
     await stage.finish()
     assert paid(stage) == [7_900, 7_900]
@@ -265,7 +267,7 @@ async def test_a_new_case_of_a_payment_that_is_ahead_is_a_persons(stage: Stage) 
     made_elsewhere(stage, 1_000)
     await stage.house.executor.settle_all()
     with pytest.raises(Conflict, match="these books do not know"):
-        await stage.say(first, Word("approve"))
+        await stage.say(first, DecisionRequest("approve"))
     _, state = await stage.paused(order_id="TWO", items=["SKU-9"])
     assert (state["reason"], state["proposal"]["kind"]) == ("provider_ahead", "handoff")  # type: ignore[index]
 
@@ -299,7 +301,7 @@ async def test_two_live_copies_of_the_books_pay_once(stage: Stage, cluster: Clus
     keys: list[str] = []
     for who in ("demo-reviewer", "demo-reviewer-2"):
         async with await restored(stage, cluster, saved, tmp_path) as copy:
-            await copy.say(case, Word("approve"), who)
+            await copy.say(case, DecisionRequest("approve"), who)
             await copy.run(case)
             if not keys:
                 # The first one's effect is not listed yet when the second one looks.
@@ -317,7 +319,7 @@ async def test_a_saved_500_after_the_effect_and_a_list_that_is_hours_behind_pay_
     case = await stage.ordered(order_id="TWO", items=["SKU-1"])
     provider = ListsLater(stage.house.provider)
     executor = Executor(
-        stage.house.executor.books, provider, trusted_keys(stage.house.home, "desk"), retry_seconds=0
+        stage.house.executor.books, provider, home_trusted_keys(stage.house.home, "desk"), retry_seconds=0
     )
     stage.house.provider.misbehave("error_after_effect")
     for _ in range(8):
@@ -418,7 +420,7 @@ async def test_an_answer_counts_only_as_what_was_asked(
     executor = Executor(
         stage.house.executor.books,
         Answers(stage.house.provider, change),
-        trusted_keys(stage.house.home, "desk"),
+        home_trusted_keys(stage.house.home, "desk"),
         retry_seconds=0,
     )
     await executor.settle(DEMO, DecisionId((await stage.decision_ids())[0]))

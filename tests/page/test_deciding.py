@@ -439,20 +439,20 @@ async def test_nobody_decides_what_they_submitted(desk: DeskStage) -> None:
 
 async def forged_reject(desk: DeskStage, case_id: object) -> None:
     """As a program would that skips the desk's own checks."""
-    from desk.decisions import Word
+    from desk.decisions import DecisionRequest
     from refunds.ids import TenantId
 
     house = desk.stage.house
     person = await desk.stage.person("demo-reviewer")
     async with house.desk_books.transaction(TenantId("demo")) as tx:
         from records.cases import case_by_id
-        from records.looks import look_at
+        from records.snapshots import snapshot_at
 
         case = await case_by_id(tx, case_id)  # type: ignore[arg-type]
         assert case is not None
-        look = await look_at(tx, case.case_id)
+        look = await snapshot_at(tx, case.case_id)
         assert look.end is not None
-        await house.desk.record(tx, person, case, look.end, Word("reject", "other"), look.now)
+        await house.desk.record(tx, person, case, look.end, DecisionRequest("reject", "other"), look.now)
 
 
 async def test_a_second_look_is_somebody_elses(desk: DeskStage) -> None:

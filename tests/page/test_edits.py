@@ -7,7 +7,7 @@ import pytest
 from desk_kit import DeskStage
 from stage import Stage
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from refunds.ids import Sku
 
 TWO_ITEMS = json.dumps(
@@ -32,7 +32,7 @@ async def newest(stage: Stage, case_id: object) -> dict[str, Any]:
 
 async def revised(stage: Stage, case: Any, who: str = "demo-reviewer", **requested: Any) -> dict[str, Any]:
     """The proposal that comes of a revision."""
-    await stage.say(case, Word("revise", **requested), who)
+    await stage.say(case, DecisionRequest("revise", **requested), who)
     await stage.run(case)
     return await newest(stage, case.case_id)
 
@@ -102,7 +102,7 @@ async def test_a_letter_and_its_money_say_the_same(stage: Stage, requested: dict
     await two_items(stage)
     case, _ = await stage.paused()
     with pytest.raises(Exception, match=why):
-        await stage.say(case, Word("revise", **requested))
+        await stage.say(case, DecisionRequest("revise", **requested))
 
 
 async def test_after_an_answer_words_of_before_hold_no_money_back(stage: Stage) -> None:
@@ -121,7 +121,7 @@ async def test_after_an_answer_words_of_before_hold_no_money_back(stage: Stage) 
     worded = await revised(stage, case, revised_reply="Hello,\n\nwhat is wrong with it?\n\nYour support team")
     assert worded["edited_by"] is None
     await stage.sql(moved.format("+", "+"))  # the shop's books had the wrong day
-    await stage.say(case, Word("revise", note="What is wrong with it?", asks="customer"))
+    await stage.say(case, DecisionRequest("revise", note="What is wrong with it?", asks="customer"))
     person = await stage.person("demo-helpdesk")
     await add_message(
         stage.house.desk_books,
@@ -144,7 +144,7 @@ async def test_a_lapsed_approval_is_proposed_again_in_the_same_words_for_the_sam
     draft = (await newest(stage, case.case_id))["said"]["draft"]
     reply = draft.replace("79.00", "60.00") + "\n\nSorry."
     await revised(stage, case, revised_amount_minor=6_000, revised_reply=reply)
-    await stage.say(case, Word("approve"), "demo-reviewer-2")
+    await stage.say(case, DecisionRequest("approve"), "demo-reviewer-2")
     await stage.move_clock(hours=24 * 5)
     await stage.finish()
     again = await newest(stage, case.case_id)

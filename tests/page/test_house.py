@@ -9,8 +9,8 @@ from conftest import Stages
 from desk_kit import DeskStage
 from stage import requested
 
-from app.house import trusted_keys
-from desk.decisions import Word
+from app.house import home_trusted_keys
+from desk.decisions import DecisionRequest
 from evals.exam.world import Scripted
 from policies.steering import BadFlag, Steering, flag_value, steering_of
 from records.export import BadExport, verify_export
@@ -63,7 +63,7 @@ async def test_an_export_proves_itself_without_the_books(desk: DeskStage) -> Non
     await desk.decide(case.case_id)
     await desk.stage.finish()
     await desk.stage.house.anchor()
-    read = trusted_keys(desk.stage.house.home, "anchor").read
+    read = home_trusted_keys(desk.stage.house.home, "anchor").read
     async with desk.visit("demo-auditor") as auditor:
         for path in (f"/audit/export?case={case.case_id}", "/audit/export?tenant=demo"):
             answer = await auditor.get(path)
@@ -88,7 +88,7 @@ async def test_whatever_is_changed_in_an_export_shows(desk: DeskStage) -> None:
     await desk.stage.finish()
     await desk.stage.house.anchor()
     lines = await auditor_lines(desk, f"/audit/export?case={case.case_id}")
-    read = trusted_keys(desk.stage.house.home, "anchor").read
+    read = home_trusted_keys(desk.stage.house.home, "anchor").read
     events = [number for number, line in enumerate(lines) if "event" in json.loads(line)]
     vote = next(number for number in events if json.loads(lines[number])["event"]["subject"] == "votes")
     edited = json.loads(lines[vote])
@@ -228,12 +228,12 @@ async def test_the_figures_tell_who_decides_how(desk: DeskStage) -> None:
     await desk.stage.many_orders(40)
     for number in range(30):
         case, _ = await desk.stage.paused(order_id=f"X{number}")
-        await desk.stage.say(case, Word("approve"), "demo-reviewer-2")
+        await desk.stage.say(case, DecisionRequest("approve"), "demo-reviewer-2")
     big, _ = await desk.stage.paused(
         customer_id="C103", order_id="D303", question="My camera is defective. Refund, please."
     )
-    await desk.stage.say(big, Word("approve"), "demo-specialist")
-    await desk.stage.say(big, Word("reject", "suspected_abuse"), "demo-reviewer")
+    await desk.stage.say(big, DecisionRequest("approve"), "demo-specialist")
+    await desk.stage.say(big, DecisionRequest("reject", "suspected_abuse"), "demo-reviewer")
     away = await desk.stage.submit(route="human_review_now", bundle_version="intake_bundle_v2")
     await desk.stage.finish()
     await desk.stage.run(away)

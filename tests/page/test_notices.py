@@ -147,7 +147,7 @@ async def test_a_receiver_that_never_answers_ends_where_operators_see_it(desk: D
         assert "Notices that reached nobody" in page and str(case.case_id) in page and "ConnectError" in page
 
 
-async def test_what_was_not_sent_is_rung_again_after_a_pause(desk: DeskStage) -> None:
+async def test_what_was_not_sent_is_enqueued_again_after_a_pause(desk: DeskStage) -> None:
     await desk.stage.paused()
     nobody = Webhook("http://127.0.0.1:9/hook", SecretStr(HOOK_SECRET), seconds=0.4)
     told = notices(desk, nobody)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from desk_kit import DeskStage
 
-from cashier.guard import Facts, KnownRefunds, Sent
-from cashier.inquiries import Known, Told, Withdrawn, look_into
+from cashier.guard import KnownRefunds, SendFacts, Sent
+from cashier.inquiries import ProviderHas, Reported, Withdrawn, look_into
 from cashier.processor import ProviderRefund
 from cashier.verification import NotPayable
 from refunds.ids import DecisionId, PaymentId, TenantId
@@ -63,7 +63,7 @@ async def test_checking_asks_the_provider_and_says_what_it_said(desk: DeskStage)
         assert (
             await specialist.post(f"/unknown/{decision}", act="check", note="the customer calls")
         ).status_code == 200
-        assert "waits for the till" in (await specialist.get("/unknown")).text
+        assert "waits for the cashier" in (await specialist.get("/unknown")).text
         await desk.stage.house.executor.settle_all()
         page = (await specialist.get("/unknown")).text
         assert "the provider lists no refund of this order" in page and "the customer calls" in page
@@ -127,7 +127,7 @@ async def test_a_silent_provider_is_asked_until_it_speaks(desk: DeskStage) -> No
     async with desk.visit("demo-specialist") as specialist:
         desk.stage.house.provider.misbehave("list_unavailable", times=2)
         await specialist.post(f"/unknown/{decision}", act="check")
-        for said in ("waits for the till", "waits for the till", "lists no refund"):
+        for said in ("waits for the cashier", "waits for the cashier", "lists no refund"):
             await desk.stage.house.executor.settle_all()
             assert said in (await specialist.get("/unknown")).text
 
@@ -151,8 +151,8 @@ async def test_the_books_ask_for_the_role_themselves(desk: DeskStage) -> None:
 DECISION = uuid.UUID(int=1)
 
 
-def facts(age: timedelta | None = None) -> Facts:
-    return Facts(
+def facts(age: timedelta | None = None) -> SendFacts:
+    return SendFacts(
         tenant=TenantId("demo"),
         decision_id=DecisionId(DECISION),
         payment_id=PAYMENT,
@@ -180,25 +180,25 @@ OLD, NEW = timedelta(hours=21), timedelta(hours=19)
 @pytest.mark.parametrize(
     ("act", "refund_id", "age", "there", "found"),
     [
-        ("check", None, NEW, [], Told),
-        ("check", None, NEW, [listed("re_1", "")], Told),
-        ("check", None, NEW, [listed("re_1")], Known),
-        ("check", None, NEW, [listed("re_1"), listed("re_2")], Told),
-        ("check", None, NEW, [listed("re_1", amount=1)], Told),
-        ("check", None, NEW, [listed("re_1", status="failed")], Known),
-        ("settle", "re_2", NEW, [listed("re_1"), listed("re_2", "")], Told),
-        ("settle", "re_1", NEW, [listed("re_1", "", status="failed")], Told),
-        ("settle", "re_1", NEW, [listed("re_1", "", status="pending")], Told),
-        ("settle", "re_1", NEW, [listed("re_1", "")], Known),
-        ("settle", "re_1", NEW, [listed("re_1", "d-2")], Told),
-        ("settle", "re_1", NEW, [listed("re_1", "", 7_901)], Told),
-        ("settle", "re_1", NEW, [listed("re_2", "")], Told),
+        ("check", None, NEW, [], Reported),
+        ("check", None, NEW, [listed("re_1", "")], Reported),
+        ("check", None, NEW, [listed("re_1")], ProviderHas),
+        ("check", None, NEW, [listed("re_1"), listed("re_2")], Reported),
+        ("check", None, NEW, [listed("re_1", amount=1)], Reported),
+        ("check", None, NEW, [listed("re_1", status="failed")], ProviderHas),
+        ("settle", "re_2", NEW, [listed("re_1"), listed("re_2", "")], Reported),
+        ("settle", "re_1", NEW, [listed("re_1", "", status="failed")], Reported),
+        ("settle", "re_1", NEW, [listed("re_1", "", status="pending")], Reported),
+        ("settle", "re_1", NEW, [listed("re_1", "")], ProviderHas),
+        ("settle", "re_1", NEW, [listed("re_1", "d-2")], Reported),
+        ("settle", "re_1", NEW, [listed("re_1", "", 7_901)], Reported),
+        ("settle", "re_1", NEW, [listed("re_2", "")], Reported),
         ("withdraw", None, None, [], Withdrawn),
         ("withdraw", None, None, [listed("re_1", "")], Withdrawn),
-        ("withdraw", None, None, [listed("re_1")], Known),
-        ("withdraw", None, NEW, [], Told),
+        ("withdraw", None, None, [listed("re_1")], ProviderHas),
+        ("withdraw", None, NEW, [], Reported),
         ("withdraw", None, OLD, [], Withdrawn),
-        ("withdraw", None, OLD, [listed("re_1"), listed("re_2")], Told),
+        ("withdraw", None, OLD, [listed("re_1"), listed("re_2")], Reported),
     ],
 )
 def test_what_the_list_says_is_what_comes_of_it(

@@ -11,7 +11,15 @@ from stage import Cluster
 
 from app.house import database_of_its_own, prepare
 from evals.bench.blocks import ratio
-from evals.bench.counting import COMMITS, TILL_COMMITS, Counter, Uneven, check, count_peer, count_product
+from evals.bench.counting import (
+    CASHIER_COMMITS,
+    COMMITS,
+    Counter,
+    Uneven,
+    check_counts,
+    count_peer,
+    count_product,
+)
 from evals.bench.growth import LISTINGS, copy_case, listing_ms, listing_plans
 from evals.bench.peer import open_peers
 from evals.bench.plot import plot
@@ -40,14 +48,14 @@ async def test_a_ticket_commits_as_often_as_it_is_said_to(
         await product.settle()
         counter = Counter(EmbeddedPostgres(cluster.home.folder), bench)
         costs = await count_product(counter, product, lambda: next(numbers))
-    check(costs)
+    check_counts(costs)
     assert {(cost.contender, cost.stretch): cost.commits for cost in costs} == {
         (durability, "to the order"): COMMITS[durability, "to the order"],
         (durability, "to the end"): COMMITS[durability, "to the end"],
-        (durability, "the till"): TILL_COMMITS,
+        (durability, "the cashier"): CASHIER_COMMITS,
     }
     with pytest.raises(Uneven):
-        check(
+        check_counts(
             [*costs[:1], *(type(one)(one.contender, one.stretch, one.commits + 1, 0, 0) for one in costs[1:])]
         )
 

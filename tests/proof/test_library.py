@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stage import Cluster
 
 from app.shop import DEMO, import_corpus
-from evals.questions import Question, ask_all, read_questions, sums
+from evals.questions import ExamQuestion, ask_all, read_questions, sums
 from policies.answering import answers, asks_elsewhere
 from policies.clause_lines import Edition, read_clause_lines
 from policies.documents import BadDocument, PolicyDocument, read_corpus
@@ -147,7 +147,7 @@ async def test_asked_in_the_very_words_of_what_is_not_approved_nothing_of_it_is_
     forbidden += read_corpus(DEMO_CORPUS.parent / "rival")
     expired = [document for document in APPROVED if document.expires_on is not None]
     questions = [
-        Question(
+        ExamQuestion(
             f"{document.document_id}-{region}",
             "test",
             "adversarial",

@@ -13,7 +13,7 @@ from stage import Cluster, Stage
 
 from app.imports import import_library, index_library
 from app.shop import DEMO, demo_tokens, open_shop
-from desk.library import corpus_in_force, listed, review_document
+from desk.library import corpus_in_force, listed_documents, review_document
 from desk.people import NoAuthority
 from graph.settings import GraphSettings
 from policies.clause_lines import Edition
@@ -56,7 +56,9 @@ async def found(stage: Stage, sense: Sense | None = None, asked: str = ASKED) ->
 async def said(stage: Stage, who: str, version: int = 1, verdict: Any = "approve", note: str = "") -> None:
     person = await stage.person(who)
     rows = [
-        row for row in await listed(stage.house.desk_books, person, DEMO) if row["document_id"] == "umbrellas"
+        row
+        for row in await listed_documents(stage.house.desk_books, person, DEMO)
+        if row["document_id"] == "umbrellas"
     ]
     row = next(row for row in rows if row["version"] == version)
     await review_document(
@@ -206,7 +208,7 @@ async def test_a_specialists_no_lasts_and_the_page_says_that_the_policy_counts_n
     person = await stage.person("demo-specialist")
     row = next(
         row
-        for row in await listed(stage.house.desk_books, person, DEMO)
+        for row in await listed_documents(stage.house.desk_books, person, DEMO)
         if (row["document_id"], row["version"]) == ("return-policy-us", 3)
     )
     await review_document(

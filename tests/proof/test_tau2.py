@@ -13,7 +13,7 @@ import pytest
 from conftest import CAMPAIGN
 from stage import Cluster
 
-from evals.tau2 import BadData, Score, open_exam, read_shop, sit
+from evals.tau2 import BadData, Score, open_exam, read_shop, score_exam
 from policies.clauses.claim import says_cancel
 
 DATA = Path(os.environ.get("COUNTERSIGN_DATA", Path(__file__).parents[3] / "shared/data")) / "tau2_retail"
@@ -70,7 +70,7 @@ def write_shop(folder: Path, expected: list[dict[str, Any]], without: list[str])
 
 async def score(cluster: Cluster, folder: Path) -> Score:
     async with open_exam(cluster.home, folder) as exam:
-        return await sit(exam, lambda _done, _of: None)
+        return await score_exam(exam, lambda _done, _of: None)
 
 
 RETURNED = asked("#W0000001", 61_000, "Two of these go back.", ["#W00000010", "#W00000012"])

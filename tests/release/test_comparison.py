@@ -8,19 +8,21 @@ import pytest
 from evals.exam.comparison import (
     LEAST_CASES,
     Interval,
-    Measured,
+    MeasuredCase,
     alpha_of_look,
     cases_needed,
     compare,
-    picture,
+    draw_comparison,
 )
 
 NAMES = ("v2", "v3")
 
 
-def side(successes: int, of: int, *, cost: int = 10, latency: int = 100, first: int = 0) -> list[Measured]:
+def side(
+    successes: int, of: int, *, cost: int = 10, latency: int = 100, first: int = 0
+) -> list[MeasuredCase]:
     return [
-        Measured(f"c{first + n}", n < successes, cost, latency + n % 7, "plan → draft") for n in range(of)
+        MeasuredCase(f"c{first + n}", n < successes, cost, latency + n % 7, "plan → draft") for n in range(of)
     ]
 
 
@@ -35,9 +37,10 @@ def test_the_interval_of_pairs_holds_the_truth_as_often_as_it_says(only_a: float
     chance, held = random.Random(3), 0
     for _ in range(300):
         draws = [chance.random() for _ in range(600)]
-        a = [Measured(str(n), draw >= only_b, 1, 1, "p") for n, draw in enumerate(draws)]
+        a = [MeasuredCase(str(n), draw >= only_b, 1, 1, "p") for n, draw in enumerate(draws)]
         b = [
-            Measured(str(n), not only_b <= draw < only_a + only_b, 1, 1, "p") for n, draw in enumerate(draws)
+            MeasuredCase(str(n), not only_b <= draw < only_a + only_b, 1, 1, "p")
+            for n, draw in enumerate(draws)
         ]
         low, high = bounds(compare(NAMES, a, b).success)
         held += low <= only_b - only_a <= high
@@ -91,9 +94,9 @@ def test_groups_are_compared_where_there_are_no_pairs() -> None:
 
 def test_a_pair_sees_what_groups_of_the_same_size_do_not() -> None:
     a = side(1_500, 2_000)
-    b = [Measured(one.case, one.success or n < 1_530, 10, 100, "p") for n, one in enumerate(a)]
+    b = [MeasuredCase(one.case, one.success or n < 1_530, 10, 100, "p") for n, one in enumerate(a)]
     paired = compare(NAMES, a, b)
-    apart = compare(NAMES, a, [Measured(f"x{one.case}", one.success, 10, 100, "p") for one in b])
+    apart = compare(NAMES, a, [MeasuredCase(f"x{one.case}", one.success, 10, 100, "p") for one in b])
     assert paired.p_value < 0.001 < apart.p_value
 
 
@@ -112,8 +115,8 @@ def test_five_looks_at_two_equal_releases_cry_wolf_seldom() -> None:
         draws = [(chance.random() < 0.95, chance.random() < 0.95) for _ in range(2_000)]
         for look in range(1, 6):
             seen = draws[: 400 * look]
-            a = [Measured(str(n), one, 1, 1, "p") for n, (one, _) in enumerate(seen)]
-            b = [Measured(str(n), other, 1, 1, "p") for n, (_, other) in enumerate(seen)]
+            a = [MeasuredCase(str(n), one, 1, 1, "p") for n, (one, _) in enumerate(seen)]
+            b = [MeasuredCase(str(n), other, 1, 1, "p") for n, (_, other) in enumerate(seen)]
             found = compare(NAMES, a, b, look=look, of=5, effect=0.06)
             if found.verdict in {"a_better", "b_better"}:
                 cried += 1
@@ -123,8 +126,8 @@ def test_five_looks_at_two_equal_releases_cry_wolf_seldom() -> None:
 
 def test_cost_and_latency_have_intervals_that_hold_the_truth() -> None:
     chance = random.Random(9)
-    a = [Measured(str(n), True, chance.randint(80, 120), 100, "p") for n in range(600)]
-    b = [Measured(str(n), True, chance.randint(100, 140), 100, "p") for n in range(600)]
+    a = [MeasuredCase(str(n), True, chance.randint(80, 120), 100, "p") for n in range(600)]
+    b = [MeasuredCase(str(n), True, chance.randint(100, 140), 100, "p") for n in range(600)]
     found = compare(NAMES, a, b)
     low, high = bounds(found.cost_micros)
     assert 0 < low < 20 < high
@@ -133,5 +136,5 @@ def test_cost_and_latency_have_intervals_that_hold_the_truth() -> None:
 
 def test_the_picture_is_a_png(tmp_path: Path) -> None:
     a, b = side(180, 200), side(150, 200)
-    picture(compare(NAMES, a, b), a, b, tmp_path / "x.png")
+    draw_comparison(compare(NAMES, a, b), a, b, tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"

@@ -127,11 +127,11 @@ def _house(tmp_path_factory: pytest.TempPathFactory, fake: FakeOpenAI) -> Iterat
 
 def said(house: RunningHouse, *words: str, who: str = "demo-operator", ok: bool = True, **env: str) -> str:
     """A command line of an operator, in a process of its own."""
-    surroundings = {
-        **house.surroundings(), "COUNTERSIGN_TOKEN": house.tokens()[who], "HOME": os.environ.get("HOME", "/"), **env,
+    variables = {
+        **house.variables(), "COUNTERSIGN_TOKEN": house.tokens()[who], "HOME": os.environ.get("HOME", "/"), **env,
     }  # fmt: skip
     done = subprocess.run(
-        [countersign(), *words], check=False, env=surroundings, capture_output=True, text=True, timeout=240
+        [countersign(), *words], check=False, env=variables, capture_output=True, text=True, timeout=240
     )
     assert (done.returncode == 0) == ok, done.stdout + done.stderr
     return done.stdout + done.stderr

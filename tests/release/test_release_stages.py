@@ -21,7 +21,7 @@ from release_kit import (
 )
 from stage import Stage
 
-from desk.decisions import Conflict, Word
+from desk.decisions import Conflict, DecisionRequest
 from desk.notes import BadDecision
 from desk.people import NoAuthority
 from evals.exam.receipt import BadReceipt
@@ -212,19 +212,19 @@ async def test_what_waits_on_a_withdrawn_release_is_proposed_again_and_never_dec
     assert (taken, enqueued_cases) == (V3, 1)
     reviewer = await stage.person("demo-reviewer")
     with pytest.raises(Conflict):
-        await stage.house.desk.decide(reviewer, case.tenant, case.case_id, digest, Word("approve"))
+        await stage.house.desk.decide(reviewer, case.tenant, case.case_id, digest, DecisionRequest("approve"))
     after = await stage.run(case)
     assert after["status"] == "needs_human"
     assert after["proposal"]["digest"] != digest  # type: ignore[index]
     rows = await stage.sql("select release from books.proposals order by proposed_at")
     assert [row["release"] for row in rows] == [V3, V2]
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
     assert stage.refunds() == 1
 
 
-async def test_the_sweep_proposes_again_what_no_doorbell_reached(stage: Stage) -> None:
+async def test_the_sweep_proposes_again_what_no_job_reached(stage: Stage) -> None:
     kept = await founded(stage)
     await entered(stage, kept)
     await climbed(stage, V3, "live")

@@ -19,7 +19,7 @@ from release_kit import (
 )
 from stage import Stage, requested
 
-from desk.decisions import Conflict, Word
+from desk.decisions import Conflict, DecisionRequest
 from desk.flags import set_flag, set_kill_switch
 from desk.notes import BadDecision
 from desk.people import NoAuthority
@@ -274,12 +274,12 @@ async def test_words_that_a_person_wrote_outlive_the_release_that_carried_them(s
     await climbed(stage, V3, "live")
     case, state = await stage.paused()
     reply = str(state["draft"]).replace("Hello", "Dear customer")
-    await stage.say(case, Word("revise", revised_reply=reply))
+    await stage.say(case, DecisionRequest("revise", revised_reply=reply))
     await stage.run(case)
     await kept.roll_back(await operator(stage), V3, "not for its words")
     after = await stage.run(case)
     assert after["draft"] == reply
-    await stage.say(case, Word("approve"), "demo-reviewer-2")
+    await stage.say(case, DecisionRequest("approve"), "demo-reviewer-2")
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
 

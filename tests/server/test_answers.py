@@ -65,14 +65,14 @@ def signed_ticket(house: RunningHouse, **fields: object) -> dict[str, Any]:
     """A ticket with its intake signature, as the bundle makes it."""
     from datetime import UTC, datetime
 
-    from app.house import private_key
+    from app.house import home_private_key
     from policies.intake import sign
     from refunds.ticket import Ticket
     from runtime.home import Home
 
     raw = house.ticket(bundle_version="intake_bundle_v2", route="guarded_agent", **fields)
     return dict(
-        sign(Ticket.read(raw), private_key(Home(house.folder), "intake"), datetime.now(UTC)).to_json()
+        sign(Ticket.read(raw), home_private_key(Home(house.folder), "intake"), datetime.now(UTC)).to_json()
     )
 
 

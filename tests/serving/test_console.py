@@ -57,7 +57,7 @@ def test_a_person_reads_warnings_and_errors_and_the_file_has_everything(
     assert event["process"] == "desk" and event["event"] and event["at"]
 
 
-def test_no_address_is_advertised_that_the_door_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_address_is_advertised_that_the_allowlist_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     plain = Plain(sys.stdout, prefix=False)
     for line in ("- Studio UI: https://smith.langchain.com/studio/", '{"event": "kept"}'):
         plain.write(message(line))
@@ -71,7 +71,7 @@ def test_on_a_terminal_it_says_who_is_ready_where_it_is_and_no_more(tmp_path: Pa
     reader, writer = pty.openpty()
     said = b""
     process = subprocess.Popen(
-        house.command(), stdout=writer, stderr=writer, env=house.surroundings(), start_new_session=True
+        house.command(), stdout=writer, stderr=writer, env=house.variables(), start_new_session=True
     )
     os.close(writer)
     os.set_blocking(reader, False)
@@ -124,7 +124,7 @@ def test_under_json_standard_output_is_the_commands_own(tmp_path: Path) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-c", SPEAKS],
-            env=house.surroundings() | {"LANGGRAPH_STRICT_MSGPACK": "true"},
+            env=house.variables() | {"LANGGRAPH_STRICT_MSGPACK": "true"},
             capture_output=True,
             text=True,
             check=False,

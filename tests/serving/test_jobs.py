@@ -11,7 +11,7 @@ from running import RunningHouse, until
 from stage import Stage
 from warm import countersign
 
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from desk.jobs import jobs_that_died, replay_job
 from graph.runner import Runner
 from records.queue import enqueue
@@ -55,7 +55,7 @@ async def status(stage: Stage, case: Any) -> str:
     return str((await stage.house.state(case))["status"])
 
 
-async def test_a_ring_is_heard(stage: Stage) -> None:
+async def test_a_wake_up_is_heard(stage: Stage) -> None:
     async with at_work(runner(stage).worker()):
         case = await stage.submit()
 
@@ -161,11 +161,11 @@ async def test_a_routine_that_keeps_failing_is_one_dead_job(stage: Stage) -> Non
     assert len(await jobs_that_died(stage.house.desk_books, operator, most=100)) == 1
 
 
-async def test_the_sweep_rings_what_stands_still_and_nothing_twice(stage: Stage) -> None:
+async def test_the_sweep_enqueues_what_is_idle_and_nothing_twice(stage: Stage) -> None:
     case, _ = await stage.paused()
     await stage.sql("truncate jobs.procrastinate_jobs cascade")
     assert await runner(stage).sweep() == 0
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.sql("truncate jobs.procrastinate_jobs cascade")
     assert await runner(stage).sweep() == 1
     assert await runner(stage).sweep() == 0
@@ -177,7 +177,7 @@ async def test_a_proposal_expires_and_an_approval_lapses_by_the_sweep(stage: Sta
     lapsing, _ = await stage.paused(
         customer_id="C101", order_id="D301", question="My headphones arrived broken. Refund please."
     )
-    await stage.say(lapsing, Word("approve"))
+    await stage.say(lapsing, DecisionRequest("approve"))
     await stage.sql("truncate jobs.procrastinate_jobs cascade")
     await stage.move_clock(hours=24 * 9)
     async with at_work(runner(stage).worker()):
@@ -193,7 +193,7 @@ async def test_a_proposal_expires_and_an_approval_lapses_by_the_sweep(stage: Sta
     assert stage.refunds() == 0
 
 
-async def test_the_till_is_rung_by_the_order_and_polls_besides(stage: Stage) -> None:
+async def test_the_cashier_is_woken_by_the_order_and_polls_besides(stage: Stage) -> None:
     await stage.ordered()
     [job] = await stage.sql(
         "select queue_name, task_name from jobs.procrastinate_jobs where task_name = 'settle'"
@@ -202,7 +202,7 @@ async def test_the_till_is_rung_by_the_order_and_polls_besides(stage: Stage) -> 
 
 
 def command(house: RunningHouse, *words: str, who: str = "demo-operator") -> subprocess.CompletedProcess[str]:
-    environment = house.surroundings() | {"COUNTERSIGN_TOKEN": house.tokens()[who]}
+    environment = house.variables() | {"COUNTERSIGN_TOKEN": house.tokens()[who]}
     return subprocess.run(
         [countersign(), *words],
         env=environment,

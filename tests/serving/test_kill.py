@@ -153,7 +153,7 @@ def delivered(house: RunningHouse, case_id: str, outcome: str | None) -> list[st
 def audited(house: RunningHouse) -> None:
     done = subprocess.run(
         [countersign(), "audit", "verify"],
-        env=house.surroundings(),
+        env=house.variables(),
         capture_output=True,
         text=True,
         check=False,

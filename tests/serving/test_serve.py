@@ -99,7 +99,7 @@ def refused(house: RunningHouse) -> str:
     """What a start that cannot be says: one line, at once, and nothing is left running."""
     done = subprocess.run(
         house.command(),
-        env=house.surroundings(),
+        env=house.variables(),
         capture_output=True,
         text=True,
         check=False,

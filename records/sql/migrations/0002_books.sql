@@ -10,7 +10,7 @@
 --   votes                     what one person said of one proposal, signed                 (desk)
 --   decisions                 the word on a proposal, completed by a vote                  (desk)
 --   disbursements             an approved refund is ordered: one insert consumes a decision (graph)
---   sends                     the till is about to call the provider, with this key        (cashier)
+--   sends                     the cashier is about to call the provider, with this key        (cashier)
 --   settlements               what the provider said                                       (cashier)
 --   case_events               the timeline; the status of a case is its last event
 --   audit_events, anchors     one hash chain a case; all heads signed every minute         (anchorer)

@@ -107,7 +107,7 @@ begin atomic
   select c.tenant::text, c.case_id from cases c where c.thread_id = of_thread;
 end;
 
--- What a payment can still give back: paid, less what was refunded before, less every order of money
+-- What a payment can still give back: paid, less what was refunded before, less every disbursement
 -- that did not definitely fail.
 create function left_of_payment(of_tenant text, of_payment text) returns bigint language sql stable security definer
 set search_path = books, pg_temp
@@ -135,7 +135,7 @@ begin atomic
     ), 'pending') not in ('failed', 'refused');
 end;
 
--- Whether an item of a proposal is among those of an order of money that did not fail.
+-- Whether an item of a proposal is among those of a disbursement that did not fail.
 create function items_refunded(of_tenant text, of_proposal uuid) returns boolean
 language sql stable security definer set search_path = books, pg_temp
 begin atomic

@@ -2,8 +2,8 @@
 --
 --   sign_ins, passwords, sessions, session_ends   who is who                                     (desk; passwords: owner)
 --   assignments     a case is for a person or a team; the house itself escalates                 (desk)
---   provider_acts   what a named person asks of an order of money whose outcome is not known      (desk)
---   provider_answers what the till found when it did that                                       (cashier)
+--   provider_acts   what a named person asks of a disbursement whose outcome is not known      (desk)
+--   provider_answers what the cashier found when it did that                                       (cashier)
 --   second_looks    what a colleague says of a case that was decided                             (desk)
 --   ratings         the customer's thumb                                                         (desk)
 --   unread_answers  somebody answered at the server API and nobody could read it                  (desk)
@@ -379,14 +379,14 @@ begin
   return new;
 end $$;
 
--- One refund of the provider settles one order of money, whatever each of its settlements says.
+-- One refund of the provider settles one disbursement, whatever each of its settlements says.
 create function check_provider_refund() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 begin
   if new.provider_refund_id is not null and exists (
     select from settlements where tenant = new.tenant and provider_refund_id = new.provider_refund_id
       and decision_id <> new.decision_id) then
-    perform refuse('settlement_mismatch', 'that refund settles another order of money');
+    perform refuse('settlement_mismatch', 'that refund settles another disbursement');
   end if;
   return new;
 end $$;
@@ -419,7 +419,7 @@ begin
     perform refuse('already_settled', 'nothing was sent yet');
   end if;
   if (select count(*) from provider_acts where tenant = new.tenant and decision_id = new.decision_id) >= 100 then
-    perform refuse('too_many_proposals', 'an order of money is asked about at most 100 times');
+    perform refuse('too_many_proposals', 'a disbursement is asked about at most 100 times');
   end if;
   new.at := clock();
   return new;

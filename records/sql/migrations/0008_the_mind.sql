@@ -1,4 +1,4 @@
--- The mind: what a model was asked and cost, what it may cost, what was noticed, and which policy counts.
+-- Models: what one was asked and cost, what it may cost, what was noticed, and which policy counts.
 --
 --   model_calls     one row before a call and one after it; a crash replays the answer           (graph)
 --   spend           the same summed by day and month, of a tenant and of a customer              (books_scribe)
@@ -9,7 +9,7 @@
 --   policy_reviews  a named person says yes or no to a document version, by its hash              (desk)
 --   clause_vectors  what a clause means to an embedding model; an option                          (importer)
 --
--- A case has a mode. What is not `production` has no effect outside: no order of money and no reply.
+-- A case has a mode. What is not `production` has no effect outside: no disbursement and no reply.
 do $$
 begin
   if exists (select from pg_available_extensions where name = 'vector') then

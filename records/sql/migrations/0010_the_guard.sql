@@ -2,7 +2,7 @@
 --
 --   found_refunds       a refund of a payment at the provider that these books do not know         (cashier)
 --   found_refund_acts   what a named person says that it is                                        (desk)
---   stalled_orders      orders of money that pass after pass cannot bring forward, and why          (cashier)
+--   stalled_orders      disbursements that pass after pass cannot bring forward, and why          (cashier)
 --
 -- Books can be behind their provider: somebody refunds in its dashboard, or a backup is restored. Until a person has
 -- said what a found refund is, nobody decides about its payment and nothing is sent for it.
@@ -75,7 +75,7 @@ grant select on found_refunds, proposals, disbursements to books_scribe;
 reset role;
 set local role books_guard;
 
--- Whether a found refund still waits for a person's word: not said what it is, and not the end of an order of money.
+-- Whether a found refund still waits for a person's word: not said what it is, and not the end of a disbursement.
 create function found_open(of_tenant text, of_refund text) returns boolean
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
@@ -248,7 +248,7 @@ begin
     perform refuse('already_settled', 'nothing was sent yet');
   end if;
   if (select count(*) from provider_acts where tenant = new.tenant and decision_id = new.decision_id) >= 100 then
-    perform refuse('too_many_proposals', 'an order of money is asked about at most 100 times');
+    perform refuse('too_many_proposals', 'a disbursement is asked about at most 100 times');
   end if;
   new.at := clock();
   return new;

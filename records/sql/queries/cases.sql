@@ -47,7 +47,7 @@ values (tenant(), %(case_id)s, 1, %(status)s, %(reason)s, %(ended)s)
 on conflict do nothing
 returning seq;
 
--- look --
+-- snapshot --
 -- Where a case stands: its last event, the open end of its chain, the word on that, and what became of its money.
 select
   e.status, e.reason, e.ended, kill_switch(tenant()) as killed, clock() as now, keeps_releases() as keeps_releases,

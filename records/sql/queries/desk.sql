@@ -39,7 +39,7 @@ select run, step, action, args, result, tokens, latency_ms, cost_micros, at from
 where case_id = %(case_id)s order by run, step;
 
 -- items_gone --
--- Whether an item of a proposal was refunded by another order of money.
+-- Whether an item of a proposal was refunded by another disbursement.
 select exists (
   select from proposals mine
   join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
@@ -55,7 +55,7 @@ values (tenant(), %(decision_id)s, %(person)s, %(act)s, %(provider_refund_id)s, 
 returning act_id;
 
 -- provider_act_due --
--- The newest thing that a person asked of an order of money and the till has not answered.
+-- The newest thing that a person asked of a disbursement and the cashier has not answered.
 select a.act_id, a.person, a.act, a.provider_refund_id, a.at from provider_acts a
 where a.decision_id = %(decision_id)s and not exists (
   select from provider_answers r where r.tenant = a.tenant and r.act_id = a.act_id)
@@ -74,7 +74,7 @@ left join provider_answers r on r.tenant = a.tenant and r.act_id = a.act_id
 where a.decision_id = %(decision_id)s order by a.at;
 
 -- unknown_outcomes --
--- Orders of money without a known end: not settled after the seconds that one takes, pending, or a person's matter.
+-- Disbursements without a known end: not settled after the seconds that one takes, pending, or a person's matter.
 select d.decision_id, d.case_id, c.ticket_id, d.payment_id, d.order_id, d.amount_minor, d.currency, d.ordered_at,
   s.outcome, s.detail, s.provider_refund_id, s.settled_at, x.decided_by, x.execute_by, clock() as now,
   (select coalesce(jsonb_agg(jsonb_build_object('attempt', n.attempt, 'epoch', n.epoch, 'key', n.key, 'sent_at', n.sent_at)
@@ -108,7 +108,7 @@ values (tenant(), %(provider_refund_id)s, %(person)s, %(act)s, %(note)s, %(via)s
 returning provider_refund_id;
 
 -- orders_of_payment --
--- Orders of money of a payment that wait for a person.
+-- Disbursements of a payment that wait for a person.
 select d.decision_id from disbursements d join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
 where d.payment_id = %(payment_id)s and s.outcome = 'needs_person';
 

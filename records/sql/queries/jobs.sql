@@ -1,7 +1,7 @@
 -- The job queue, and who was heard from.
 
 -- defer_job --
--- Ring: a job in the same transaction as the row that needs it. No queueing lock: it would abort this transaction.
+-- Enqueue: a job in the same transaction as the row that needs it. No queueing lock: it would abort this transaction.
 select procrastinate_defer_jobs_v1(array[
   row(%(queue)s, %(task)s, 0, %(lock)s, null, %(args)s::jsonb, null)::procrastinate_job_to_defer_v1
 ]) as ids;

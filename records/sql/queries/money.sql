@@ -1,4 +1,4 @@
--- Money: proposals, votes, decisions, orders of money, sends, settlements.
+-- Money: proposals, votes, decisions, disbursements, sends, settlements.
 
 -- insert_proposal --
 insert into proposals (
@@ -53,7 +53,7 @@ returning *;
 select * from decisions where decision_id = %(decision_id)s;
 
 -- insert_disbursement --
--- The order of money: consumes the decision; no row where it was consumed before.
+-- The disbursement: consumes the decision; no row where it was consumed before.
 insert into disbursements (
   tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency
 ) values (
@@ -64,7 +64,7 @@ on conflict (tenant, decision_id) do nothing
 returning decision_id;
 
 -- unsettled --
--- Orders of money that the till has not seen the end of, the oldest first, from a place on.
+-- Disbursements that the cashier has not seen the end of, the oldest first, from a place on.
 select d.decision_id, d.ordered_at as place
 from disbursements d
 left join lateral (
@@ -87,7 +87,7 @@ order by s.settled_at, d.decision_id
 limit %(most)s;
 
 -- disbursement --
--- An order of money with its decision, its case's thread and the text of its proposal.
+-- A disbursement with its decision, its case's thread and the text of its proposal.
 select
   d.*, p.body, x.execute_by, c.thread_id as case_thread_id, x.word as decision_word, x.digest as decision_digest,
   x.amount_minor as decision_amount_minor, x.currency as decision_currency, x.payment_id as decision_payment_id,
@@ -121,7 +121,7 @@ returning settled_at;
 select payment_id, order_id, amount_minor, currency, refunded_before_minor from payments where payment_id = %(payment_id)s;
 
 -- known_refunds --
--- What was paid, and which refunds of the payment these books know: orders of money that are under way, refunds that ended
+-- What was paid, and which refunds of the payment these books know: disbursements that are under way, refunds that ended
 -- one, and what a person said is another matter; and the proposals whose refund may be found.
 select p.amount_minor, p.currency, p.refunded_before_minor,
   array(select d.decision_id::text from disbursements d
@@ -163,7 +163,7 @@ delete from stalled_orders where decision_id = %(decision_id)s;
 select left_of_payment(tenant(), %(payment_id)s) as amount_left;
 
 -- ledger --
--- Every order of money with its sends and its last settlement.
+-- Every disbursement with its sends and its last settlement.
 select
   d.decision_id, d.case_id, d.order_id, d.payment_id, d.amount_minor, d.currency, d.ordered_at,
   (select count(*) from sends n where n.tenant = d.tenant and n.decision_id = d.decision_id) as sends,

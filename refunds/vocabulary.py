@@ -94,7 +94,7 @@ Via = Literal["page", "api", "server", "command"]
 TakeoverAct = Literal["reply", "propose", "close"]
 Asked = Literal["customer", "colleague"]
 
-# What a person asks of an order of money whose outcome is not known, and says of a case that was decided.
+# What a person asks of a disbursement whose outcome is not known, and says of a case that was decided.
 ProviderAct = Literal["check", "retry", "settle", "new_key", "withdraw"]
 
 # What a person says of a refund at the provider that these books do not know: another matter, or one that they lost.
@@ -115,7 +115,7 @@ RejectCode = Literal[
     "other",
 ]
 
-# What the till learnt of a disbursement. `refused` means that nothing was ever sent.
+# What the cashier learnt of a disbursement. `refused` means that nothing was ever sent.
 SettlementOutcome = Literal["pending", "succeeded", "failed", "refused", "needs_person"]
 
 RefundResult = Literal[

@@ -1,4 +1,4 @@
-"""Every page has a door: no sign-in, the wrong role, the wrong tenant and a form from elsewhere stay outside."""
+"""Every page asks who it is: no sign-in, the wrong role, the wrong tenant and a form from elsewhere stay outside."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""The door is an allowlist: every route has a verdict, and every refusal of the contract is one over real HTTP."""
+"""The allowlist: every route has a verdict, and every refusal of the contract is one over real HTTP."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from running import RunningHouse
 
-from graph.server.door import VERDICTS, verdict_of
+from graph.server.allowlist import VERDICTS, verdict_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +56,7 @@ def config() -> dict[str, Any]:
 
 
 def test_every_route_of_the_server_has_a_verdict(tmp_path: Path) -> None:
-    """Broken? The server has a route that nobody has judged: give it a verdict in graph/server/door.py."""
+    """Broken? The server has a route that nobody has judged: give it a verdict in graph/server/allowlist.py."""
     assert routes(config(), tmp_path) - set(VERDICTS) == set()
 
 

@@ -1,4 +1,4 @@
-"""The door: every route of the server has a verdict, and what has none is refused.
+"""The allowlist: every route of the server has a verdict, and what has none is refused.
 
 A body that starts a run is read here and made anew from what is allowed in it, so that no key of it reaches the
 server that is not listed.
@@ -108,7 +108,7 @@ _EMPTY: tuple[object, ...] = (None, [], {}, "", 0, False)
 
 
 class NotAllowed(Exception):
-    """The door's refusal; the message names what is not allowed."""
+    """The allowlist's refusal; the message names what is not allowed."""
 
     def __init__(self, what: str, status: int = 403) -> None:
         super().__init__(what)
@@ -144,7 +144,7 @@ def verdict_of(method: str, path: str) -> Verdict:
 
 
 @dataclass
-class Door:
+class RouteAllowlist:
     """The outermost layer of the server."""
 
     app: ASGIApp
@@ -174,7 +174,7 @@ class Door:
                 raise NotAllowed("cancel_on_disconnect")
             if verdict != "open":
                 CREDENTIAL.set(_ascii(credential(headers)))
-            plain(list(QueryParams(scope["query_string"]).multi_items()))
+            check_plain(list(QueryParams(scope["query_string"]).multi_items()))
             if method == "POST":
                 receive = await _read(verdict, path, receive)
                 scope = {**scope, "headers": _without_length(scope["headers"])}
@@ -194,7 +194,7 @@ async def _read(verdict: Verdict, path: str, receive: Receive) -> Receive:
         raise NotAllowed("a body that is not JSON", 422) from None
     if not isinstance(body, dict):
         raise NotAllowed("a body that is not an object", 422)
-    plain(body)
+    check_plain(body)
     match verdict:
         case "run":
             HEAD.set(frozenset(_checkpoints(body)))
@@ -216,7 +216,7 @@ async def _read(verdict: Verdict, path: str, receive: Receive) -> Receive:
     return replay
 
 
-def plain(value: object, depth: int = 0) -> None:
+def check_plain(value: object, depth: int = 0) -> None:
     """NotAllowed where a value holds what no honest question does: a NUL, a key of the runtime's own, a giant."""
     if depth > DEPTH_LIMIT:
         raise NotAllowed("a body nested too deeply", 422)
@@ -231,15 +231,15 @@ def plain(value: object, depth: int = 0) -> None:
                     raise NotAllowed(f"the key {str(key)[:40]}")
                 if key in {"limit", "offset"} and not (isinstance(inner, int) and 0 <= inner <= NUMBER_LIMIT):
                     raise NotAllowed(f"{key}: a number from 0", 422)
-                plain(key, depth + 1)
-                plain(inner, depth + 1)
+                check_plain(key, depth + 1)
+                check_plain(inner, depth + 1)
         case tuple((str() as key, str() as said)):
             if key in {"limit", "offset"} and not (said.isdigit() and len(said) < 7):
                 raise NotAllowed(f"{key}: a number from 0", 422)
-            plain(said, depth + 1)
+            check_plain(said, depth + 1)
         case list():
             for inner in value:
-                plain(inner, depth + 1)
+                check_plain(inner, depth + 1)
         case _:
             pass
 

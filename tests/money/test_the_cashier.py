@@ -1,4 +1,4 @@
-"""The till: one order of money, one refund at the provider, whatever the provider does."""
+"""The cashier: one disbursement, one refund at the provider, whatever the provider does."""
 
 import asyncio
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from stage import Stage
 
-from app.house import trusted_keys
+from app.house import home_trusted_keys
 from cashier.executor import Executor
 from cashier.processor import (
     Answer,
@@ -19,7 +19,7 @@ from cashier.processor import (
     RefundRequest,
 )
 from cashier.simulated_provider import Fault, SimulatedProvider
-from desk.decisions import Word
+from desk.decisions import DecisionRequest
 from refunds.ids import DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
@@ -27,7 +27,7 @@ USD = Currency("USD")
 
 
 async def settled(stage: Stage, rounds: int = 12) -> str:
-    """Let the till pass until it has an end, moving the clock on between; the last outcome."""
+    """Let the cashier pass until it has an end, moving the clock on between; the last outcome."""
     for _ in range(rounds):
         await stage.house.executor.settle_all()
         rows = await stage.sql("select outcome from books.settlement_state")
@@ -178,7 +178,7 @@ async def test_the_kill_switch_turns_new_cases_away_and_its_lifting_runs_them(st
 async def test_eight_executors_of_one_approval_pay_once(stage: Stage) -> None:
     await stage.ordered()
     house = stage.house
-    keys = trusted_keys(house.home, "desk")
+    keys = home_trusted_keys(house.home, "desk")
     executors = [Executor(house.executor.books, house.provider, keys, retry_seconds=0) for _ in range(8)]
     for _ in range(3):
         await asyncio.gather(*(executor.settle_all() for executor in executors))
@@ -205,7 +205,7 @@ async def test_a_stalled_executor_that_wakes_after_another_has_finished_sends_no
     stalled = Executor(
         house.executor.books,
         house.provider,
-        trusted_keys(house.home, "desk"),
+        home_trusted_keys(house.home, "desk"),
         retry_seconds=0,
         ticks=lambda: next(ticking, 100.0),
     )
@@ -228,7 +228,7 @@ async def test_two_items_of_one_price_are_two_refunds_of_one_payment(stage: Stag
     await stage.sql("insert into books.payments values ('demo', 'pay_TWO', 'TWO', 'card', 15800, 'USD', 0)")
     for item in ("SKU-1", "SKU-9"):
         case, _ = await stage.paused(order_id="TWO", items=[item])
-        await stage.say(case, Word("approve"))
+        await stage.say(case, DecisionRequest("approve"))
         await stage.run(case)
         await stage.finish()
         assert (await stage.house.state(case))["status"] == "refunded"
@@ -242,7 +242,7 @@ async def test_a_second_identical_request_pays_nothing(stage: Stage, items: list
     case, state = await stage.paused(items=items)
     assert state["proposal"]["kind"] == "reply"  # type: ignore[index]
     assert "already been refunded" in str(state["draft"])
-    await stage.say(case, Word("approve"))
+    await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert stage.refunds() == 1
 

@@ -1,4 +1,4 @@
-"""Sight: what the books say of a thread's case now. Every node looks before it acts."""
+"""The case snapshot: what the books say of a thread's case. Every node reads it before it acts."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 
-from policies.budget import audit
+from policies.budget import audit_budget
 from policies.manifest import Manifest
 from policies.transitions import CaseFacts
-from records.books import Books, Transaction
-from records.cases import Case, CaseState, thread_case
-from records.looks import Look, glance_at
+from records.books import COMMITTED, Books, Transaction
+from records.cases import Case, LastEvent, thread_case
 from records.money import OpenEnd
+from records.snapshots import Snapshot, snapshot_now
 from records.states import State, proposal_shown, refund_of, state_of, state_seen
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.trace import TraceEvent
@@ -32,11 +32,11 @@ FINAL = frozenset({"succeeded", "failed", "refused"})
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class CaseSnapshot:
     """A case, its last event and the open end of its proposals."""
 
     case: Case
-    state: CaseState
+    state: LastEvent
     end: OpenEnd | None
     killed: bool
     now: datetime
@@ -115,55 +115,55 @@ def thread_of(config: RunnableConfig) -> ThreadId:
 
 
 @dataclass(slots=True)
-class Hand:
-    """What the last node of a drive saw, for the next node to start from."""
+class Drive:
+    """What the nodes of one drive share: the snapshot that one of them read, until something is committed."""
 
-    sight: Sight | None = None
+    snapshot: CaseSnapshot | None
+
+    def forget(self) -> None:
+        self.snapshot = None
 
 
-_HAND: ContextVar[Hand | None] = ContextVar("hand", default=None)
+_DRIVE: ContextVar[Drive | None] = ContextVar("drive", default=None)
 
 
 @contextmanager
-def driving(sight: Sight) -> Iterator[None]:
-    """A drive, which has just looked: its first node need not look again."""
-    token = _HAND.set(Hand(sight))
+def driving(snapshot: CaseSnapshot) -> Iterator[None]:
+    """A drive that starts from this snapshot. Whatever commits in it makes the next node read the books again."""
+    drive = Drive(snapshot)
+    driven, told = _DRIVE.set(drive), COMMITTED.set(drive.forget)
     try:
         yield
     finally:
-        _HAND.reset(token)
+        COMMITTED.reset(told)
+        _DRIVE.reset(driven)
 
 
-def leave(sight: Sight) -> Sight:
-    """Leave what was seen to the next node of this drive. Only where nothing was written since."""
-    hand = _HAND.get()
-    if hand is not None:
-        hand.sight = sight
-    return sight
+def forget() -> None:
+    """After a pause: others have acted, though nothing was committed here."""
+    drive = _DRIVE.get()
+    if drive is not None:
+        drive.forget()
 
 
-async def see(books: Books, thread_id: ThreadId) -> Sight | None:
+async def snapshot_of(books: Books, thread_id: ThreadId) -> CaseSnapshot | None:
     """What the books say of the case that a thread is bound to; None where it is bound to none."""
-    hand = _HAND.get()
-    if hand is not None and hand.sight is not None:
-        left, hand.sight = hand.sight, None
-        if left.case.thread_id == thread_id:
-            return left
-    return await look_again(books, thread_id)
-
-
-async def look_again(books: Books, thread_id: ThreadId) -> Sight | None:
-    """The same, read now: after a write, and after a pause."""
+    drive = _DRIVE.get()
+    if drive is not None and drive.snapshot is not None and drive.snapshot.case.thread_id == thread_id:
+        return drive.snapshot
     case = await case_of(books, thread_id)
     if case is None:
         return None
-    return await sight_of(books, case)
+    snapshot = await read_snapshot(books, case)
+    if drive is not None:
+        drive.snapshot = snapshot
+    return snapshot
 
 
-async def sight_of(books: Books, case: Case) -> Sight:
-    """The same for a case."""
-    look = await glance_at(books, case.tenant, case.case_id)
-    return Sight(case, look.state, look.end, look.killed, look.now, look.keeps_releases, look.release)
+async def read_snapshot(books: Books, case: Case) -> CaseSnapshot:
+    """A case as it is now."""
+    now = await snapshot_now(books, case.tenant, case.case_id)
+    return CaseSnapshot(case, now.state, now.end, now.killed, now.now, now.keeps_releases, now.release)
 
 
 async def case_of(books: Books, thread_id: ThreadId) -> Case | None:
@@ -183,7 +183,7 @@ async def case_of_id(books: Books, tenant: TenantId, case_id: CaseId) -> Case | 
     by_own_name = known.get(ThreadId(case_id))
     if by_own_name is not None and (by_own_name.tenant, by_own_name.case_id) == (tenant, case_id):
         return by_own_name  # a case that came in at the desk has the name of its thread
-    rows = await books.glance(tenant, "case_by_id", case_id=case_id)
+    rows = await books.read_once(tenant, "case_by_id", case_id=case_id)
     if not rows:
         return None
     case = Case.of(rows[0])
@@ -193,23 +193,23 @@ async def case_of_id(books: Books, tenant: TenantId, case_id: CaseId) -> Case | 
     return case
 
 
-async def shown(tx: Transaction, case: Case, manifest: Manifest) -> State:
+async def contract_state(tx: Transaction, case: Case, manifest: Manifest) -> State:
     """The state of the contract for a case."""
     state, trace = await state_of(tx, case)
-    return {**state, "budget_audit": audit(trace, manifest.limits())}
+    return {**state, "budget_audit": audit_budget(trace, manifest.limits())}
 
 
-def shown_as_seen(sight: Sight, trace: list[TraceEvent], manifest: Manifest) -> State:
+def shown_as_seen(snapshot: CaseSnapshot, trace: list[TraceEvent], manifest: Manifest) -> State:
     """The same for what was just seen, with the trace of the run that has just ended."""
-    look = Look(sight.state, sight.end, sight.killed, sight.now)
-    return {**state_seen(sight.case, look, trace), "budget_audit": audit(trace, manifest.limits())}
+    look = Snapshot(snapshot.state, snapshot.end, snapshot.killed, snapshot.now)
+    return {**state_seen(snapshot.case, look, trace), "budget_audit": audit_budget(trace, manifest.limits())}
 
 
-def state_after_agent(sight: Sight) -> dict[str, Any]:
+def state_after_agent(snapshot: CaseSnapshot) -> dict[str, Any]:
     """What of the state moves after the agent is done: the rest is as the agent left it."""
-    proposal = proposal_shown(sight.end) if sight.end else None
-    ordered = sight.end is not None and sight.end.ordered
-    now = sight.state
+    proposal = proposal_shown(snapshot.end) if snapshot.end else None
+    ordered = snapshot.end is not None and snapshot.end.ordered
+    now = snapshot.state
     return {
         "status": now.status,
         "reason": now.reason,

@@ -5,17 +5,17 @@ from datetime import datetime
 from typing import cast, get_args
 
 from records.books import Books, Row, Transaction
-from records.cases import CaseState
+from records.cases import LastEvent
 from records.money import OpenEnd, open_end_of_row
 from refunds.ids import CaseId, TenantId
-from refunds.words import CaseStatus
+from refunds.vocabulary import CaseStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """The last event of a case, the open end of its proposals, the kill switch, its release and the time."""
 
-    state: CaseState
+    state: LastEvent
     end: OpenEnd | None
     killed: bool
     now: datetime
@@ -26,24 +26,24 @@ class Look:
     """The release under which the case goes on; None where none may take it."""
 
 
-async def look_at(tx: Transaction, case_id: CaseId) -> Look:
+async def snapshot_at(tx: Transaction, case_id: CaseId) -> Snapshot:
     """Where a case stands; LookupError where there is none."""
-    return look_of_row(await tx.row("look", case_id=case_id), case_id)
+    return snapshot_of_row(await tx.row("snapshot", case_id=case_id), case_id)
 
 
-async def glance_at(books: Books, tenant: TenantId, case_id: CaseId) -> Look:
+async def snapshot_now(books: Books, tenant: TenantId, case_id: CaseId) -> Snapshot:
     """The same in one round trip, where nothing else is to be read or written with it."""
-    rows = await books.glance(tenant, "look", case_id=case_id)
-    return look_of_row(rows[0] if rows else None, case_id)
+    rows = await books.read_once(tenant, "snapshot", case_id=case_id)
+    return snapshot_of_row(rows[0] if rows else None, case_id)
 
 
-def look_of_row(row: Row | None, case_id: CaseId) -> Look:
+def snapshot_of_row(row: Row | None, case_id: CaseId) -> Snapshot:
     if row is None:
         raise LookupError(f"no events of case {case_id}")
     if row["status"] not in get_args(CaseStatus):
         raise ValueError(f"status {row['status']} is not of this program")
-    state = CaseState(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
-    return Look(
+    state = LastEvent(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
+    return Snapshot(
         state,
         open_end_of_row(row),
         bool(row["killed"]),
@@ -55,9 +55,9 @@ def look_of_row(row: Row | None, case_id: CaseId) -> Look:
 
 async def open_end(tx: Transaction, case_id: CaseId) -> OpenEnd | None:
     """The open end of a case's chain of proposals; None where nothing was proposed."""
-    return (await look_at(tx, case_id)).end
+    return (await snapshot_at(tx, case_id)).end
 
 
-async def case_state(tx: Transaction, case_id: CaseId) -> CaseState:
+async def case_state(tx: Transaction, case_id: CaseId) -> LastEvent:
     """The last event of a case."""
-    return (await look_at(tx, case_id)).state
+    return (await snapshot_at(tx, case_id)).state

@@ -5,9 +5,9 @@ from desk.notes import BadDecision, check_note
 from desk.people import Person
 from records.books import Books, Row
 from records.cases import case_by_id
-from records.looks import look_at
+from records.snapshots import snapshot_at
 from refunds.ids import CaseId, TenantId
-from refunds.words import SecondVerdict
+from refunds.vocabulary import SecondVerdict
 
 DAYS = 14
 EACH = 3
@@ -26,7 +26,7 @@ async def sample(books: Books, person: Person, tenants: list[TenantId]) -> list[
     return found
 
 
-async def look_twice(
+async def review_again(
     books: Books, person: Person, tenant: TenantId, case_id: CaseId, verdict: SecondVerdict, note: str
 ) -> None:
     """Write down a second look. Raises NoAuthority, Conflict, BadDecision, NothingToDecide."""
@@ -37,7 +37,7 @@ async def look_twice(
     async with books.transaction(tenant) as tx:
         if await case_by_id(tx, case_id) is None:
             raise NothingToDecide(f"no case {case_id} for {tenant}")
-        look = await look_at(tx, case_id)
+        look = await snapshot_at(tx, case_id)
         mine = await tx.row("took_part", case_id=case_id, person=person.person)
         if not look.state.ended and look.state.status not in {"bypassed", "blocked"}:
             raise NothingToDecide(f"case {case_id} is not decided yet ({look.state.status})")

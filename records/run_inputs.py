@@ -12,7 +12,7 @@ from refunds.money import Currency, Money
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class RunInput:
     """Region and day are of the case's order, where its customer has one of that name."""
 
     region: str | None
@@ -37,7 +37,7 @@ class Beginning:
     """The language in which the customer is written to, where the books say."""
 
 
-async def beginning_of(reads: Reads, case: Case) -> Beginning:
+async def run_input_of(reads: Reads, case: Case) -> RunInput:
     """The beginning of a run; tx is in the tenant and the customer of the case."""
     row = await reads.row(
         "beginning", case_id=case.case_id, order_id=case.order_id, customer_id=case.customer_id
@@ -55,7 +55,7 @@ async def beginning_of(reads: Reads, case: Case) -> Beginning:
             payment_id=PaymentId(row["payment_id"]),
             amount=Money(row["amount_minor"], Currency(row["currency"])),
         )
-    return Beginning(
+    return RunInput(
         region=row["region"],
         ordered_at=row["ordered_at"],
         now=row["now"],

@@ -13,13 +13,13 @@ from langchain_core.runnables import RunnableConfig
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from app.house import House, private_key
+from app.house import House, home_private_key
 from app.shop import demo_tokens
 from cashier.processor import ProviderRefund
-from desk.decisions import Conflict, Word, reject_code
+from desk.decisions import Conflict, DecisionRequest, reject_code
 from desk.flags import set_flag, set_kill_switch
 from desk.people import NoAuthority, Person, sign_in
-from evals.exam.episode import Act, Episode
+from evals.exam.episode import Episode, EpisodeAct
 from evals.exam.world import NOTHING_LIVE
 from policies.grading import Call, Outcome
 from policies.intake import CLOCK_SKEW_SECONDS, ISSUER, LIFETIME_SECONDS, classify, sign
@@ -27,9 +27,9 @@ from policies.signature import public_keys
 from records.books import Books, Transaction
 from records.cases import Case
 from records.library import import_document
-from records.looks import look_at
 from records.money import order_refund, proposals_of
 from records.orders import import_orders
+from records.snapshots import snapshot_at
 from records.states import State
 from records.traces import read_runs
 from refunds.canonical import canonical, sha256
@@ -51,11 +51,11 @@ USUAL: dict[str, object] = {
 OLD = timedelta(seconds=LIFETIME_SECONDS + CLOCK_SKEW_SECONDS + 60)
 
 ROUNDS = 4
-"""How often the house is driven and the till makes its pass after something happened: more than any story needs."""
+"""How often the house is driven and the cashier makes its pass after something happened: more than any story needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class EpisodeRun:
     """An outcome with what is kept beside it and never compared."""
 
     outcome: Outcome
@@ -89,7 +89,7 @@ class Player:
     paid_before: set[str] = field(default_factory=set)
     """Refunds that the provider had made before this episode."""
 
-    async def play(self) -> Played:
+    async def run_episode(self) -> EpisodeRun:
         """The whole episode."""
         started = time.monotonic()
         given = self.episode.given
@@ -101,8 +101,8 @@ class Player:
         if given.executor:
             self.before = await self._so_far()
             await self._order_twice()
-        played = await self._told()
-        return replace(played, took_ms=round((time.monotonic() - started) * 1000))
+        ran = await self._told()
+        return replace(ran, took_ms=round((time.monotonic() - started) * 1000))
 
     async def _prepare(self) -> None:
         given = self.episode.given
@@ -165,7 +165,7 @@ class Player:
         wanted = {"ticket_id": f"exam{self.tag}-{again}", **USUAL, **fields}
         ticket = Ticket.read({name: value for name, value in wanted.items() if value is not None})
         intake, helpdesk = self.house.intake, await self._person("demo-helpdesk")
-        key, now = private_key(self.house.home, "intake"), datetime.now(UTC)
+        key, now = home_private_key(self.house.home, "intake"), datetime.now(UTC)
         whole = classify(ticket, self.house.manifest.intake_bundle)
         match self.episode.given.intake:
             case "unsigned":
@@ -196,12 +196,12 @@ class Player:
 
     def _claimed(self, ticket: Ticket, claims: dict[str, object]) -> Ticket:
         """The ticket under a signature with claims of the attacker's choice."""
-        key = private_key(self.house.home, "intake")
+        key = home_private_key(self.house.home, "intake")
         whole = {"iss": ISSUER, "kid": key.kid, "body_sha256": ticket.body_sha256(), **claims}
         return ticket.model_copy(update={"intake": key.sign(canonical(whole))})
 
     async def _drive(self) -> None:
-        """Driver and till in turns until nothing moves."""
+        """Driver and cashier in turns until nothing moves."""
         case = self._case
         for _ in range(ROUNDS):
             driven = await self.house.driver.drive(case.tenant, case.case_id)
@@ -217,15 +217,15 @@ class Player:
 
     # What happens then ------------------------------------------------------------------------------------
 
-    async def _act(self, act: Act) -> None:
+    async def _act(self, act: EpisodeAct) -> None:
         house, case = self.house, self._case
         match act.act:
             case "approve":
-                await self._say(act, Word("approve"))
+                await self._say(act, DecisionRequest("approve"))
             case "reject":
-                await self._say(act, Word("reject", reject_code(act.code or "other")))
+                await self._say(act, DecisionRequest("reject", reject_code(act.code or "other")))
             case "revise":
-                await self._say(act, Word("revise", revised_amount_minor=act.amount_minor))
+                await self._say(act, DecisionRequest("revise", revised_amount_minor=act.amount_minor))
                 await self._drive()
             case "wait":
                 await self._sql(
@@ -257,7 +257,7 @@ class Player:
             case "go back":
                 self.case = self.first
 
-    async def _say(self, act: Act, word: Word) -> None:
+    async def _say(self, act: EpisodeAct, word: DecisionRequest) -> None:
         """A person's word on what is open; nothing where nothing is."""
         state = await self.house.state(self._case)
         proposal = state["proposal"]
@@ -272,13 +272,13 @@ class Player:
 
     async def _approval(self) -> ApprovedRefund:
         async with self.house.desk_books.transaction(self._case.tenant) as tx:
-            end = (await look_at(tx, self._case.case_id)).end
+            end = (await snapshot_at(tx, self._case.case_id)).end
         if end is None or end.decision is None:
             raise LookupError("nothing was approved")
         return approved(end.decision)
 
     async def _order_twice(self) -> None:
-        """The executor, driven twice with the same approval: each orders, and each lets the till pay."""
+        """The executor, driven twice with the same approval: each orders, and each lets the cashier pay."""
         refund = await self._approval()
         for _ in range(2):
             self.results.append(
@@ -286,8 +286,8 @@ class Player:
             )
             await self.house.executor.settle(refund.tenant, refund.decision_id)
 
-    async def _forge(self, act: Act) -> str:
-        """An order of money that is the approved one but for a field."""
+    async def _forge(self, act: EpisodeAct) -> str:
+        """A disbursement that is the approved one but for a field."""
         refund = await self._approval()
         match act.field:
             case "amount_minor":
@@ -325,7 +325,7 @@ class Player:
 
     # What is told of it --------------------------------------------------------------------------------------
 
-    async def _told(self) -> Played:
+    async def _told(self) -> EpisodeRun:
         """The end, of the case that was played last; the calls and citations of every run of every case before it."""
         state = self.elsewhere or await self.house.state(self._case)
         trace: list[TraceEvent] = []
@@ -353,7 +353,7 @@ class Player:
             refunds=len(paid),
             refunded_minor=sum(one.amount.amount_minor for one in paid),
         )
-        return Played(outcome, tuple(event.to_json() for event in trace), 0)
+        return EpisodeRun(outcome, tuple(event.to_json() for event in trace), 0)
 
     def _paid(self) -> list[ProviderRefund]:
         """Every refund of the provider's own list that was not there before, of whatever payment and tenant."""

@@ -1,6 +1,6 @@
-"""A sitting: a whole dataset played, on as many cores as there are, each part on a database cloned for it.
+"""An exam run: a whole dataset, on as many cores as there are, each part on a database cloned for it.
 
-What is done is written down as it is done, so that a sitting that was interrupted goes on where it was.
+What is done is written down as it is done, so that a run that was interrupted goes on where it was.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from psycopg.rows import dict_row
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.house import database_of_its_own, open_house, prepare
-from evals.exam.episode import Dataset, Episode, line_of, read_episode
-from evals.exam.play import Played, Player
+from evals.exam.episode import Dataset, Episode, episode_line, read_episode
+from evals.exam.episode_run import EpisodeRun, Player
 from evals.exam.world import CLOCK, equipment, planner_of, ticks_of
 from policies.documents import read_corpus
-from policies.grading import NOT_PLAYED, Call, Outcome, RowReason, grade
+from policies.grading import NOT_RUN, Call, Outcome, RowReason, grade
 from policies.manifest import DEMO_CORPUS, Manifest
 from refunds.canonical import canonical, sha256
 from runtime.home import Home, drop_database, with_database
@@ -152,7 +152,7 @@ def code_sha256() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What a process of the sitting is told: plain values, because it starts from nothing."""
+    """What a process of the run is given: plain values, because it starts from nothing."""
 
     home: Path
     database_url: str | None
@@ -162,7 +162,7 @@ class _Part:
     approved: frozenset[str]
 
 
-def sit(
+def run_exam(
     home: Home,
     dataset: Dataset,
     pinned: Manifest,
@@ -176,7 +176,7 @@ def sit(
 ) -> list[Graded]:
     """Every episode of a dataset, graded, by name. `arrange` puts more into the database that all parts start from.
 
-    `afresh` takes nothing from a sitting that was interrupted.
+    `afresh` takes nothing from a run that was interrupted.
     """
     approved = approved_documents() if approved is None else approved
     journal = Journal.of(home, dataset, pinned)
@@ -196,7 +196,7 @@ def sit(
                     home.database_url,
                     template,
                     not dataset.alone,
-                    tuple(canonical(line_of(one)) for one in left[at : at + size]),
+                    tuple(canonical(episode_line(one)) for one in left[at : at + size]),
                     approved,
                 )
                 for at in range(0, len(left), size)
@@ -213,10 +213,10 @@ def _worked(parts: Sequence[_Part], cores: int) -> Iterator[list[Graded]]:
     """The parts as they are done; in this process where there are few."""
     if cores == 1 or len(parts) <= 8:
         for part in parts:
-            yield _play_part(part)
+            yield _run_part(part)
         return
     with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures: list[Future[list[Graded]]] = [pool.submit(_play_part, part) for part in parts]
+        futures: list[Future[list[Graded]]] = [pool.submit(_run_part, part) for part in parts]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -241,15 +241,15 @@ async def _arranged(home: Home, url: str, arrange: Prepare | None) -> None:
         await arrange(url)
 
 
-def _play_part(part: _Part) -> list[Graded]:
+def _run_part(part: _Part) -> list[Graded]:
     """The episodes of a part, one after another on one clone. Runs in a process of its own where there are many."""
     home = Home(part.home, part.database_url)
     episodes = [read_episode(json.loads(line), "part") for line in part.lines]
     with _clone(part.template) as url, tempfile.TemporaryDirectory(prefix="countersign-exam-") as folder:
-        return asyncio.run(_play_all(home, url, Path(folder), episodes, part))
+        return asyncio.run(_run_all(home, url, Path(folder), episodes, part))
 
 
-async def _play_all(
+async def _run_all(
     home: Home, url: str, folder: Path, episodes: Sequence[Episode], part: _Part
 ) -> list[Graded]:
     first = episodes[0]
@@ -269,24 +269,24 @@ async def _play_all(
     ):
         for number, episode in enumerate(episodes):
             player = Player(house, owner, url, episode, tag=f"-{number}" if part.shared else "")
-            rows.append(graded(await _played(player), episode, part.approved))
+            rows.append(graded(await _ran(player), episode, part.approved))
     return rows
 
 
-async def _played(player: Player) -> Played:
+async def _ran(player: Player) -> EpisodeRun:
     """The played episode; one that could not be played to its end is told as that, and fails."""
     try:
-        return await player.play()
+        return await player.run_episode()
     except Exception as error:
         log.exception("episode %s could not be played", player.episode.name)
-        nothing = Outcome(player.episode.name, NOT_PLAYED, type(error).__name__, (), (), (), 0, 0)
-        return Played(nothing, (), 0)
+        nothing = Outcome(player.episode.name, NOT_RUN, type(error).__name__, (), (), (), 0, 0)
+        return EpisodeRun(nothing, (), 0)
 
 
-def graded(played: Played, episode: Episode, approved: frozenset[str]) -> Graded:
+def graded(ran: EpisodeRun, episode: Episode, approved: frozenset[str]) -> Graded:
     """The row of a played episode."""
-    reason = grade(played.outcome, episode.expected, approved)
-    return Graded(played.outcome, reason, played.trace, played.took_ms)
+    reason = grade(ran.outcome, episode.expected, approved)
+    return Graded(ran.outcome, reason, ran.trace, ran.took_ms)
 
 
 @contextmanager
@@ -299,7 +299,7 @@ def _clone(template: str) -> Iterator[str]:
                 sql.Identifier(name), sql.Identifier(template.rsplit("/", 1)[1])
             )
         )
-        # Nothing of it outlives the sitting, so nothing waits for its disk.
+        # Nothing of it outlives the run, so nothing waits for its disk.
         connection.execute(
             sql.SQL("alter database {} set synchronous_commit to off").format(sql.Identifier(name))
         )
@@ -311,7 +311,7 @@ def _clone(template: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The rows of a sitting that is under way, in a file that is gone when it is over."""
+    """The rows of a run that is under way, in a file that is gone when it is over."""
 
     file: Path
 
@@ -338,8 +338,8 @@ class Journal:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as out:
             # What could not be played is tried again.
-            played = [row for row in rows if row.outcome.status != NOT_PLAYED]
-            out.writelines(canonical(row.to_json()) + "\n" for row in played)
+            ran = [row for row in rows if row.outcome.status != NOT_RUN]
+            out.writelines(canonical(row.to_json()) + "\n" for row in ran)
 
     def forget(self) -> None:
         self.file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The desk's door: a token on every route, for its audience, with its scope. What is open says so by name."""
+"""Authentication at the desk: a token on every route, for its audience, with its scope. Open routes are named."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from desk.people import NotSignedIn, Person, sign_in
 from desk.services import DeskServices
-from refunds.words import Audience, Scope
+from refunds.vocabulary import Audience, Scope
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/api/openapi.json"})
 """The routes that need no token: they name no tenant and no case."""
@@ -18,7 +18,7 @@ SignedIn = Callable[..., Awaitable[Person]]
 _BEARER = HTTPBearer(auto_error=False)
 
 
-def services_of(request: Request) -> DeskServices:
+def desk_services(request: Request) -> DeskServices:
     """The services behind this app."""
     services = request.app.state.services
     if not isinstance(services, DeskServices):
@@ -35,7 +35,9 @@ def signed_in(scope: Scope, audience: Audience = "desk") -> SignedIn:
         if given is None:
             raise NotSignedIn
         address = request.client.host[:64] if request.client else None
-        who = await sign_in(services_of(request).books, given.credentials.strip(), audience, address=address)
+        who = await sign_in(
+            desk_services(request).books, given.credentials.strip(), audience, address=address
+        )
         who.may(scope)
         return who
 

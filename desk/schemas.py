@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from refunds.words import (
+from refunds.vocabulary import (
     Asked,
     Audience,
     Authority,
@@ -64,7 +64,7 @@ class AssignmentBody(Strict):
     note: str = Field(default="", max_length=2_000)
 
 
-class SecondLookBody(Strict):
+class SecondReviewBody(Strict):
     """What a colleague says of a decided case."""
 
     verdict: SecondVerdict
@@ -72,7 +72,7 @@ class SecondLookBody(Strict):
 
 
 class ProviderActBody(Strict):
-    """What is asked about an order of money whose outcome is not known."""
+    """What is asked about a disbursement whose outcome is not known."""
 
     act: ProviderAct
     refund_id: str | None = Field(default=None, min_length=1, max_length=255, pattern=r"^[!-~]+$")
@@ -259,7 +259,7 @@ class Claimed(BaseModel):
     ends_at: datetime
 
 
-class Written(BaseModel):
+class MessageWritten(BaseModel):
     """Whether a message was new."""
 
     case_id: UUID
@@ -267,7 +267,7 @@ class Written(BaseModel):
     new: bool
 
 
-class Done(BaseModel):
+class Acknowledged(BaseModel):
     """It was done."""
 
     done: bool = True
@@ -291,12 +291,12 @@ class DeadJobs(BaseModel):
 
 
 class Ledger(BaseModel):
-    """Orders of money with their sends and settlements."""
+    """Disbursements with their sends and settlements."""
 
     orders: list[dict[str, Any]]
 
 
-class FoundRefunds(BaseModel):
+class FoundRefundList(BaseModel):
     """Refunds at the provider that these books do not know."""
 
     refunds: list[dict[str, Any]]
@@ -337,7 +337,7 @@ class ReleaseMoved(BaseModel):
     proposed_again: int = 0
 
 
-class Releases(BaseModel):
+class ReleaseList(BaseModel):
     """The stages, the steps that were made, and each release by the hour."""
 
     releases: list[dict[str, Any]]
