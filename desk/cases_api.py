@@ -194,7 +194,7 @@ async def hand_over(
     return Acknowledged()
 
 
-@router.post("/cases/{case_id}/second-looks", status_code=201)
+@router.post("/cases/{case_id}/second-reviews", status_code=201)
 async def review_case_again(
     case_id: str,
     body: SecondReviewBody,

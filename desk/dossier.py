@@ -83,7 +83,7 @@ class Dossier:
     takeovers: list[Row]
     assignments: list[Row]
     votes: list[Row]
-    looks: list[Row]
+    reviews: list[Row]
     rating: Row | None
     claim: Row | None
     rule: AuthorityRule | None
@@ -179,7 +179,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             takeovers=await takeovers_of(tx, case.case_id),
             assignments=await tx.rows("assignments_of", case_id=case.case_id),
             votes=votes,
-            looks=await tx.rows("second_looks_of", case_id=case.case_id),
+            reviews=await tx.rows("second_reviews_of", case_id=case.case_id),
             rating=await tx.row("rating_of", case_id=case.case_id),
             claim=owner,
             rule=rule,

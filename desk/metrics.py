@@ -27,7 +27,7 @@ class Work:
     people: list[Row]
     ends: dict[str, int]
     disagreements: list[Row]
-    looks: dict[str, int]
+    reviews: dict[str, int]
     hand_offs: list[Row]
     spent: dict[str, Any]
     ratings: dict[str, int]
@@ -63,7 +63,9 @@ async def _work(books: Books, tenant: TenantId, days: int) -> Work:
         people=[dict(row) | {"tired": tired(row)} for row in people],
         ends={row["status"]: row["cases"] for row in await reads.rows("ends_counted", days=days)},
         disagreements=await reads.rows("disagreements", days=days, most=MOST),
-        looks={row["verdict"]: row["looks"] for row in await reads.rows("second_looks_counted", days=days)},
+        reviews={
+            row["verdict"]: row["reviews"] for row in await reads.rows("second_reviews_counted", days=days)
+        },
         hand_offs=await reads.rows("hand_offs_by_reason", days=days),
         spent=dict(spent or {}),
         ratings={row["thumb"]: row["ratings"] for row in await reads.rows("ratings_counted", days=days)},

@@ -1,4 +1,4 @@
-"""Second looks: a colleague reads again what was decided, turned away or blocked, and says what they think of it."""
+"""Second reviews: a colleague reads again what was decided, turned away or blocked, and says what they think of it."""
 
 from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision, check_note
@@ -29,7 +29,7 @@ async def sample(books: Books, person: Person, tenants: list[TenantId]) -> list[
 async def review_again(
     books: Books, person: Person, tenant: TenantId, case_id: CaseId, verdict: SecondVerdict, note: str
 ) -> None:
-    """Write down a second look. Raises NoAuthority, Conflict, BadDecision, NothingToDecide."""
+    """Write down a second review. Raises NoAuthority, Conflict, BadDecision, NothingToDecide."""
     person.may_decide(tenant)
     check_note(note, "note")
     if verdict != "agree" and not note.strip():
@@ -42,9 +42,9 @@ async def review_again(
         if not look.state.ended and look.state.status not in {"bypassed", "blocked"}:
             raise NothingToDecide(f"case {case_id} is not decided yet ({look.state.status})")
         if mine is None or mine["took_part"]:
-            raise Conflict("a second look is somebody else's: you had a say in this case")
+            raise Conflict("a second review is somebody else's: you had a say in this case")
         row = await tx.row(
-            "insert_second_look", case_id=case_id, person=person.person, verdict=verdict, note=note
+            "insert_second_review", case_id=case_id, person=person.person, verdict=verdict, note=note
         )
     if row is None:
         raise Conflict(f"{person.person} has looked at this case before")

@@ -51,7 +51,7 @@ WRITERS = {
     "assignments": {"desk"},
     "provider_acts": {"desk"},
     "provider_answers": {"cashier"},
-    "second_looks": {"desk"},
+    "second_reviews": {"desk"},
     "ratings": {"desk"},
     "unread_answers": {"desk"},
     "found_refunds": {"cashier"},

@@ -1,4 +1,4 @@
-"""Migrations: numbered files, one transaction each under an advisory lock; an edited file is refused."""
+"""Migrations: numbered files for tables, once each; what holds of them (`sql/laws`) anew wherever it changed."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,6 +13,10 @@ from psycopg import Connection, sql
 
 from records.connection import connection_string
 from records.roles import LOGIN_ROLES, LoginRole, RolePasswords, url_as
+
+SQL = Path(__file__).parent / "sql"
+LAWS = 0
+"""The number under which the books remember which laws are in force."""
 
 LOCK = 4_071_776_001
 """Advisory lock of migrations; any number that nobody else uses."""
@@ -34,11 +38,17 @@ class Migration:
 
 def migrations() -> Iterator[Migration]:
     """The files in order."""
-    folder = Path(__file__).parent / "sql/migrations"
-    for entry in sorted(folder.glob("*.sql")):
+    for entry in sorted((SQL / "migrations").glob("*.sql")):
         text = entry.read_text(encoding="utf-8")
         number, _, _ = entry.name.partition("_")
         yield Migration(int(number), entry.name, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+@cache
+def laws() -> Migration:
+    """The files of `sql/laws` as one: what holds of the tables, whichever migrations brought them here."""
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted((SQL / "laws").glob("*.sql")))
+    return Migration(LAWS, "laws", text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def migrate(admin_url: str, passwords: RolePasswords | None = None, *, own_server: bool = False) -> list[str]:
@@ -75,6 +85,16 @@ def migrate(admin_url: str, passwords: RolePasswords | None = None, *, own_serve
                         (migration.number, migration.name, migration.sha256),
                     )
                 applied.append(migration.name)
+        in_force = laws()
+        if done.get(LAWS) != (in_force.name, in_force.sha256):
+            with connection.transaction():
+                connection.execute(in_force.text)
+                connection.execute(
+                    "insert into public.countersign_migrations (number, name, sha256) values (%s, %s, %s)"
+                    " on conflict (number) do update set sha256 = excluded.sha256, applied_at = now()",
+                    (in_force.number, in_force.name, in_force.sha256),
+                )
+            applied.append(in_force.name)
         install_jobs(connection)
         if passwords is not None:
             for role in LOGIN_ROLES:
@@ -94,6 +114,8 @@ def refuse_what_does_not_agree(known: list[Migration], done: dict[int, tuple[str
     """MigrationRefused for an edited file or a newer database."""
     newest = known[-1].number
     for number, (name, digest) in sorted(done.items()):
+        if number == LAWS:
+            continue
         if number > newest:
             raise MigrationRefused(
                 f"the database is newer than this program ({name}): run the newer release, or another database"

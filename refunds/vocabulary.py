@@ -165,7 +165,7 @@ FindingKind = Literal[
     "pasted_document",
     "off_topic",
     "injection_pattern",
-    "forbidden_wish",
+    "forbidden_request",
     "unknown_id",
     "contradiction",
     "invalid_answer",

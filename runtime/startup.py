@@ -10,7 +10,7 @@ from psycopg.rows import tuple_row
 
 from records.books import BooksAway, explained
 from records.connection import connection_string
-from records.migrate import schema_version
+from records.migrate import laws, schema_version
 
 OURS = ("refunds", "policies", "records", "runtime", "tools", "graph", "desk", "cashier", "app", "evals")
 """Our top-level names. They are plain words, so another package could stand in their place."""
@@ -51,16 +51,18 @@ async def check_connection(connection: AsyncConnection[Any], *, test_database_al
     try:
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(
-            "select coalesce(max(number), 0) as newest, to_regclass('books.test_clock') is not null as movable,"
+            "select coalesce(max(number), 0) as newest,"
+            " coalesce(max(sha256) filter (where number = 0), '') as in_force,"
+            " to_regclass('books.test_clock') is not null as movable,"
             " current_setting('session_replication_role') = 'origin' as guarded"
             " from public.countersign_migrations"
         )
         row = await cursor.fetchone()
     except psycopg.errors.UndefinedTable:
-        row = (0, False, True)
+        row = None
     except psycopg.Error as error:
         raise explained(error) from error
-    newest, movable, guarded = row or (0, False, True)
+    newest, in_force, movable, guarded = row or (0, "", False, True)
     if not guarded:
         raise CannotWork(
             "the database runs without its triggers (session_replication_role is set on it or on this role):"
@@ -73,6 +75,11 @@ async def check_connection(connection: AsyncConnection[Any], *, test_database_al
     if newest < schema_version():
         raise CannotWork(
             f"the schema of the database is {newest}, not {schema_version()}: run countersign db migrate"
+        )
+    if in_force != laws().sha256:
+        raise CannotWork(
+            "the functions and views of the database are another release's: run countersign db migrate with this one,"
+            " or run that one"
         )
     if movable and not test_database_allowed:
         raise CannotWork("this is a test database (its clock can be moved): set DATABASE_URL to the real one")

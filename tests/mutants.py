@@ -42,9 +42,9 @@ LAWS: dict[str, tuple[str, ...]] = {
     "policies/steering.py": ("tests/page/test_house.py", "tests/admission", "tests/model/test_what_a_model_may_say.py"),
     "tools/gateway.py": ("tests/model/test_limits.py", "tests/model/test_tools.py", "tests/admission"),
     "graph/admission.py": (*EDGES, *MONEY),
-    "graph/granting.py": EDGES,
+    "graph/granting.py": ("tests/words/test_trace.py", "tests/model/test_tools.py", *EDGES),
     "graph/settling.py": (*EDGES, *MONEY),
-    "graph/sight.py": (*EDGES, *MONEY),
+    "graph/snapshot.py": (*EDGES, *MONEY),
 }  # fmt: skip
 
 OF_NO_USE = ("core/ReplaceBinaryOperator_BitOr", "core/NumberReplacer", "core/RemoveDecorator")

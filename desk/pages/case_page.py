@@ -196,7 +196,7 @@ async def _write(services: DeskServices, act: SentForm, case: Case) -> str:
     return "stay"
 
 
-@router.post("/cases/{case_id}/second-look")
+@router.post("/cases/{case_id}/second-review")
 async def second_review(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """What a colleague says of a decided case."""
     return await _do(request, services, act, case_id, _second_review)

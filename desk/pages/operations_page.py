@@ -47,7 +47,7 @@ async def operations(
         unreached=unreached,
         work=await work_of(services.books, person),
         spends=await spending_of(services.books, person, services.manifest),
-        looks=await second_reviews(services.books, person),
+        reviews=await second_reviews(services.books, person),
         days=DAYS,
         tools=sorted(TOOLS),
         tenants=person.where(OPERATORS),

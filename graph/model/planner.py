@@ -149,7 +149,7 @@ def noticed(plan: Plan, plan_context: PlanContext) -> list[Finding]:
     """What a reviewer is told of a requested action."""
     found: list[Finding] = []
     if plan.action not in ARGUMENTS:
-        found.append(Finding("forbidden_wish", mask(plan.action[:80], plan_context.known)))
+        found.append(Finding("forbidden_request", mask(plan.action[:80], plan_context.known)))
     found += [
         Finding("unknown_id", f"order {mask(order_id[:60], plan_context.known)}")
         for order_id in (plan.order_id, plan.also_order_id)

@@ -16,7 +16,7 @@ from graph.server.memory import keep_off_disk
 from graph.server.resources import open_resources
 from graph.services import the_services, the_settings
 from records.books import named_queries
-from records.migrate import schema_version
+from records.migrate import laws, schema_version
 from runtime.logs import log_to_standard_error
 from runtime.parent_watch import held
 
@@ -47,6 +47,7 @@ def _read_files() -> None:
     """Whatever is read from disk is read now: the server lets nothing block its loop later."""
     named_queries()
     schema_version()
+    laws()
     refund_agent()
 
 

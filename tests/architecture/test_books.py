@@ -15,6 +15,7 @@ from records.books import Books, Refused, named_queries
 from records.migrate import MigrationRefused, migrate, migrations, refuse_what_does_not_agree
 from refunds.ids import TenantId
 from refunds.vocabulary import POSTGRES_ENUMS
+from runtime.startup import CannotWork, check_books
 
 ROOT = Path(__file__).parents[2]
 ROLES = ("desk", "graph", "cashier", "importer", "anchorer", "books_guard", "books_scribe")
@@ -205,7 +206,69 @@ def test_migrations_are_safe_to_repeat_and_to_run_at_once(cluster: Cluster, url:
             future.result()
             for future in [pool.submit(migrate, url, cluster.home.passwords()) for _ in range(4)]
         ]
-    assert sorted(map(len, done)) == [0, 0, 0, len(list(migrations()))]
+    assert sorted(map(len, done)) == [0, 0, 0, len(list(migrations())) + 1]
+
+
+SCHEMA = """
+  select 'column', attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull::text
+  from pg_attribute join pg_class c on c.oid = attrelid
+  where relnamespace = 'books'::regnamespace and relkind in ('r', 'v') and attnum > 0 and not attisdropped
+  union all select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), ''
+  from pg_constraint where connamespace = 'books'::regnamespace
+  union all select 'index', tablename, indexname, indexdef, '' from pg_indexes where schemaname = 'books'
+  union all select 'function', oid::regprocedure::text, proowner::regrole::text, pg_get_functiondef(oid),
+    (select string_agg(one::text, ' ' order by one::text) from unnest(proacl) one)
+  from pg_proc where pronamespace = 'books'::regnamespace
+  union all select 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid), tgenabled::text
+  from pg_trigger t join pg_class c on c.oid = tgrelid where relnamespace = 'books'::regnamespace and not tgisinternal
+  union all select 'policy', tablename, policyname, concat(permissive, roles, cmd), concat(qual, with_check)
+  from pg_policies where schemaname = 'books'
+  union all select 'relation', oid::regclass::text, concat(relowner::regrole, relkind, relrowsecurity, relforcerowsecurity),
+    case relkind when 'v' then pg_get_viewdef(oid) end,
+    (select string_agg(one::text, ' ' order by one::text) from unnest(relacl) one)
+  from pg_class where relnamespace = 'books'::regnamespace and relkind in ('r', 'v', 'S') and relname <> 'test_clock'
+  union all select 'type', t.oid::regtype::text, typtype::text, string_agg(enumlabel, ' ' order by enumsortorder), ''
+  from pg_type t left join pg_enum on enumtypid = t.oid
+  where typnamespace = 'books'::regnamespace and typtype in ('e', 'd') group by t.oid
+"""
+"""All that stands in the schema of the books, a row a thing."""
+
+ANOTHER_RELEASE = """
+  create or replace function books.may_be_paid(last books.settlement_outcome) returns boolean
+    language sql immutable return false;
+  create function books.of_another_release() returns int language sql return 1;
+  create view books.cases_of_another_release as select case_id, books.of_another_release() from books.cases;
+  drop trigger sealed on books.votes;
+  create trigger of_another_release after insert on books.votes for each row execute function books.refuse_change();
+  drop policy tenant_wall on books.orders;
+  create policy of_another_release on books.orders using (true);
+  revoke select on books.cases from desk;
+  grant insert on books.settlements to graph;
+  update public.countersign_migrations set sha256 = 'another' where number = 0;
+"""
+
+
+def test_a_database_that_comes_from_another_release_is_then_as_a_fresh_one(url: str) -> None:
+    """Tables by numbered files, everything else anew: what the other release had besides is gone."""
+
+    def there(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+        return sorted(connection.execute(SCHEMA).fetchall(), key=str)
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        fresh = there(connection)
+        assert len(fresh) > 900
+        connection.execute(ANOTHER_RELEASE)
+        assert there(connection) != fresh
+        assert migrate(url) == ["laws"]
+        assert there(connection) == fresh
+        assert migrate(url) == []
+
+
+async def test_a_process_refuses_the_laws_of_another_release(cluster: Cluster, url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("update public.countersign_migrations set sha256 = 'another' where number = 0")
+    with pytest.raises(CannotWork, match="another release's: run countersign db migrate"):
+        await check_books(cluster.home.role_url("desk", url))
 
 
 def test_every_named_query_is_used_and_every_used_one_is_named() -> None:

@@ -68,7 +68,7 @@ def test_two_browsers_race_for_one_case(desk: Any) -> None:
     assert len(desk.house.sql("select 1 from books.decisions where case_id = %s", case["case_id"])) == 1
 
 
-def test_a_large_amount_takes_two_people_and_a_second_look_at_the_sentence(desk: Any) -> None:
+def test_a_large_amount_takes_two_people_and_a_second_review_at_the_sentence(desk: Any) -> None:
     desk.house.sql(
         "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items) select tenant, 'BIG', customer_id, region, status, ordered_at, delivered_at, currency, items from books.orders where order_id = 'D303'"
     )

@@ -74,8 +74,8 @@ LAWS: list[Law] = [
     Law("draft", ("extra-keys",), *READY, "without_model", "answered"),
     Law("draft", ("megabyte",), *READY, "without_model", "too_long"),
     # A request for what is not allowed is blocked; for what is not there, it finds nothing.
-    Law("plan", ("issue_refund",), "blocked", "forbidden_action", "forbidden_wish", kind="none"),
-    Law("plan", ("unknown-tool",), "blocked", "forbidden_action", "forbidden_wish", kind="none"),
+    Law("plan", ("issue_refund",), "blocked", "forbidden_action", "forbidden_request", kind="none"),
+    Law("plan", ("unknown-tool",), "blocked", "forbidden_action", "forbidden_request", kind="none"),
     Law("plan", ("invented-order",), "needs_human", "loop_detected", "unknown_id", kind="handoff"),
     Law("plan", ("loop",), "needs_human", "loop_detected", kind="handoff"),
     # A draft that says what nobody knows is said again, and then by a person.
@@ -84,7 +84,7 @@ LAWS: list[Law] = [
     ),
     Law("draft", ("invented-number",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
     Law("draft", ("invented-number", "ok"), *READY, "failed_check"),
-    Law("plan", ("nul",), "blocked", "forbidden_action", "forbidden_wish", kind="none"),
+    Law("plan", ("nul",), "blocked", "forbidden_action", "forbidden_request", kind="none"),
     Law("draft", ("nul",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
     Law("plan", ("huge-usage",), *READY, outcome="answered"),
     # Who counts nothing has not counted: it cost what was reserved.

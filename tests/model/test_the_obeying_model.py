@@ -153,7 +153,7 @@ async def test_whatever_a_text_commands_an_obeying_model_moves_nothing(
         # The model was asked, and did obey: a request of its was blocked, or a draft of its did not pass.
         noticed = await stage.sql("select distinct kind::text as kind from books.findings")
         asked = await stage.sql("select count(*) as n from books.model_calls where feature::text = %s", role)
-        wanted = {"forbidden_wish"} if role == "plan" else {"failed_check"}
+        wanted = {"forbidden_request"} if role == "plan" else {"failed_check"}
         assert asked[0]["n"] > len(texts) / 4
         assert wanted <= {row["kind"] for row in noticed}
         await no_harm(stage)

@@ -455,19 +455,25 @@ async def forged_reject(desk: DeskStage, case_id: object) -> None:
         await house.desk.record(tx, person, case, look.end, DecisionRequest("reject", "other"), look.now)
 
 
-async def test_a_second_look_is_somebody_elses(desk: DeskStage) -> None:
+async def test_a_second_review_is_somebody_elses(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
-        early = await other.post(f"/cases/{case.case_id}/second-look", verdict="agree")
+        early = await other.post(f"/cases/{case.case_id}/second-review", verdict="agree")
         assert early.status_code == 409
         await visitor.decide(case.case_id, "reject", code="other")
         await desk.stage.finish()
-        assert (await visitor.post(f"/cases/{case.case_id}/second-look", verdict="agree")).status_code == 409
-        assert (await other.post(f"/cases/{case.case_id}/second-look", verdict="disagree")).status_code == 422
         assert (
-            await other.post(f"/cases/{case.case_id}/second-look", verdict="disagree", note="it was eligible")
+            await visitor.post(f"/cases/{case.case_id}/second-review", verdict="agree")
+        ).status_code == 409
+        assert (
+            await other.post(f"/cases/{case.case_id}/second-review", verdict="disagree")
+        ).status_code == 422
+        assert (
+            await other.post(
+                f"/cases/{case.case_id}/second-review", verdict="disagree", note="it was eligible"
+            )
         ).status_code == 200
-        assert (await other.post(f"/cases/{case.case_id}/second-look", verdict="agree")).status_code == 409
+        assert (await other.post(f"/cases/{case.case_id}/second-review", verdict="agree")).status_code == 409
 
 
 async def test_a_screen_that_is_stale_says_so(desk: DeskStage) -> None:

@@ -31,4 +31,26 @@ create schema checkpoints authorization graph;
 create schema jobs authorization books_owner;
 revoke all on schema public from public;
 grant usage on schema books to desk, graph, cashier, anchorer, importer, books_guard, books_scribe;
-grant create on schema books to books_guard, books_scribe;
+
+-- Models: what one was asked and cost, what it may cost, what was noticed, and which policy counts.
+--
+--   model_calls     one row before a call and one after it; a crash replays the answer           (graph)
+--   spend           the same summed by day and month, of a tenant and of a customer              (books_scribe)
+--   spend_alerts    a tenant's month reached a share of its budget, once each                     (graph)
+--   findings        what code noticed in a text, a wish or a draft: for the reviewer, not a gate  (graph)
+--   progress        what a run does now, for whoever watches; holds no facts                      (books_scribe)
+--   policy_imports  which corpus was imported, by its hash                                        (importer)
+--   policy_reviews  a named person says yes or no to a document version, by its hash              (desk)
+--   clause_vectors  what a clause means to an embedding model; an option                          (importer)
+--
+-- A case has a mode. What is not `production` has no effect outside: no disbursement and no reply.
+do $$
+begin
+  if exists (select from pg_available_extensions where name = 'vector') then
+    create schema if not exists vectors;
+    create extension if not exists vector schema vectors;
+    grant usage on schema vectors to books_owner, graph;
+  end if;
+exception when others then
+  null; -- where it may not be installed, or is broken or elsewhere, there are arrays
+end $$;

@@ -45,7 +45,7 @@ select exists (
   join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
   join proposals other on other.tenant = d.tenant and other.proposal_id = d.proposal_id
   left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-  where mine.proposal_id = %(proposal_id)s and coalesce(s.outcome, 'pending') not in ('failed', 'refused')
+  where mine.proposal_id = %(proposal_id)s and may_be_paid(s.outcome)
     and jsonb_exists_any(mine.body::jsonb->'items', array(select jsonb_array_elements_text(other.body::jsonb->'items')))
 ) as gone;
 
@@ -131,7 +131,7 @@ select * from (
   where e.at > clock() - make_interval(days => %(days)s)
     and e.status in ('refunded', 'replied', 'rejected', 'bypassed', 'blocked')
     and not exists (select from case_events n where n.tenant = e.tenant and n.case_id = e.case_id and n.seq > e.seq)
-    and not exists (select from second_looks s where s.tenant = c.tenant and s.case_id = c.case_id)
+    and not exists (select from second_reviews s where s.tenant = c.tenant and s.case_id = c.case_id)
     and d.decided_by is distinct from %(person)s
 ) sample where place <= %(each)s order by status, place;
 
@@ -140,12 +140,12 @@ select * from (
 select exists (select from votes where case_id = %(case_id)s and person = %(person)s)
   or exists (select from takeovers where case_id = %(case_id)s and person = %(person)s) as took_part;
 
--- insert_second_look --
-insert into second_looks (tenant, case_id, person, verdict, note)
+-- insert_second_review --
+insert into second_reviews (tenant, case_id, person, verdict, note)
 values (tenant(), %(case_id)s, %(person)s, %(verdict)s, %(note)s) on conflict do nothing returning person;
 
--- second_looks_of --
-select person, verdict, note, at from second_looks where case_id = %(case_id)s order by at;
+-- second_reviews_of --
+select person, verdict, note, at from second_reviews where case_id = %(case_id)s order by at;
 
 -- insert_unread_answer --
 insert into unread_answers (tenant, case_id, seq, person, why)
@@ -201,8 +201,8 @@ select v.case_id, v.proposal_id, max(v.decided_at) as at,
 from votes v where v.decided_at > clock() - make_interval(days => %(days)s)
 group by v.case_id, v.proposal_id having count(distinct v.word) > 1 order by at desc limit %(most)s;
 
--- second_looks_counted --
-select verdict, count(*) as looks from second_looks where at > clock() - make_interval(days => %(days)s) group by verdict;
+-- second_reviews_counted --
+select verdict, count(*) as reviews from second_reviews where at > clock() - make_interval(days => %(days)s) group by verdict;
 
 -- hand_offs_by_reason --
 select reason, count(*) as cases from case_events
@@ -245,8 +245,8 @@ select * from (
   select k.claimed_at, k.person, case when k.ends_at > k.claimed_at + interval '1 second' then 'claim' else 'give back' end, k.case_id, null, null, null, null, null, null, null
   from claims k
   union all
-  select s.at, s.person, 'second look: ' || s.verdict, s.case_id, null, null, null, null, null, s.note, null
-  from second_looks s
+  select s.at, s.person, 'second review: ' || s.verdict, s.case_id, null, null, null, null, null, s.note, null
+  from second_reviews s
   union all
   select m.at, m.person, 'message of the ' || m.author, m.case_id, null, null, null, m.via::text, m.address, null, null
   from messages m where m.person is not null

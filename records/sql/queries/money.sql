@@ -142,7 +142,7 @@ select p.payment_id, max(p.proposed_at) as place from proposals p
 where p.kind = 'refund' and p.proposed_at > %(since)s and p.proposed_at > clock() - make_interval(days => %(days)s)
   and not exists (
     select from disbursements d left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-    where d.tenant = p.tenant and d.payment_id = p.payment_id and coalesce(s.outcome, 'pending') not in ('failed', 'refused'))
+    where d.tenant = p.tenant and d.payment_id = p.payment_id and may_be_paid(s.outcome))
 group by p.payment_id order by place limit %(most)s;
 
 -- insert_found_refund --
@@ -187,7 +187,7 @@ where p.refunded_before_minor + coalesce((
   select sum(d.amount_minor) from disbursements d
   left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
   where d.tenant = p.tenant and d.payment_id = p.payment_id
-    and coalesce(s.outcome, 'pending') not in ('failed', 'refused')), 0) > p.amount_minor
+    and may_be_paid(s.outcome)), 0) > p.amount_minor
 order by p.payment_id;
 
 -- bodies_of --

@@ -26,7 +26,7 @@ select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.
     join proposals n on n.tenant = d.tenant and n.proposal_id = d.proposal_id
     left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
     where d.tenant = o.tenant and d.order_id = o.order_id
-      and coalesce(s.outcome, 'pending') not in ('failed', 'refused')) as refunded
+      and may_be_paid(s.outcome)) as refunded
 from orders o where o.order_id = %(order_id)s;
 
 -- insert_orders --
