@@ -24,7 +24,8 @@ from policies import transitions
 from policies.admission import BypassAgent, RunAgent
 from policies.transitions import AGENT_EDGES, HOUSE_EDGES, CaseFacts, InvalidTransition, Validator
 from records.cases import Case
-from refunds.vocabulary import ProposalKind, VoteWord
+from records.money import Settled
+from refunds.vocabulary import ProposalKind, SettlementOutcome, VoteWord
 from tools.gateway import ToolContext
 
 EDGES = sorted(HOUSE_EDGES)
@@ -201,6 +202,24 @@ def test_the_way_of_money_is_open_to_an_approved_refund_alone(edge: tuple[str, s
         for kind in (None, *get_args(ProposalKind)):
             wanted = word == "approve" and (kind == "refund" or edge == ("settlement", "settlement"))
             assert holds(replace(facts, word=word, kind=kind)) is wanted, (word, kind)
+
+
+async def test_only_an_approval_that_was_never_sent_in_time_lapses(stage: Stage) -> None:
+    """Broken? What a person took back, or what was sent, would be proposed again when its time is over."""
+    case = await stage.ordered()
+    snapshot = await read_snapshot(stage.house.driver.services.books, case)
+    end = snapshot.end
+    assert end is not None
+    for outcome in get_args(SettlementOutcome):
+        for detail in ("blocked:expired", "blocked:kill_switch", "withdrawn by a person", ""):
+            settled = Settled(outcome, detail, None, snapshot.now)
+            late = replace(snapshot, end=replace(end, past_paying=True, settled=settled))
+            assert late.facts.lapsed == ((outcome, detail) == ("refused", "blocked:expired")), (
+                outcome,
+                detail,
+            )
+            in_time = replace(snapshot, end=replace(end, past_paying=False, settled=settled))
+            assert not in_time.facts.lapsed
 
 
 async def a_run(stage: Stage, **have: Any) -> AgentRun:

@@ -243,8 +243,8 @@ async def test_the_figures_tell_who_decides_how(desk: DeskStage) -> None:
         assert "Two who disagreed" in page and "demo-specialist: approve" in page
         assert "classifier human review" in page and "draft ready for review" in page
         assert "2370.00 USD" in page
-        looks = page[page.index("To look at again") :]
-        assert all(kind in looks for kind in ("refunded", "rejected", "bypassed"))
+        reviews = page[page.index("To review again") :]
+        assert all(kind in reviews for kind in ("refunded", "rejected", "bypassed"))
 
 
 def test_the_command_that_checks_needs_an_export_and_a_key_alone(tmp_path: Path) -> None:
