@@ -16,11 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from desk.authentication import OPEN
 from desk.cases_api import router as cases
-from desk.decisions import Conflict, NothingToDecide
 from desk.health import Meters
 from desk.health import router as health
-from desk.intake import TicketRefused
-from desk.notes import BadDecision
 from desk.operations_api import router as operations
 from desk.pages import (
     audit_page,
@@ -34,16 +31,13 @@ from desk.pages import (
     traces_page,
 )
 from desk.pages.render import STATIC, go, is_fragment, said
-from desk.people import NoAuthority, NotSignedIn
-from desk.queue import NoSuchCase, TwoCases
-from desk.ratings import NoSuchLink
+from desk.people import NotSignedIn
+from desk.refusals import STATUS
 from desk.releases_api import router as releases
 from desk.server_api import router as server
 from desk.services import DeskServices
-from desk.sessions import COOKIE, HOURS, BadToken, visit_of
-from records.books import BooksAway, Refused
-from refunds.ticket import BadTicket
-from runtime.jobs import NoSuchJob
+from desk.sessions import COOKIE, HOURS, visit_of
+from records.books import BooksAway
 
 BODY_LIMIT_BYTES = 262_144
 
@@ -68,24 +62,6 @@ PAGES = (
     sign_in_page.router,
     rating_page.router,
 )
-
-STATUS: dict[type[Exception], int] = {
-    BadToken: 403,
-    NoSuchLink: 404,
-    NotSignedIn: 401,
-    NoAuthority: 403,
-    NoSuchCase: 404,
-    NoSuchJob: 404,
-    Conflict: 409,
-    NothingToDecide: 409,
-    TicketRefused: 409,
-    TwoCases: 409,
-    Refused: 409,
-    BadDecision: 422,
-    BadTicket: 422,
-    BooksAway: 503,
-}
-"""What each refusal is over HTTP."""
 
 
 def create_app(services: DeskServices) -> FastAPI:

@@ -13,10 +13,6 @@ class Arrival:
     bundle_version: str
     route: Route
     verdict: IntakeVerdict
-    tenant_matches: bool = True
-    first_thread: bool = True
-    """This thread is the one that the case is bound to."""
-
     kill_switch: bool = False
     release_held: bool = False
 
@@ -44,10 +40,6 @@ def admit(arrival: Arrival, manifest: Manifest) -> RunAgent | BypassAgent:
         reason = "classifier_human_review"
     elif arrival.verdict != "verified":
         reason = arrival.verdict
-    elif not arrival.tenant_matches:
-        reason = "wrong_tenant"
-    elif not arrival.first_thread:
-        reason = "duplicate_ticket"
     elif arrival.kill_switch:
         reason = "kill_switch"
     elif arrival.release_held:

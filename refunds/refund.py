@@ -1,7 +1,5 @@
-"""The life of a refund as types: proposed, approved, disbursed.
-
-Each stage is made from the one before in one place, so that passing the wrong one is a type error.
-"""
+"""The approved refund: what may be ordered. It is made from a decision in one place, so that passing anything else is a
+type error."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,23 +7,10 @@ from datetime import datetime
 from refunds.decision import Decision
 from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, ProposalId, TenantId, ThreadId
 from refunds.money import Money
-from refunds.proposal import Proposal
 
 
 class NotARefund(ValueError):
     """A reply or a hand-over, or a word other than approve, orders no money."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProposedRefund:
-    """A refund that somebody may countersign. It pays nothing."""
-
-    tenant: TenantId
-    proposal_id: ProposalId
-    digest: str
-    order_id: OrderId
-    payment_id: PaymentId
-    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +29,6 @@ class ApprovedRefund:
     execute_by: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class DisbursedRefund:
-    """A refund that was ordered and that the provider says it made."""
-
-    approved: ApprovedRefund
-    provider_refund_id: str
-    settled_at: datetime
-
-
-def proposed(proposal: Proposal) -> ProposedRefund:
-    """The refund in a proposal; NotARefund where it holds none."""
-    if proposal.kind != "refund":
-        raise NotARefund(proposal.kind)
-    return ProposedRefund(
-        tenant=proposal.tenant,
-        proposal_id=proposal.proposal_id,
-        digest=proposal.digest(),
-        order_id=proposal.order_id,
-        payment_id=proposal.payment_id,
-        amount=proposal.amount,
-    )
-
-
 def approved(decision: Decision) -> ApprovedRefund:
     """The refund that a decision allows; NotARefund where it allows none."""
     if decision.kind != "refund" or decision.word != "approve":
@@ -83,8 +45,3 @@ def approved(decision: Decision) -> ApprovedRefund:
         amount=decision.amount,
         execute_by=decision.execute_by,
     )
-
-
-def disbursed(refund: ApprovedRefund, provider_refund_id: str, settled_at: datetime) -> DisbursedRefund:
-    """The refund after the provider's yes."""
-    return DisbursedRefund(refund, provider_refund_id, settled_at)

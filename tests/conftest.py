@@ -129,7 +129,7 @@ def _running(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[RunningHouse]:
     """A house that really runs, shared by all laws that ask for one; each works on cases of its own."""
-    if hasattr(request.config, "workerinput"):
+    if getattr(request.config.option, "loadgroup", False):
         grouped = [item.nodeid for item in request.session.items if item.nodeid.endswith(f"@{RUNNING}")]
         assert grouped, "the groups are not kept together: this pytest-xdist does not work with this pytest"
     folder = tmp_path_factory.mktemp("house")

@@ -8,21 +8,21 @@ from starlette.responses import Response
 
 from desk.assignments import assign
 from desk.claims import claim, release_claim
-from desk.decisions import Conflict, DecisionRequest, NothingToDecide
+from desk.decisions import DecisionRequest, NothingToDecide
 from desk.dossier import ASKED, Dossier, dossier_of, may_say_yes
 from desk.letters import rejection
 from desk.messages import add_message
 from desk.notes import BadDecision, clean_text
 from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, is_fragment, page, said
-from desk.people import DECIDERS, NoAuthority, Person
+from desk.people import DECIDERS, Person
 from desk.queue import find_case
+from desk.refusals import BESIDE_THE_FORM, status_of
 from desk.second_reviews import review_again
 from desk.services import DeskServices
 from desk.sessions import Visit
 from desk.takeovers import TakeoverRequest, take_case_over
 from policies.authority import SPECIALIST_FROM_MINOR
-from records.books import BooksAway, Refused
 from records.cases import Case
 from refunds.ids import PersonId, Sku
 from refunds.money import read_amount
@@ -32,16 +32,6 @@ from refunds.vocabulary import Asked, Authority, RejectCode, SecondVerdict, Take
 router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 Deciding = Annotated[SentForm, Depends(actor("cases:decide"))]
-
-REFUSALS: dict[type[Exception], int] = {
-    BadDecision: 422,
-    Conflict: 409,
-    NothingToDecide: 409,
-    Refused: 409,
-    NoAuthority: 403,
-    BooksAway: 503,
-}
-"""What a person is told beside what they typed, which stays."""
 
 ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back")
 
@@ -214,8 +204,8 @@ async def _do(request: Request, services: DeskServices, act: SentForm, case_id: 
     case = await find_case(services.books, act.visit.person, case_id)
     try:
         then = await do(services, act, case)
-    except tuple(REFUSALS) as error:
-        status = next(code for kind, code in REFUSALS.items() if isinstance(error, kind))
+    except BESIDE_THE_FORM as error:
+        status = status_of(error)
         if is_fragment(request):
             return said(request, str(error), status)
         return await _screen(request, services, act.visit, case, message=str(error), status=status, typed=act)

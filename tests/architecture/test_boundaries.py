@@ -107,9 +107,10 @@ def test_mypy_catches_a_node_that_goes_where_it_may_not(tmp_path: Path) -> None:
         "from langgraph.types import Command\n"
         "def node() -> Command[Literal['close']]:\n"
         "    return Command(goto='refund')\n"
-        "from refunds.refund import ApprovedRefund, ProposedRefund\n"
+        "from refunds.decision import Decision\n"
+        "from refunds.refund import ApprovedRefund\n"
         "def pay(refund: ApprovedRefund) -> None: ...\n"
-        "def wrong(refund: ProposedRefund) -> None:\n"
+        "def wrong(refund: Decision) -> None:\n"
         "    pay(refund)\n"
     )
     done = subprocess.run(
@@ -120,7 +121,7 @@ def test_mypy_catches_a_node_that_goes_where_it_may_not(tmp_path: Path) -> None:
         cwd=ROOT,
     )
     assert "Literal['refund']" in done.stdout
-    assert 'incompatible type "ProposedRefund"; expected "ApprovedRefund"' in done.stdout
+    assert 'incompatible type "Decision"; expected "ApprovedRefund"' in done.stdout
 
 
 def test_values_of_the_domain_the_rules_and_the_cashier_are_frozen() -> None:
