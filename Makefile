@@ -54,7 +54,7 @@ exam: setup ## every set of the exam, on all cores, into evals/reports: about si
 screenshots: setup ## the five main pages into docs/pages; needs a Chromium
 	$(BIN)/python -m evals.screenshots
 
-picture: setup ## draw the compiled graph into the README
+picture: setup ## draw the compiled graph into docs/how-it-is-built.md
 	$(BIN)/python -m evals.picture
 
 lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv

@@ -15,7 +15,10 @@ from cli.serve import serve_app
 from cli.terminal import group
 from cli.traces import trace_app
 
-app = group("Countersign: a support agent that drafts, a person who countersigns, money that moves once.")
+app = group(
+    "Countersign: a support agent that drafts, a person who countersigns, money that moves once.",
+    "countersign demo --yes",
+)
 for commands in (cases_app, operations_app, serve_app):
     app.add_typer(commands)
 for name, commands in (

@@ -8,7 +8,7 @@ import typer
 
 from cli.terminal import CommandFailed, Json, command, find, group, home, office, person, report, say
 
-audit_app = group("The audit chains and their signed anchors.")
+audit_app = group("The audit chains and their signed anchors.", "countersign audit verify")
 
 Copy = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="The anchors' copy outside the database.")

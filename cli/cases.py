@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from refunds.ticket import Ticket
 
 cases_app = group("Cases, from the ticket to the decision.")
-intake_app = group("The intake bundle.")
+intake_app = group("The intake bundle.", "countersign intake sign < ticket.json")
 
 Tickets = Annotated[
     str, typer.Argument(metavar="FILE|-", help="Tickets, JSON or JSONL; - is standard input.")

@@ -2,7 +2,7 @@
 
 from cli.terminal import CommandFailed, Json, Yes, command, group, home, report
 
-db_app = group("The books.")
+db_app = group("The books.", "countersign db up")
 
 
 @command(db_app, "up", "countersign db up")

@@ -12,7 +12,7 @@ from cli.terminal import CommandFailed, Json, command, group, home, report, say,
 if TYPE_CHECKING:
     from evals.exam.examining import Examined
 
-exam_app = group("The exam.")
+exam_app = group("The exam.", "countersign eval questions --half test")
 
 
 Data = Annotated[

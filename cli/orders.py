@@ -9,7 +9,7 @@ import typer
 
 from cli.terminal import CommandFailed, Json, Tenant, command, group, home, report, tenant_id
 
-orders_app = group("The order book.")
+orders_app = group("The order book.", "countersign orders import orders.jsonl --tenant demo")
 
 
 @command(orders_app, "import", "countersign orders import orders.jsonl --tenant demo")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from refunds.ids import TenantId
     from refunds.vocabulary import Role
 
-people_app = group("The people of the desk.")
+people_app = group("The people of the desk.", "countersign people list")
 
 Who = Annotated[str, typer.Argument(metavar="PERSON", help="The name they sign in with.")]
 Roles = Annotated[list[str], typer.Option("--role", help="TENANT:ROLE; say it again for another.")]

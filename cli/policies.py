@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from records.books import Row
 
-policies_app = group("The policy library.")
+policies_app = group("The policy library.", "countersign policies list --tenant demo")
 
 Document = Annotated[str | None, typer.Argument(metavar="DOCUMENT", help="As return-policy-us.")]
 Version = Annotated[int | None, typer.Argument(min=1, metavar="VERSION")]

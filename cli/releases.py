@@ -8,7 +8,7 @@ import typer
 
 from cli.terminal import CommandFailed, Json, Why, command, group, report
 
-release_app = group("Releases: the gate, the stages, and the way back.")
+release_app = group("Releases: the gate, the stages, and the way back.", "countersign release list")
 
 
 @command(release_app, "gate", "countersign release gate evals/reports/refund-agent-episodes-v1.json")

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 Given = ParamSpec("Given")
 
 
-def group(about: str) -> typer.Typer:
-    """A group of commands."""
-    return typer.Typer(help=about, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+def group(about: str, example: str = "") -> typer.Typer:
+    """A group of commands; an example for those that have a name of their own."""
+    return typer.Typer(
+        help=about,
+        epilog=f"Example: {example}" if example else None,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -113,6 +119,10 @@ def command(
                 for text in (*args, *kwargs.values()):
                     str(text).encode("utf-8")
                 asyncio.run(function(*args, **kwargs))
+            except BrokenPipeError:
+                # Whoever read has read enough; what Python would flush at its end goes nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(0) from None
             except Exception as error:
                 from cli.printing import known_error
 

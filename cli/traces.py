@@ -26,6 +26,7 @@ class OrOfCase(TyperGroup):
 trace_app = typer.Typer(
     cls=OrOfCase,
     help="What the agent did: of one case, or of every run that fits.",
+    epilog="Example: countersign trace r-1",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""python -m evals.picture: draw the graph as it is compiled into the README, for people who look before they read."""
+"""python -m evals.picture: draw the graph as it is compiled into docs/how-it-is-built.md, for people who look first."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from policies.manifest import manifest
 from policies.signature import public_keys
 from records.books import Books
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs/how-it-is-built.md"
 FRAME = re.compile(r"(<!-- picture -->\n).*?(<!-- /picture -->)", re.DOTALL)
 
 
@@ -28,27 +28,27 @@ def framed(text: str) -> str:
     """A text with the picture in its frame."""
     if not FRAME.search(text):
         raise SystemExit(
-            "evals.picture: the README has no frame for the picture: <!-- picture --> … <!-- /picture -->"
+            "evals.picture: the page has no frame for the picture: <!-- picture --> … <!-- /picture -->"
         )
     return FRAME.sub(lambda frame: frame.group(1) + graph_picture() + frame.group(2), text)
 
 
 def main() -> int:
-    """Draw; 1 with --check where the README shows another graph."""
+    """Draw; 1 with --check where the page shows another graph."""
     parser = argparse.ArgumentParser(
         prog="python -m evals.picture",
-        description="Draw the compiled graph into the README.",
+        description="Draw the compiled graph into docs/how-it-is-built.md.",
         epilog="example: python -m evals.picture --check",
     )
     parser.add_argument(
         "--check", action="store_true", help="change nothing; say whether the picture is true"
     )
     options = parser.parse_args()
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     drawn = framed(text)
     if options.check:
         return int(drawn != text)
-    README.write_text(drawn, encoding="utf-8")
+    PAGE.write_text(drawn, encoding="utf-8")
     return 0
 
 

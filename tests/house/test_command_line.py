@@ -469,3 +469,26 @@ def test_binaries_that_were_copied_out_of_a_closed_folder_run(tmp_path: Path) ->
         )
         assert done.returncode == 0, done.stderr
     assert copied_out(binaries(), tmp_path / "state") == copied
+
+
+GROUPS = ("intake", "audit", "db", "people", "policies", "orders", "eval", "trace", "release")
+
+
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_every_group_has_an_example(command_line: CommandLine, group: str) -> None:
+    assert "Example: countersign " in command_line(*filter(None, [group]), "--help").stdout
+
+
+def test_a_reader_that_has_read_enough_is_no_error(command_line: CommandLine) -> None:
+    """`countersign policies list | head -1` says nothing on standard error."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "countersign.py"), "policies", "list", "--tenant", "demo", "--json"],
+            stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            env={"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(command_line.folder)},
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
