@@ -1,4 +1,4 @@
-"""A disbursement: one disbursement with all that the books say of it, as it is read under the lock on its payment."""
+"""A disbursement with all that the books say of it, as it is read under the lock on its payment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

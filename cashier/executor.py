@@ -82,7 +82,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Executor:
-    """The cashier's hands."""
+    """What the cashier works with."""
 
     books: Books
     processor: Processor

@@ -6,8 +6,9 @@ checkpointed; after a crash it reads everything again, and an open proposal of i
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
@@ -18,10 +19,10 @@ from graph.granting import grant
 from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
 from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
 from graph.run import AgentRun, Granted, Runs, StepCost, asked_in
-from graph.snapshot import shown_as_seen, snapshot_of, thread_of
+from graph.run_end import InItsCase, RunEnd
+from graph.snapshot import snapshot_of, thread_of
 from graph.state import AgentInput, AgentState, Output
 from graph.tracing import Spans
-from graph.watching import Watch
 from policies.actions import GetPolicyEvidence, LookupOrder, action_name
 from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import Limits, next_step_reason
@@ -32,18 +33,15 @@ from policies.manifest import Manifest
 from policies.spending import Sum
 from policies.steering import steering_of
 from records.books import Books, Refused
-from records.cases import write_event
 from records.library import rules_in_force
-from records.money import propose
 from records.run_inputs import run_input_of
-from records.snapshots import open_end
-from records.traces import read_trace, write_findings, write_trace
 from refunds.canonical import digest
 from refunds.evidence import Grounded
-from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
 from refunds.vocabulary import Stage
 from tools.gateway import Gateway, Ticks, ToolResult, context_of
+
+Node = Callable[[AgentState, RunnableConfig], Awaitable[Command[Any] | dict[str, Any]]]
 
 PROVIDER_AHEAD = "provider_ahead"
 """Why a case is handed over whose payment has a refund at the provider that these books do not know."""
@@ -80,6 +78,25 @@ class CaseAgent:
 
     spans: Spans = field(default_factory=Spans)
     runs: Runs = field(default_factory=Runs)
+    elsewhere: RunEnd | None = None
+    """Where its runs end, if not in their cases."""
+
+    @property
+    def end(self) -> RunEnd:
+        """Where its runs end."""
+        return self.elsewhere or InItsCase(self.books, self.manifest, kept=self.model_planner is not None)
+
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by name, each in its span."""
+        around = self.spans.around
+        return {
+            "plan": around("plan", self.plan),
+            "evidence": around("evidence", self.evidence),
+            "order": around("order", self.order),
+            "draft": around("draft", self.draft),
+            "propose": around("propose", self.propose),
+            "block": around("block", self.block),
+        }
 
     async def plan(
         self, state: AgentState, config: RunnableConfig
@@ -89,7 +106,7 @@ class CaseAgent:
         if run is None:
             begun = await self._begin(config)
             if begun is None:
-                return Command(goto="__end__", update=await self._shown(config))
+                return Command(goto="__end__", update=await self.end.shown(config))
             name, run = begun
         limits = self.manifest.limits()
         limits = replace(limits, steps=run.steering.steps(limits.steps))
@@ -132,7 +149,7 @@ class CaseAgent:
         view = PlannerView(question, case.intent, case.order_id, [event.result for event in run.trace])
         if self.model_planner is None or run.steering.retrieval_only:
             return PlanResult(await self.planner.next_action(view))
-        await self._watch(run).at("planning")
+        await self.end.watch(run).at("planning")
         return await self.model_planner.plan(view, self._plan_context(run, limits))
 
     def _plan_context(self, run: AgentRun, limits: Limits) -> PlanContext:
@@ -148,9 +165,6 @@ class CaseAgent:
             order=run.order,
             release=self.manifest.agent_version,
         )
-
-    def _watch(self, run: AgentRun) -> Watch:
-        return Watch(self.books, run.snapshot.case, kept=self.model_planner is not None)
 
     def _since(self, started: float) -> int:
         """Whole milliseconds."""
@@ -175,7 +189,7 @@ class CaseAgent:
         granted = run.granted.pop(node, None) if run else None
         if run is None or granted is None or not isinstance(granted.request, GetPolicyEvidence | LookupOrder):
             return None
-        await self._watch(run).at(stage)
+        await self.end.watch(run).at(stage)
         with self.spans.span(action_name(granted.request), "tool", run.known, input=granted.args) as span:
             result = await self.gateway.call(
                 run.context, granted.request, granted.args, run.trace, granted.step
@@ -204,7 +218,7 @@ class CaseAgent:
             return Command(goto="plan")
         started = self.ticks()
         case = run.snapshot.case
-        await self._watch(run).at("drafting")
+        await self.end.watch(run).at("drafting")
         reads = self.books.reading(case.tenant, case.customer_id)
         stated = await rules_in_force(reads, run.context.region, run.context.as_of)
         result, cost = "cited_draft", granted.planning
@@ -255,7 +269,7 @@ class CaseAgent:
             return Worded(None)
         planned = Sum(granted.planning.tokens, granted.planning.cost_micros)
         limits = self.manifest.limits().less(planned, granted.planning.ms)
-        watch = self._watch(run)
+        watch = self.end.watch(run)
         asked = run.looked.text if run.looked else run.asked
         plan_context = replace(self._plan_context(run, limits), step=granted.step)
         with self.spans.span("check the draft", "guardrail", run.known) as span:
@@ -270,7 +284,7 @@ class CaseAgent:
         """Write the trace and the proposal in one transaction."""
         run = self.runs.get(state.get("run"))
         if run is None:
-            return await self._shown(config)
+            return await self.end.shown(config)
         wrote = False
         try:
             proposal = proposal_of(run, self.manifest)
@@ -281,43 +295,26 @@ class CaseAgent:
             run.draft, run.handoff = None, "draft_failed_checks"
             proposal = proposal_of(run, self.manifest)
         try:
-            wrote = await self._write(run, proposal)
+            wrote = await self.end.propose(run, proposal)
         except Refused as refused:
             if proposal.kind == "handoff" or refused.reason not in HANDED_OVER | UNFIT:
                 raise
             # What the books will not have is a person's to sort out; so is what a release found that was taken back.
             run.draft = None
             run.handoff = refused.reason if refused.reason in HANDED_OVER else "draft_failed_checks"
-            wrote = await self._write(run, proposal_of(run, self.manifest))
+            wrote = await self.end.propose(run, proposal_of(run, self.manifest))
         finally:
             self.runs.end(state.get("run"))
-            await self._watch(run).over()
-        return await self._shown(config, run.trace if wrote else None)
-
-    async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
-        """False where another run of this thread proposed first; its proposal counts."""
-        case = run.snapshot.case
-        async with self.books.transaction(case.tenant, case.customer_id) as tx:
-            tx.later("hold_case", tenant=case.tenant, case_id=case.case_id)
-            now = await open_end(tx, case.case_id)
-            then = run.snapshot.end
-            if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
-                return False
-            write_trace(tx, case.case_id, case.customer_id, run.trace)
-            write_findings(tx, case.case_id, run.findings)
-            return await propose(tx, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
+            await self.end.watch(run).over()
+        return await self.end.shown(config, run.trace if wrote else None)
 
     async def block(self, state: AgentState, config: RunnableConfig) -> dict[str, Any]:
         """Write the trace and the block in one transaction."""
         run = self.runs.get(state.get("run"))
         if run is not None and run.blocked is not None:
-            case = run.snapshot.case
-            async with self.books.transaction(case.tenant, case.customer_id) as tx:
-                write_trace(tx, case.case_id, case.customer_id, run.trace)
-                write_findings(tx, case.case_id, run.findings)
-                await write_event(tx, case, "blocked", run.blocked, ended=False)
+            await self.end.block(run, run.blocked)
         self.runs.end(state.get("run"))
-        return await self._shown(config)
+        return await self.end.shown(config)
 
     async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
         """A new run of the thread's case; None where there is nothing to plan."""
@@ -335,13 +332,14 @@ class CaseAgent:
         )
         case = snapshot.case
         looked = look_at_text(asked_in(case, start.answers))
-        context = context_of(case, start, self.manifest.agent_version)
+        number = self.end.runs_from + start.run
+        context = replace(context_of(case, start, self.manifest.agent_version), run=number)
         run = AgentRun(
             snapshot,
             context,
             answers=start.answers,
             steering=steering_of(start.flags),
-            number=start.run,
+            number=number,
             known=context.known,
             language=start.language if start.language in LANGUAGES else DEFAULT,
             looked=looked,
@@ -380,26 +378,12 @@ class CaseAgent:
             and looked.language == run.language
         )
 
-    async def _shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
-        """The state for the eye; the trace from the books where it is not the one that was just written."""
-        snapshot = await snapshot_of(self.books, thread_of(config))
-        if snapshot is None:
-            return {}
-        if trace is None:
-            trace = await read_trace(self.books.reading(snapshot.case.tenant), snapshot.case.case_id)
-        return shown_as_seen(snapshot, trace, self.manifest)
-
 
 def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:
     """The topology of the autonomous part."""
     builder = StateGraph(AgentState, input_schema=AgentInput, output_schema=Output)
-    around = agent.spans.around
-    builder.add_node("plan", around("plan", agent.plan))
-    builder.add_node("evidence", around("evidence", agent.evidence))
-    builder.add_node("order", around("order", agent.order))
-    builder.add_node("draft", around("draft", agent.draft))
-    builder.add_node("propose", around("propose", agent.propose))
-    builder.add_node("block", around("block", agent.block))
+    for name, node in agent.nodes().items():
+        builder.add_node(name, cast("Any", node))
     builder.add_edge(START, "plan")
     builder.add_edge("propose", END)
     builder.add_edge("block", END)

@@ -15,8 +15,9 @@ from langchain_core.runnables import RunnableConfig
 
 from graph.case_agent import CaseAgent
 from graph.releases import Releases
-from graph.run import AgentRun
+from graph.run import AgentRun, Runs
 from graph.snapshot import CaseSnapshot, driving
+from graph.tracing import Spans
 from graph.walk import walk
 from graph.watching import Watch
 from policies.rollout import CaseOutcome, differences
@@ -25,6 +26,7 @@ from records.cases import Case, LastEvent
 from records.releases import EVERYBODY, first_done, release_now, release_stages, shadow_due, write_shadow_run
 from refunds.ids import CaseId, TenantId
 from refunds.proposal import Proposal
+from refunds.trace import TraceEvent
 
 log = logging.getLogger("countersign.graph")
 
@@ -47,20 +49,18 @@ class SilentWatch(Watch):
 
 
 @dataclass(frozen=True)
-class ShadowAgent(CaseAgent):
-    """An agent whose runs end in a row of `shadow_runs`."""
+class InShadow:
+    """The end of a run in a row of `shadow_runs`: no proposal, no trace, no event."""
 
-    release: str = ""
+    books: Books
+    release: str
+    runs_from: int = RUNS_FROM
 
-    async def block(self, state: Any, config: RunnableConfig) -> dict[str, Any]:  # noqa: ANN401  (the state of the part)
-        run = self.runs.get(state.get("run"))
-        if run is not None and run.blocked is not None:
-            await self._note(run, CaseOutcome("blocked", "none", run.blocked, 0, "XXX", (), _path(run)), "")
-        self.runs.end(state.get("run"))
-        del config
-        return {}
+    def watch(self, run: AgentRun) -> Watch:
+        return SilentWatch(self.books, run.snapshot.case, kept=False)
 
-    async def _write(self, run: AgentRun, proposal: Proposal) -> bool:
+    async def propose(self, run: AgentRun, proposal: Proposal) -> bool:
+        """False: it counts for nobody."""
         done = CaseOutcome(
             "needs_human",
             proposal.kind,
@@ -72,6 +72,13 @@ class ShadowAgent(CaseAgent):
         )
         await self._note(run, done, proposal.draft)
         return False
+
+    async def block(self, run: AgentRun, reason: str) -> None:
+        await self._note(run, CaseOutcome("blocked", "none", reason, 0, "XXX", (), _path(run)), "")
+
+    async def shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
+        del config, trace
+        return {}
 
     async def _note(self, run: AgentRun, done: CaseOutcome, draft: str) -> None:
         case = run.snapshot.case
@@ -99,22 +106,6 @@ class ShadowAgent(CaseAgent):
                 live_cost_micros=live["cost_micros"],
                 live_latency_ms=live["latency_ms"],
             )
-
-    async def _shown(self, config: RunnableConfig, trace: object = None) -> dict[str, Any]:
-        del config, trace
-        return {}
-
-    def _watch(self, run: AgentRun) -> Watch:
-        return SilentWatch(self.books, run.snapshot.case, kept=False)
-
-    async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
-        begun = await super()._begin(config)
-        if begun is None:
-            return None
-        name, run = begun
-        run.number += RUNS_FROM
-        run.context = replace(run.context, run=run.number)
-        return name, run
 
 
 def live_done(row: Row) -> CaseOutcome:
@@ -162,15 +153,15 @@ class Shadow:
                 continue
             shadow = _shadow_of(agent, release)
             for tenant in await self.books.tenants():
-                done += await self._work(shadow, tenant)
+                done += await self._work(shadow, release, tenant)
         return done
 
-    async def _work(self, agent: ShadowAgent, tenant: TenantId) -> int:
+    async def _work(self, agent: CaseAgent, release: str, tenant: TenantId) -> int:
         reads = self.books.reading(tenant)
         done = 0
-        for case in await shadow_due(reads, agent.release, self.failed, AT_ONCE):
+        for case in await shadow_due(reads, release, self.failed, AT_ONCE):
             # Before each: a kill switch or a rollback in mid-pass stops it there.
-            now = await release_now(reads, agent.release)
+            now = await release_now(reads, release)
             if now is None or now["killed"] or now["state"] != "shadow":
                 return done
             try:
@@ -182,7 +173,7 @@ class Shadow:
             done += 1
         return done
 
-    async def _run(self, agent: ShadowAgent, case: Case, now: datetime) -> None:
+    async def _run(self, agent: CaseAgent, case: Case, now: datetime) -> None:
         """The case through the agent alone, as one of which nothing is known but its ticket."""
         snapshot = CaseSnapshot(
             case, LastEvent("received", case.verdict, ended=False), None, killed=False, now=now
@@ -192,14 +183,5 @@ class Shadow:
             await walk(agent, str(case.case_id), config)
 
 
-def _shadow_of(agent: CaseAgent, release: str) -> ShadowAgent:
-    return ShadowAgent(
-        agent.books,
-        agent.planner,
-        agent.manifest,
-        agent.gateway,
-        agent.ticks,
-        model_planner=agent.model_planner,
-        writer=agent.writer,
-        release=release,
-    )
+def _shadow_of(agent: CaseAgent, release: str) -> CaseAgent:
+    return replace(agent, elsewhere=InShadow(agent.books, release), runs=Runs(), spans=Spans(), held=False)

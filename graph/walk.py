@@ -5,7 +5,6 @@ a case. Where every step is saved and shown, the part runs as the subgraph that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -19,22 +18,10 @@ from graph.state import AgentState
 STEPS = 64
 """Above any budget of steps: an agent that walks further is broken."""
 
-Node = Callable[[AgentState, RunnableConfig], Awaitable[Command[Any] | dict[str, Any]]]
-
 
 async def walk(agent: CaseAgent, case_id: str | None, config: RunnableConfig) -> dict[str, Any]:
     """What the part shows in the end; its own bookkeeping stays in it."""
-    nodes: Mapping[str, Node] = {
-        name: agent.spans.around(name, node)
-        for name, node in (
-            ("plan", agent.plan),
-            ("evidence", agent.evidence),
-            ("order", agent.order),
-            ("draft", agent.draft),
-            ("propose", agent.propose),
-            ("block", agent.block),
-        )
-    }
+    nodes = agent.nodes()
     state: dict[str, Any] = {"case_id": case_id}
     at: object = "plan"
     for _ in range(STEPS):

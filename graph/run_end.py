@@ -1,0 +1,81 @@
+"""Where a run of the agent ends: in its case, or, for a shadow, beside it. Until then the agent is the same."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from langchain_core.runnables import RunnableConfig
+
+from graph.run import AgentRun
+from graph.snapshot import shown_as_seen, snapshot_of, thread_of
+from graph.watching import Watch
+from policies.manifest import Manifest
+from records.books import Books
+from records.cases import write_event
+from records.money import propose
+from records.snapshots import open_end
+from records.traces import read_trace, write_findings, write_trace
+from refunds.proposal import Proposal
+from refunds.trace import TraceEvent
+
+
+class RunEnd(Protocol):
+    """What becomes of a run."""
+
+    @property
+    def runs_from(self) -> int:
+        """The number before the first of its runs."""
+
+    def watch(self, run: AgentRun) -> Watch:
+        """Who is told where it is."""
+
+    async def propose(self, run: AgentRun, proposal: Proposal) -> bool:
+        """Keep what it proposes, with its trace; False where that does not count. Raises Refused."""
+
+    async def block(self, run: AgentRun, reason: str) -> None:
+        """Keep that it was blocked, with its trace."""
+
+    async def shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
+        """The state for the eye; the trace from the books where it is not the one that was just written."""
+
+
+@dataclass(frozen=True)
+class InItsCase:
+    """A run that counts: proposal, trace, findings and events of its case."""
+
+    books: Books
+    manifest: Manifest
+    kept: bool
+    """Whether the books are told where it is: a person has to wait for a model."""
+
+    runs_from: int = 0
+
+    def watch(self, run: AgentRun) -> Watch:
+        return Watch(self.books, run.snapshot.case, kept=self.kept)
+
+    async def propose(self, run: AgentRun, proposal: Proposal) -> bool:
+        """False where another run of this thread proposed first; its proposal counts."""
+        case = run.snapshot.case
+        async with self.books.transaction(case.tenant, case.customer_id) as tx:
+            tx.later("hold_case", tenant=case.tenant, case_id=case.case_id)
+            now = await open_end(tx, case.case_id)
+            then = run.snapshot.end
+            if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
+                return False
+            write_trace(tx, case.case_id, case.customer_id, run.trace)
+            write_findings(tx, case.case_id, run.findings)
+            return await propose(tx, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
+
+    async def block(self, run: AgentRun, reason: str) -> None:
+        case = run.snapshot.case
+        async with self.books.transaction(case.tenant, case.customer_id) as tx:
+            write_trace(tx, case.case_id, case.customer_id, run.trace)
+            write_findings(tx, case.case_id, run.findings)
+            await write_event(tx, case, "blocked", reason, ended=False)
+
+    async def shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
+        snapshot = await snapshot_of(self.books, thread_of(config))
+        if snapshot is None:
+            return {}
+        if trace is None:
+            trace = await read_trace(self.books.reading(snapshot.case.tenant), snapshot.case.case_id)
+        return shown_as_seen(snapshot, trace, self.manifest)
