@@ -88,14 +88,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
+def open_to_the_server(*folders: Path) -> None:
+    """Postgres runs as a user of its own; the machine's own folder for temporary files stays everybody's."""
+    for folder in folders:
+        if Path(tempfile.gettempdir()).is_relative_to(folder):
+            continue
+        folder.chmod(0o755)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _prepared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[None]:
     """One prepared home for all processes of a run, a warm command line, and passwords that cost next to nothing."""
     base = tmp_path_factory.getbasetemp()
     root = base.parent if hasattr(request.config, "workerinput") else base
-    for parent in (base, root, *root.parents[:2]):
-        if parent != Path(tempfile.gettempdir()):
-            parent.chmod(0o755)  # the server runs as a user of its own
+    open_to_the_server(base, root, *root.parents[:2])
     prepared.ROOTS[:] = [root]
     prepared.cheapen_passwords()
     yield
@@ -133,8 +139,7 @@ def _running(
         grouped = [item.nodeid for item in request.session.items if item.nodeid.endswith(f"@{RUNNING}")]
         assert grouped, "the groups are not kept together: this pytest-xdist does not work with this pytest"
     folder = tmp_path_factory.mktemp("house")
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(0o755)
+    open_to_the_server(folder, *folder.parents[:3])
     house = RunningHouse(folder)
     try:
         house.start()

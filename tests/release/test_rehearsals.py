@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import open_to_the_server
 from fake_openai import FakeOpenAI, served
 from model_kit import data_of, fenced, plan, reply_to, section
 from running import RunningHouse, until
@@ -107,8 +108,7 @@ def _fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeOpenAI]:
 @pytest.fixture(name="house", scope="module")
 def _house(tmp_path_factory: pytest.TempPathFactory, fake: FakeOpenAI) -> Iterator[RunningHouse]:
     folder = tmp_path_factory.mktemp("releases")
-    for parent in (folder, fake.folder, *folder.parents[:3]):
-        parent.chmod(0o755)
+    open_to_the_server(folder, fake.folder, *folder.parents[:3])
     house = RunningHouse(
         folder / "h",
         environment={
