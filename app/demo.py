@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from app.house import House, database_of_its_own, open_house, prepare
+from app.house import House, HouseSettings, database_of_its_own, open_house, prepare
 from app.shop import DEMO, demo_tokens
 from desk.decisions import DecisionRequest
 from desk.people import sign_in
@@ -42,7 +42,7 @@ Approve = Callable[[State], bool]
 async def play(home: Home, admin_url: str, approve: Approve, provider_file: Path) -> AsyncIterator[State]:
     """Each state of each ticket, as it is reached; ends early where the person does not approve."""
     await prepare(home, admin_url)
-    async with open_house(home, admin_url, provider_file=provider_file) as house:
+    async with open_house(home, admin_url, HouseSettings(provider_file=provider_file)) as house:
         tokens = demo_tokens(home)
         helpdesk = await sign_in(house.desk_books, tokens["demo-helpdesk"])
         for ticket in TICKETS:

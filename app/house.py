@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,15 +38,12 @@ if TYPE_CHECKING:
     from cashier.executor import Executor
     from cashier.simulated_provider import SimulatedProvider
     from graph.drive import Driver, Durability
-    from graph.planner import Planner
     from graph.services import GraphServices
 
 KEYS = ("intake", "desk", "anchor", "tools")
 
 CHECKPOINT_LIBRARY = f"langgraph-checkpoint-postgres {version('langgraph-checkpoint-postgres')}"
 """Whose tables the schema of checkpoints holds; they are looked at again when it is another release."""
-
-Ticks = Callable[[], float]
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between looks at a payment that another process is paying."""
@@ -124,7 +121,7 @@ def migrate_books(home: Home, admin_url: str, *, set_passwords: bool = False) ->
 async def prepare(home: Home, admin_url: str, *, page: bool = False) -> None:
     """Migrations, roles, keys and the demo shop; safe to repeat. With `page` its people get their passwords too.
 
-    A password takes a tenth of a second to hash, which a command that shows no page need not wait for.
+    Hashing a password takes a tenth of a second; a command that shows no page does not wait for it.
     """
     migrate_books(home, admin_url)
     make_keys(home)
@@ -209,30 +206,42 @@ class House(Office):
         return state
 
 
+@dataclass(frozen=True)
+class HouseSettings:
+    """How a house is opened. The defaults are those of a house in service; the exam and the tests have their own."""
+
+    size: int = 8
+    """Sessions of the books that each role may hold."""
+
+    durability: "Durability" = "exit"
+    """When LangGraph writes its checkpoints."""
+
+    provider_file: Path | None = None
+    """Where the simulated provider keeps its refunds; in the home where it is None."""
+
+    books_type: type[Books] = Books
+    test_database_allowed: bool = False
+
+
 @asynccontextmanager
 async def open_office(
-    home: Home,
-    admin_url: str,
-    *,
-    books_type: type[Books] = Books,
-    test_database_allowed: bool = False,
-    size: int = 4,
+    home: Home, admin_url: str, settings: HouseSettings = HouseSettings(size=4)
 ) -> AsyncIterator[Office]:
     """The office on a database; each part of it through its own role."""
     desk_url = home.role_url("desk", admin_url)
-    await check_books(desk_url, test_database_allowed=test_database_allowed)
+    await check_books(desk_url, test_database_allowed=settings.test_database_allowed)
     async with (
-        books_type.open(desk_url, size=size) as desk_books,
-        books_type.open(home.role_url("anchorer", admin_url), size=2) as anchorer_books,
+        settings.books_type.open(desk_url, size=settings.size) as desk_books,
+        settings.books_type.open(home.role_url("anchorer", admin_url), size=2) as anchorer_books,
     ):
-        settings = settings_of(home, home.role_url("graph", admin_url))
-        pinned = manifest(settings.manifest)
+        graph = settings_of(home, home.role_url("graph", admin_url))
+        pinned = manifest(graph.manifest)
         intake_key = home_private_key(home, "intake")
         yield Office(
             home=home,
             manifest=pinned,
             desk_books=desk_books,
-            intake=Intake(desk_books, pinned, home_trusted_keys(home, "intake"), intake_key, settings.mode),
+            intake=Intake(desk_books, pinned, home_trusted_keys(home, "intake"), intake_key, graph.mode),
             desk=Desk(desk_books, home_private_key(home, "desk")),
             anchorer_books=anchorer_books,
         )
@@ -251,14 +260,7 @@ def settings_of(home: Home, graph_url: str) -> GraphSettings:
 async def open_house(
     home: Home,
     admin_url: str,
-    *,
-    durability: "Durability" = "exit",
-    planner: "Planner | None" = None,
-    ticks: Ticks | None = None,
-    provider_file: Path | None = None,
-    books_type: type[Books] = Books,
-    test_database_allowed: bool = False,
-    size: int = 8,
+    settings: HouseSettings = HouseSettings(),
     equip: "Callable[[GraphServices], GraphServices] | None" = None,
 ) -> AsyncIterator[House]:
     """The house on a database; each part through its own role. `equip` changes what the graph works with."""
@@ -271,20 +273,16 @@ async def open_house(
     from graph.services import graph_services
 
     async with AsyncExitStack() as stack:
-        office = await stack.enter_async_context(
-            open_office(
-                home, admin_url, books_type=books_type, test_database_allowed=test_database_allowed, size=size
-            )
-        )
+        office = await stack.enter_async_context(open_office(home, admin_url, settings))
         graph_url, cashier_url = (home.role_url(role, admin_url) for role in ("graph", "cashier"))
-        graph_books = await stack.enter_async_context(books_type.open(graph_url, size=size))
-        cashier_books = await stack.enter_async_context(books_type.open(cashier_url, size=size))
-        saver = await stack.enter_async_context(checkpointer(graph_url, size=size))
+        opened = settings.books_type.open
+        graph_books = await stack.enter_async_context(opened(graph_url, size=settings.size))
+        cashier_books = await stack.enter_async_context(opened(cashier_url, size=settings.size))
+        saver = await stack.enter_async_context(checkpointer(graph_url, size=settings.size))
         services = graph_services(settings_of(home, graph_url), graph_books)
-        services = replace(services, planner=planner or services.planner, ticks=ticks or services.ticks)
         services = equip(services) if equip else services
         stack.push_async_callback(services.close)
-        provider = SimulatedProvider(provider_file or home.provider_file, charges_of(cashier_books))
+        provider = SimulatedProvider(settings.provider_file or home.provider_file, charges_of(cashier_books))
         yield House(
             home=home,
             manifest=services.manifest,
@@ -298,7 +296,7 @@ async def open_house(
             ),
             desk=office.desk,
             anchorer_books=office.anchorer_books,
-            driver=Driver(services, refund_graph(services, saver), durability),
+            driver=Driver(services, refund_graph(services, saver), settings.durability),
             provider=provider,
             executor=Executor(cashier_books, provider, home_trusted_keys(home, "desk"), retry_seconds=0),
         )

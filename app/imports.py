@@ -67,7 +67,7 @@ async def import_order_book(
 
 
 def _waves(orders: Iterable[tuple[int, OrderFacts]]) -> Iterator[dict[int, OrderFacts]]:
-    """The same in waves of which none has an order or a payment twice: a later line follows the earlier."""
+    """Orders in waves that can be written at once: none has an order or a payment twice, and later lines come later."""
     wave: dict[int, OrderFacts] = {}
     names: set[str] = set()
     for number, order in orders:

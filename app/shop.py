@@ -68,7 +68,7 @@ def demo_orders(now: datetime) -> list[OrderFacts]:
 
 
 async def enter_tenant(tx: Transaction, tenant: TenantId, name: str) -> None:
-    """A tenant with the house's rules of authority. The page is the owner's."""
+    """A tenant with the house's rules of authority, in a transaction of the owner."""
     await tx.rows("insert_tenant", tenant=tenant, name=name)
     await tx.rows("enter_tenant", tenant=tenant)
     for rule in rules_for(tenant, CURRENCIES):
@@ -83,7 +83,7 @@ async def enter_tenant(tx: Transaction, tenant: TenantId, name: str) -> None:
 
 
 async def import_corpus(tx: Transaction, tenant: TenantId, documents: tuple[PolicyDocument, ...]) -> int:
-    """Documents into a tenant's library; how many were new. The page is in the tenant."""
+    """Documents into a tenant's library; how many were new. The transaction is in the tenant."""
     new = 0
     for document in documents:
         new += await import_document(
@@ -129,7 +129,7 @@ async def open_shop(
 async def bring_library(tx: Transaction, corpus: Path) -> set[tuple[str, int]]:
     """The demo's policy, where this corpus was not brought before; the versions that are new.
 
-    What it brings is approved with it; what somebody else imported or rejected is theirs to say.
+    What it brings is approved with it; what somebody else imported or rejected stays as they left it.
     """
     name = corpus_sha256(corpus)
     if await tx.row("corpus_imported", corpus_sha256=name) is not None:

@@ -61,11 +61,11 @@ MOST = 200
 """Disbursements on a page of a pass."""
 
 ALREADY_GONE = frozenset({"charge_already_refunded", "amount_too_large"})
-"""Declines that may speak of the very refund that was asked for before."""
+"""Declines with which a provider may refuse a repeat because the first request did succeed."""
 
 
 def seconds_awake_or_not() -> float:
-    """Seconds of a clock that goes on while the machine is suspended, where there is one."""
+    """A clock in seconds; where the system has one, it also counts while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
@@ -246,8 +246,8 @@ class Executor:
             return "parked"
         if self.ticks() - started > SEND_DEADLINE_SECONDS:
             return "waiting"
-        refund = verified.refund
-        request = RefundRequest(key, order.tenant, order.decision_id, refund.payment_id, refund.amount)
+        terms = verified.refund.terms
+        request = RefundRequest(key, order.tenant, order.decision_id, terms.payment_id, terms.amount)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self.processor.refund(request)

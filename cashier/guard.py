@@ -67,7 +67,7 @@ class SendFacts:
     amount: Money
     now: datetime
     past_paying: bool
-    """By the books; what was signed is asked as well."""
+    """Whether the time to pay is over by the clock of the books; the signed time is checked beside it."""
 
     killed: bool
     verified: Payable | NotPayable | UnknownKey

@@ -54,7 +54,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """The same key is being worked on at this moment."""
+    """Another request with this key is being worked on at this moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,27 +7,16 @@ come from the cashier's own configuration.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from policies.authority import rule_of, rules_for
 from policies.signature import PublicKeys
 from refunds.canonical import digest, sha256
 from refunds.decision import Ballot
-from refunds.ids import (
-    CaseId,
-    DecisionId,
-    OrderId,
-    PaymentId,
-    PersonId,
-    ProposalId,
-    TenantId,
-    ThreadId,
-    decision_of,
-)
-from refunds.money import Currency, Money
+from refunds.ids import PersonId
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
+from refunds.terms import Terms
 from refunds.vocabulary import RefundResult
 
 Row = Mapping[str, Any]
@@ -44,11 +33,11 @@ class Payable:
 
         Who signed, when and with which key is not in it: two copies of the books may differ in that.
         """
-        refund = self.refund
-        names = (refund.case_id, refund.thread_id, refund.decision_id, refund.proposal_id)
-        money = (refund.order_id, refund.payment_id, refund.amount.amount_minor, refund.amount.currency)
-        terms = digest([refund.tenant, *map(str, names), refund.digest, *money])
-        return f"{refund.tenant}:{refund.decision_id}:{epoch}:{terms[:32]}"
+        terms = self.refund.terms
+        names = (terms.case_id, terms.thread_id, terms.decision_id, terms.proposal_id)
+        money = (terms.order_id, terms.payment_id, terms.amount.amount_minor, terms.amount.currency)
+        hashed = digest([terms.tenant, *map(str, names), terms.digest, *money])
+        return f"{terms.tenant}:{terms.decision_id}:{epoch}:{hashed[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +67,23 @@ def verify_disbursement(
     ballots = [ballot_of(vote) for vote in approvals]
     if not all(_is_signed(vote, ballot, keys) for vote, ballot in zip(approvals, ballots, strict=True)):
         return NotPayable("blocked:approval_mismatch")
-    refund = _refund(ordered, min(ballot.execute_by for ballot in ballots))
-    if not all(_same(refund, ballot) for ballot in ballots) or not _text_is_the_same(ordered, refund):
+    terms = Terms.of_row(ordered)
+    if any(ballot.terms != terms for ballot in ballots) or terms != _proposed(ordered):
         return NotPayable("blocked:approval_mismatch")
-    rule = rule_of(refund.amount, rules_for(refund.tenant, [refund.amount.currency]))
+    rule = rule_of(terms.amount, rules_for(terms.tenant, [terms.amount.currency]))
     people = {ballot.person for ballot in ballots}
     specialists = {ballot.person for ballot in ballots if ballot.authority == "specialist"}
     if rule is None or len(people) < rule.approvals or len(specialists) < rule.specialists:
         return NotPayable("blocked:not_approved")
-    return Payable(refund)
+    return Payable(ApprovedRefund(terms, min(ballot.execute_by for ballot in ballots)))
 
 
 def ballot_of(vote: Row) -> Ballot:
     """What was signed, from the columns of a vote."""
     return Ballot(
         kid=vote["kid"],
-        tenant=TenantId(vote["tenant"]),
-        case_id=CaseId(vote["case_id"]),
-        thread_id=ThreadId(vote["thread_id"]),
-        decision_id=DecisionId(vote["decision_id"]),
+        terms=Terms.of_row(vote),
         word=vote["word"],
-        proposal_id=ProposalId(vote["proposal_id"]),
-        digest=vote["digest"],
-        kind=vote["kind"],
-        payment_id=PaymentId(vote["payment_id"]),
-        order_id=OrderId(vote["order_id"]),
-        amount=Money(vote["amount_minor"], Currency(vote["currency"])),
         person=PersonId(vote["person"]),
         authority=vote["authority"],
         decided_at=vote["decided_at"],
@@ -120,51 +100,16 @@ def _is_signed(vote: Row, ballot: Ballot, keys: PublicKeys) -> bool:
     return (
         text == vote["payload"] == ballot.payload()
         and kid == ballot.kid
-        and keys.speaks_for(kid, ballot.tenant)
+        and keys.speaks_for(kid, ballot.terms.tenant)
     )
 
 
-def _refund(ordered: Row, execute_by: datetime) -> ApprovedRefund:
-    return ApprovedRefund(
-        tenant=TenantId(ordered["tenant"]),
-        case_id=CaseId(ordered["case_id"]),
-        thread_id=ThreadId(ordered["thread_id"]),
-        decision_id=DecisionId(ordered["decision_id"]),
-        proposal_id=ProposalId(ordered["proposal_id"]),
-        digest=ordered["digest"],
-        order_id=OrderId(ordered["order_id"]),
-        payment_id=PaymentId(ordered["payment_id"]),
-        amount=Money(ordered["amount_minor"], Currency(ordered["currency"])),
-        execute_by=execute_by,
-    )
-
-
-def _same(refund: ApprovedRefund, ballot: Ballot) -> bool:
-    return (
-        ballot.kind == "refund"
-        and ballot.decision_id == decision_of(refund.proposal_id)
-        and (
-            ballot.tenant, ballot.case_id, ballot.thread_id, ballot.decision_id, ballot.proposal_id, ballot.digest,
-            ballot.order_id, ballot.payment_id, ballot.amount,
-        ) == (
-            refund.tenant, refund.case_id, refund.thread_id, refund.decision_id, refund.proposal_id, refund.digest,
-            refund.order_id, refund.payment_id, refund.amount,
-        )
-    )  # fmt: skip
-
-
-def _text_is_the_same(ordered: Row, refund: ApprovedRefund) -> bool:
-    """The proposal's text hashes to the signed digest and says the same, and the case is on this thread."""
-    if sha256(ordered["body"]) != refund.digest or ordered["case_thread_id"] != refund.thread_id:
-        return False
+def _proposed(ordered: Row) -> Terms | None:
+    """The terms of the kept proposal, on the thread of its case; None where it proposes no refund."""
     try:
         proposal = Proposal.of_json(json.loads(ordered["body"]))
     except (ValueError, KeyError, TypeError):
-        return False
-    return (
-        proposal.kind == "refund"
-        and (proposal.tenant, proposal.case_id, proposal.thread_id, proposal.proposal_id)
-        == (refund.tenant, refund.case_id, refund.thread_id, refund.proposal_id)
-        and (proposal.order_id, proposal.payment_id, proposal.amount)
-        == (refund.order_id, refund.payment_id, refund.amount)
-    )
+        return None
+    if proposal.kind != "refund" or ordered["case_thread_id"] != proposal.thread_id:
+        return None
+    return Terms.of_proposal(proposal, sha256(ordered["body"]))

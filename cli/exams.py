@@ -190,7 +190,7 @@ async def eval_watch(
     data: Data = Path("../shared/data"),
     as_json: Json = False,
 ) -> None:
-    """The same set again, with the models as they answer today: run by a timer, it notices a silent change."""
+    """Run a receipt's set again with the models as they answer today. A timer runs it to notice a silent change."""
     import asyncio
 
     from cli.printing import bar_on_terminal

@@ -73,7 +73,7 @@ _KNOWN_ELSEWHERE = (
     ("evals.tau2", "BadData"),
     ("graph.checkpointer", "LooseSerializer"),
 )
-"""Errors of what most commands do not load: who has not loaded it has not met them."""
+"""Errors of modules that most commands never load. One that is not loaded cannot have raised anything."""
 
 
 def _is_known(error: Exception) -> bool:

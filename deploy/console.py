@@ -33,7 +33,7 @@ def printer_of(form: LogForm, folder: Path) -> "Plain | Console":
 
 
 class Plain:
-    """Every line as it is, but for those that mislead."""
+    """Lets every line through unchanged, except those that mislead."""
 
     def __init__(self, output: TextIO, *, prefix: bool = True) -> None:
         self.width = 0

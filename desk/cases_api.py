@@ -16,6 +16,7 @@ from desk.queue import Filters, cases_waiting, find_case
 from desk.schemas import (
     Acknowledged,
     AssignmentBody,
+    CasesQuery,
     CaseView,
     Claimed,
     Decided,
@@ -42,7 +43,6 @@ from records.replies import replies_of
 from records.states import state_of
 from refunds.ids import PersonId, Sku, TenantId
 from refunds.ticket import BadTicket, Ticket
-from refunds.vocabulary import CaseStatus, Intent
 
 router = APIRouter(
     prefix="/api",
@@ -50,7 +50,6 @@ router = APIRouter(
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
 Opened = Annotated[DeskServices, Depends(desk_services)]
-MINOR_LIMIT = 1_000_000_000_000
 _TICKET = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": Ticket.model_json_schema()}}}
 }
@@ -78,36 +77,25 @@ async def submit_ticket(
 async def list_cases(
     services: Opened,
     person: Annotated[Person, Depends(signed_in("cases:read"))],
-    every: Annotated[bool, Query(description="also cases that wait for nobody")] = False,  # noqa: FBT002
-    status: CaseStatus | None = None,
-    tenant: str | None = None,
-    most: Annotated[int, Query(ge=1, le=500, description="of each tenant")] = 50,
-    skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-    search: Annotated[str | None, Query(max_length=200)] = None,
-    least_minor: Annotated[int | None, Query(ge=0, le=MINOR_LIMIT)] = None,
-    most_minor: Annotated[int | None, Query(ge=0, le=MINOR_LIMIT)] = None,
-    older_hours: Annotated[int | None, Query(ge=0, le=87_600)] = None,
-    reason: Annotated[str | None, Query(max_length=200)] = None,
-    intent: Intent | None = None,
-    mine: Annotated[bool, Query(description="claimed by me, or handed to me")] = False,  # noqa: FBT002
+    asked: Annotated[CasesQuery, Query()],
 ) -> Queue:
     """What waits for a person, by risk × amount × age."""
     rows = await cases_waiting(
         services.books,
         person,
-        every=every or status is not None,
-        most=most,
-        skip=skip,
-        status=status,
+        every=asked.every or asked.status is not None,
+        most=asked.most,
+        skip=asked.skip,
+        status=asked.status,
         filters=Filters(
-            tenant=TenantId(tenant) if tenant is not None else None,
-            search=storable(search, "search"),
-            least_minor=least_minor,
-            most_minor=most_minor,
-            older_hours=older_hours,
-            reason=storable(reason, "reason"),
-            intent=intent,
-            mine=mine,
+            tenant=TenantId(asked.tenant) if asked.tenant is not None else None,
+            search=storable(asked.search, "search"),
+            least_minor=asked.least_minor,
+            most_minor=asked.most_minor,
+            older_hours=asked.older_hours,
+            reason=storable(asked.reason, "reason"),
+            intent=asked.intent,
+            mine=asked.mine,
         ),
     )
     return Queue(cases=[QueueRow.model_validate(dict(row)) for row in rows])
@@ -141,7 +129,7 @@ async def decide(
         letter=None if body.letter is None else clean_text(body.letter),
     )
     said = await services.desk.decide(person, case.tenant, case.case_id, body.digest, word)
-    decision = said.decision.decision_id if said.decision else None
+    decision = said.decision.terms.decision_id if said.decision else None
     return Decided(case_id=case.case_id, word=body.word, decision_id=decision, more_people=said.more_people)
 
 

@@ -19,7 +19,8 @@ from records.money import OpenEnd, cast_vote, complete
 from records.queue import enqueue, enqueue_desk
 from records.snapshots import snapshot_at
 from refunds.decision import Ballot, Decision, Vote
-from refunds.ids import CaseId, Sku, TenantId, decision_of
+from refunds.ids import CaseId, Sku, TenantId
+from refunds.terms import Terms
 from refunds.vocabulary import Asked, RejectCode, VoteWord
 
 TIME_TO_PAY = timedelta(hours=24)
@@ -107,7 +108,7 @@ class Desk:
                 if last_look is not None:
                     await last_look()
                 if held is not None:
-                    # Whoever has spoken has it in hand no longer: another may have to agree.
+                    # Their claim ends with their vote: somebody else may have to agree.
                     tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
                 return await self.record(tx, person, case, end, word, look.now)
         except Refused as refused:
@@ -176,17 +177,8 @@ class Desk:
         proposal = end.proposal
         ballot = Ballot(
             kid=self.key.kid,
-            tenant=case.tenant,
-            case_id=case.case_id,
-            thread_id=case.thread_id,
-            decision_id=decision_of(proposal.proposal_id),
+            terms=Terms.of_proposal(proposal, end.digest),
             word=word.word,
-            proposal_id=proposal.proposal_id,
-            digest=end.digest,
-            kind=proposal.kind,
-            payment_id=proposal.payment_id,
-            order_id=proposal.order_id,
-            amount=proposal.amount,
             person=person.person,
             authority=authority,
             decided_at=now,

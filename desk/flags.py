@@ -27,7 +27,7 @@ async def set_kill_switch(books: Books, person: Person, *, on: bool, reason: str
 async def set_flag(
     books: Books, person: Person, *, name: str, value: str, reason: str, tenant: str
 ) -> list[TenantId]:
-    """Set a run-time flag for a tenant or for everybody; whom it concerns. Raises NoAuthority, BadDecision."""
+    """Set a run-time flag for a tenant or for everybody; its tenants. Raises NoAuthority, BadDecision."""
     check_note(reason)
     if not 0 < len(reason.strip()) <= REASON_LIMIT:
         raise BadDecision(f"reason: from 1 to {REASON_LIMIT} characters")

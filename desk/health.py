@@ -65,7 +65,7 @@ class Meters:
         self._looked = -FRESH_SECONDS
 
     async def _show_agent(self, services: DeskServices) -> None:
-        """The agent's numbers, read anew when they are old: whoever asks often asks the books no more for it."""
+        """The agent's numbers, read again only when they are old, so that frequent scrapes cost the books nothing."""
         async with self._looking:
             if time.monotonic() - self._looked < FRESH_SECONDS:
                 return

@@ -39,7 +39,7 @@ class Intake:
         return case
 
     async def submit_once(self, ticket: Ticket, person: Person) -> tuple[Case, bool]:
-        """The same, and whether it is new."""
+        """The case of a ticket, and whether it is a new one. TicketRefused for an altered repeat."""
         tenant = TenantId(ticket.tenant)
         if not await self.books.knows(tenant):
             raise TicketRefused(
@@ -54,7 +54,7 @@ class Intake:
             if ours and self.key is not None:
                 ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
             check = verify_intake(ticket, self.keys, now)
-            # A name that was made in this instant has not been used; any other is asked for.
+            # A signature made a moment ago cannot have been used before; any other is looked up.
             used = not ours and check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = uuid4()
             opened = await open_case(
@@ -72,7 +72,7 @@ class Intake:
             if opened is not None:
                 await enqueue(tx, tenant, CaseId(case_id))
                 return opened, True
-        # Somebody was faster by an instant, with the ticket or with the signature: now the books say which.
+        # A concurrent insert came first, with this ticket or with this signature. The books say now which of the two.
         async with self.books.transaction(tenant) as tx:
             known = await case_by_ticket(tx, ticket.ticket_id)
         if known is None:

@@ -13,7 +13,7 @@ def clean_text(text: str) -> str:
 
 
 def storable(text: str | None, field: str) -> str | None:
-    """The same text; BadDecision where it holds what the books cannot be asked for."""
+    """Give a text back that the books can be asked for; BadDecision where they cannot."""
     check_note(text or "", field)
     return text
 

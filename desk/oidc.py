@@ -110,7 +110,7 @@ class Issuer:
                 )
         except Refused as refused:
             raise NoAuthority(refused.detail) from None
-        # Whoever has no role any more has lost what they had before they are turned away.
+        # The roles are written first, so that somebody who has none any more loses the old ones and is then refused.
         if not given or row is None or row["person"] is None:
             raise NoAuthority(f"{name} has no role here: {self.label} gives none in claim {self.roles_claim}")
         return PersonId(row["person"])

@@ -53,7 +53,7 @@ _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKe
 
 @asynccontextmanager
 async def turns() -> AsyncIterator[None]:
-    """One's turn to have a password looked at. LockedOut where too many wait."""
+    """Hold one of the few places in which a password is verified. LockedOut where too many wait for one."""
     waiting = _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     try:
         await asyncio.wait_for(waiting.acquire(), WAIT_SECONDS)
@@ -67,7 +67,7 @@ async def turns() -> AsyncIterator[None]:
 
 @cache
 def nobodys() -> str:
-    """What is verified where nobody has that name, so that it takes as long."""
+    """A hash that is verified where nobody has that name, so that the answer takes as long."""
     return hasher().hash("nobody has this password")
 
 
@@ -79,7 +79,7 @@ def password_hash(password: str) -> str:
 
 
 async def set_password(tx: Transaction, person: PersonId, password: str) -> None:
-    """Give a local person a password. The page is the owner's: no process may do this."""
+    """Give a local person a password, in a transaction of the owner: no process may do this."""
     await tx.rows("insert_password", person=person, hash=await asyncio.to_thread(password_hash, password))
 
 

@@ -153,7 +153,7 @@ async def register(
     roles: dict[TenantId, frozenset[Role]],
     token: str,
 ) -> None:
-    """Enter a person with roles and a token for the desk. The page is the owner's: no process may do this."""
+    """Enter a person with roles and a token for the desk, in a transaction of the owner: no process may do this."""
     await tx.rows("insert_person", person=person, name=name)
     for tenant, held in roles.items():
         await tx.rows("enter_tenant", tenant=tenant)
@@ -163,7 +163,7 @@ async def register(
 
 
 async def issue_for_server(tx: Transaction, person: PersonId, roles: frozenset[Role], token: str) -> None:
-    """Give a person a token for the server API: fewer scopes, and a ceiling. The page is the owner's."""
+    """Give a person a token for the server API: fewer scopes, and a ceiling. In a transaction of the owner."""
     scopes = scopes_of(roles) & SERVER_SCOPES
     await issue(tx, person, token, scopes, audience="server", ceiling_minor=SERVER_CEILING_MINOR)
 
@@ -178,7 +178,7 @@ async def issue(
     ceiling_minor: int | None = None,
     days: int = TOKEN_DAYS,
 ) -> None:
-    """Give a person a token for an audience, with its scopes. The page is the owner's."""
+    """Give a person a token for an audience, with its scopes. In a transaction of the owner."""
     await tx.rows(
         "insert_token",
         token_sha256=sha256(token),

@@ -75,7 +75,7 @@ class Filters:
     """Claimed by the person who asks, or handed to them."""
 
     def values(self, person: Person) -> dict[str, object]:
-        """The same as the queries take it."""
+        """The filters as parameters of the queries."""
         return {
             "stage": self.stage,
             "search": pattern(self.search) if self.search else None,

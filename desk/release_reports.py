@@ -58,7 +58,7 @@ class ReleaseReport:
     numbers: Numbers
 
     def to_json(self) -> dict[str, object]:
-        """The same as the command and the API say it."""
+        """The report as the command and the API give it."""
         return {
             "release": self.release,
             "state": self.state,

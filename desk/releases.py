@@ -161,9 +161,9 @@ class ReleaseStages(ReleaseReports):
         return live
 
     async def watch(self) -> list[str]:
-        """Take back the canary and the live release where they left their bands; which. Nobody is asked.
+        """Take back the canary and the live release that left their bands; which. Nobody is asked.
 
-        One live release in a window at most, and never the last: what strikes every release is no release's fault.
+        At most one live release in a window, and never the last: a fault that strikes them all is not the release's.
         """
         taken = []
         rows = await release_stage_rows(self.books.reading(EVERYBODY))

@@ -12,6 +12,7 @@ from refunds.vocabulary import (
     Authority,
     CaseStatus,
     FoundRefundAct,
+    Intent,
     ProviderAct,
     RejectCode,
     ReleaseState,
@@ -30,6 +31,25 @@ class Strict(BaseModel):
     """A body: unknown keys and wrong types are refused by name."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CasesQuery(BaseModel):
+    """Which cases are asked for; what is not said asks for all that wait for a person."""
+
+    model_config = ConfigDict(frozen=True)
+
+    every: bool = Field(default=False, description="also cases that wait for nobody")
+    status: CaseStatus | None = None
+    tenant: str | None = None
+    most: int = Field(default=50, ge=1, le=500, description="of each tenant")
+    skip: int = Field(default=0, ge=0, le=1_000_000)
+    search: str | None = Field(default=None, max_length=200)
+    least_minor: Minor | None = None
+    most_minor: Minor | None = None
+    older_hours: int | None = Field(default=None, ge=0, le=87_600)
+    reason: str | None = Field(default=None, max_length=200)
+    intent: Intent | None = None
+    mine: bool = Field(default=False, description="claimed by me, or handed to me")
 
 
 class DecisionBody(Strict):

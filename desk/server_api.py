@@ -94,7 +94,7 @@ async def answer(
             return Decided(
                 case_id=row["case_id"],
                 word=body.word,
-                decision_id=said.decision.decision_id if said.decision else None,
+                decision_id=said.decision.terms.decision_id if said.decision else None,
                 more_people=said.more_people,
             )
     raise NothingToDecide(f"no case {case_id} on that thread that {person.person} may see")

@@ -51,7 +51,7 @@ class RunsFound:
     p99_ms: int
 
     def sums(self) -> dict[str, object]:
-        """The same in numbers."""
+        """The sums as JSON."""
         return {
             "runs": len(self.runs),
             "tokens": self.tokens,

@@ -159,7 +159,7 @@ async def submit_ticket(day: Day, client: httpx.AsyncClient, number: int) -> Non
 async def deciding_person(
     day: Day, client: httpx.AsyncClient, dice: random.Random, over: asyncio.Event
 ) -> None:
-    """A person: takes a page of the queue, claims what nobody has, reads, decides; three of four are approved."""
+    """A person takes a page of the queue, claims what nobody has, reads and decides; three of four are approved."""
     while not over.is_set():
         page = await timed_step(day, "queue", client, "GET", "/api/cases", params={"most": 50})
         day_rows = page.json().get("cases", [])

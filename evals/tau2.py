@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.house import House, database_of_its_own, home_private_key, open_house, prepare
+from app.house import House, HouseSettings, database_of_its_own, home_private_key, open_house, prepare
 from app.imports import CLAUSES_FILE, import_library
 from app.shop import approve_library, demo_tokens, enter_tenant, staff
 from desk.decisions import DecisionRequest
@@ -153,7 +153,7 @@ def _without(where: str, line: str) -> tuple[str, str]:
 
 
 def copy_of(order: OrderFacts, name: str) -> OrderFacts:
-    """The same order under a name of its own, with payments of its own."""
+    """A copy of an order under a name of its own, with payments of its own."""
     payments = tuple(
         replace(payment, payment_id=PaymentId(f"{payment.payment_id}/{name}")) for payment in order.payments
     )
@@ -190,7 +190,7 @@ class Exam:
         )
 
     async def shared(self, number: int, task: ExpectedRefund) -> State:
-        """The same request on the one set of books that all of them share."""
+        """Play a request on the one set of books that all of them share."""
         state, _, _ = await self._through(f"shared-{number}", self.shop.orders[task.order_id], task)
         return state
 
@@ -262,7 +262,7 @@ def _why(state: State) -> str:
 
 
 async def over_refunded(tx: Transaction) -> list[str]:
-    """The payments of which more was ordered back than was paid; the page is in the tenant."""
+    """The payments of which more was ordered back than was paid; the transaction is in the tenant."""
     return [row["payment_id"] for row in await tx.rows("over_refunded")]
 
 
@@ -274,7 +274,7 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
         await prepare(home, url)
         copies = [copy_of(shop.orders[task.order_id], f"own-{n}") for n, task in enumerate(shop.expected)]
         await fill_shop(url, folder / CLAUSES_FILE, RULES, [*shop.orders.values(), *copies])
-        async with open_house(home, url, provider_file=provider_file) as house:
+        async with open_house(home, url, HouseSettings(provider_file=provider_file)) as house:
             tokens = demo_tokens(home)
             helpdesk = await sign_in(house.desk_books, tokens["demo-helpdesk"])
             voters = [await sign_in(house.desk_books, tokens[voter]) for voter in VOTERS]

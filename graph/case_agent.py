@@ -62,7 +62,7 @@ PROPOSALS_A_CASE = 6
 
 @dataclass(frozen=True)
 class CaseAgent:
-    """The nodes, with what they work on."""
+    """The nodes of the autonomous part, with the services that they call."""
 
     books: Books
     planner: Planner

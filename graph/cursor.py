@@ -56,7 +56,10 @@ def goes_on(found: CheckpointTuple) -> bool:
 
 
 class CursorSaver(AsyncPostgresSaver):
-    """A saver on a pool: it shares no connection, so it needs no lock, and nothing it dumps is worth a thread."""
+    """A saver on a pool.
+
+    It shares no connection, so it takes no lock; its values are small, so it serializes them without a thread.
+    """
 
     def __init__(
         self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], serde: SerializerProtocol | None = None

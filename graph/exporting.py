@@ -144,7 +144,7 @@ class MaskingExporter(SpanExporter):
 
 
 def rebuilt(span: ReadableSpan) -> ReadableSpan:
-    """The same span with every text in it masked."""
+    """A copy of a span with every text in it masked."""
     failed = span.status.status_code is StatusCode.ERROR and span.status.description
     return ReadableSpan(
         name=mask(span.name),
@@ -198,11 +198,11 @@ class SentSpan:
         self._known = known
 
     def set(self, **said: object) -> None:
-        """Say more of it."""
+        """Add attributes to the span."""
         self._span.set_attributes(encoded(said, self._known))
 
     def failed(self, word: str) -> None:
-        """It failed, by a word of ours: never by a text of an exception."""
+        """Mark the span as failed, in a word of ours: the text of an exception may hold a customer's."""
         self.set(level="ERROR", status_message=word)
         self._span.set_status(Status(StatusCode.ERROR, word))
 

@@ -59,13 +59,13 @@ class AgentRun:
     """What operators have narrowed, as it was when the run began."""
 
     number: int = 1
-    """The how many-eth run of its case."""
+    """The number of this run among those of its case."""
 
     known: KnownNames = NOBODY
-    """What is masked wherever words of this case leave the process."""
+    """What the books know of the customer; masked wherever a text of this case leaves the process."""
 
     language: str = "en"
-    """In which the customer is written to."""
+    """The language in which the customer is written to."""
 
     looked: Looked | None = None
     findings: list[Finding] = field(default_factory=list)
@@ -79,7 +79,7 @@ class AgentRun:
     """What was requested and may run, by the node that runs it."""
 
     admitted: bool = False
-    """Admission says yes to the case as it is now."""
+    """Whether admission lets the agent work on the case as it is now."""
 
     handoff: str | None = None
     """Why the run goes to a person."""
@@ -93,7 +93,7 @@ class AgentRun:
 
     @property
     def progress(self) -> Progress:
-        """The same as the facts of the validators."""
+        """What the validators of the agent's edges are asked about."""
         return Progress(
             admitted=self.admitted,
             grounded=self.evidence is not None,

@@ -47,7 +47,7 @@ class GraphServices:
     """Makes the models of a release that is not the one this process was started with."""
 
     made: "list[Models]" = field(default_factory=list)
-    """Those, to be closed with it."""
+    """The models that were made so, to be closed with these services."""
 
     @property
     def gateway(self) -> Gateway:
@@ -56,7 +56,7 @@ class GraphServices:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["GraphServices"]:
-        """The same with open books; what it opened on the way is closed, and its last spans are sent."""
+        """Open the books for these services; at the end close what was opened and send the last spans."""
         try:
             async with self.books.opened():
                 yield self

@@ -35,7 +35,7 @@ class NoCase(Exception):
 
 @dataclass(frozen=True)
 class Settling:
-    """The nodes, with what they work on."""
+    """The nodes outside of the autonomous part, with the services that they call."""
 
     books: Books
     manifest: Manifest
@@ -62,7 +62,7 @@ class Settling:
         del state
         snapshot = await self._snapshot(config)
         decision = snapshot.end.decision if snapshot.end else None
-        if decision is None or decision.word != "approve" or decision.kind != "refund":
+        if decision is None or decision.word != "approve" or decision.terms.kind != "refund":
             cross("refund", "approval", snapshot.facts)
             return Command(goto="approval")
         if snapshot.state.ended:

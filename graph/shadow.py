@@ -39,7 +39,7 @@ RUNS_FROM = 10_000
 
 
 class SilentWatch(Watch):
-    """Tells nobody."""
+    """A watch that tells nobody."""
 
     async def at(self, stage: object, words: str = "") -> None:
         del stage, words
@@ -60,7 +60,7 @@ class InShadow:
         return SilentWatch(self.books, run.snapshot.case, kept=False)
 
     async def propose(self, run: AgentRun, proposal: Proposal) -> bool:
-        """False: it counts for nobody."""
+        """Keep it in a row of its own. False, because it does not count for the case."""
         done = CaseOutcome(
             "needs_human",
             proposal.kind,

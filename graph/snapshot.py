@@ -48,7 +48,7 @@ class CaseSnapshot:
 
     @property
     def facts(self) -> CaseFacts:
-        """The same as the facts of the validators."""
+        """What the validators of the graph's edges are asked about."""
         bypassed, blocked = self.state.status == "bypassed", self.state.status == "blocked"
         if self.end is None:
             return CaseFacts(has_case=True, bypassed=bypassed, blocked=blocked)
@@ -56,7 +56,7 @@ class CaseSnapshot:
         unsent_and_late = (
             settled is not None and settled.outcome == "refused" and settled.detail == "blocked:expired"
         )
-        approved = decision is not None and decision.word == "approve" and decision.kind == "refund"
+        approved = decision is not None and decision.word == "approve" and decision.terms.kind == "refund"
         return CaseFacts(
             has_case=True,
             bypassed=bypassed,
@@ -200,13 +200,13 @@ async def contract_state(tx: Transaction, case: Case, manifest: Manifest) -> Sta
 
 
 def shown_as_seen(snapshot: CaseSnapshot, trace: list[TraceEvent], manifest: Manifest) -> State:
-    """The same for what was just seen, with the trace of the run that has just ended."""
+    """The state of the contract from a snapshot that was just read and the trace of the run that has just ended."""
     look = Snapshot(snapshot.state, snapshot.end, snapshot.killed, snapshot.now)
     return {**state_seen(snapshot.case, look, trace), "budget_audit": audit_budget(trace, manifest.limits())}
 
 
 def state_after_agent(snapshot: CaseSnapshot) -> dict[str, Any]:
-    """What of the state moves after the agent is done: the rest is as the agent left it."""
+    """The part of the state that can change after the agent is done."""
     proposal = proposal_shown(snapshot.end) if snapshot.end else None
     ordered = snapshot.end is not None and snapshot.end.ordered
     now = snapshot.state

@@ -6,7 +6,7 @@ STATE_VERSION = 1
 
 
 def latest(before: object, after: object) -> object:
-    """The newer value: a thread that was forced into two nodes at once shows either and fails in neither."""
+    """Keep the newer value, so that a thread that was forced into two nodes at once does not fail."""
     del before
     return after
 

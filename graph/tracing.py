@@ -1,4 +1,4 @@
-"""Spans: what a case went through, as one trace across the pause and the resume. Off, it costs and says nothing.
+"""Spans: what a case went through, as one trace across the pause and the resume. Nothing happens without a target.
 
 A span holds ids, results, figures and masked words. The names of its attributes are those that Langfuse reads; any
 OpenTelemetry endpoint gets the same. What leaves goes through graph/exporting.py, which masks once more.
@@ -60,7 +60,7 @@ def root_id_of(case_id: CaseId) -> str:
 
 
 def hashed(name: str) -> str:
-    """A tenant or a customer in a trace: always the same, and nobody's name."""
+    """A stable pseudonym of a tenant or a customer, for a trace."""
     return sha256(f"countersign:{name}")[:16]
 
 
@@ -73,7 +73,7 @@ class Span(Protocol):
 
 
 class SilentSpans:
-    """A span that nobody keeps."""
+    """A span that is not kept."""
 
     def set(self, **said: object) -> None:
         """Nothing."""
@@ -126,7 +126,7 @@ class Spans:
     def around(
         self, name: str, node: Callable[Given, Awaitable[Taken]], kind: Kind = "chain"
     ) -> Callable[Given, Awaitable[Taken]]:
-        """A node of the graph in a span of its name; a pause is no failure."""
+        """A node of the graph in a span of its name; an interrupt does not count as a failure."""
         if not self.on:
             return node
 

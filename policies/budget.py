@@ -41,7 +41,7 @@ class Limits:
         )
 
     def less(self, spent: Sum, took_ms: int = 0) -> "Limits":
-        """The same without what was spent since."""
+        """What is left of these limits after what was spent."""
         return replace(
             self,
             latency_ms=max(0, self.latency_ms - took_ms),

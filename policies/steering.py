@@ -33,7 +33,7 @@ class Steering:
 
 
 def steering_of(flags: Iterable[tuple[str, str]]) -> Steering:
-    """The flags that are set, read together: the smallest cap, every disabled tool, either of two rows of a switch."""
+    """The flags that are set, combined: the smallest cap, every disabled tool, a switch that is on in any row."""
     caps: list[int] = []
     disabled: set[Action] = set()
     retrieval_only = no_drafts = False

@@ -116,7 +116,7 @@ async def answered(cursor: AsyncCursor[DictRow]) -> list[Row]:
 
 
 def explained(error: psycopg.Error) -> Exception:
-    """The same error in the words of the house, or the error itself."""
+    """An error of Postgres as one of the books' own; the error itself where it is none of them."""
     match error.sqlstate:
         case "CS001":
             return Refused(error.diag.message_primary or "refused", error.diag.message_detail or "")
@@ -194,7 +194,7 @@ class Books:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:
-        """The same, open; BooksAway where nobody answers."""
+        """Open the pool for a block. BooksAway where nobody answers."""
         try:
             await self.pool.open(wait=True, timeout=CONNECT_SECONDS)
         except PoolTimeout:
@@ -285,7 +285,7 @@ class Books:
         """A connection until the stack ends; it remembers where it was, so that staying there costs no trip."""
         async with AsyncExitStack() as entered:
             connection = await entered.enter_async_context(self.pool.connection())
-            # Forgotten first: whoever is cancelled on the way leaves a session of which nobody knows whose it is.
+            # Forget the tenant first: a task that is cancelled halfway leaves a session whose tenant is not known.
             known = _PLACES.pop(connection, None)
             if known != place:
                 await connection.execute(
@@ -312,7 +312,7 @@ class Books:
                 )
                 row = await cursor.fetchone()
             except BaseException:
-                await connection.close()  # it may have been given in this instant, and ends with the session
+                await connection.close()  # the lock may have been granted just now; it ends with the session
                 raise
             mine = bool(row and row["mine"])
             try:
@@ -338,7 +338,10 @@ class Books:
 
 
 _PLACES: WeakKeyDictionary[AsyncConnection[DictRow], tuple[str, str]] = WeakKeyDictionary()
-"""The tenant and the customer that each session is set to. Whoever takes a connection past the books sets its own."""
+"""The tenant and the customer that each session is set to.
+
+Code that takes a connection without going through the books sets its own.
+"""
 
 _LAST_USED: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
 

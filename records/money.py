@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -12,10 +12,10 @@ from records.books import Books, Reads, Refused, Row, Transaction
 from records.queue import enqueue_cashier, enqueue_desk
 from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
-from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
-from refunds.money import Currency, Money
+from refunds.ids import CaseId, PersonId, ProposalId, Sku, ThreadId
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
+from refunds.terms import Terms
 from refunds.vocabulary import Asked, RefundResult, RejectCode, SettlementOutcome, Via
 
 _BLOCKED: dict[str, RefundResult] = {
@@ -68,17 +68,8 @@ class OpenEnd:
 def decision_of_row(row: Row) -> Decision:
     """The decision in a row of `decisions`."""
     return Decision(
-        tenant=TenantId(row["tenant"]),
-        decision_id=DecisionId(row["decision_id"]),
-        case_id=CaseId(row["case_id"]),
-        thread_id=ThreadId(row["thread_id"]),
-        proposal_id=ProposalId(row["proposal_id"]),
-        digest=row["digest"],
-        kind=row["kind"],
+        terms=Terms.of_row(row),
         word=row["word"],
-        payment_id=PaymentId(row["payment_id"]),
-        order_id=OrderId(row["order_id"]),
-        amount=Money(row["amount_minor"], Currency(row["currency"])),
         decided_at=row["decided_at"],
         execute_by=row["execute_by"],
         code=row["code"],
@@ -136,18 +127,9 @@ async def propose(tx: Transaction, proposal: Proposal, *, time_to_decide_hours: 
     body = proposal.body()
     row = await tx.row(
         "insert_proposal",
-        tenant=proposal.tenant,
-        proposal_id=proposal.proposal_id,
-        case_id=proposal.case_id,
-        thread_id=proposal.thread_id,
-        digest=sha256(body),
+        **Terms.of_proposal(proposal, sha256(body)).columns(),
         body=body,
-        kind=proposal.kind,
         reason=proposal.reason,
-        payment_id=proposal.payment_id,
-        order_id=proposal.order_id,
-        amount_minor=proposal.amount.amount_minor,
-        currency=proposal.amount.currency,
         release=proposal.release,
         graph_version=proposal.graph_version,
         supersedes=proposal.supersedes,
@@ -165,19 +147,9 @@ async def cast_vote(tx: Transaction, vote: Vote, note: str | None, via: Via, add
     ballot = vote.ballot
     row = await tx.row(
         "insert_vote",
-        tenant=ballot.tenant,
-        proposal_id=ballot.proposal_id,
+        **ballot.terms.columns(),
         person=ballot.person,
-        case_id=ballot.case_id,
-        thread_id=ballot.thread_id,
-        decision_id=ballot.decision_id,
         word=ballot.word,
-        digest=ballot.digest,
-        kind=ballot.kind,
-        payment_id=ballot.payment_id,
-        order_id=ballot.order_id,
-        amount_minor=ballot.amount.amount_minor,
-        currency=ballot.amount.currency,
         authority=ballot.authority,
         kid=ballot.kid,
         payload=vote.payload,
@@ -226,22 +198,11 @@ async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId
     A mismatch is told before a duplicate.
     """
     try:
-        async with books.transaction(refund.tenant) as tx:
-            row = await tx.row(
-                "insert_disbursement",
-                tenant=refund.tenant,
-                decision_id=refund.decision_id,
-                proposal_id=refund.proposal_id,
-                case_id=refund.case_id,
-                thread_id=thread_id,
-                digest=refund.digest,
-                payment_id=refund.payment_id,
-                order_id=refund.order_id,
-                amount_minor=refund.amount.amount_minor,
-                currency=refund.amount.currency,
-            )
+        terms = replace(refund.terms, thread_id=thread_id)
+        async with books.transaction(terms.tenant) as tx:
+            row = await tx.row("insert_disbursement", **terms.columns())
             if row is not None:
-                await enqueue_cashier(tx, refund.tenant, refund.decision_id, refund.payment_id)
+                await enqueue_cashier(tx, terms.tenant, terms.decision_id, terms.payment_id)
     except Refused as refused:
         if refused.reason in _BLOCKED:
             return _BLOCKED[refused.reason]

@@ -39,7 +39,7 @@ async def release_stages(reads: Reads) -> list[ReleaseStage]:
 
 
 async def release_stage_rows(reads: Reads) -> list[Row]:
-    """The same with who made the last step, when and why."""
+    """Where each release stands, with who made its last step, when and why."""
     return await reads.rows("release_stages")
 
 
@@ -120,7 +120,7 @@ async def numbers_of(reads: Reads, release: str, minutes: int) -> list[Row]:
 
 
 async def shadow_numbers_of(reads: Reads, release: str, minutes: int) -> list[Row]:
-    """The same of the cases that a release worked on in shadow."""
+    """What became of each case that a release worked on in shadow within a window; within a tenant."""
     return await reads.rows("shadow_numbers", release=release, minutes=minutes)
 
 

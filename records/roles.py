@@ -9,7 +9,7 @@ RolePasswords = dict[LoginRole, str]
 
 
 def url_as(admin_url: str, role: LoginRole, password: str) -> str:
-    """The same database as another role."""
+    """The address of a database for another role."""
     parts = urlsplit(admin_url)
     host = parts.hostname or ""
     if ":" in host:

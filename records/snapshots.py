@@ -1,4 +1,4 @@
-"""A look: where a case stands now, read in one statement."""
+"""Snapshots of a case in the books: where it stands now, read in one statement."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ async def snapshot_at(tx: Transaction, case_id: CaseId) -> Snapshot:
 
 
 async def snapshot_now(books: Books, tenant: TenantId, case_id: CaseId) -> Snapshot:
-    """The same in one round trip, where nothing else is to be read or written with it."""
+    """Where a case stands, in one round trip: for a reader that reads and writes nothing else with it."""
     rows = await books.read_once(tenant, "snapshot", case_id=case_id)
     return snapshot_of_row(rows[0] if rows else None, case_id)
 

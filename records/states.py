@@ -14,15 +14,18 @@ _ORDERED: RefundResult = "refund_created"
 
 
 async def state_of(tx: Transaction, case: Case) -> tuple[State, list[TraceEvent]]:
-    """What the books say of a case in the words of the contract, and its trace; `budget_audit` is a rule's to add."""
-    # The trace after the look: what is proposed now was traced before it was proposed.
+    """What the books say of a case in the words of the contract, and its trace.
+
+    `budget_audit` is not in it: the caller has the limits and adds it.
+    """
+    # Read the trace second: what is proposed by then was traced before it was proposed.
     look = await snapshot_at(tx, case.case_id)
     trace = await read_trace(tx, case.case_id)
     return state_seen(case, look, trace), trace
 
 
 def state_seen(case: Case, look: Snapshot, trace: list[TraceEvent]) -> State:
-    """The same for a case that was just looked at."""
+    """The state of the contract from a snapshot that was just read."""
     now, end = look.state, look.end
     state: State = {
         "status": now.status,

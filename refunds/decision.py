@@ -4,19 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from refunds.canonical import canonical
-from refunds.ids import (
-    CaseId,
-    DecisionId,
-    OrderId,
-    PaymentId,
-    PersonId,
-    ProposalId,
-    Sku,
-    TenantId,
-    ThreadId,
-)
-from refunds.money import Money
-from refunds.vocabulary import Asked, Authority, ProposalKind, VoteWord
+from refunds.ids import PersonId, Sku
+from refunds.terms import Terms
+from refunds.vocabulary import Asked, Authority, VoteWord
 
 BALLOT_VERSION = 1
 
@@ -31,17 +21,8 @@ class Ballot:
     """What one person says of one proposal. Every field is signed; none can be missing."""
 
     kid: str
-    tenant: TenantId
-    case_id: CaseId
-    thread_id: ThreadId
-    decision_id: DecisionId
+    terms: Terms
     word: VoteWord
-    proposal_id: ProposalId
-    digest: str
-    kind: ProposalKind
-    payment_id: PaymentId
-    order_id: OrderId
-    amount: Money
     person: PersonId
     authority: Authority
     decided_at: datetime
@@ -49,22 +30,23 @@ class Ballot:
 
     def payload(self) -> str:
         """The canonical JSON that is signed."""
+        terms = self.terms
         return canonical(
             {
                 "version": BALLOT_VERSION,
                 "kid": self.kid,
-                "tenant": self.tenant,
-                "case": str(self.case_id),
-                "thread": str(self.thread_id),
-                "decision": str(self.decision_id),
+                "tenant": terms.tenant,
+                "case": str(terms.case_id),
+                "thread": str(terms.thread_id),
+                "decision": str(terms.decision_id),
                 "word": self.word,
-                "proposal": str(self.proposal_id),
-                "digest": self.digest,
-                "kind": self.kind,
-                "payment": self.payment_id,
-                "order": self.order_id,
-                "amount_minor": self.amount.amount_minor,
-                "currency": self.amount.currency,
+                "proposal": str(terms.proposal_id),
+                "digest": terms.digest,
+                "kind": terms.kind,
+                "payment": terms.payment_id,
+                "order": terms.order_id,
+                "amount_minor": terms.amount.amount_minor,
+                "currency": terms.amount.currency,
                 "person": self.person,
                 "authority": self.authority,
                 "decided_at": instant(self.decided_at),
@@ -86,17 +68,8 @@ class Vote:
 class Decision:
     """The word on one proposal, completed by the vote that made the authority full."""
 
-    tenant: TenantId
-    decision_id: DecisionId
-    case_id: CaseId
-    thread_id: ThreadId
-    proposal_id: ProposalId
-    digest: str
-    kind: ProposalKind
+    terms: Terms
     word: VoteWord
-    payment_id: PaymentId
-    order_id: OrderId
-    amount: Money
     decided_at: datetime
     execute_by: datetime
     code: str | None

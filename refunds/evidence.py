@@ -1,4 +1,4 @@
-"""Evidence: a verbatim clause of an approved document, or the honest word that there is none."""
+"""Evidence: a verbatim clause of an approved document, or that there is none."""
 
 from dataclasses import dataclass
 

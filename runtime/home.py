@@ -80,7 +80,7 @@ class Home:
             ) from None
 
     def role_url(self, role: LoginRole, admin_url: str) -> str:
-        """The same database as one of the house's roles."""
+        """The address at which one of the house's roles reaches this database."""
         return url_as(admin_url, role, self.passwords()[role])
 
     def private_key_file(self, name: str) -> Path:
@@ -109,7 +109,7 @@ class Home:
 
     @property
     def server_token_file(self) -> Path:
-        """The same for the server API."""
+        """The tokens of the demo shop's people for the server API."""
         return self.folder / "demo-server-tokens.json"
 
     def session_secret(self) -> str:
@@ -189,7 +189,7 @@ def write_secret(file: Path, text: str) -> None:
     half = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     half.touch(mode=0o600)
     half.write_text(text, encoding="utf-8")
-    # Who comes second keeps what the first one wrote.
+    # Of two writers at once the second keeps what the first one wrote.
     with contextlib.suppress(FileExistsError):
         file.hardlink_to(half)
     half.unlink()

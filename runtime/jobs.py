@@ -193,7 +193,7 @@ class Worker:
         async with self.books.transaction() as tx:
             await tx.rows("revive_aborted", queue=self.queue)
         dead = await app.job_manager.list_jobs_async(queue=self.queue, status="failed")
-        # Only more: a job that dies at this moment was noted before its row says so.
+        # Only add: a job that dies at this moment is noted here before its row says so.
         self.dead.update(job.lock for job in dead if job.lock)
 
 

@@ -1,4 +1,4 @@
-"""What every process of the house does alike: log, hear the word to stop, say in one line why it cannot start."""
+"""What every process of the house does in the same way: log, stop on a signal, say in one line why it cannot start."""
 
 import asyncio
 import os

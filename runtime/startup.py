@@ -47,7 +47,7 @@ async def check_books(url: str, *, test_database_allowed: bool = False) -> None:
 
 
 async def check_connection(connection: AsyncConnection[Any], *, test_database_allowed: bool = True) -> None:
-    """The same on a connection that is open."""
+    """CannotWork, as `check_books` says it, over a connection that is open."""
     try:
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(

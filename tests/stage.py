@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import psycopg
 from kept import kept_at
 from psycopg.rows import DictRow, dict_row
 
-from app.house import House, make_keys, open_house
+from app.house import House, HouseSettings, make_keys, open_house
 from app.shop import DEMO, demo_passwords, demo_tokens, open_shop
 from desk.decisions import DecisionRequest, DecisionResult
 from desk.people import Person, sign_in
@@ -172,20 +172,25 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """A stage on a database that was cloned from the template."""
     kept = kept_at(url)
+
+    def equipped(services: GraphServices) -> GraphServices:
+        timeless = replace(services, planner=planner or services.planner, ticks=no_time)
+        return equip(timeless) if equip else timeless
+
     async with AsyncExitStack() as stack:
         with kept.checkpoints_kept() if kept else nullcontext():
             house = await stack.enter_async_context(
                 open_house(
                     home,
                     url,
-                    durability=durability,
-                    planner=planner,
-                    ticks=no_time,
-                    provider_file=folder / "provider.sqlite",
-                    books_type=kept.books_type() if kept else books_type,
-                    test_database_allowed=True,
-                    size=12,
-                    equip=equip,
+                    HouseSettings(
+                        size=12,
+                        durability=durability,
+                        provider_file=folder / "provider.sqlite",
+                        books_type=kept.books_type() if kept else books_type,
+                        test_database_allowed=True,
+                    ),
+                    equipped,
                 )
             )
         if kept is not None:

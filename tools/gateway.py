@@ -42,7 +42,7 @@ MINUTE_SECONDS = 60.0
 """What the tools of one tenant are called at most, by one process."""
 
 BOOKS_SECONDS = 2.0
-"""For the books to say that they are there, where a tool took too long."""
+"""Seconds for the books to answer a probe, after a tool took too long."""
 
 SECONDS: Mapping[Action, float] = {"get_policy_evidence": 5.0, "lookup_order": 6.0}
 """The deadline of each tool, its retries and its fallback in it."""
@@ -93,7 +93,7 @@ class ToolResult:
     findings: tuple[Finding, ...] = ()
 
     ends_run: bool = False
-    """The same was asked too often: the run goes to a person."""
+    """The agent asked too often for one and the same thing: the run goes to a person."""
 
 
 def context_of(case: Case, start: RunInput, release: str) -> ToolContext:
@@ -206,7 +206,7 @@ class Gateway:
         return True
 
     async def _run_when_there(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
-        """Run a tool, again where the books were away for a moment: a restart of them is nobody's hand-over."""
+        """Run a tool, and again where the books were away for a moment: their restart must not hand a case over."""
         pause = 0.05
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Policy evidence: the clause that answers a question, word for word, or the word that there is none.
+"""Policy evidence: the clause that answers a question, word for word, or that there is none.
 
 A claim of money is answered by the clauses that state what is paid back, where it says for what or speaks of
 what the policy speaks of; any other by the clauses that ask.

@@ -88,7 +88,7 @@ class OrderService:
             async with asyncio.timeout(ALL_SECONDS):
                 found = await self._ask(invocation, order_id, kept)
         except ServiceAway:
-            self.breaker.worked()  # it answers, if not with this order
+            self.breaker.worked()  # it did answer, though not with this order
             raise
         except (httpx.HTTPError, Passing, TimeoutError, ValueError) as error:
             self.breaker.failed()
@@ -154,5 +154,5 @@ def gone_on(order: OrderFacts, told: ServiceAnswer) -> OrderFacts:
     if delivered is not None and delivered.tzinfo is None:
         delivered = delivered.replace(tzinfo=UTC)
     if delivered is None or not order.ordered_at <= delivered <= datetime.now(UTC):
-        return order  # delivered on no day that could be: the books know no better
+        return order  # an impossible day of delivery: without it, as the books have none either
     return replace(order, status="delivered", delivered_at=delivered)

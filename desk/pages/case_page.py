@@ -66,7 +66,7 @@ async def _decide(services: DeskServices, act: SentForm, case: Case) -> str:
         raise NothingToDecide(f"case {case.case_id} has no proposal")
     word = word_of(act, wanted, shown.end.proposal)
     await services.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
-    # Who changes something waits for the proposal that comes of it; every other word is this person's last.
+    # After a revision the page waits for the new proposal; after every other decision it opens the next case.
     return "stay" if wanted in {"no_refund", "edit"} else "next"
 
 

@@ -49,7 +49,7 @@ class QueueQuery:
     """The fields as they were typed, for the form."""
 
     def address(self, number: int | None = None, **changed: str) -> str:
-        """The same with something different."""
+        """The address of this view of the queue with some filters changed, or of another page of it."""
         fields = {name: value for name, value in (self.typed | changed).items() if value}
         if number is not None and number > 1:
             fields["page"] = str(number)
@@ -120,7 +120,7 @@ async def queue(request: Request, services: Opened, visit: Visiting, wanted: Wan
 
 @router.get("/rows")
 async def rows(request: Request, services: Opened, visit: Visiting, wanted: Wanted) -> Response:
-    """The same rows as they are now."""
+    """The rows alone, as they are now: the page asks for them when something has changed."""
     found = await _found(services, visit.person, wanted)
     return page(request, "_rows.html", visit, **_shown(found, visit.person, wanted))
 
@@ -130,7 +130,7 @@ async def open_next(request: Request, services: Opened, visit: Visiting, after: 
     """The next case that this person may take in hand; the queue where there is none."""
     found = await queue_page(services.books, visit.person, Filters(), most=LOOK_AHEAD)
     ids = [str(row["case_id"]) for row in found.rows]
-    # Behind the one that was open, and round to the front: whoever only looks comes by every case.
+    # Start behind the case that was open and wrap around, so that somebody who only looks reaches every case.
     start = ids.index(after) + 1 if after in ids else 0
     for row in found.rows[start:] + found.rows[:start]:
         if str(row["case_id"]) != after and _theirs(row, visit.person):

@@ -102,7 +102,7 @@ async def promote(request: Request, services: Opened, act: Moving) -> Response:
 @router.post("/releases/rollback")
 async def roll_back(request: Request, services: Opened, act: Moving) -> Response:
     """The way back."""
-    # An empty name is nobody's, and not "whatever is on top".
+    # An empty name is refused: it must not mean the newest release.
     await services.release_stages.roll_back(
         act.visit.person, act.text("release"), clean_text(act.text("reason"))
     )

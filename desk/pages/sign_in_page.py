@@ -64,13 +64,13 @@ async def sign_out(request: Request, services: Opened) -> Response:
         check_csrf(visit, (await read_form(request)).get("csrf"))
         await end_session(services.books, request)
     except NotSignedIn:
-        pass  # it has ended already
+        pass  # the session is over already
     return RedirectResponse("/sign-in", 303)
 
 
 @router.get("/sign-in/issuer")
 async def ask_issuer(request: Request, services: Opened) -> Response:
-    """Off to the issuer."""
+    """Send the visitor to the issuer."""
     if services.issuer is None:
         return _form(
             request, services, 404, "no issuer is configured here: sign in with a name and a password"
@@ -83,7 +83,7 @@ async def ask_issuer(request: Request, services: Opened) -> Response:
 
 @router.get(BACK)
 async def back_from_issuer(request: Request, services: Opened) -> Response:
-    """Back from the issuer, with its word."""
+    """The visitor comes back from the issuer, which vouches for them or does not."""
     if services.issuer is None:
         return _form(
             request, services, 404, "no issuer is configured here: sign in with a name and a password"

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from app.house import House, open_house
+from app.house import House, HouseSettings, open_house
 from app.shop import DEMO, demo_tokens
 from desk.decisions import DecisionRequest
 from desk.people import Person, sign_in
 from evals.bench.model import AskedModel
 from evals.bench.peer import QUESTION
 from graph.drive import Durability
+from graph.services import GraphServices
 from records.cases import Case
 from records.snapshots import snapshot_now
 from records.states import State
@@ -90,13 +91,16 @@ class Product:
         return await self.house.state(self.cases[ticket])
 
 
+def _asking_the_model(services: GraphServices) -> GraphServices:
+    return replace(services, planner=AskedModel(), ticks=lambda: 0.0)
+
+
 @asynccontextmanager
 async def open_product(home: Home, url: str, durability: Durability, size: int) -> AsyncIterator[Product]:
     """The product on a database that is prepared; its planner asks the same model as the peer."""
-    async with open_house(
-        home, url, durability=durability, planner=AskedModel(), ticks=lambda: 0.0, size=size,
-        provider_file=home.folder / f"provider-{durability}.sqlite",
-    ) as house:  # fmt: skip
+    provider_file = home.folder / f"provider-{durability}.sqlite"
+    settings = HouseSettings(size=size, durability=durability, provider_file=provider_file)
+    async with open_house(home, url, settings, _asking_the_model) as house:
         tokens = demo_tokens(home)
         yield Product(
             durability,

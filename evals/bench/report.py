@@ -101,7 +101,7 @@ def _pair(seconds: list[float]) -> str:
 
 
 def to_json(found: Measurements) -> dict[str, Any]:
-    """The same for a machine."""
+    """The measurements as JSON."""
     return {
         "costs": [asdict(cost) for cost in found.costs],
         "levels": [asdict(level) for level in found.levels],

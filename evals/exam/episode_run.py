@@ -284,26 +284,26 @@ class Player:
             self.results.append(
                 await order_refund(self.house.driver.books, refund, ThreadId(self._case.thread_id))
             )
-            await self.house.executor.settle(refund.tenant, refund.decision_id)
+            await self.house.executor.settle(refund.terms.tenant, refund.terms.decision_id)
 
     async def _forge(self, act: EpisodeAct) -> str:
         """A disbursement that is the approved one but for a field."""
         refund = await self._approval()
+        terms = refund.terms
         match act.field:
             case "amount_minor":
                 more = int(str(act.value or 0))
-                amount = Money(refund.amount.amount_minor + more, refund.amount.currency)
-                refund = replace(refund, amount=amount)
+                terms = replace(terms, amount=Money(terms.amount.amount_minor + more, terms.amount.currency))
             case "payment_id":
-                refund = replace(refund, payment_id=PaymentId(str(act.value)))
+                terms = replace(terms, payment_id=PaymentId(str(act.value)))
             case "order_id":
-                refund = replace(refund, order_id=OrderId(str(act.value)))
+                terms = replace(terms, order_id=OrderId(str(act.value)))
             case "digest":
-                refund = replace(refund, digest="0" * 64)
+                terms = replace(terms, digest="0" * 64)
             case _:
                 raise ValueError(f"nothing forges {act.field}")
         thread = ThreadId(self._case.thread_id)
-        result = await order_refund(self.house.driver.books, refund, thread)
+        result = await order_refund(self.house.driver.books, replace(refund, terms=terms), thread)
         await self.house.executor.settle_all(late_failures=False)
         return result
 

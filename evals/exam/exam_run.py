@@ -25,10 +25,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.house import database_of_its_own, open_house, prepare
+from app.house import HouseSettings, database_of_its_own, open_house, prepare
 from evals.exam.episode import Dataset, Episode, episode_line, read_episode
 from evals.exam.episode_run import EpisodeRun, Player
-from evals.exam.world import CLOCK, equipment, planner_of, ticks_of
+from evals.exam.world import CLOCK, equipment
 from policies.documents import read_corpus
 from policies.grading import NOT_RUN, Call, Outcome, RowReason, grade
 from policies.manifest import DEMO_CORPUS, Manifest
@@ -258,12 +258,8 @@ async def _run_all(
         open_house(
             home,
             url,
-            planner=planner_of(first),
-            ticks=ticks_of(first),
-            provider_file=folder / "provider.sqlite",
-            test_database_allowed=True,
-            size=6,
-            equip=equipment(first),
+            HouseSettings(size=6, provider_file=folder / "provider.sqlite", test_database_allowed=True),
+            equipment(first),
         ) as house,
         await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as owner,
     ):

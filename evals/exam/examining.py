@@ -1,4 +1,4 @@
-"""Examining: a set is sat, graded, and becomes a receipt with its numbers."""
+"""Examining: a set is run and graded, and becomes a receipt with its numbers."""
 
 import os
 import time

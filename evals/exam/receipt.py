@@ -77,7 +77,7 @@ def without_timings(receipt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_behaviour(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """The same without the code and the seed: what a committed receipt and a fresh run have to agree on."""
+    """A receipt without the code and the seed: what a committed one and a fresh run have to agree on."""
     beside = {"commit", "code_sha256", "seed"}
     return {name: value for name, value in without_timings(receipt).items() if name not in beside}
 

@@ -40,7 +40,7 @@ class NoData(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sat:
-    """A set that can be sat: its episodes, what else may be cited in it, and what its database begins with."""
+    """A set that can be run: its episodes, what else may be cited in it, and what its database begins with."""
 
     dataset: Dataset
     approved: frozenset[str]

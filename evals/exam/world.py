@@ -78,7 +78,7 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Costly:
-    """A planner that thinks as the rules do, and that costs something or refuses."""
+    """A planner that plans by the rules, and that costs something or refuses."""
 
     tokens: int = 0
     cost_micros: int = 0
@@ -129,27 +129,31 @@ class FaultyServices(GraphServices):
         )
 
 
-def planner_of(episode: Episode) -> Planner | None:
+def _planner_of(episode: Episode) -> Planner | None:
     """Who plans instead of the release's own planner, where somebody does."""
     if "the planner fails" in episode.given.faults:
         return Failing()
     return Scripted(*episode.given.requested_actions) if episode.given.requested_actions is not None else None
 
 
-def ticks_of(episode: Episode) -> Ticks:
-    return slow_time() if "a step takes 500 ms" in episode.given.faults else no_time
-
-
-def by_rule(services: GraphServices) -> GraphServices:
+def _by_rule(services: GraphServices) -> GraphServices:
     """Services that ask no model: the planner is told what to say, or it prepares what an executor is given."""
     return replace(services, models=None)
 
 
-def equipment(episode: Episode) -> Callable[[GraphServices], GraphServices] | None:
+def equipment(episode: Episode) -> Callable[[GraphServices], GraphServices]:
     """What makes services those of the episode's: struck by faults, or without models where it is told what to say."""
     struck = _struck(episode.given.faults)
     told = episode.given.requested_actions is not None or episode.given.executor
-    return struck or (by_rule if told else None)
+    ticks = slow_time() if "a step takes 500 ms" in episode.given.faults else no_time
+
+    def equip(services: GraphServices) -> GraphServices:
+        timed = replace(services, planner=_planner_of(episode) or services.planner, ticks=ticks)
+        if struck is not None:
+            return struck(timed)
+        return _by_rule(timed) if told else timed
+
+    return equip
 
 
 def _struck(faults: Collection[Fault]) -> Callable[[GraphServices], GraphServices] | None:

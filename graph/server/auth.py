@@ -90,7 +90,7 @@ async def read_assistant(ctx: Context, value: Any) -> bool:  # noqa: ANN401
 
 @auth.on.assistants.search
 async def search_assistants(ctx: Context, value: Any) -> bool:  # noqa: ANN401
-    """The same."""
+    """Assistants are listed to whoever may read them."""
     del ctx, value
     return True
 
@@ -173,7 +173,7 @@ async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN40
         raise _refuse(404, f"Thread with ID {thread_id} not found")
     if "cases:decide" not in caller.scopes:
         raise _refuse(403, f"{caller.person} decides nothing here: this token is not for cases:decide")
-    # The row comes first: what the desk records must not be told as a thread that is not there.
+    # Make the row first: the desk must not record an answer to a thread that the server then reports as missing.
     await the_resources().rows.bring_back(*bound, thread_id)
     await _answer(thread_id, bound, command.get("resume"), caller)
     return _filter(caller)
@@ -185,7 +185,7 @@ def _first_run(
     bound: tuple[TenantId, CaseId] | None,
     given: Any,  # noqa: ANN401
 ) -> None:
-    """Nothing waits between this look and the run, so a thread has one first run and no second."""
+    """There is no await between this check and the run, so that a thread has exactly one first run."""
     row = the_resources().rows.row(thread_id)
     if bound is not None or (row is not None and the_resources().rows.has_run(thread_id)):
         raise _refuse(403, "not allowed here: a second input; this thread has its case")
@@ -232,7 +232,7 @@ async def _answer(
 
 
 async def _note_unread(case_id: CaseId, thread_id: ThreadId, why: str) -> None:
-    """That somebody said something which could not be read is the desk's to write down; the case stays either way."""
+    """Have the desk write down that an answer could not be read; the case stays where it was in any case."""
     try:
         await the_resources().desk.note_unread(CREDENTIAL.get(""), case_id, thread_id, why)
     except DeskSaysNo as no:

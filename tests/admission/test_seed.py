@@ -12,9 +12,10 @@ from policies.budget import Limits, audit_budget
 from policies.intake import sign
 from records.money import order_refund
 from records.states import State
-from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, ProposalId, ThreadId
-from refunds.money import Currency, Money
+from refunds.ids import DecisionId, OrderId, PaymentId, ProposalId
+from refunds.money import Money
 from refunds.refund import ApprovedRefund
+from refunds.terms import Terms
 from refunds.ticket import Ticket
 
 LIMITS = Limits(steps=4, tokens=900, latency_ms=1200, cost_micros=0)
@@ -198,18 +199,7 @@ async def prepared(stage: Stage, order: str, customer: str) -> ApprovedRefund:
     """An approval as the seed names it, by the row of the decision."""
     case = await stage.approved(order_id=order, customer_id=customer)
     row = (await stage.sql("select * from books.decisions where case_id = %s", case.case_id))[0]
-    return ApprovedRefund(
-        tenant=case.tenant,
-        case_id=CaseId(case.case_id),
-        thread_id=ThreadId(case.thread_id),
-        decision_id=DecisionId(row["decision_id"]),
-        proposal_id=ProposalId(row["proposal_id"]),
-        digest=row["digest"],
-        order_id=OrderId(row["order_id"]),
-        payment_id=PaymentId(row["payment_id"]),
-        amount=Money(row["amount_minor"], Currency(row["currency"])),
-        execute_by=row["execute_by"],
-    )
+    return ApprovedRefund(Terms.of_row(row), row["execute_by"])
 
 
 async def test_the_executor_pays_what_was_approved_once(stage: Stage) -> None:
@@ -217,17 +207,17 @@ async def test_the_executor_pays_what_was_approved_once(stage: Stage) -> None:
 
     books = stage.house.driver.books
     ap17 = await prepared(stage, "D300", "C100")
-    usd = ap17.amount.currency
-    assert await order_refund(books, ap17, ap17.thread_id) == "refund_created"
-    assert await order_refund(books, ap17, ap17.thread_id) == "duplicate_ignored"
-    more = replace(ap17, amount=Money(12_900, usd))
-    assert await order_refund(books, more, ap17.thread_id) == "blocked:approval_mismatch"
+    usd = ap17.terms.amount.currency
+    assert await order_refund(books, ap17, ap17.terms.thread_id) == "refund_created"
+    assert await order_refund(books, ap17, ap17.terms.thread_id) == "duplicate_ignored"
+    more = replace(ap17, terms=replace(ap17.terms, amount=Money(12_900, usd)))
+    assert await order_refund(books, more, more.terms.thread_id) == "blocked:approval_mismatch"
     case, _ = await stage.paused(
         order_id="D301", customer_id="C101", question="My headphones arrived broken, I want a refund."
     )
     proposal = (await stage.sql("select * from books.proposals where case_id = %s", case.case_id))[0]
-    ap18 = replace(
-        ap17,
+    terms = replace(
+        ap17.terms,
         case_id=case.case_id,
         thread_id=case.thread_id,
         proposal_id=ProposalId(proposal["proposal_id"]),
@@ -237,7 +227,7 @@ async def test_the_executor_pays_what_was_approved_once(stage: Stage) -> None:
         payment_id=PaymentId(proposal["payment_id"]),
         amount=Money(5_900, usd),
     )
-    assert await order_refund(books, ap18, case.thread_id) == "blocked:not_approved"
+    assert await order_refund(books, replace(ap17, terms=terms), case.thread_id) == "blocked:not_approved"
     assert await stage.count("disbursements") == 1
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from stage import Cluster, Stage, open_stage
 
-from cashier import executor, verification
+from cashier import executor
 from cashier.verification import Payable
 from evals.exam.episode import EPISODES, SETS, Episode, EpisodeAct, Given, read_episodes
 from evals.exam.episode_run import Player
 from evals.exam.exam_run import approved_documents, graded
 from evals.exam.sets import FILES
-from evals.exam.world import equipment, planner_of
+from evals.exam.world import equipment
 from graph import admission, case_agent, granting
 from policies.actions import ARGUMENTS, ActionRequest, Blocked, RequestHumanApproval, read_request
 from policies.admission import Arrival, BypassAgent, RunAgent, admit
@@ -23,6 +23,8 @@ from policies.grading import ExpectedEnd
 from policies.manifest import Manifest
 from policies.steering import Steering
 from policies.transitions import AGENT_EDGES
+from refunds.refund import ApprovedRefund
+from refunds.terms import Terms
 from tools import gateway
 
 TABLE = Path(__file__).parents[2] / "docs" / "controls.md"
@@ -149,8 +151,7 @@ def open_handed(requested: object) -> ActionRequest | Blocked:
 def as_ordered(ordered: Any, votes: Any, keys: Any) -> Payable:
     """Pays what stands in the books, whatever was signed."""
     del keys
-    refund = verification._refund(ordered, votes[0]["execute_by"])
-    return Payable(refund)
+    return Payable(ApprovedRefund(Terms.of_row(ordered), votes[0]["execute_by"]))
 
 
 def nothing(*seen: object) -> None:
@@ -220,9 +221,7 @@ async def reason(cluster: Cluster, url: str, folder: Path, control: Control | No
     """What an episode is graded, with or without a control."""
     episode = episodes()[name]
     with pytest.MonkeyPatch.context() as patch:
-        async with open_stage(
-            cluster.home, url, folder, planner=planner_of(episode), equip=equipment(episode)
-        ) as stage:
+        async with open_stage(cluster.home, url, folder, equip=equipment(episode)) as stage:
             if control is not None:
                 await control.take(stage, patch)
             try:

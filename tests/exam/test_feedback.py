@@ -70,7 +70,9 @@ async def test_a_case_that_waits_is_not_adopted(stage: Stage) -> None:
         await adopt(stage.house.desk_books, case)
 
 
-async def test_a_case_whose_money_went_and_whose_run_is_not_over_is_adopted_a_moment_later(stage: Stage) -> None:
+async def test_a_case_whose_money_went_and_whose_run_is_not_over_is_adopted_a_moment_later(
+    stage: Stage,
+) -> None:
     case = await stage.ordered(question=WORDS, items=["SKU-1"])
     await stage.house.executor.settle_all()
     with pytest.raises(NotDecided, match="refunded succeeded and its run is not over"):

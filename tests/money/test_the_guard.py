@@ -41,6 +41,7 @@ from refunds.ids import (
 )
 from refunds.money import Currency, Money
 from refunds.refund import ApprovedRefund
+from refunds.terms import Terms
 from refunds.vocabulary import ProviderAct, SettlementOutcome
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -53,8 +54,11 @@ AMOUNT = Money(3_000, USD)
 def signed(execute_by: datetime = NOW + timedelta(hours=1)) -> Payable:
     return Payable(
         ApprovedRefund(
-            TENANT, CaseId(OURS), ThreadId(OURS), DecisionId(OURS), ProposalId(OURS), "0" * 64, OrderId("O"), PAYMENT,
-            AMOUNT, execute_by,
+            Terms(
+                TENANT, CaseId(OURS), ThreadId(OURS), DecisionId(OURS), ProposalId(OURS), "0" * 64, "refund", PAYMENT,
+                OrderId("O"), AMOUNT,
+            ),
+            execute_by,
         )
     )  # fmt: skip
 
@@ -255,7 +259,7 @@ def test_the_key_follows_from_the_signed_terms_and_the_epoch_alone() -> None:
     one, other = signed(), signed(NOW + timedelta(days=3))
     assert one.key(1) == other.key(1) != one.key(2)
     assert str(OURS) in one.key(1) and one.key(1).startswith("demo:")
-    dearer = Payable(replace(one.refund, amount=Money(3_001, USD)))
+    dearer = Payable(replace(one.refund, terms=replace(one.refund.terms, amount=Money(3_001, USD))))
     assert dearer.key(1) != one.key(1)
 
 

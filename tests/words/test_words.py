@@ -28,6 +28,7 @@ from refunds.ids import (
 from refunds.money import NOTHING, Currency, CurrencyMismatch, Money
 from refunds.proposal import Proposal
 from refunds.refund import NotARefund, approved
+from refunds.terms import Terms
 from refunds.ticket import BadTicket, Ticket
 from refunds.vocabulary import ProposalKind, VoteWord
 
@@ -193,17 +194,19 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize("word", get_args(VoteWord))
 def test_only_an_approved_refund_may_be_ordered(kind: ProposalKind, word: VoteWord) -> None:
     decision = Decision(
-        tenant=TenantId("t"),
-        decision_id=decision_of(ProposalId(UUID(int=1))),
-        case_id=CaseId(UUID(int=2)),
-        thread_id=ThreadId(UUID(int=3)),
-        proposal_id=ProposalId(UUID(int=1)),
-        digest="0" * 64,
-        kind=kind,
+        terms=Terms(
+            tenant=TenantId("t"),
+            case_id=CaseId(UUID(int=2)),
+            thread_id=ThreadId(UUID(int=3)),
+            decision_id=decision_of(ProposalId(UUID(int=1))),
+            proposal_id=ProposalId(UUID(int=1)),
+            digest="0" * 64,
+            kind=kind,
+            payment_id=PaymentId("p"),
+            order_id=OrderId("o"),
+            amount=Money(7_900, USD),
+        ),
         word=word,
-        payment_id=PaymentId("p"),
-        order_id=OrderId("o"),
-        amount=Money(7_900, USD),
         decided_by=PersonId("p"),
         decided_at=WHEN,
         execute_by=WHEN,
@@ -216,7 +219,7 @@ def test_only_an_approved_refund_may_be_ordered(kind: ProposalKind, word: VoteWo
         asks=None,
     )
     if (kind, word) == ("refund", "approve"):
-        assert approved(decision).amount == Money(7_900, USD)
+        assert approved(decision).terms == decision.terms
         return
     with pytest.raises(NotARefund):
         approved(decision)

@@ -89,9 +89,7 @@ limit %(most)s;
 -- disbursement --
 -- A disbursement with its decision, its case's thread and the text of its proposal.
 select
-  d.*, p.body, x.execute_by, c.thread_id as case_thread_id, x.word as decision_word, x.digest as decision_digest,
-  x.amount_minor as decision_amount_minor, x.currency as decision_currency, x.payment_id as decision_payment_id,
-  x.order_id as decision_order_id, x.execute_by <= clock() as past_paying, clock() as now,
+  d.*, p.body, x.execute_by, c.thread_id as case_thread_id, x.execute_by <= clock() as past_paying, clock() as now,
   kill_switch(d.tenant) as killed
 from disbursements d
 join decisions x on x.tenant = d.tenant and x.decision_id = d.decision_id
