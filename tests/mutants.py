@@ -22,9 +22,20 @@ ROOT = Path(__file__).parents[1]
 SECONDS = 180.0
 
 GUARD = ("tests/money/test_the_guard.py", "tests/page/test_unknown.py")
-CASHIER = ("tests/money/test_the_cashier.py", "tests/money/test_the_provider_knows_more.py", *GUARD)
+CASHIER = (
+    "tests/money/test_the_cashier.py",
+    "tests/money/test_the_provider_knows_more.py",
+    "tests/money/test_books_from_a_backup.py",
+    "tests/money/test_disbursements.py",
+    *GUARD,
+)
 EDGES = ("tests/architecture/test_edges.py", "tests/money/test_life.py", "tests/admission")
-MONEY = ("tests/money/test_no_money_without_a_decision.py", "tests/money/test_siege.py")
+MONEY = (
+    "tests/money/test_no_money_without_a_decision.py",
+    "tests/money/test_what_was_signed.py",
+    "tests/money/test_postgres_refuses.py",
+    "tests/money/test_votes_and_amounts.py",
+)
 
 LAWS: dict[str, tuple[str, ...]] = {
     "cashier/guard.py": GUARD,

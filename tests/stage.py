@@ -152,6 +152,21 @@ class Stage:
         await self.owner.execute(MANY_ORDERS, {"most": most, "letter": "X"})
         await self.owner.execute(MANY_PAYMENTS, {"most": most, "letter": "X"})
 
+    async def order_of_two(self, price: int = 7_900) -> None:
+        """Order TWO of C100: SKU-1 and SKU-9 at one price in cents, both paid by pay_TWO."""
+        await self.sql(
+            "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)"
+            " select tenant, 'TWO', customer_id, region, status, ordered_at, delivered_at, currency,"
+            " jsonb_build_array(items->0 || jsonb_build_object('price_minor', %s::int),"
+            " items->0 || jsonb_build_object('price_minor', %s::int, 'sku', 'SKU-9'))"
+            " from books.orders where order_id = 'D300'",
+            price,
+            price,
+        )
+        await self.sql(
+            "insert into books.payments values ('demo', 'pay_TWO', 'TWO', 'card', %s, 'USD', 0)", 2 * price
+        )
+
     def refunds(self) -> int:
         return len(self.house.provider.all_refunds())
 

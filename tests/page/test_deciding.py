@@ -1,23 +1,11 @@
 """A person decides: on what is on the screen, in their own name, and within what the books allow."""
 
-import json
 from typing import Any
 
 import pytest
 from desk_kit import DeskStage
 
 from desk.letters import rejection
-
-TWO_ITEMS = json.dumps(
-    [
-        {"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": 5_000},
-        {"sku": "SKU-9", "name": "Phone", "category": "phone", "price_minor": 2_900},
-    ]
-)
-
-
-async def two_items(desk: DeskStage) -> None:
-    await desk.stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
 
 
 async def newest(desk: DeskStage, case_id: object) -> dict[str, Any]:
@@ -84,126 +72,6 @@ async def test_what_is_not_on_the_screen_any_more_is_not_decided(desk: DeskStage
     assert await desk.stage.count("votes") == 1
 
 
-async def test_the_reply_without_the_refund_is_a_proposal_of_its_own(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with desk.visit() as visitor:
-        assert (await visitor.decide(case.case_id, "no_refund")).headers[
-            "hx-redirect"
-        ] == f"/cases/{case.case_id}"
-        await desk.stage.run(case)
-        text = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert "Approve sends this reply and returns no money." in text
-        assert "<del>79.00 USD</del> <ins>no refund</ins>" in text
-        await visitor.decide(case.case_id, "approve")
-    await desk.stage.finish()
-    assert await desk.status(case.case_id) == "replied"
-    assert desk.stage.refunds() == 0
-
-
-async def test_an_edit_is_a_new_proposal_with_its_own_digest_and_a_diff(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with desk.visit() as visitor:
-        before = await newest(desk, case.case_id)
-        reply = before["said"]["draft"].replace("79.00", "50.00") + "\n\nWith our regrets."
-        answer = await visitor.decide(
-            case.case_id, "edit", amount="50.00", items="SKU-1", reply=reply, note="worn"
-        )
-        assert answer.status_code == 200, answer.text
-        await desk.stage.run(case)
-        after = await newest(desk, case.case_id)
-        assert after["digest"] != before["digest"]
-        assert (after["amount_minor"], after["edited_by"], after["edited_upward"]) == (
-            5_000,
-            "demo-reviewer",
-            False,
-        )
-        assert after["said"]["draft"] == reply
-        text = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert "<del>79.00 USD</del> <ins>50.00 USD</ins>" in text and "<ins>With our regrets.</ins>" in text
-        await visitor.decide(case.case_id, "approve")
-    await desk.stage.finish()
-    [refund] = desk.stage.house.provider.all_refunds()
-    assert refund.amount.amount_minor == 5_000
-
-
-async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
-        await visitor.decide(
-            case.case_id,
-            "edit",
-            amount="20.00",
-            items="SKU-1",
-            reply=(await newest(desk, case.case_id))["said"]["draft"].replace("79.00", "20.00"),
-        )
-        await desk.stage.run(case)
-        await visitor.decide(
-            case.case_id,
-            "edit",
-            amount="60.00",
-            items="SKU-1",
-            reply=(await newest(desk, case.case_id))["said"]["draft"].replace("20.00", "60.00"),
-        )
-        await desk.stage.run(case)
-        assert (await newest(desk, case.case_id))["edited_upward"] is True
-        assert "nobody approves an amount they raised" in (await visitor.get(f"/cases/{case.case_id}")).text
-        mine = await visitor.decide(case.case_id, "approve")
-        assert (mine.status_code, "raised" in mine.text) == (403, True)
-        assert (await other.decide(case.case_id, "approve")).status_code == 200
-    await desk.stage.finish()
-    assert await desk.status(case.case_id) == "refunded"
-
-
-async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None:
-    await two_items(desk)
-    case, _ = await desk.stage.paused(items=["SKU-1"])
-    assert (await newest(desk, case.case_id))["amount_minor"] == 5_000
-    async with desk.visit() as visitor:
-        draft = (await newest(desk, case.case_id))["said"]["draft"]
-        await visitor.decide(
-            case.case_id,
-            "edit",
-            amount="79.00",
-            items=["SKU-9", "SKU-1"],
-            reply=draft.replace("50.00", "79.00"),
-        )
-        await desk.stage.run(case)
-        after = await newest(desk, case.case_id)
-        assert (after["amount_minor"], sorted(after["said"]["items"]), after["edited_upward"]) == (
-            7_900,
-            ["SKU-1", "SKU-9"],
-            True,
-        )
-        assert (await visitor.decide(case.case_id, "approve")).status_code == 403
-
-
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        ({"amount": "79.01"}, "more than the 7900"),
-        ({"amount": "-1"}, "not an amount"),
-        ({"amount": "1e3"}, "not an amount"),
-        ({"amount": "12.345"}, "not an amount"),
-        ({"items": "SKU-404"}, "not in the order"),
-        ({"items": ["SKU-1", "SKU-1", "SKU-2"]}, "each once"),
-        ({"reply": "We return 500.00 USD to you."}, "500.00, which is no amount"),
-        ({"reply": "x" * 6_001}, "from 1 to 6000"),
-        ({"reply": "a bell \x07 rings"}, "control character"),
-        ({}, "nothing is different"),
-    ],
-)  # fmt: skip
-async def test_an_edit_stays_within_its_bounds(desk: DeskStage, fields: dict[str, Any], why: str) -> None:
-    case, _ = await desk.stage.paused()
-    draft = (await newest(desk, case.case_id))["said"]["draft"]
-    async with desk.visit() as visitor:
-        answer = await visitor.decide(
-            case.case_id, "edit", **{"amount": "79.00", "items": "SKU-1", "reply": draft, **fields}
-        )
-    assert answer.status_code == 422
-    assert why in answer.text
-    assert await desk.stage.count("votes") == 0
-
-
 async def test_a_reject_has_a_code_a_note_and_words_for_the_customer(desk: DeskStage) -> None:
     first, _ = await desk.stage.paused()
     second, _ = await desk.stage.paused()
@@ -262,50 +130,6 @@ async def test_the_agent_is_sent_back_with_words_and_not_for_ever(desk: DeskStag
         assert (await desk.view(case.case_id))["state"]["reason"] == "loop_detected"
 
 
-async def test_a_claim_names_its_holder_and_ends_by_itself(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
-        assert (await visitor.post(f"/cases/{case.case_id}/claim", act="claim")).status_code == 200
-        assert "yours" in (await visitor.get("/?mine=yes")).text
-        assert case.ticket_id not in (await other.get("/?mine=yes")).text
-        taken = await other.post(f"/cases/{case.case_id}/claim", act="claim")
-        assert taken.status_code == 409 and "demo-reviewer has claimed it since" in taken.text
-        decided = await other.decide(case.case_id, "approve")
-        assert decided.status_code == 409 and "until" in decided.text
-        await desk.stage.move_clock(minutes=16)
-        assert (await other.decide(case.case_id, "approve")).status_code == 200
-
-
-async def test_a_claim_may_be_given_back(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
-        await visitor.post(f"/cases/{case.case_id}/claim", act="claim")
-        await other.post(f"/cases/{case.case_id}/claim", act="give_back")
-        assert (await other.post(f"/cases/{case.case_id}/claim", act="claim")).status_code == 409
-        await visitor.post(f"/cases/{case.case_id}/claim", act="give_back")
-        assert (await other.post(f"/cases/{case.case_id}/claim", act="claim")).status_code == 200
-
-
-async def test_who_has_spoken_has_it_in_hand_no_longer(desk: DeskStage) -> None:
-    """Two people must agree: the first one's lease does not keep the second away."""
-    case, _ = await desk.stage.paused(
-        customer_id="C103", order_id="D303", question="My camera is defective. Refund, please."
-    )
-    async with desk.visit() as visitor, desk.visit("demo-specialist") as specialist:
-        text = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert (
-            "Approve is one of 2 that are needed, 1 of them a specialist; together they send this reply and return 2399.00 USD"
-            in text
-        )
-        await visitor.post(f"/cases/{case.case_id}/claim", act="claim")
-        await visitor.decide(case.case_id, "approve")
-        assert "1 said yes" in (await specialist.get("/")).text
-        assert "you have voted" in (await visitor.get(f"/cases/{case.case_id}")).text
-        assert (await specialist.decide(case.case_id, "approve")).status_code == 200
-    await desk.stage.finish()
-    assert await desk.status(case.case_id) == "refunded"
-
-
 async def test_a_refusal_keeps_what_was_typed(desk: DeskStage) -> None:
     """With the page's script the form stays as it is; without one the page comes back with it."""
     case, _ = await desk.stage.paused()
@@ -350,77 +174,6 @@ async def test_whoever_only_looks_comes_by_every_case(desk: DeskStage) -> None:
             )
             seen.append(at)
         assert set(seen) == cases
-
-
-async def test_what_a_colleague_has_in_hand_is_theirs_to_end(desk: DeskStage) -> None:
-    case = await desk.stage.submit(
-        question="hm", intent="other", route="human_review_now", bundle_version="intake_bundle_v2"
-    )
-    await desk.stage.run(case)
-    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
-        await other.post(f"/cases/{case.case_id}/claim", act="claim")
-        taken = await visitor.post(f"/cases/{case.case_id}/take-over", act="reply", reply="Hello.")
-        assert taken.status_code == 409 and "demo-reviewer-2 has claimed it" in taken.text
-        assert (
-            await visitor.post(f"/cases/{case.case_id}/hand-over", to="team:specialist")
-        ).status_code == 409
-
-
-async def test_a_message_says_who_brought_it(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with desk.visit() as visitor, desk.visit("demo-auditor") as auditor:
-        await visitor.decide(case.case_id, "ask", asks="customer", note="A photo?")
-        await visitor.post(f"/cases/{case.case_id}/message", author="customer", text="Here.")
-        assert "message of the customer" in (await auditor.get("/audit?person=demo-reviewer")).text
-        assert "brought by demo-reviewer" in (await auditor.get(f"/cases/{case.case_id}")).text
-
-
-async def test_a_case_is_handed_to_a_person_or_a_team(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused()
-    async with (
-        desk.visit() as visitor,
-        desk.visit("demo-reviewer-2") as other,
-        desk.visit("demo-specialist") as specialist,
-    ):
-        for to in ("demo-auditor", "nobody"):
-            refused = await visitor.post(f"/cases/{case.case_id}/hand-over", to=to)
-            assert refused.status_code in {403, 409}, refused.text
-        assert (await visitor.post(f"/cases/{case.case_id}/hand-over", to="")).status_code == 422
-        await visitor.post(f"/cases/{case.case_id}/claim", act="claim")
-        await visitor.post(f"/cases/{case.case_id}/hand-over", to="demo-reviewer-2", note="you know this one")
-        assert "for demo-reviewer-2" in (await visitor.get("/")).text
-        assert (await visitor.get("/next")).headers["location"] == "/?done="
-        assert (await other.get("/next")).headers["location"].startswith(f"/cases/{case.case_id}")
-        await other.post(f"/cases/{case.case_id}/hand-over", to="team:specialist")
-        assert (await other.get("/next")).headers["location"] == "/?done="
-        assert (await specialist.get("/next")).headers["location"].startswith(f"/cases/{case.case_id}")
-
-
-@pytest.mark.parametrize("act", ["reply", "propose", "close"])
-async def test_what_never_got_a_draft_is_ended_on_the_page(desk: DeskStage, act: str) -> None:
-    case = await desk.stage.submit(
-        order_id="D300",
-        question="hm",
-        intent="other",
-        route="human_review_now",
-        bundle_version="intake_bundle_v2",
-    )
-    await desk.stage.run(case)
-    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
-        page = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert "Take over" in page and ">Approve" not in page
-        fields: dict[str, Any] = {"reply": "We looked into it.", "note": "spam", "amount": "10.00"}
-        answer = await visitor.post(f"/cases/{case.case_id}/take-over", act=act, **fields)
-        assert answer.status_code == 200, answer.text
-        await desk.stage.finish()
-        if act == "propose":
-            assert (await visitor.decide(case.case_id, "approve")).status_code == 403
-            assert (await other.decide(case.case_id, "approve")).status_code == 200
-            await desk.stage.finish()
-    assert (
-        await desk.status(case.case_id)
-        == {"reply": "replied", "propose": "refunded", "close": "closed_by_human"}[act]
-    )
 
 
 async def test_nobody_decides_what_they_submitted(desk: DeskStage) -> None:

@@ -1,6 +1,7 @@
 """The queue shows first what matters most, finds what is asked for, and says how long is left."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from desk_kit import DeskStage, Visitor
@@ -81,6 +82,22 @@ async def test_every_filter_finds_what_it_says(desk: DeskStage, path: str, found
         if "stage" not in path:
             rows = (await desk.ask("GET", api)).json()["cases"]
             assert sorted(row["ticket_id"] for row in rows) == sorted(found)
+
+
+async def test_a_search_reads_what_the_customer_wrote_and_no_signature(desk: DeskStage) -> None:
+    """The ticket is kept as escaped JSON with its signature, in which any three letters stand by chance."""
+    case, _ = await desk.stage.paused(
+        ticket_id="odd", question='Das Gerät "Fön" \\u0000 \\ \x00 🎁\nkam zerbrochen an: refund\\', order_id=None
+    )
+    signed = case.ticket.intake or ""
+    async with desk.visit() as visitor:
+        for text, found in (
+            ("gerät", ["odd"]), ("Fön", ["odd"]), ("zerbrochen", ["odd"]), ("kam zerbrochen", ["odd"]),
+            (signed[10:18], []), ("intent", []), ("question", []), ("u0000", ["odd"]),
+        ):  # fmt: skip
+            assert await listed(visitor, f"/?search={quote(text)}") == found, text
+            rows = (await desk.ask("GET", f"/api/cases?every=true&search={quote(text)}")).json()["cases"]
+            assert [row["ticket_id"] for row in rows] == found, text
 
 
 @pytest.mark.parametrize(

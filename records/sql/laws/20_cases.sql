@@ -173,7 +173,8 @@ begin
   return new;
 end $$;
 
--- As before, and: nobody turns down what they submitted either.
+-- Maker and checker of a hand-over: nobody approves what they proposed in a takeover, nor rejects a case that they
+-- submitted.
 create function check_author() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 begin
@@ -249,6 +250,14 @@ begin
   return null;
 end $$;
 
+-- What the customer wrote, out of the ticket's JSON. It is searched without the rest, whose signature is a text of
+-- random letters. A NUL and halves of pairs, which no text of Postgres can hold, are left out, and so are backslashes.
+create function question_of(ticket text) returns text language sql immutable
+set search_path = books, pg_temp
+begin atomic
+  select regexp_replace(replace(ticket, '\\', ' '), '\\u(0000|d[89a-f]..)', ' ', 'gi')::jsonb->>'question';
+end;
+
 create function waits_for_a_person(status case_status, reason text) returns boolean language sql immutable
 set search_path = books, pg_temp
 begin atomic
@@ -275,7 +284,7 @@ begin
       band_of(risk_of(new.status, new.reason, open.kind), open.amount_minor),
       new.status, new.reason, new.at, c.intent, open.kind, open.amount_minor, open.currency, open.proposed_at,
       open.expires_at, c.ticket_id, c.customer_id, c.order_id, a.to_person, a.to_role,
-      to_tsvector('simple', replace(c.ticket, '\n', ' '))
+      to_tsvector('simple', question_of(c.ticket))
     from cases c
     left join lateral (
       select to_person, to_role from assignments h where h.tenant = c.tenant and h.case_id = c.case_id

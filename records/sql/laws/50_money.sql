@@ -14,8 +14,9 @@ reset role;
 
 set local role books_guard;
 
--- As before, less what was found at the provider and is no order's of these books. What was refunded before this house
--- came has no names, so found refunds without a label may be the same money.
+-- What of a payment can still be refunded: paid, less what went back before this house came, less what is ordered here
+-- and did not fail, less refunds that only the provider knows. A found refund without a label of ours may be money that
+-- went back before this house came, so of these two the greater one counts.
 create function left_of_payment(of_tenant text, of_payment text) returns bigint
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
@@ -67,8 +68,9 @@ begin atomic
   );
 end;
 
--- As before, and: what a release proposed that was rolled back may be followed undecided, and a release proposes only
--- while it is canary or live.
+-- A proposal says in its body what its columns say; its case is open and its release may propose; it follows the one
+-- before it only where that is decided, lapsed or withdrawn; an amount that a person set is raised by nobody but a
+-- person; and a refund goes to a payment of the case's own order, within what is left of it.
 create function check_proposal() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
@@ -417,7 +419,8 @@ begin
   return new;
 end $$;
 
--- As before, and: what is a person's and was never sent may be refused.
+-- A settlement follows the one before it: pending may end, what is a person's may end or be refused unsent, and what
+-- succeeded may still fail. Refused means that nothing was sent.
 create function check_settlement() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
@@ -452,8 +455,8 @@ begin
   return new;
 end $$;
 
--- As before, and: the words and the items that a person asked for are those of the next proposal. Words alone change no
--- amount; who changes items names the amount too.
+-- The proposal after a revision has the reply and the items that the person asked for, and an editor asked for the
+-- amount that carries their name. Words alone change no amount; who changes items names the amount too.
 create function check_editor() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare

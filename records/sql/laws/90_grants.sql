@@ -93,8 +93,8 @@ grant execute on function
   kill_switch(text), left_of_payment(text, text)
   to cashier, desk, graph;
 grant execute on function
-  authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), risk_of(case_status, text, proposal_kind),
-  votes_suffice(text, uuid), waits_for_a_person(case_status, text)
+  authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), question_of(text),
+  risk_of(case_status, text, proposal_kind), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
   to desk;
 grant execute on function
   documents_in_force(text, date), is_withdrawn(text, uuid), keeps_releases(), live_release(), release_for(text),

@@ -84,7 +84,7 @@ left join lateral (
 where (%(every)s or waits_for_a_person(s.status, s.reason))
   and (%(status)s::case_status is null or s.status = %(status)s::case_status)
   and (%(search)s::text is null or c.ticket_id ilike %(search)s or c.customer_id ilike %(search)s
-    or c.order_id ilike %(search)s or c.case_id::text ilike %(search)s or c.ticket ilike %(search)s)
+    or c.order_id ilike %(search)s or c.case_id::text ilike %(search)s or question_of(c.ticket) ilike %(search)s)
 order by c.received_at desc, c.case_id
 limit %(most)s offset %(skip)s;
 
