@@ -87,7 +87,9 @@ async def test_every_filter_finds_what_it_says(desk: DeskStage, path: str, found
 async def test_a_search_reads_what_the_customer_wrote_and_no_signature(desk: DeskStage) -> None:
     """The ticket is kept as escaped JSON with its signature, in which any three letters stand by chance."""
     case, _ = await desk.stage.paused(
-        ticket_id="odd", question='Das Gerät "Fön" \\u0000 \\ \x00 🎁\nkam zerbrochen an: refund\\', order_id=None
+        ticket_id="odd",
+        question='Das Gerät "Fön" \\u0000 \\ \x00 🎁\nkam zerbrochen an: refund\\',
+        order_id=None,
     )
     signed = case.ticket.intake or ""
     async with desk.visit() as visitor:
