@@ -69,7 +69,7 @@ def seconds_awake_or_not() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-Paid = Literal["settled", "waiting", "parked", "elsewhere", "done"]
+PassResult = Literal["settled", "waiting", "parked", "elsewhere", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Executor:
         async with self.books.transaction(tenant) as tx:
             await tx.rows("insert_stalled_order", decision_id=decision_id, passes=passes, why=why[:500])
 
-    async def settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
+    async def settle(self, tenant: TenantId, decision_id: DecisionId) -> PassResult:
         """Bring one disbursement as far as it goes now."""
         async with self.books.transaction(tenant) as tx:
             ordered = await tx.row("disbursement", decision_id=decision_id)
@@ -164,7 +164,7 @@ class Executor:
                 return "elsewhere"
             return await self._settle(tenant, decision_id)
 
-    async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> Paid:
+    async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> PassResult:
         started = self.ticks()
         order = await disbursement_of(self.books, tenant, decision_id)
         if order is None:
@@ -204,7 +204,9 @@ class Executor:
             asked=asked,
         )
 
-    async def _do(self, order: Disbursement, facts: SendFacts, verdict: Verdict, started: float) -> Paid:
+    async def _do(
+        self, order: Disbursement, facts: SendFacts, verdict: Verdict, started: float
+    ) -> PassResult:
         """Carry out what the guard says."""
         match verdict:
             case Send(epoch) if isinstance(facts.verified, Payable):
@@ -227,7 +229,7 @@ class Executor:
 
     async def _send(
         self, order: Disbursement, facts: SendFacts, verified: Payable, epoch: int, started: float
-    ) -> Paid:
+    ) -> PassResult:
         """Commit that the provider is about to be called with this epoch's key, call it, and write what it says."""
         key = verified.key(epoch)
         try:
@@ -255,7 +257,9 @@ class Executor:
             answer = Unknown("no answer in time")
         return await self._answered(order, facts, epoch, answer)
 
-    async def _answered(self, order: Disbursement, facts: SendFacts, epoch: int, answer: Answer) -> Paid:
+    async def _answered(
+        self, order: Disbursement, facts: SendFacts, epoch: int, answer: Answer
+    ) -> PassResult:
         match answer:
             case Made(refund):
                 wrong = why_not_what_was_asked(refund, facts)
@@ -276,7 +280,7 @@ class Executor:
             case _:
                 assert_never(answer)
 
-    async def _declined(self, order: Disbursement, facts: SendFacts, code: str) -> Paid:
+    async def _declined(self, order: Disbursement, facts: SendFacts, code: str) -> PassResult:
         """A no to the first ask is an end; a no after an ask without an answer may be about our own refund."""
         if order.sends:
             there = await self._found_refunds.listed(order.tenant, facts.payment_id)
@@ -291,13 +295,13 @@ class Executor:
                 )
         return await self._write(order, "failed", None, code)
 
-    async def _found(self, order: Disbursement, refund: ProviderRefund) -> Paid:
+    async def _found(self, order: Disbursement, refund: ProviderRefund) -> PassResult:
         """The provider has it: pending is not paid, and one that succeeded may fail later on."""
         if refund.status == order.last or (order.last == "succeeded" and refund.status != "failed"):
             return "done" if order.last in ENDED else "waiting"
         return await self._write(order, refund.status, refund.refund_id, "")
 
-    async def _answer(self, order: Disbursement, asked: Row, started: float) -> Paid:
+    async def _answer(self, order: Disbursement, asked: Row, started: float) -> PassResult:
         """What a named person asked: look, and say what was found; a silent provider is asked again later."""
         act: ProviderAct = asked["act"]
         facts = await self._facts(order, act)
@@ -321,7 +325,7 @@ class Executor:
 
     async def _follow_up(
         self, order: Disbursement, found: ProviderHas | Withdrawn | Reported
-    ) -> tuple[Paid, str]:
+    ) -> tuple[PassResult, str]:
         """What comes of what was found, and what the person is told."""
         match found:
             case ProviderHas(refund) if refund.status == order.last:
@@ -337,7 +341,9 @@ class Executor:
             case _:
                 assert_never(found)
 
-    async def _ask_again(self, order: Disbursement, facts: SendFacts, started: float) -> tuple[Paid, str]:
+    async def _ask_again(
+        self, order: Disbursement, facts: SendFacts, started: float
+    ) -> tuple[PassResult, str]:
         """What the guard says to a person's retry, done and said."""
         verdict = guard(facts)
         paid = await self._do(order, facts, verdict, started)
@@ -366,7 +372,7 @@ class Executor:
 
     async def _write(
         self, order: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
-    ) -> Paid:
+    ) -> PassResult:
         """Settle and enqueue, in one transaction; what is a person's matter already stays it."""
         if outcome == order.last == "needs_person":
             return "waiting"

@@ -15,7 +15,7 @@ from policies.authority import AuthorityRule, highest_authority, may_approve
 from policies.signature import SigningKey
 from records.books import Books, Refused, Row, Transaction
 from records.cases import Case, case_by_id
-from records.money import OpenEnd, cast_vote, complete
+from records.money import CurrentProposal, cast_vote, complete
 from records.queue import enqueue, enqueue_desk
 from records.snapshots import snapshot_at
 from refunds.decision import Ballot, Decision, Vote
@@ -84,12 +84,12 @@ class Desk:
         case_id: CaseId,
         digest: str | None,
         word: DecisionRequest,
-        last_look: Callable[[], Awaitable[None]] | None = None,
+        last_check: Callable[[], Awaitable[None]] | None = None,
     ) -> DecisionResult:
         """Record a person's word on the proposal with this digest; the decision, once enough people agree.
 
         Without a digest the word counts only while the case has had one proposal: what was on the screen
-        is not known. `last_look` may raise right before anything is written. Raises NoAuthority, Conflict,
+        is not known. `last_check` may raise right before anything is written. Raises NoAuthority, Conflict,
         NothingToDecide and BadDecision; nothing is half written.
         """
         person.may_decide(tenant)
@@ -99,23 +99,23 @@ class Desk:
                 if case is None:
                     raise NothingToDecide(f"no case {case_id} for {tenant}")
                 tx.later("hold_case", tenant=tenant, case_id=case_id)
-                look = await snapshot_at(tx, case.case_id)
-                end = open_or_conflict(case, look.end, digest)
+                snapshot = await snapshot_at(tx, case.case_id)
+                current = open_or_conflict(case, snapshot.current, digest)
                 held = await tx.row("claim_of", case_id=case_id)
                 if held is not None and held["person"] != person.person:
                     raise Conflict(claimed_by(held))
-                await self._check(tx, person, case, end, word)
-                if last_look is not None:
-                    await last_look()
+                await self._check(tx, person, case, current, word)
+                if last_check is not None:
+                    await last_check()
                 if held is not None:
                     # Their claim ends with their vote: somebody else may have to agree.
                     tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
-                return await self.record(tx, person, case, end, word, look.now)
+                return await self.record(tx, person, case, current, word, snapshot.now)
         except Refused as refused:
             raise desk_refusal(refused) from None
 
     async def _check(
-        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: DecisionRequest
+        self, tx: Transaction, person: Person, case: Case, current: CurrentProposal, word: DecisionRequest
     ) -> None:
         """What Postgres would refuse, said kindly."""
         if (word.word == "reject") != (word.code is not None):
@@ -138,51 +138,57 @@ class Desk:
             await check_revision(
                 tx,
                 case,
-                end,
+                current,
                 amount_minor=word.revised_amount_minor,
                 items=word.revised_items,
                 reply=word.revised_reply,
             )
         authority = highest_authority(person.roles_in(case.tenant))
         if word.word == "approve":
-            await self._check_ceiling(tx, person, end)
-            rule = await authority_of(tx, case.tenant, end)
+            await self._check_ceiling(tx, person, current)
+            rule = await authority_of(tx, case.tenant, current)
             if authority is None or rule is None:
-                raise NoAuthority(f"no rule of authority for {end.proposal.amount}")
+                raise NoAuthority(f"no rule of authority for {current.proposal.amount}")
             if not may_approve(authority, rule):
-                raise NoAuthority(f"{end.proposal.amount} needs a specialist: {person.person} is none")
+                raise NoAuthority(f"{current.proposal.amount} needs a specialist: {person.person} is none")
         if word.word != "revise" and case.submitted_by == person.person:
             raise NoAuthority("nobody decides a case they submitted")
 
-    async def _check_ceiling(self, tx: Transaction, person: Person, end: OpenEnd) -> None:
+    async def _check_ceiling(self, tx: Transaction, person: Person, current: CurrentProposal) -> None:
         """What a token approves is counted with what was ordered of the same payment: an amount cannot be split."""
-        if person.ceiling_minor is None or end.proposal.kind != "refund":
+        if person.ceiling_minor is None or current.proposal.kind != "refund":
             return
-        payment = await tx.row("payment", payment_id=end.proposal.payment_id)
-        left = await tx.row("left_of_payment", payment_id=end.proposal.payment_id)
+        payment = await tx.row("payment", payment_id=current.proposal.payment_id)
+        left = await tx.row("left_of_payment", payment_id=current.proposal.payment_id)
         if payment is None or left is None or left["amount_left"] is None:
             raise NoAuthority("the payment is not in the books")
         ordered = payment["amount_minor"] - payment["refunded_before_minor"] - left["amount_left"]
-        if end.proposal.amount.amount_minor + ordered > person.ceiling_minor:
+        if current.proposal.amount.amount_minor + ordered > person.ceiling_minor:
             raise NoAuthority(
-                f"{end.proposal.amount} is above the ceiling of this token: decide it at the desk"
+                f"{current.proposal.amount} is above the ceiling of this token: decide it at the desk"
             )
 
     async def record(
-        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: DecisionRequest, now: datetime
+        self,
+        tx: Transaction,
+        person: Person,
+        case: Case,
+        current: CurrentProposal,
+        word: DecisionRequest,
+        now: datetime,
     ) -> DecisionResult:
         authority = highest_authority(person.roles_in(case.tenant))
         if authority is None:
             raise NoAuthority(f"{person.person} has no vote for {case.tenant}")
-        proposal = end.proposal
+        proposal = current.proposal
         ballot = Ballot(
             kid=self.key.kid,
-            terms=Terms.of_proposal(proposal, end.digest),
+            terms=Terms.of_proposal(proposal, current.digest),
             word=word.word,
             person=person.person,
             authority=authority,
             decided_at=now,
-            execute_by=end.expires_at + TIME_TO_PAY,
+            execute_by=current.expires_at + TIME_TO_PAY,
         )
         payload = ballot.payload()
         vote = Vote(ballot, payload, self.key.sign(payload))
@@ -205,7 +211,7 @@ class Desk:
             if word.asks == "customer":
                 await enqueue_desk(tx, case.tenant, case.case_id)
             return DecisionResult(decision, 0)
-        rule = await authority_of(tx, case.tenant, end)
+        rule = await authority_of(tx, case.tenant, current)
         votes = await tx.rows("votes_of", proposal_id=proposal.proposal_id)
         cast = sum(vote["word"] == "approve" for vote in votes)
         return DecisionResult(None, max(1, (rule.approvals if rule else 1) - cast))
@@ -219,30 +225,30 @@ def claimed_by(held: Row) -> str:
     )
 
 
-def open_or_conflict(case: Case, end: OpenEnd | None, digest: str | None) -> OpenEnd:
+def open_or_conflict(case: Case, current: CurrentProposal | None, digest: str | None) -> CurrentProposal:
     """The open proposal, where it is the one with the digest on the screen."""
-    if end is None:
+    if current is None:
         raise NothingToDecide(f"case {case.case_id} has no proposal")
-    if end.decision is not None:
-        decided = end.decision
+    if current.decision is not None:
+        decided = current.decision
         raise Conflict(
             f"{decided.decided_by} said {decided.word} at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC"
         )
-    if digest is None and end.proposals > 1:
-        raise Conflict(f"case {case.case_id} has had {end.proposals} proposals: decide it at the desk")
-    if digest is not None and end.digest != digest:
+    if digest is None and current.proposals > 1:
+        raise Conflict(f"case {case.case_id} has had {current.proposals} proposals: decide it at the desk")
+    if digest is not None and current.digest != digest:
         raise Conflict("the proposal on the screen is no longer the open one: look again")
-    if end.past_deciding:
-        raise Conflict(f"the time to decide ended at {end.expires_at:%Y-%m-%d %H:%M} UTC")
-    return end
+    if current.past_deciding:
+        raise Conflict(f"the time to decide ended at {current.expires_at:%Y-%m-%d %H:%M} UTC")
+    return current
 
 
-async def authority_of(tx: Transaction, tenant: TenantId, end: OpenEnd) -> AuthorityRule | None:
+async def authority_of(tx: Transaction, tenant: TenantId, current: CurrentProposal) -> AuthorityRule | None:
     """What the books ask for before this proposal is approved; None where no rule speaks of it."""
-    row = await tx.row("authority_of_proposal", proposal_id=end.proposal.proposal_id)
+    row = await tx.row("authority_of_proposal", proposal_id=current.proposal.proposal_id)
     if row is None or row["approvals"] is None:
         return None
-    return AuthorityRule(tenant, end.proposal.amount, row["approvals"], row["specialists"])
+    return AuthorityRule(tenant, current.proposal.amount, row["approvals"], row["specialists"])
 
 
 def desk_refusal(refused: Refused) -> Exception:

@@ -16,7 +16,7 @@ from policies.manifest import Manifest
 from records.books import Books, Row, Transaction
 from records.cases import Case
 from records.messages import messages_of
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from records.orders import order_facts
 from records.replies import CustomerReply, replies_of
 from records.snapshots import Snapshot, snapshot_at
@@ -66,7 +66,7 @@ class Dossier:
     """Everything that a person sees of a case before they decide."""
 
     case: Case
-    look: Snapshot
+    snapshot: Snapshot
     events: list[Row]
     trace: list[Row]
     budget_audit: str
@@ -105,29 +105,32 @@ class Dossier:
         last = max((row["run"] for row in (*self.findings, *self.trace)), default=0)
         kinds = {row["kind"]: row["detail"] for row in self.findings if row["run"] == last}
         found = [said for kind, said in DEGRADED.items() if kind in kinds]
-        if self.look.state.reason in EXHAUSTED:
+        if self.snapshot.state.reason in EXHAUSTED:
             found.append("The run stopped at a budget: what it had found by then stands here.")
         return found
 
     @property
-    def end(self) -> OpenEnd | None:
-        return self.look.end
+    def current(self) -> CurrentProposal | None:
+        return self.snapshot.current
 
     @property
     def deciding(self) -> bool:
         """Whether a word on the open proposal is waited for."""
-        end = self.look.end
+        current = self.snapshot.current
         return (
-            end is not None and end.decision is None and not end.past_deciding and not self.look.state.ended
+            current is not None
+            and current.decision is None
+            and not current.past_deciding
+            and not self.snapshot.state.ended
         )
 
     @property
     def to_take_over(self) -> bool:
         """Whether a person may end the case by themselves, or propose."""
-        now = self.look.state
+        now = self.snapshot.state
         if now.status in {"bypassed", "blocked", "refund_failed"} or now.reason in ASKED:
             return True
-        return self.deciding and self.end is not None and self.end.proposal.kind == "handoff"
+        return self.deciding and self.current is not None and self.current.proposal.kind == "handoff"
 
     @property
     def worded_by(self) -> str | None:
@@ -139,7 +142,7 @@ class Dossier:
     @property
     def payment(self) -> Payment | None:
         """The payment that the proposal goes back to."""
-        return _payment(self.order, self.end.proposal) if self.end else None
+        return _payment(self.order, self.current.proposal) if self.current else None
 
 
 ASKED = frozenset({"asked_customer", "asked_colleague"})
@@ -148,21 +151,25 @@ ASKED = frozenset({"asked_customer", "asked_colleague"})
 async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
     """Read everything around a case in one transaction."""
     async with books.transaction(case.tenant) as tx:
-        look = await snapshot_at(tx, case.case_id)
-        end = look.end
+        snapshot = await snapshot_at(tx, case.case_id)
+        current = snapshot.current
         trace = await read_trace(tx, case.case_id)
         order = await order_facts(tx, case.order_id) if case.order_id else None
         if order is not None and order.customer_id != case.customer_id:
             order = None
         proposals = await tx.rows("proposals_of", case_id=case.case_id)
-        cited = [await _cited(tx, citation, look.now) for citation in end.proposal.citations] if end else []
-        rule = await authority_of(tx, case.tenant, end) if end else None
-        votes = await tx.rows("votes_of", proposal_id=end.proposal.proposal_id) if end else []
-        gone = await tx.row("items_gone", proposal_id=end.proposal.proposal_id) if end else None
+        cited = (
+            [await _cited(tx, citation, snapshot.now) for citation in current.proposal.citations]
+            if current
+            else []
+        )
+        rule = await authority_of(tx, case.tenant, current) if current else None
+        votes = await tx.rows("votes_of", proposal_id=current.proposal.proposal_id) if current else []
+        gone = await tx.row("items_gone", proposal_id=current.proposal.proposal_id) if current else None
         owner = await tx.row("claim_of", case_id=case.case_id)
         return Dossier(
             case=case,
-            look=look,
+            snapshot=snapshot,
             events=await tx.rows("events_of", case_id=case.case_id),
             trace=await tx.rows("trace_timed", case_id=case.case_id),
             budget_audit=audit_budget(trace, manifest.limits()),
@@ -183,22 +190,25 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             rating=await tx.row("rating_of", case_id=case.case_id),
             claim=owner,
             rule=rule,
-            checks=_checks(case, look, order, cited, gone_before=bool(gone and gone["gone"])),
-            effect=effect_of(end, order, rule, votes) if case.mode == "production" else "",
+            checks=_checks(case, snapshot, order, cited, gone_before=bool(gone and gone["gone"])),
+            effect=effect_of(current, order, rule, votes) if case.mode == "production" else "",
             findings=await tx.rows("findings_of", case_id=case.case_id),
             calls=await tx.rows("calls_of", case_id=case.case_id),
             progress=await tx.row("progress_of", case_id=case.case_id),
-            urgency=_urgency(proposals, look),
+            urgency=_urgency(proposals, snapshot),
         )
 
 
 def effect_of(
-    end: OpenEnd | None, order: OrderFacts | None, rule: AuthorityRule | None, votes: Sequence[Row] = ()
+    current: CurrentProposal | None,
+    order: OrderFacts | None,
+    rule: AuthorityRule | None,
+    votes: Sequence[Row] = (),
 ) -> str:
     """One sentence that says what Approve will do; empty where there is nothing to approve."""
-    if end is None or end.decision is not None:
+    if current is None or current.decision is not None:
         return ""
-    proposal = end.proposal
+    proposal = current.proposal
     match proposal.kind:
         case "handoff":
             return "Approve closes this hand-over and sends nothing; to answer, take the case over."
@@ -230,7 +240,7 @@ def card(method: str) -> str:
 
 def may_say_yes(person: Person, shown: Dossier) -> str:
     """Why this person's approval does not count; empty where it does."""
-    if not shown.deciding or shown.end is None:
+    if not shown.deciding or shown.current is None:
         return "there is nothing to approve"
     authority = highest_authority(person.roles_in(shown.case.tenant))
     if authority is None:
@@ -244,7 +254,7 @@ def may_say_yes(person: Person, shown: Dossier) -> str:
     if any(vote["person"] == person.person for vote in shown.votes):
         return "you have voted: somebody else must agree"
     if not may_approve(authority, shown.rule):
-        return f"{shown.end.proposal.amount} needs a specialist"
+        return f"{shown.current.proposal.amount} needs a specialist"
     return ""
 
 
@@ -281,7 +291,7 @@ async def _cited(tx: Transaction, citation: Citation, now: datetime) -> DossierC
 
 def _checks(
     case: Case,
-    look: Snapshot,
+    snapshot: Snapshot,
     order: OrderFacts | None,
     cited: Sequence[DossierCitation],
     *,
@@ -293,21 +303,21 @@ def _checks(
         Check(
             "Admitted by the bundle", case.route == "guarded_agent", f"{case.bundle_version}, {case.route}"
         ),
-        Check("Kill switch", not look.killed, "on: nothing is paid" if look.killed else "off"),
+        Check("Kill switch", not snapshot.killed, "on: nothing is paid" if snapshot.killed else "off"),
     ]
-    end = look.end
-    if end is None:
+    current = snapshot.current
+    if current is None:
         return found
-    proposal = end.proposal
+    proposal = current.proposal
     if proposal.citations:
         whole = all(one.verbatim for one in cited)
         found.append(Check("Quotes stand in the policy", whole, f"{len(cited)}, to the letter"))
-        current = [one for one in cited if not one.in_force]
+        lapsed = [one for one in cited if not one.in_force]
         found.append(
             Check(
                 "Policy in force today",
-                not current,
-                "all of it" if not current else ", ".join(one.validity for one in current),
+                not lapsed,
+                "all of it" if not lapsed else ", ".join(one.validity for one in lapsed),
             )
         )
     if proposal.kind == "refund":
@@ -316,7 +326,7 @@ def _checks(
             Check("Payment is of this customer's order", paid is not None, proposal.payment_id or "none")
         )
         left = paid.left if paid else None
-        enough = left is not None and (proposal.amount <= left or end.ordered)
+        enough = left is not None and (proposal.amount <= left or current.ordered)
         found.append(
             Check("Within what is left of the payment", enough, f"{left} left" if left else "unknown")
         )
@@ -327,10 +337,10 @@ def _checks(
     return found
 
 
-def _urgency(proposals: Sequence[Row], look: Snapshot) -> Urgency:
-    if not proposals or look.end is None or look.end.decision is not None:
+def _urgency(proposals: Sequence[Row], snapshot: Snapshot) -> Urgency:
+    if not proposals or snapshot.current is None or snapshot.current.decision is not None:
         return "calm"
-    return urgency(proposals[-1]["proposed_at"], proposals[-1]["expires_at"], look.now)
+    return urgency(proposals[-1]["proposed_at"], proposals[-1]["expires_at"], snapshot.now)
 
 
 def _bodies(proposals: Sequence[Row]) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from records.cases import LastEvent
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from refunds.vocabulary import CaseStatus, RejectCode
 
 _REJECTED: Mapping[RejectCode, str] = {
@@ -29,35 +29,37 @@ class Letter:
     body: str
 
 
-def letter(now: LastEvent, end: OpenEnd | None, reply_by_person: str | None) -> Letter | None:
+def letter(now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None) -> Letter | None:
     """The letter that a case calls for where it stands; None where the customer is told nothing."""
     if now.status == "needs_human" and now.reason == "asked_customer":
-        asked = end.decision.instruction if end and end.decision else None
+        asked = current.decision.instruction if current and current.decision else None
         return Letter("received", _letter(asked, "Please answer this message.")) if asked else None
-    body = _body(now, end, reply_by_person)
+    body = _body(now, current, reply_by_person)
     return Letter(now.status, body) if body else None
 
 
-def _body(now: LastEvent, end: OpenEnd | None, reply_by_person: str | None) -> str | None:
+def _body(now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None) -> str | None:
     match now.status:
         case "bypassed" if now.reason in _SILENT:
             return None
         case "bypassed" | "blocked":
             return _HANDED_OVER
-        case "needs_human" if end is not None and end.proposal.kind == "handoff" and end.decision is None:
+        case "needs_human" if (
+            current is not None and current.proposal.kind == "handoff" and current.decision is None
+        ):
             return _HANDED_OVER
         case "replied" if reply_by_person is not None:
             return reply_by_person
         case "replied":
-            return end.proposal.draft if end else None
-        case "refunded" if end is not None and end.settled is not None:
-            return "\n\n".join((end.proposal.draft, _made(end)))
+            return current.proposal.draft if current else None
+        case "refunded" if current is not None and current.settled is not None:
+            return "\n\n".join((current.proposal.draft, _made(current)))
         case "refund_failed" if now.ended:
             return _FAILED
-        case "rejected" if end is not None and end.decision is not None and end.decision.letter:
-            return end.decision.letter
+        case "rejected" if current is not None and current.decision is not None and current.decision.letter:
+            return current.decision.letter
         case "rejected":
-            code = end.decision.code if end and end.decision else None
+            code = current.decision.code if current and current.decision else None
             return _letter(next((text for key, text in _REJECTED.items() if key == code), _REJECTED["other"]))
         case "expired":
             return _EXPIRED
@@ -72,11 +74,11 @@ def rejection(code: RejectCode) -> str:
     return _letter(_REJECTED[code])
 
 
-def _made(end: OpenEnd) -> str:
-    settled = end.settled
+def _made(current: CurrentProposal) -> str:
+    settled = current.settled
     assert settled is not None  # noqa: S101  (the caller has looked)
     return (
-        f"We returned {end.proposal.amount} to your original payment method on"
+        f"We returned {current.proposal.amount} to your original payment method on"
         f" {settled.at.date().isoformat()} (reference {settled.provider_refund_id})."
         " Your bank may take some days to show it."
     )

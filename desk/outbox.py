@@ -65,9 +65,9 @@ class Outbox:
 
     async def _due(self, tx: Transaction, case: Case) -> Letter | None:
         """What the case calls for where it stands."""
-        look = await snapshot_at(tx, case.case_id)
+        snapshot = await snapshot_at(tx, case.case_id)
         by_person = [row["reply"] for row in await takeovers_of(tx, case.case_id) if row["act"] == "reply"]
-        return letter(look.state, look.end, by_person[-1] if by_person else None)
+        return letter(snapshot.state, snapshot.current, by_person[-1] if by_person else None)
 
     async def _write(self, tx: Transaction, case: Case, recipient: str) -> None:
         due = await self._due(tx, case)

@@ -6,7 +6,7 @@ from desk.notes import BadDecision, clean_text
 from policies.amounts import amounts_in, foreign_amounts
 from records.books import Transaction
 from records.cases import Case
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from records.orders import order_facts
 from refunds.ids import Sku
 from refunds.order import OrderFacts
@@ -16,7 +16,7 @@ from refunds.proposal import DRAFT_LIMIT
 async def check_revision(
     tx: Transaction,
     case: Case,
-    end: OpenEnd,
+    current: CurrentProposal,
     *,
     amount_minor: int | None,
     items: Sequence[Sku] | None,
@@ -28,14 +28,14 @@ async def check_revision(
     """
     if amount_minor is None and items is None and reply is None:
         return
-    if end.proposal.kind == "handoff":
+    if current.proposal.kind == "handoff":
         raise BadDecision(
             "revise: there is no draft to change: write the reply, or propose, by taking it over"
         )
     if amount_minor is not None or items is not None:
-        if end.proposal.kind != "refund":
+        if current.proposal.kind != "refund":
             raise BadDecision("amount: this proposal has no refund to change")
-        await _check_amount(tx, end, amount_minor)
+        await _check_amount(tx, current, amount_minor)
     order = await order_facts(tx, case.order_id) if case.order_id else None
     if items is not None:
         check_items(order, items)
@@ -45,9 +45,9 @@ async def check_revision(
         if amount_minor > worth:
             raise BadDecision(f"amount: {amount_minor} is more than the {worth} that these items cost")
     if reply is not None:
-        before = end.proposal.amount.amount_minor
+        before = current.proposal.amount.amount_minor
         wanted = before if amount_minor is None else amount_minor
-        check_reply_text(reply, _known_amounts(end, order) | {wanted})
+        check_reply_text(reply, _known_amounts(current, order) | {wanted})
         _check_stated(reply, before, wanted)
 
 
@@ -64,12 +64,12 @@ def _written(amount_minor: int) -> str:
     return f"{amount_minor // 100}.{amount_minor % 100:02d}"
 
 
-async def _check_amount(tx: Transaction, end: OpenEnd, wanted: int | None) -> None:
+async def _check_amount(tx: Transaction, current: CurrentProposal, wanted: int | None) -> None:
     if wanted is None:
         return
     if wanted < 0:
         raise BadDecision("amount: below zero")
-    row = await tx.row("left_of_payment", payment_id=end.proposal.payment_id)
+    row = await tx.row("left_of_payment", payment_id=current.proposal.payment_id)
     left = row["amount_left"] if row else None
     if left is None or wanted > left:
         raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
@@ -100,9 +100,9 @@ def check_reply_text(reply: str, known: set[int]) -> None:
         )
 
 
-def _known_amounts(end: OpenEnd, order: OrderFacts | None) -> set[int]:
+def _known_amounts(current: CurrentProposal, order: OrderFacts | None) -> set[int]:
     """The amounts that stand in the order and in what is quoted."""
-    known = {amount for citation in end.proposal.citations for amount in amounts_in(citation.quote)}
+    known = {amount for citation in current.proposal.citations for amount in amounts_in(citation.quote)}
     if order is not None:
         known |= {item.price.amount_minor for item in order.items}
         known |= {payment.paid.amount_minor for payment in order.payments}

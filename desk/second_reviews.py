@@ -37,10 +37,10 @@ async def review_again(
     async with books.transaction(tenant) as tx:
         if await case_by_id(tx, case_id) is None:
             raise NothingToDecide(f"no case {case_id} for {tenant}")
-        look = await snapshot_at(tx, case_id)
+        snapshot = await snapshot_at(tx, case_id)
         mine = await tx.row("took_part", case_id=case_id, person=person.person)
-        if not look.state.ended and look.state.status not in {"bypassed", "blocked"}:
-            raise NothingToDecide(f"case {case_id} is not decided yet ({look.state.status})")
+        if not snapshot.state.ended and snapshot.state.status not in {"bypassed", "blocked"}:
+            raise NothingToDecide(f"case {case_id} is not decided yet ({snapshot.state.status})")
         if mine is None or mine["took_part"]:
             raise Conflict("a second review is somebody else's: you had a say in this case")
         row = await tx.row(

@@ -87,7 +87,7 @@ async def answer(
             try:
                 async with asyncio.timeout(DECIDE_SECONDS):
                     said = await services.desk.decide(
-                        person, tenant, row["case_id"], body.digest, word, last_look=still_there
+                        person, tenant, row["case_id"], body.digest, word, last_check=still_there
                     )
             except TimeoutError:
                 raise BooksAway("the case is held by somebody else: try again") from None

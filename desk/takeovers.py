@@ -57,12 +57,16 @@ async def take_case_over(
             if requested.act == "propose":
                 takeover = await _refund(tx, case, person, requested)
             await insert_takeover(tx, case_id, takeover)
-            look = await snapshot_at(tx, case_id)
-            if look.state.status == "needs_human" and look.end is not None and look.end.decision is None:
+            snapshot = await snapshot_at(tx, case_id)
+            if (
+                snapshot.state.status == "needs_human"
+                and snapshot.current is not None
+                and snapshot.current.decision is None
+            ):
                 word = DecisionRequest(
                     "revise" if requested.act == "propose" else "approve", note=requested.note or None
                 )
-                await desk.record(tx, person, case, look.end, word, look.now)
+                await desk.record(tx, person, case, snapshot.current, word, snapshot.now)
             await enqueue(tx, tenant, case_id)
             await enqueue_desk(tx, tenant, case_id)
     except Refused as refused:

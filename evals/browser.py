@@ -119,7 +119,9 @@ def served(folder: Path, graph_port: int, desk_port: int) -> Iterator[Served]:
 def sign_in_by_keyboard(page: Page, house: str, person: str, password: str, then: str = "/") -> None:
     """Sign in by keyboard and open a page."""
     page.goto(house + "/sign-in")
-    page.wait_for_selector("input[name=name]:focus")  # a function would be eval, which the page's policy forbids
+    page.wait_for_selector(
+        "input[name=name]:focus"
+    )  # a function would be eval, which the page's policy forbids
     page.keyboard.type(person)
     page.keyboard.press("Tab")
     page.keyboard.type(password)

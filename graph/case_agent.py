@@ -346,7 +346,7 @@ class CaseAgent:
             findings=list(looked.findings),
         )
         if start.written is not None:
-            run.draft, run.handoff = drafted_by(start.written, snapshot.end), PROPOSED_BY_PERSON
+            run.draft, run.handoff = drafted_by(start.written, snapshot.current), PROPOSED_BY_PERSON
             return self.runs.start(run), run
         verdict = admit(
             Arrival(
@@ -364,7 +364,7 @@ class CaseAgent:
             run.handoff = verdict.reason
         elif looked.goes_to is not None and not self._reads(run):
             run.handoff = looked.goes_to
-        if snapshot.end is not None and snapshot.end.proposals >= PROPOSALS_A_CASE:
+        if snapshot.current is not None and snapshot.current.proposals >= PROPOSALS_A_CASE:
             run.handoff = "loop_detected"
         return self.runs.start(run), run
 

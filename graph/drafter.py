@@ -10,7 +10,7 @@ from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, j
 from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
 from records.library import StatedRule
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from records.takeovers import Takeover
 from refunds.evidence import Citation, Grounded
 from refunds.finding import Finding
@@ -156,9 +156,9 @@ def _drafted(
     return replace(revised, text=_offer(order, revised.amount, judgement.citation))
 
 
-def drafted_by(written: Takeover, end: OpenEnd | None) -> Draft:
+def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
     """What a person wrote, as a draft that carries their name."""
-    before = end.proposal.amount.amount_minor if end else 0
+    before = current.proposal.amount.amount_minor if current else 0
     return Draft(
         kind="refund",
         text=written.reply,

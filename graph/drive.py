@@ -83,7 +83,7 @@ class Driver:
     async def _run(
         self, given: Command[Any] | dict[str, Any] | None, config: RunnableConfig, now: CaseSnapshot
     ) -> None:
-        first = now.end is None and now.state.status == "received"
+        first = now.current is None and now.state.status == "received"
         told = about(case=str(now.case.case_id), trace=trace_id_of(now.case.case_id))
         with driving(now), told, self.services.spans.case(now.case, "drive", first=first):
             await self.graph.ainvoke(cast("Any", given), config, durability=self.durability)

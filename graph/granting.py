@@ -1,4 +1,7 @@
-"""Granting: what a requested action may run, after the allowlist and the validator of its edge. It is no permission."""
+"""Granting: which node an action request may run, after the allowlist and the validator of its edge.
+
+What is granted is a read or a draft. No grant pays.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

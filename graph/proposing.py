@@ -14,25 +14,27 @@ PROPOSED_BY_PERSON = "proposed_by_person"
 
 def revision_of(run: AgentRun) -> Revision | None:
     """What a person wants to be different: in the word that sent it back, or in a proposal before."""
-    end = run.snapshot.end
-    if end is None or end.decision is None:
+    current = run.snapshot.current
+    if current is None or current.decision is None:
         return None
-    word, before = end.decision, end.proposal.amount
+    word, before = current.decision, current.proposal.amount
     if word.word == "revise" and word.revised_amount_minor is not None:
         return Revision(
             word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
         )
     lapsed = run.snapshot.facts.lapsed
-    reply = end.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
-    if end.set_by is None and reply is None:
+    reply = current.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
+    if current.set_by is None and reply is None:
         return None
-    items = end.proposal.items if end.proposal.edited_by else None
-    return Revision(end.set_amount_minor, end.set_by, before, items or None, reply, insists=not lapsed)
+    items = current.proposal.items if current.proposal.edited_by else None
+    return Revision(
+        current.set_amount_minor, current.set_by, before, items or None, reply, insists=not lapsed
+    )
 
 
 def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
     """What this run asks a person to countersign; a run without a draft hands the case over."""
-    case, end = run.snapshot.case, run.snapshot.end
+    case, current = run.snapshot.case, run.snapshot.current
     made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
     found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
     drafted = made or Draft("handoff", "", found)
@@ -55,7 +57,7 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
         rule=drafted.rule,
         release=manifest.agent_version,
         graph_version=manifest.graph_version,
-        supersedes=end.proposal.proposal_id if end else None,
+        supersedes=current.proposal.proposal_id if current else None,
         edited_by=drafted.edited_by,
         edited_upward=drafted.edited_upward,
     )

@@ -1,4 +1,4 @@
-"""What a reviewer is shown at the pause: every dialect of the field at once. It carries no authority."""
+"""What a reviewer is shown at the pause, in each format that LangGraph's interfaces read. It carries no authority."""
 
 from typing import Any
 
@@ -53,13 +53,13 @@ _ACTION = {"refund": "pay_refund", "reply": "send_reply", "handoff": "take_over"
 
 def interrupt_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
     """The value of the interrupt for the open proposal of a case."""
-    if snapshot.end is None:
+    if snapshot.current is None:
         return {"waiting_for": "proposal"}
-    proposal, end = snapshot.end.proposal, snapshot.end
+    proposal, current = snapshot.current.proposal, snapshot.current
     money = str(proposal.amount) if proposal.kind == "refund" else None
     args = {
         "proposal_id": str(proposal.proposal_id),
-        "digest": end.digest,
+        "digest": current.digest,
         "amount": money,
         "order_id": proposal.order_id or None,
         "reply": proposal.draft,
@@ -77,17 +77,17 @@ def interrupt_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
             "allow_edit": False,
         },
         "description": description,
-        "proposal": proposal_shown(end),
+        "proposal": proposal_shown(current),
     }
 
 
 def _description(snapshot: CaseSnapshot, money: str | None) -> str:
     """Markdown, the amount first: all that stock interfaces show."""
-    assert snapshot.end is not None  # noqa: S101  (the caller has looked)
-    proposal = snapshot.end.proposal
+    assert snapshot.current is not None  # noqa: S101  (the caller has looked)
+    proposal = snapshot.current.proposal
     head = f"**{money}** back to the payment of order {proposal.order_id}" if money else "No refund"
     lines = [f"{head} — {proposal.kind}, {proposal.reason}", ""]
     lines += [f"> {citation.quote} ({citation.citation_id})" for citation in proposal.citations]
     lines += ["", proposal.draft or "_No draft: a person takes this case._", ""]
-    lines.append(f"Decide by {snapshot.end.expires_at.isoformat(timespec='minutes')}.")
+    lines.append(f"Decide by {snapshot.current.expires_at.isoformat(timespec='minutes')}.")
     return "\n".join(lines)

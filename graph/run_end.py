@@ -12,7 +12,7 @@ from policies.manifest import Manifest
 from records.books import Books
 from records.cases import write_event
 from records.money import propose
-from records.snapshots import open_end
+from records.snapshots import current_proposal
 from records.traces import read_trace, write_findings, write_trace
 from refunds.proposal import Proposal
 from refunds.trace import TraceEvent
@@ -57,8 +57,8 @@ class InItsCase:
         case = run.snapshot.case
         async with self.books.transaction(case.tenant, case.customer_id) as tx:
             tx.later("hold_case", tenant=case.tenant, case_id=case.case_id)
-            now = await open_end(tx, case.case_id)
-            then = run.snapshot.end
+            now = await current_proposal(tx, case.case_id)
+            then = run.snapshot.current
             if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
                 return False
             write_trace(tx, case.case_id, case.customer_id, run.trace)

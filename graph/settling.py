@@ -47,7 +47,7 @@ class Settling:
             cross("approval", "close", snapshot.facts)
             return Command(goto="close")
         if snapshot.facts.waiting:
-            asks = snapshot.end.decision.asks if snapshot.end and snapshot.end.decision else None
+            asks = snapshot.current.decision.asks if snapshot.current and snapshot.current.decision else None
             interrupt({"waiting_for": asks})
             snapshot = await self._after_pause(config)
         elif _waits_for_decision(snapshot.facts):
@@ -61,7 +61,7 @@ class Settling:
     async def refund(self, state: CaseState, config: RunnableConfig) -> Command[AfterRefund]:
         del state
         snapshot = await self._snapshot(config)
-        decision = snapshot.end.decision if snapshot.end else None
+        decision = snapshot.current.decision if snapshot.current else None
         if decision is None or decision.word != "approve" or decision.terms.kind != "refund":
             cross("refund", "approval", snapshot.facts)
             return Command(goto="approval")
@@ -174,13 +174,13 @@ def _after_settlement(snapshot: CaseSnapshot) -> AfterSettlement:
 
 def _the_end(snapshot: CaseSnapshot) -> tuple[CaseStatus, str]:
     """How the case ended, by the facts."""
-    now, end = snapshot.facts, snapshot.end
-    if end is None or end.decision is None or now.blocked:
-        if end is not None and now.expired:
+    now, current = snapshot.facts, snapshot.current
+    if current is None or current.decision is None or now.blocked:
+        if current is not None and now.expired:
             return "expired", "time_to_decide"
         return snapshot.state.status, snapshot.state.reason
     if now.word == "reject":
-        return "rejected", end.decision.code or "other"
+        return "rejected", current.decision.code or "other"
     if now.kind == "reply":
         return "replied", "approve"
     if now.kind == "handoff":

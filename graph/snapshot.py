@@ -17,7 +17,7 @@ from policies.manifest import Manifest
 from policies.transitions import CaseFacts
 from records.books import COMMITTED, Books, Transaction
 from records.cases import Case, LastEvent, thread_case
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from records.snapshots import Snapshot, snapshot_now
 from records.states import State, proposal_shown, refund_of, state_of, state_seen
 from refunds.ids import CaseId, TenantId, ThreadId
@@ -33,11 +33,11 @@ FINAL = frozenset({"succeeded", "failed", "refused"})
 
 @dataclass(frozen=True, slots=True)
 class CaseSnapshot:
-    """A case, its last event and the open end of its proposals."""
+    """A case, its last event and its current proposal."""
 
     case: Case
     state: LastEvent
-    end: OpenEnd | None
+    current: CurrentProposal | None
     killed: bool
     now: datetime
     """The time of the books when they were read."""
@@ -50,9 +50,9 @@ class CaseSnapshot:
     def facts(self) -> CaseFacts:
         """What the validators of the graph's edges are asked about."""
         bypassed, blocked = self.state.status == "bypassed", self.state.status == "blocked"
-        if self.end is None:
+        if self.current is None:
             return CaseFacts(has_case=True, bypassed=bypassed, blocked=blocked)
-        decision, settled = self.end.decision, self.end.settled
+        decision, settled = self.current.decision, self.current.settled
         unsent_and_late = (
             settled is not None and settled.outcome == "refused" and settled.detail == "blocked:expired"
         )
@@ -62,27 +62,27 @@ class CaseSnapshot:
             bypassed=bypassed,
             blocked=blocked,
             open_proposal=True,
-            kind=self.end.proposal.kind,
+            kind=self.current.proposal.kind,
             word=decision.word if decision else None,
-            waiting=self.end.waits_for_answer and not self.taken_over,
+            waiting=self.current.waits_for_answer and not self.taken_over,
             ended=self.state.ended,
             killed=self.killed,
-            expired=decision is None and self.end.past_deciding,
+            expired=decision is None and self.current.past_deciding,
             withdrawn=self.withdrawn,
-            lapsed=approved and self.end.past_paying and (unsent_and_late or not self.end.ordered),
-            ordered=self.end.ordered,
+            lapsed=approved and self.current.past_paying and (unsent_and_late or not self.current.ordered),
+            ordered=self.current.ordered,
             outcome=settled.outcome if settled else None,
         )
 
     @property
     def withdrawn(self) -> bool:
         """What is open was proposed by a release that was rolled back; while nothing new runs it waits as it is."""
-        end = self.end
+        current = self.current
         return (
-            end is not None
-            and end.decision is None
-            and end.withdrawn
-            and not (end.past_deciding or self.killed)
+            current is not None
+            and current.decision is None
+            and current.withdrawn
+            and not (current.past_deciding or self.killed)
         )
 
     @property
@@ -163,7 +163,7 @@ async def snapshot_of(books: Books, thread_id: ThreadId) -> CaseSnapshot | None:
 async def read_snapshot(books: Books, case: Case) -> CaseSnapshot:
     """A case as it is now."""
     now = await snapshot_now(books, case.tenant, case.case_id)
-    return CaseSnapshot(case, now.state, now.end, now.killed, now.now, now.keeps_releases, now.release)
+    return CaseSnapshot(case, now.state, now.current, now.killed, now.now, now.keeps_releases, now.release)
 
 
 async def case_of(books: Books, thread_id: ThreadId) -> Case | None:
@@ -201,14 +201,17 @@ async def contract_state(tx: Transaction, case: Case, manifest: Manifest) -> Sta
 
 def shown_as_seen(snapshot: CaseSnapshot, trace: list[TraceEvent], manifest: Manifest) -> State:
     """The state of the contract from a snapshot that was just read and the trace of the run that has just ended."""
-    look = Snapshot(snapshot.state, snapshot.end, snapshot.killed, snapshot.now)
-    return {**state_seen(snapshot.case, look, trace), "budget_audit": audit_budget(trace, manifest.limits())}
+    seen = Snapshot(snapshot.state, snapshot.current, snapshot.killed, snapshot.now)
+    return {
+        **state_seen(snapshot.case, seen, trace),
+        "budget_audit": audit_budget(trace, manifest.limits()),
+    }
 
 
 def state_after_agent(snapshot: CaseSnapshot) -> dict[str, Any]:
     """The part of the state that can change after the agent is done."""
-    proposal = proposal_shown(snapshot.end) if snapshot.end else None
-    ordered = snapshot.end is not None and snapshot.end.ordered
+    proposal = proposal_shown(snapshot.current) if snapshot.current else None
+    ordered = snapshot.current is not None and snapshot.current.ordered
     now = snapshot.state
     return {
         "status": now.status,

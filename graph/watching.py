@@ -1,4 +1,4 @@
-"""Watching: what a run does now, told to whoever looks on. A hint that decides nothing and delays nothing for long.
+"""Watching: which stage a run is at and the words of its draft so far, for people who wait. Nothing depends on it.
 
 A client that streams the run on the server API gets it as `custom`; the desk's page reads it from the books.
 """

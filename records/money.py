@@ -39,8 +39,8 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenEnd:
-    """The proposal that counts in a case, the word on it and what became of its money."""
+class CurrentProposal:
+    """The newest proposal of a case, the decision on it and what became of its money."""
 
     proposal: Proposal
     digest: str
@@ -91,14 +91,14 @@ def _proposal_of(body: str) -> Proposal:
     return Proposal.of_json(json.loads(body))
 
 
-def open_end_of_row(row: Row) -> OpenEnd | None:
-    """The open end in a row of `look`; None where nothing was proposed."""
+def current_proposal_of_row(row: Row) -> CurrentProposal | None:
+    """The current proposal in a row of `snapshot`; None where nothing was proposed."""
     if row["body"] is None:
         return None
     decision = None
     if row["decision_id"] is not None:
         decision = decision_of_row({**row, "digest": row["decided_digest"]})
-    return OpenEnd(
+    return CurrentProposal(
         proposal=_proposal_of(row["body"]),
         digest=row["digest"],
         expires_at=row["expires_at"],

@@ -6,17 +6,17 @@ from typing import cast, get_args
 
 from records.books import Books, Row, Transaction
 from records.cases import LastEvent
-from records.money import OpenEnd, open_end_of_row
+from records.money import CurrentProposal, current_proposal_of_row
 from refunds.ids import CaseId, TenantId
 from refunds.vocabulary import CaseStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The last event of a case, the open end of its proposals, the kill switch, its release and the time."""
+    """The last event of a case, its current proposal, the kill switch, its release and the time."""
 
     state: LastEvent
-    end: OpenEnd | None
+    current: CurrentProposal | None
     killed: bool
     now: datetime
     keeps_releases: bool = False
@@ -45,7 +45,7 @@ def snapshot_of_row(row: Row | None, case_id: CaseId) -> Snapshot:
     state = LastEvent(cast("CaseStatus", row["status"]), row["reason"], row["ended"])
     return Snapshot(
         state,
-        open_end_of_row(row),
+        current_proposal_of_row(row),
         bool(row["killed"]),
         row["now"],
         row["keeps_releases"],
@@ -53,9 +53,9 @@ def snapshot_of_row(row: Row | None, case_id: CaseId) -> Snapshot:
     )
 
 
-async def open_end(tx: Transaction, case_id: CaseId) -> OpenEnd | None:
-    """The open end of a case's chain of proposals; None where nothing was proposed."""
-    return (await snapshot_at(tx, case_id)).end
+async def current_proposal(tx: Transaction, case_id: CaseId) -> CurrentProposal | None:
+    """The newest proposal of a case; None where nothing was proposed."""
+    return (await snapshot_at(tx, case_id)).current
 
 
 async def case_state(tx: Transaction, case_id: CaseId) -> LastEvent:

@@ -2,7 +2,7 @@
 
 from records.books import Transaction
 from records.cases import Case
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from records.snapshots import Snapshot, snapshot_at
 from records.traces import read_trace
 from refunds.trace import TraceEvent
@@ -19,14 +19,14 @@ async def state_of(tx: Transaction, case: Case) -> tuple[State, list[TraceEvent]
     `budget_audit` is not in it: the caller has the limits and adds it.
     """
     # Read the trace second: what is proposed by then was traced before it was proposed.
-    look = await snapshot_at(tx, case.case_id)
+    snapshot = await snapshot_at(tx, case.case_id)
     trace = await read_trace(tx, case.case_id)
-    return state_seen(case, look, trace), trace
+    return state_seen(case, snapshot, trace), trace
 
 
-def state_seen(case: Case, look: Snapshot, trace: list[TraceEvent]) -> State:
+def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State:
     """The state of the contract from a snapshot that was just read."""
-    now, end = look.state, look.end
+    now, current = snapshot.state, snapshot.current
     state: State = {
         "status": now.status,
         "reason": now.reason,
@@ -37,21 +37,21 @@ def state_seen(case: Case, look: Snapshot, trace: list[TraceEvent]) -> State:
         "trace": [event.to_json() for event in trace],
         "refund": None,
     }
-    if end is not None:
-        proposal = end.proposal
+    if current is not None:
+        proposal = current.proposal
         state["draft"] = proposal.draft or None
         state["citations"] = list(dict.fromkeys(citation.citation_id for citation in proposal.citations))
-        state["proposal"] = proposal_shown(end)
-        state["refund"] = refund_of(now.status, now.reason, end.ordered, state["proposal"])
+        state["proposal"] = proposal_shown(current)
+        state["refund"] = refund_of(now.status, now.reason, current.ordered, state["proposal"])
     return state
 
 
-def proposal_shown(end: OpenEnd) -> State:
+def proposal_shown(current: CurrentProposal) -> State:
     """The open proposal as JSON, for the state and for a reviewer."""
-    proposal = end.proposal
+    proposal = current.proposal
     return {
         "id": str(proposal.proposal_id),
-        "digest": end.digest,
+        "digest": current.digest,
         "kind": proposal.kind,
         "reason": proposal.reason,
         "amount_minor": proposal.amount.amount_minor,
@@ -61,7 +61,7 @@ def proposal_shown(end: OpenEnd) -> State:
         "citations": [citation.to_json() for citation in proposal.citations],
         "items": list(proposal.items),
         "rule": proposal.rule or None,
-        "expires_at": end.expires_at.isoformat(),
+        "expires_at": current.expires_at.isoformat(),
     }
 
 

@@ -62,9 +62,9 @@ async def decide(request: Request, case_id: str, services: Opened, act: Deciding
 async def _decide(services: DeskServices, act: SentForm, case: Case) -> str:
     wanted = act.one_of("act", ACTS)
     shown = await dossier_of(services.books, services.manifest, case)
-    if shown.end is None:
+    if shown.current is None:
         raise NothingToDecide(f"case {case.case_id} has no proposal")
-    word = word_of(act, wanted, shown.end.proposal)
+    word = word_of(act, wanted, shown.current.proposal)
     await services.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
     # After a revision the page waits for the new proposal; after every other decision it opens the next case.
     return "stay" if wanted in {"no_refund", "edit"} else "next"
@@ -250,7 +250,7 @@ async def _screen(
 
 def confirms(shown: Dossier) -> bool:
     """Whether Approve asks once more: from the amount on that takes a specialist."""
-    return shown.end is not None and shown.end.proposal.amount.amount_minor >= SPECIALIST_FROM_MINOR
+    return shown.current is not None and shown.current.proposal.amount.amount_minor >= SPECIALIST_FROM_MINOR
 
 
 def _colleagues(rows: list[Any], me: Person) -> list[str]:

@@ -153,9 +153,9 @@ def _theirs(row: Row, person: Person) -> bool:
 async def strip(request: Request, case_id: str, services: Opened, visit: Visiting) -> Response:
     """One line about a case that was just decided, read from the books."""
     case = await find_case(services.books, visit.person, case_id)
-    look = await snapshot_now(services.books, case.tenant, case.case_id)
-    proposal = look.end.proposal if look.end else None
-    return page(request, "_strip.html", visit, case=case, look=look, proposal=proposal)
+    snapshot = await snapshot_now(services.books, case.tenant, case.case_id)
+    proposal = snapshot.current.proposal if snapshot.current else None
+    return page(request, "_strip.html", visit, case=case, snapshot=snapshot, proposal=proposal)
 
 
 @router.get("/live")

@@ -66,10 +66,10 @@ class Product:
     async def decide(self, ticket: str) -> None:
         """A person's yes, signed and in the books."""
         case = self.cases[ticket]
-        end = (await snapshot_now(self.house.desk_books, case.tenant, case.case_id)).end
-        assert end is not None  # noqa: S101
+        current = (await snapshot_now(self.house.desk_books, case.tenant, case.case_id)).current
+        assert current is not None  # noqa: S101
         await self.house.desk.decide(
-            self.reviewer, case.tenant, case.case_id, end.digest, DecisionRequest("approve")
+            self.reviewer, case.tenant, case.case_id, current.digest, DecisionRequest("approve")
         )
 
     async def resume(self, ticket: str) -> None:

@@ -33,9 +33,9 @@ async def adopt(books: Books, case: Case) -> Episode:
         order = await order_facts(tx, case.order_id) if case.order_id else None
         said = await messages_of(tx, case.case_id)
         customer = await tx.row("known_customer", customer_id=case.customer_id)
-    end = seen.end
+    current = seen.current
     now = f"{seen.state.status} {seen.state.reason}"
-    if seen.state.status not in DONE or end is None:
+    if seen.state.status not in DONE or current is None:
         raise NotDecided(f"case {case.case_id} is {now}: adopted is what a person has decided")
     if not seen.state.ended:
         raise NotDecided(f"case {case.case_id} is {now} and its run is not over: try again in a moment")
@@ -46,7 +46,7 @@ async def adopt(books: Books, case: Case) -> Episode:
     name = sha256(f"{case.tenant}:{case.case_id}")[:10]
     ours = order if order is not None and order.customer_id == case.customer_id else None
     known = known_of(dict(customer or {}), ())
-    paid = end.proposal.amount.amount_minor if seen.state.status == "refunded" else 0
+    paid = current.proposal.amount.amount_minor if seen.state.status == "refunded" else 0
     ticket: dict[str, object] = {
         "customer_id": f"C-{name}",
         "order_id": f"O-{name}" if case.order_id else None,
@@ -69,7 +69,7 @@ async def adopt(books: Books, case: Case) -> Episode:
         ),
         ExpectedEnd(refunds=1 if paid else 0, refunded_minor=paid),
         f"{seen.state.status} {seen.state.reason}, release {case.release}, "
-        f"cites {', '.join(sorted({one.citation_id for one in end.proposal.citations})) or 'nothing'}",
+        f"cites {', '.join(sorted({one.citation_id for one in current.proposal.citations})) or 'nothing'}",
     )
 
 

@@ -29,7 +29,7 @@ from records.cases import Case
 from records.library import import_document
 from records.money import order_refund, proposals_of
 from records.orders import import_orders
-from records.snapshots import snapshot_at
+from records.snapshots import current_proposal
 from records.states import State
 from records.traces import read_runs
 from refunds.canonical import canonical, sha256
@@ -272,10 +272,10 @@ class Player:
 
     async def _approval(self) -> ApprovedRefund:
         async with self.house.desk_books.transaction(self._case.tenant) as tx:
-            end = (await snapshot_at(tx, self._case.case_id)).end
-        if end is None or end.decision is None:
+            current = await current_proposal(tx, self._case.case_id)
+        if current is None or current.decision is None:
             raise LookupError("nothing was approved")
-        return approved(end.decision)
+        return approved(current.decision)
 
     async def _order_twice(self) -> None:
         """The executor, driven twice with the same approval: each orders, and each lets the cashier pay."""

@@ -332,7 +332,7 @@ class Asking:
 
 
 def has_slot(provider: Provider, load: Load, tokens: int, *, throttled: bool) -> bool:
-    """Whether an endpoint takes one more call now: none at a limit, and always one in a minute that is empty."""
+    """Whether an endpoint takes one more call now: not at a limit, but always the first call of a minute."""
     narrower = THROTTLE if throttled else 1
     return (
         load.in_flight < max(1, provider.concurrency // narrower)

@@ -98,7 +98,9 @@ NUMBER_LIMIT = 1_000_000_000_000
 CREDENTIAL: ContextVar[str] = ContextVar("countersign_credential")
 """The caller's own token, for the one HTTP call; it is kept nowhere else."""
 
-HEAD: ContextVar[frozenset[str]] = ContextVar("countersign_head", default=frozenset())
+CLAIMED_CHECKPOINTS: ContextVar[frozenset[str]] = ContextVar(
+    "countersign_claimed_checkpoints", default=frozenset()
+)
 """The checkpoints that a run says it goes on from; the hook compares them with the last one."""
 
 _STREAM_MODES = frozenset(
@@ -197,7 +199,7 @@ async def _read(verdict: Verdict, path: str, receive: Receive) -> Receive:
     check_plain(body)
     match verdict:
         case "run":
-            HEAD.set(frozenset(_checkpoints(body)))
+            CLAIMED_CHECKPOINTS.set(frozenset(_checkpoints(body)))
             clean = run_body(body, path.split("/")[2])
         case "thread":
             clean = thread_body(body)

@@ -1,4 +1,4 @@
-"""Answers at a pause, in every dialect of the field: read here, and made a decision at the desk or refused."""
+"""Answers at a pause, in each format that LangGraph's interfaces send: read here, decided or refused at the desk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -132,7 +132,7 @@ class ThreadRows:
 
 def _about(snapshot: CaseSnapshot) -> dict[str, Any]:
     """What stock interfaces can filter by."""
-    proposal = snapshot.end.proposal if snapshot.end else None
+    proposal = snapshot.current.proposal if snapshot.current else None
     return {
         "graph_id": GRAPH_ID,
         "assistant_id": ASSISTANT_ID,
@@ -144,7 +144,7 @@ def _about(snapshot: CaseSnapshot) -> dict[str, Any]:
         "kind": proposal.kind if proposal else None,
         "amount_minor": proposal.amount.amount_minor if proposal else None,
         "currency": proposal.amount.currency if proposal else None,
-        "expires_at": snapshot.end.expires_at.isoformat() if snapshot.end else None,
+        "expires_at": snapshot.current.expires_at.isoformat() if snapshot.current else None,
     }
 
 

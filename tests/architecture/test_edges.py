@@ -208,17 +208,17 @@ async def test_only_an_approval_that_was_never_sent_in_time_lapses(stage: Stage)
     """Broken? What a person took back, or what was sent, would be proposed again when its time is over."""
     case = await stage.ordered()
     snapshot = await read_snapshot(stage.house.driver.services.books, case)
-    end = snapshot.end
-    assert end is not None
+    current = snapshot.current
+    assert current is not None
     for outcome in get_args(SettlementOutcome):
         for detail in ("blocked:expired", "blocked:kill_switch", "withdrawn by a person", ""):
             settled = Settled(outcome, detail, None, snapshot.now)
-            late = replace(snapshot, end=replace(end, past_paying=True, settled=settled))
+            late = replace(snapshot, current=replace(current, past_paying=True, settled=settled))
             assert late.facts.lapsed == ((outcome, detail) == ("refused", "blocked:expired")), (
                 outcome,
                 detail,
             )
-            in_time = replace(snapshot, end=replace(end, past_paying=False, settled=settled))
+            in_time = replace(snapshot, current=replace(current, past_paying=False, settled=settled))
             assert not in_time.facts.lapsed
 
 

@@ -16,7 +16,7 @@ from desk.people import NoAuthority, NotSignedIn, Person, sign_in
 from policies.authority import may_approve, rule_of, rules_for
 from records.books import Row, Transaction
 from records.cases import Case
-from records.money import OpenEnd
+from records.money import CurrentProposal
 from refunds.ids import DecisionId, TenantId
 from refunds.money import Currency, Money
 
@@ -238,9 +238,9 @@ class Careless(Desk):
     """A desk that checks nothing itself."""
 
     async def _check(
-        self, tx: Transaction, person: Person, case: Case, end: OpenEnd, word: DecisionRequest
+        self, tx: Transaction, person: Person, case: Case, current: CurrentProposal, word: DecisionRequest
     ) -> None:
-        del tx, person, case, end, word
+        del tx, person, case, current, word
 
 
 @pytest.mark.parametrize("why", ["specialist", "submitted", "raised", "member"])

@@ -203,9 +203,11 @@ async def forged_reject(desk: DeskStage, case_id: object) -> None:
 
         case = await case_by_id(tx, case_id)  # type: ignore[arg-type]
         assert case is not None
-        look = await snapshot_at(tx, case.case_id)
-        assert look.end is not None
-        await house.desk.record(tx, person, case, look.end, DecisionRequest("reject", "other"), look.now)
+        snapshot = await snapshot_at(tx, case.case_id)
+        assert snapshot.current is not None
+        await house.desk.record(
+            tx, person, case, snapshot.current, DecisionRequest("reject", "other"), snapshot.now
+        )
 
 
 async def test_a_second_review_is_somebody_elses(desk: DeskStage) -> None:
