@@ -6,10 +6,12 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import assert_never
 from uuid import UUID
 
 from cashier.charges import charges_of
 from cashier.executor import Executor
+from cashier.processor import Processor
 from cashier.settings import CashierSettings
 from cashier.simulated_provider import SimulatedProvider
 from policies.signature import BadKey, PublicKeys, parse_public_keys
@@ -33,6 +35,15 @@ def read_keys(file: Path) -> PublicKeys:
     return parse_public_keys(text, str(file))
 
 
+def processor_of(settings: CashierSettings, books: Books) -> Processor:
+    """The payment processor that the settings name."""
+    match settings.processor:
+        case "twin":
+            return SimulatedProvider(settings.provider_file, charges_of(books))
+        case unknown:
+            assert_never(unknown)
+
+
 async def run(settings: CashierSettings, *, once: bool) -> None:
     """Settle what is ordered, until told to stop; one pass with `once`."""
     url = settings.database_url.get_secret_value()
@@ -42,7 +53,7 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
     async with Books.open(url, size=8) as books:
         executor = Executor(
             books,
-            SimulatedProvider(settings.provider_file, charges_of(books)),
+            processor_of(settings, books),
             keys,
             retry_seconds=settings.retry_seconds,
         )

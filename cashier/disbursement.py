@@ -11,7 +11,7 @@ from refunds.money import Currency, Money
 from refunds.vocabulary import SettlementOutcome
 
 ASKED_AFTER = timedelta(seconds=20)
-"""So soon after the order nobody can have asked about it yet, so the inquiries are not read."""
+"""So soon after it was ordered nobody can have asked about it yet, so the inquiries are not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ log = logging.getLogger("countersign.cashier")
 PAYMENT_LOCK = 12
 
 SEND_DEADLINE_SECONDS = 30.0
-"""From reading the order to the call: a process that was stopped for longer must look again first."""
+"""From reading the disbursement to the call: a process that was stopped for longer must look again first."""
 
 MOST = 200
 """Disbursements on a page of a pass."""
@@ -107,16 +107,20 @@ class Executor:
         """One pass over every tenant; how many disbursements were settled."""
         settled = 0
         for tenant in await self.books.tenants():
-            async for decision_id in self._orders(tenant, "unsettled"):
+            async for decision_id in self._disbursements(tenant, "unsettled"):
                 settled += await self._try(tenant, decision_id)
             if late_failures:
-                async for decision_id in self._orders(tenant, "recently_succeeded", days=LATE_FAILURE_DAYS):
+                async for decision_id in self._disbursements(
+                    tenant, "recently_succeeded", days=LATE_FAILURE_DAYS
+                ):
                     settled += await self._try(tenant, decision_id)
                 self.watched.pop(tenant, None)
             await self._found_refunds.watch(tenant)
         return settled
 
-    async def _orders(self, tenant: TenantId, query: str, **values: object) -> AsyncIterator[DecisionId]:
+    async def _disbursements(
+        self, tenant: TenantId, query: str, **values: object
+    ) -> AsyncIterator[DecisionId]:
         """Every disbursement that a query lists, page by page: none waits behind others for ever."""
         after, after_id = LONG_AGO, UUID(int=0)
         while True:
@@ -135,11 +139,11 @@ class Executor:
         except BooksAway:
             raise
         except Refused as refused:
-            log.info("order %s waits: %s", decision_id, refused)
+            log.info("disbursement %s waits: %s", decision_id, refused)
             await self._note_failure(tenant, decision_id, f"the books refuse it: {refused}")
             return False
         except Exception as error:
-            log.exception("order %s waits; the next pass tries again", decision_id)
+            log.exception("disbursement %s waits; the next pass tries again", decision_id)
             await self._note_failure(tenant, decision_id, f"{type(error).__name__}: {error}")
             return False
         if self.failures.pop(decision_id, None):
@@ -166,79 +170,79 @@ class Executor:
 
     async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> PassResult:
         started = self.ticks()
-        order = await disbursement_of(self.books, tenant, decision_id)
-        if order is None:
+        disbursement = await disbursement_of(self.books, tenant, decision_id)
+        if disbursement is None:
             return "done"
-        if order.asked is not None and order.last in ENDED:
-            await self._tell(order, order.asked, f"the outcome is known: {order.last}")
-        elif order.asked is not None and order.last is None and not order.sends:
-            await self._tell(order, order.asked, "nothing was sent yet")
-        elif order.asked is not None:
-            return await self._answer(order, order.asked, started)
-        if order.last in {"failed", "refused"}:
+        if disbursement.asked is not None and disbursement.last in ENDED:
+            await self._tell(disbursement, disbursement.asked, f"the outcome is known: {disbursement.last}")
+        elif disbursement.asked is not None and disbursement.last is None and not disbursement.sends:
+            await self._tell(disbursement, disbursement.asked, "nothing was sent yet")
+        elif disbursement.asked is not None:
+            return await self._answer(disbursement, disbursement.asked, started)
+        if disbursement.last in {"failed", "refused"}:
             return "done"
-        facts = await self._facts(order)
-        return await self._do(order, facts, guard(facts), started)
+        facts = await self._facts(disbursement)
+        return await self._do(disbursement, facts, guard(facts), started)
 
-    async def _facts(self, order: Disbursement, asked: ProviderAct | None = None) -> SendFacts:
+    async def _facts(self, disbursement: Disbursement, asked: ProviderAct | None = None) -> SendFacts:
         """What the guard is asked about, with the provider's list; what is unknown there is written down."""
-        there = await self._found_refunds.listed(order.tenant, order.payment_id)
-        known = await self._found_refunds.note(order.tenant, order.payment_id, there or ())
-        doubt, sends = self.doubts.get(order.decision_id), order.sent()
+        there = await self._found_refunds.listed(disbursement.tenant, disbursement.payment_id)
+        known = await self._found_refunds.note(disbursement.tenant, disbursement.payment_id, there or ())
+        doubt, sends = self.doubts.get(disbursement.decision_id), disbursement.sent()
         broken = doubt is not None and bool(sends) and doubt.epoch == sends[-1].epoch
         return SendFacts(
-            tenant=order.tenant,
-            decision_id=order.decision_id,
-            payment_id=order.payment_id,
-            amount=order.amount,
-            now=order.row["now"],
-            past_paying=order.row["past_paying"],
-            killed=order.row["killed"],
-            verified=verify_disbursement(order.row, order.votes, self.desk_keys),
+            tenant=disbursement.tenant,
+            decision_id=disbursement.decision_id,
+            payment_id=disbursement.payment_id,
+            amount=disbursement.amount,
+            now=disbursement.row["now"],
+            past_paying=disbursement.row["past_paying"],
+            killed=disbursement.row["killed"],
+            verified=verify_disbursement(disbursement.row, disbursement.votes, self.desk_keys),
             sends=sends,
-            last=order.last,
+            last=disbursement.last,
             known=known,
             there=there,
             retry_seconds=self.retry_seconds,
-            broken_for=order.row["now"] - doubt.since if doubt is not None and broken else None,
+            broken_for=disbursement.row["now"] - doubt.since if doubt is not None and broken else None,
             asked=asked,
         )
 
     async def _do(
-        self, order: Disbursement, facts: SendFacts, verdict: Verdict, started: float
+        self, disbursement: Disbursement, facts: SendFacts, verdict: Verdict, started: float
     ) -> PassResult:
         """Carry out what the guard says."""
         match verdict:
             case Send(epoch) if isinstance(facts.verified, Payable):
-                return await self._send(order, facts, facts.verified, epoch, started)
+                return await self._send(disbursement, facts, facts.verified, epoch, started)
             case Send():
                 raise AssertionError("the guard sends what was not verified")
             case AtProvider(refund):
-                return await self._found(order, refund)
+                return await self._found(disbursement, refund)
             case Refuse(reason):
-                return await self._write(order, "refused", None, reason)
+                return await self._write(disbursement, "refused", None, reason)
             case AskPerson(why):
-                return await self._write(order, "needs_person", None, why)
+                return await self._write(disbursement, "needs_person", None, why)
             case Wait(why):
-                if order.last in ENDED:
+                if disbursement.last in ENDED:
                     return "done"
-                log.info("order %s waits: %s", order.decision_id, why)
+                log.info("disbursement %s waits: %s", disbursement.decision_id, why)
                 return "parked" if facts.killed else "waiting"
             case _:
                 assert_never(verdict)
 
     async def _send(
-        self, order: Disbursement, facts: SendFacts, verified: Payable, epoch: int, started: float
+        self, disbursement: Disbursement, facts: SendFacts, verified: Payable, epoch: int, started: float
     ) -> PassResult:
         """Commit that the provider is about to be called with this epoch's key, call it, and write what it says."""
         key = verified.key(epoch)
         try:
-            async with self.books.transaction(order.tenant) as tx:
-                attempt = len(order.sends) + 1
+            async with self.books.transaction(disbursement.tenant) as tx:
+                attempt = len(disbursement.sends) + 1
                 await tx.rows(
-                    "insert_send", decision_id=order.decision_id, attempt=attempt, epoch=epoch, key=key
+                    "insert_send", decision_id=disbursement.decision_id, attempt=attempt, epoch=epoch, key=key
                 )
-            async with self.books.transaction(order.tenant) as tx:
+            async with self.books.transaction(disbursement.tenant) as tx:
                 killed = await tx.row("kill_switch")
         except Refused as refused:
             if refused.reason == "blocked:kill_switch":
@@ -249,104 +253,115 @@ class Executor:
         if self.ticks() - started > SEND_DEADLINE_SECONDS:
             return "waiting"
         terms = verified.refund.terms
-        request = RefundRequest(key, order.tenant, order.decision_id, terms.payment_id, terms.amount)
+        request = RefundRequest(
+            key, disbursement.tenant, disbursement.decision_id, terms.payment_id, terms.amount
+        )
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self.processor.refund(request)
         except TimeoutError:
             answer = Unknown("no answer in time")
-        return await self._answered(order, facts, epoch, answer)
+        return await self._answered(disbursement, facts, epoch, answer)
 
     async def _answered(
-        self, order: Disbursement, facts: SendFacts, epoch: int, answer: Answer
+        self, disbursement: Disbursement, facts: SendFacts, epoch: int, answer: Answer
     ) -> PassResult:
         match answer:
             case Made(refund):
                 wrong = why_not_what_was_asked(refund, facts)
                 if wrong:
-                    return await self._write(order, "needs_person", None, f"it answered: {wrong}")
-                return await self._found(order, refund)
+                    return await self._write(disbursement, "needs_person", None, f"it answered: {wrong}")
+                return await self._found(disbursement, refund)
             case Declined(code):
-                return await self._declined(order, facts, code)
+                return await self._declined(disbursement, facts, code)
             case KeyMismatch():
-                return await self._write(order, "needs_person", None, "the key was used for something else")
+                return await self._write(
+                    disbursement, "needs_person", None, "the key was used for something else"
+                )
             case Broken():
-                doubt = self.doubts.get(order.decision_id)
+                doubt = self.doubts.get(disbursement.decision_id)
                 if doubt is None or doubt.epoch != epoch:
-                    self.doubts[order.decision_id] = Doubt(epoch, order.row["now"])
+                    self.doubts[disbursement.decision_id] = Doubt(epoch, disbursement.row["now"])
                 return "waiting"
             case InFlight() | Unknown():
                 return "waiting"
             case _:
                 assert_never(answer)
 
-    async def _declined(self, order: Disbursement, facts: SendFacts, code: str) -> PassResult:
+    async def _declined(self, disbursement: Disbursement, facts: SendFacts, code: str) -> PassResult:
         """A no to the first ask is an end; a no after an ask without an answer may be about our own refund."""
-        if order.sends:
-            there = await self._found_refunds.listed(order.tenant, facts.payment_id)
+        if disbursement.sends:
+            there = await self._found_refunds.listed(disbursement.tenant, facts.payment_id)
             if there is None:
                 return "waiting"
-            found = [one for one in there if is_labelled(one, order.tenant, order.decision_id)]
+            found = [one for one in there if is_labelled(one, disbursement.tenant, disbursement.decision_id)]
             if len(found) == 1 and why_not_what_was_asked(found[0], facts) is None:
-                return await self._found(order, found[0])
+                return await self._found(disbursement, found[0])
             if found or code in ALREADY_GONE:
                 return await self._write(
-                    order, "needs_person", None, f"{code}, and no refund of ours is listed as it was asked"
+                    disbursement,
+                    "needs_person",
+                    None,
+                    f"{code}, and no refund of ours is listed as it was asked",
                 )
-        return await self._write(order, "failed", None, code)
+        return await self._write(disbursement, "failed", None, code)
 
-    async def _found(self, order: Disbursement, refund: ProviderRefund) -> PassResult:
+    async def _found(self, disbursement: Disbursement, refund: ProviderRefund) -> PassResult:
         """The provider has it: pending is not paid, and one that succeeded may fail later on."""
-        if refund.status == order.last or (order.last == "succeeded" and refund.status != "failed"):
-            return "done" if order.last in ENDED else "waiting"
-        return await self._write(order, refund.status, refund.refund_id, "")
+        if refund.status == disbursement.last or (
+            disbursement.last == "succeeded" and refund.status != "failed"
+        ):
+            return "done" if disbursement.last in ENDED else "waiting"
+        return await self._write(disbursement, refund.status, refund.refund_id, "")
 
-    async def _answer(self, order: Disbursement, asked: Row, started: float) -> PassResult:
+    async def _answer(self, disbursement: Disbursement, asked: Row, started: float) -> PassResult:
         """What a named person asked: look, and say what was found; a silent provider is asked again later."""
         act: ProviderAct = asked["act"]
-        facts = await self._facts(order, act)
+        facts = await self._facts(disbursement, act)
         if facts.there is None:
             return "waiting"
         try:
             match act:
                 case "retry" | "new_key":
-                    paid, said = await self._ask_again(order, facts, started)
+                    paid, said = await self._ask_again(disbursement, facts, started)
                 case "check" | "settle" | "withdraw":
                     found = look_into(act, asked["provider_refund_id"], facts, facts.there)
-                    paid, said = await self._follow_up(order, found)
+                    paid, said = await self._follow_up(disbursement, found)
                 case _:
                     assert_never(act)
         except (Refused, UniqueViolation) as error:
-            # The refund settles another order, or the books have another end: an answer too.
+            # The refund settles another disbursement, or the books have another end: an answer too.
             why = error.reason if isinstance(error, Refused) else "that refund settles another disbursement"
             paid, said = "waiting", f"nothing came of it: {why}"
-        await self._tell(order, asked, said)
+        await self._tell(disbursement, asked, said)
         return paid
 
     async def _follow_up(
-        self, order: Disbursement, found: ProviderHas | Withdrawn | Reported
+        self, disbursement: Disbursement, found: ProviderHas | Withdrawn | Reported
     ) -> tuple[PassResult, str]:
         """What comes of what was found, and what the person is told."""
         match found:
-            case ProviderHas(refund) if refund.status == order.last:
+            case ProviderHas(refund) if refund.status == disbursement.last:
                 return "waiting", f"the provider has {refund.refund_id}: still {refund.status}"
             case ProviderHas(refund):
-                paid = await self._write(order, refund.status, refund.refund_id, "")
+                paid = await self._write(disbursement, refund.status, refund.refund_id, "")
                 return paid, f"the provider has {refund.refund_id}: {refund.status}"
             case Withdrawn():
-                outcome: SettlementOutcome = "failed" if order.sends else "refused"
-                return await self._write(order, outcome, None, "withdrawn"), "taken back: it is not paid"
+                outcome: SettlementOutcome = "failed" if disbursement.sends else "refused"
+                return await self._write(
+                    disbursement, outcome, None, "withdrawn"
+                ), "taken back: it is not paid"
             case Reported(said):
                 return "waiting", said
             case _:
                 assert_never(found)
 
     async def _ask_again(
-        self, order: Disbursement, facts: SendFacts, started: float
+        self, disbursement: Disbursement, facts: SendFacts, started: float
     ) -> tuple[PassResult, str]:
         """What the guard says to a person's retry, done and said."""
         verdict = guard(facts)
-        paid = await self._do(order, facts, verdict, started)
+        paid = await self._do(disbursement, facts, verdict, started)
         match verdict:
             case Send():
                 told = {"settled": "the provider answered", "parked": "the kill switch is on"}
@@ -359,32 +374,32 @@ class Executor:
             case _:
                 assert_never(verdict)
 
-    async def _tell(self, order: Disbursement, asked: Row, said: str) -> None:
+    async def _tell(self, disbursement: Disbursement, asked: Row, said: str) -> None:
         """Answer the person who asked."""
-        async with self.books.transaction(order.tenant) as tx:
+        async with self.books.transaction(disbursement.tenant) as tx:
             await tx.rows(
                 "insert_provider_answer",
-                decision_id=order.decision_id,
+                decision_id=disbursement.decision_id,
                 act_id=asked["act_id"],
                 said=said[:500],
             )
-            await enqueue(tx, order.tenant, order.case_id)
+            await enqueue(tx, disbursement.tenant, disbursement.case_id)
 
     async def _write(
-        self, order: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
+        self, disbursement: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
     ) -> PassResult:
         """Settle and enqueue, in one transaction; what is a person's matter already stays it."""
-        if outcome == order.last == "needs_person":
+        if outcome == disbursement.last == "needs_person":
             return "waiting"
-        async with self.books.transaction(order.tenant) as tx:
+        async with self.books.transaction(disbursement.tenant) as tx:
             await tx.rows(
                 "insert_settlement",
-                decision_id=order.decision_id,
-                seq=order.settlements + 1,
+                decision_id=disbursement.decision_id,
+                seq=disbursement.settlements + 1,
                 outcome=outcome,
                 provider_refund_id=refund_id,
                 detail=detail[:500],
             )
-            await enqueue(tx, order.tenant, order.case_id)
-        self.doubts.pop(order.decision_id, None)
+            await enqueue(tx, disbursement.tenant, disbursement.case_id)
+        self.doubts.pop(disbursement.decision_id, None)
         return "settled"

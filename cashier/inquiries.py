@@ -13,7 +13,7 @@ from cashier.processor import ProviderRefund
 
 @dataclass(frozen=True, slots=True)
 class ProviderHas:
-    """The provider has it: this is how the order ended, or stands."""
+    """The provider has it: this is how the disbursement ended, or stands."""
 
     refund: ProviderRefund
 

@@ -17,7 +17,11 @@ class CashierSettings(BaseSettings):
     """A JSON file with the public JWKs of the desk; never read from the books."""
 
     processor: Literal["twin"] = "twin"
+    """Who holds the money; `twin` is the simulated provider."""
+
     provider_file: Path
+    """Where the simulated provider keeps its refunds."""
+
     poll_seconds: Annotated[int, Field(ge=1, le=59)] = 2
     late_failure_seconds: Annotated[int, Field(ge=60)] = 600
     retry_seconds: float = 2.0

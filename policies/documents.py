@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from policies.wording import in_our_words
+from policies.synonyms import in_our_words
 from refunds.canonical import digest, sha256
 from refunds.vocabulary import DocumentStatus
 

@@ -14,7 +14,7 @@ from typing import Literal
 from policies.answering import asks_elsewhere, is_code
 from policies.clauses import ASKING
 from policies.ranking import Findable, Near, Shelf, about_policy
-from policies.wording import commands_the_agent, in_our_words
+from policies.synonyms import commands_the_agent, in_our_words
 from records.books import Reads
 from records.library import clauses_in_force, is_read, nearest_clauses, rules_in_force, words_of
 from refunds.evidence import Abstain, Evidence, Grounded

@@ -279,7 +279,7 @@ def test_every_named_query_is_used_and_every_used_one_is_named() -> None:
     )
     used = set(
         re.findall(
-            r"""(?:\.rows?|\.later|\.read_once|_listed|_orders)\(\s*(?:books,\s*person,\s*|tenant, )?"(\w+)\"""",
+            r"""(?:\.rows?|\.later|\.read_once|_listed|_disbursements)\(\s*(?:books,\s*person,\s*|tenant, )?"(\w+)\"""",
             source,
         )
     )

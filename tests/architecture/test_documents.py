@@ -16,10 +16,14 @@ from pathlib import Path
 
 import pytest
 from prepared import copy_home
+from pydantic_settings import BaseSettings
 from running import PATIENCE, drop_home, free_port, until
 from warm import countersign
 
+from cashier.settings import CashierSettings
+from desk.settings import DeskSettings
 from evals.picture import framed
+from graph.settings import GraphSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -146,3 +150,21 @@ def test_the_picture_is_of_this_graph() -> None:
     """Broken? The graph changed: make picture."""
     page = (ROOT / "docs/how-it-is-built.md").read_text()
     assert framed(page) == page
+
+
+def test_every_name_in_the_example_of_an_environment_is_read_somewhere() -> None:
+    """A setting that was renamed would be ignored in silence."""
+    prefixes: dict[str, type[BaseSettings]] = {
+        "GRAPH_": GraphSettings,
+        "DESK_": DeskSettings,
+        "CASHIER_": CashierSettings,
+    }
+    settings = {f"{prefix}{name}".upper() for prefix, one in prefixes.items() for name in one.model_fields}
+    source = "\n".join(
+        file.read_text()
+        for folder in ("app", "cli", "deploy", "evals", "graph", "policies", "runtime")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+    ) + (ROOT / "Makefile").read_text() + (ROOT / "Procfile").read_text()  # fmt: skip
+    named = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert len(named) > 40
+    assert [name for name in named if name not in settings and f'"{name}"' not in source] == []

@@ -17,7 +17,7 @@ from policies.hygiene import injections, look_at_text
 from policies.languages import language_of
 from policies.loops import goes_in_circles
 from policies.prompts import FOLDER, prompt, released
-from policies.wording import commands_the_agent
+from policies.synonyms import commands_the_agent
 from refunds.canonical import sha256
 from refunds.evidence import Citation
 from refunds.masking import known_of, mask, private

@@ -19,7 +19,7 @@ from policies.clause_lines import Edition, read_clause_lines
 from policies.documents import BadDocument, PolicyDocument, read_corpus
 from policies.manifest import DEMO_CORPUS
 from policies.ranking import COVERS, Findable, Shelf
-from policies.wording import commands_the_agent, in_our_words
+from policies.synonyms import commands_the_agent, in_our_words
 from records.books import Books
 from records.library import clauses_in_force, words_of
 from refunds.evidence import Abstain, Citation, Grounded

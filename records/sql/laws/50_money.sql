@@ -77,7 +77,7 @@ declare
   said jsonb;
   owner cases;
   before proposals;
-  word decisions;
+  decided decisions;
   available bigint;
 begin
   perform hold_case(new.tenant, new.case_id);
@@ -109,20 +109,20 @@ begin
     if not found or before.case_id <> new.case_id then
       perform refuse('unknown_proposal');
     end if;
-    select * into word from decisions where tenant = new.tenant and proposal_id = new.supersedes;
+    select * into decided from decisions where tenant = new.tenant and proposal_id = new.supersedes;
     if not found then
       if not is_withdrawn(before.tenant, before.proposal_id) then
         perform refuse('proposal_open', 'the one before is still to be decided');
       end if;
-    elsif word.word = 'reject' then
+    elsif decided.word = 'reject' then
       perform refuse('proposal_open', 'a rejected case stays rejected');
-    elsif word.word = 'approve' then
-      if exists (select from disbursements where tenant = new.tenant and decision_id = word.decision_id) then
+    elsif decided.word = 'approve' then
+      if exists (select from disbursements where tenant = new.tenant and decision_id = decided.decision_id) then
         if may_be_paid((select s.outcome from settlements s where s.tenant = new.tenant
-            and s.decision_id = word.decision_id order by s.seq desc limit 1)) then
+            and s.decision_id = decided.decision_id order by s.seq desc limit 1)) then
           perform refuse('proposal_open', 'the money of the one before is ordered');
         end if;
-      elsif word.execute_by > clock() and not (
+      elsif decided.execute_by > clock() and not (
         select status = 'received' and reason = 'taken_over' from case_events
         where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1) then
         perform refuse('proposal_open', 'the approval of the one before is in force');
@@ -136,11 +136,11 @@ begin
      (new.edited_by is not null and new.amount_minor > coalesce(before.amount_minor, 0)) then
     perform refuse('proposal_mismatch', 'edited_upward says whether a person raised the amount');
   end if;
-  if word.word = 'revise' and word.revised_amount_minor is not null and new.kind <> 'handoff'
-     and (new.edited_by is distinct from word.decided_by or new.amount_minor <> word.revised_amount_minor) then
+  if decided.word = 'revise' and decided.revised_amount_minor is not null and new.kind <> 'handoff'
+     and (new.edited_by is distinct from decided.decided_by or new.amount_minor <> decided.revised_amount_minor) then
     perform refuse('proposal_mismatch', 'an edited amount is the one that was asked for and carries its editor');
   end if;
-  if (word.word is distinct from 'revise' or word.revised_amount_minor is null) and new.amount_minor > (
+  if (decided.word is distinct from 'revise' or decided.revised_amount_minor is null) and new.amount_minor > (
     select amount_minor from proposals
     where tenant = new.tenant and case_id = new.case_id and edited_by is not null
     order by proposed_at desc limit 1) and not exists (
@@ -324,21 +324,21 @@ end $$;
 create function check_disbursement() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
-  word decisions;
+  decided decisions;
   owner cases;
   paid payments;
 begin
   if new.tenant is distinct from tenant() then
     perform refuse('blocked:not_approved', 'the tenant of the transaction is another one');
   end if;
-  select * into word from decisions where tenant = new.tenant and decision_id = new.decision_id;
-  if not found or word.word <> 'approve' or word.kind <> 'refund' then
+  select * into decided from decisions where tenant = new.tenant and decision_id = new.decision_id;
+  if not found or decided.word <> 'approve' or decided.kind <> 'refund' then
     perform refuse('blocked:not_approved');
   end if;
-  select * into owner from cases where tenant = word.tenant and case_id = word.case_id;
+  select * into owner from cases where tenant = decided.tenant and case_id = decided.case_id;
   if not found or owner.thread_id <> new.thread_id
-     or (word.case_id, word.thread_id, word.proposal_id, word.digest::text, word.payment_id, word.order_id,
-         word.amount_minor::bigint, word.currency::text)
+     or (decided.case_id, decided.thread_id, decided.proposal_id, decided.digest::text, decided.payment_id, decided.order_id,
+         decided.amount_minor::bigint, decided.currency::text)
         is distinct from
         (new.case_id, new.thread_id, new.proposal_id, new.digest::text, new.payment_id::text, new.order_id::text,
          new.amount_minor::bigint, new.currency::text) then
@@ -363,7 +363,7 @@ begin
   if kill_switch(new.tenant) then
     perform refuse('blocked:kill_switch');
   end if;
-  if word.execute_by <= clock() then
+  if decided.execute_by <= clock() then
     perform refuse('blocked:expired');
   end if;
   if new.amount_minor > left_of_payment(new.tenant, new.payment_id)
@@ -460,20 +460,20 @@ end $$;
 create function check_editor() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
-  word decisions;
+  decided decisions;
 begin
-  select * into word from decisions d where d.tenant = new.tenant and d.proposal_id = new.supersedes and d.word = 'revise';
+  select * into decided from decisions d where d.tenant = new.tenant and d.proposal_id = new.supersedes and d.word = 'revise';
   if new.kind <> 'handoff' and (
-    (word.revised_reply is not null and new.body::jsonb->>'draft' is distinct from word.revised_reply)
-    or (word.revised_reply is not null and word.revised_amount_minor is null
-      and (new.amount_minor, new.kind) is distinct from (word.amount_minor, word.kind))
-    or (word.revised_items is not null and new.kind = 'refund' and new.body::jsonb->'items' is distinct from word.revised_items)
+    (decided.revised_reply is not null and new.body::jsonb->>'draft' is distinct from decided.revised_reply)
+    or (decided.revised_reply is not null and decided.revised_amount_minor is null
+      and (new.amount_minor, new.kind) is distinct from (decided.amount_minor, decided.kind))
+    or (decided.revised_items is not null and new.kind = 'refund' and new.body::jsonb->'items' is distinct from decided.revised_items)
   ) and not exists (
-    select from takeovers t where t.tenant = new.tenant and t.case_id = new.case_id and t.at > word.decided_at) then
+    select from takeovers t where t.tenant = new.tenant and t.case_id = new.case_id and t.at > decided.decided_at) then
     perform refuse('proposal_mismatch', 'an edited reply or item is the one that was asked for');
   end if;
   if new.edited_by is not null
-     and not (word.decided_by is not distinct from new.edited_by and word.revised_amount_minor is not distinct from new.amount_minor)
+     and not (decided.decided_by is not distinct from new.edited_by and decided.revised_amount_minor is not distinct from new.amount_minor)
      and not exists (
        select from proposals p where p.tenant = new.tenant and p.case_id = new.case_id
          and p.edited_by = new.edited_by and p.amount_minor >= new.amount_minor)
