@@ -97,9 +97,14 @@ class SimulatedProvider:
     def refund_outside(
         self, tenant: TenantId, payment_id: PaymentId, amount: Money, decision_id: str = ""
     ) -> str:
-        """Somebody refunds in the provider's own dashboard; or, with a decision, books that these do not know did."""
-        refund = ProviderRefund(f"re_{uuid4().hex}", tenant, decision_id, payment_id, amount, "succeeded")
+        """Somebody refunds in the provider's own dashboard; or, with a decision, books that these do not know did.
+
+        The id follows from the payment and the refunds that it has, so that two runs of one episode agree on it.
+        """
         with self._open() as books:
+            found = books.execute(f"{_SELECT} where tenant = ? and payment_id = ?", (tenant, payment_id))
+            name = digest([tenant, payment_id, len(found.fetchall())])
+            refund = ProviderRefund(f"re_{name[:32]}", tenant, decision_id, payment_id, amount, "succeeded")
             self._insert(books, refund)
         return refund.refund_id
 
