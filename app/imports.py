@@ -27,7 +27,7 @@ LINES_AT_ONCE = 2_000
 
 CLAUSES_FILE = "policy_clauses.jsonl"
 
-DecisionResult = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Told after each part how many bytes were read of how many."""
 
 
@@ -43,7 +43,7 @@ class ImportedOrders:
 
 
 async def import_order_book(
-    owner_url: str, tenant: TenantId, file: Path, *, currency_code: str, region: str, said: DecisionResult
+    owner_url: str, tenant: TenantId, file: Path, *, currency_code: str, region: str, said: OnProgress
 ) -> ImportedOrders:
     """Every line of an order book into a tenant's books, a part a transaction; a bad line stops no other."""
     done, place = ImportedOrders(), 0
@@ -129,7 +129,7 @@ def _documents(source: Path, rules: Path | None, edition: Edition) -> tuple[Poli
 
 
 async def index_library(
-    owner_url: str, tenant: TenantId, settings: GraphSettings, said: DecisionResult
+    owner_url: str, tenant: TenantId, settings: GraphSettings, said: OnProgress
 ) -> tuple[int, int | None]:
     """Let an embedding model read what it has not: how many clauses it read, and its tokens where that is told."""
     from graph.model.models import embedding_of  # noqa: PLC0415  (loads a model library)

@@ -1,4 +1,4 @@
-"""A disbursement with all that the books say of it, as it is read under the lock on its payment."""
+"""A disbursement with all that the books say of it, read under the lock on its payment; and what is written of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from cashier.guard import Sent
 from records.books import Books, Row
+from records.queue import enqueue
 from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
 from refunds.money import Currency, Money
 from refunds.vocabulary import SettlementOutcome
@@ -57,3 +58,31 @@ async def disbursement_of(books: Books, tenant: TenantId, decision_id: DecisionI
         asked = await tx.row("provider_act_due", decision_id=decision_id) if sends or late else None
     last = settlements[-1]["outcome"] if settlements else None
     return Disbursement(tenant, decision_id, ordered, votes, sends, len(settlements), last, asked)
+
+
+async def write_settlement(
+    books: Books, disbursement: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
+) -> None:
+    """Write how it ended, or stands, and enqueue its case."""
+    async with books.transaction(disbursement.tenant) as tx:
+        await tx.rows(
+            "insert_settlement",
+            decision_id=disbursement.decision_id,
+            seq=disbursement.settlements + 1,
+            outcome=outcome,
+            provider_refund_id=refund_id,
+            detail=detail[:500],
+        )
+        await enqueue(tx, disbursement.tenant, disbursement.case_id)
+
+
+async def answer_person(books: Books, disbursement: Disbursement, asked: Row, said: str) -> None:
+    """Answer the person who asked about it, and enqueue its case."""
+    async with books.transaction(disbursement.tenant) as tx:
+        await tx.rows(
+            "insert_provider_answer",
+            decision_id=disbursement.decision_id,
+            act_id=asked["act_id"],
+            said=said[:500],
+        )
+        await enqueue(tx, disbursement.tenant, disbursement.case_id)

@@ -15,16 +15,16 @@ from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
-from cashier.disbursement import Disbursement, disbursement_of
+from cashier.disbursement import Disbursement, answer_person, disbursement_of, write_settlement
 from cashier.found_refunds import CALL_SECONDS, LATE_FAILURE_DAYS, LONG_AGO, FoundRefunds
 from cashier.guard import (
     ENDED,
     AskPerson,
     AtProvider,
+    GuardVerdict,
     Refuse,
     Send,
     SendFacts,
-    Verdict,
     Wait,
     guard,
     is_labelled,
@@ -46,7 +46,6 @@ from cashier.processor import (
 from cashier.verification import Payable, verify_disbursement
 from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
-from records.queue import enqueue
 from refunds.ids import DecisionId, TenantId
 from refunds.vocabulary import ProviderAct, SettlementOutcome
 
@@ -174,9 +173,11 @@ class Executor:
         if disbursement is None:
             return "done"
         if disbursement.asked is not None and disbursement.last in ENDED:
-            await self._tell(disbursement, disbursement.asked, f"the outcome is known: {disbursement.last}")
+            await answer_person(
+                self.books, disbursement, disbursement.asked, f"the outcome is known: {disbursement.last}"
+            )
         elif disbursement.asked is not None and disbursement.last is None and not disbursement.sends:
-            await self._tell(disbursement, disbursement.asked, "nothing was sent yet")
+            await answer_person(self.books, disbursement, disbursement.asked, "nothing was sent yet")
         elif disbursement.asked is not None:
             return await self._answer(disbursement, disbursement.asked, started)
         if disbursement.last in {"failed", "refused"}:
@@ -209,7 +210,7 @@ class Executor:
         )
 
     async def _do(
-        self, disbursement: Disbursement, facts: SendFacts, verdict: Verdict, started: float
+        self, disbursement: Disbursement, facts: SendFacts, verdict: GuardVerdict, started: float
     ) -> PassResult:
         """Carry out what the guard says."""
         match verdict:
@@ -333,7 +334,7 @@ class Executor:
             # The refund settles another disbursement, or the books have another end: an answer too.
             why = error.reason if isinstance(error, Refused) else "that refund settles another disbursement"
             paid, said = "waiting", f"nothing came of it: {why}"
-        await self._tell(disbursement, asked, said)
+        await answer_person(self.books, disbursement, asked, said)
         return paid
 
     async def _follow_up(
@@ -374,32 +375,12 @@ class Executor:
             case _:
                 assert_never(verdict)
 
-    async def _tell(self, disbursement: Disbursement, asked: Row, said: str) -> None:
-        """Answer the person who asked."""
-        async with self.books.transaction(disbursement.tenant) as tx:
-            await tx.rows(
-                "insert_provider_answer",
-                decision_id=disbursement.decision_id,
-                act_id=asked["act_id"],
-                said=said[:500],
-            )
-            await enqueue(tx, disbursement.tenant, disbursement.case_id)
-
     async def _write(
         self, disbursement: Disbursement, outcome: SettlementOutcome, refund_id: str | None, detail: str
     ) -> PassResult:
         """Settle and enqueue, in one transaction; what is a person's matter already stays it."""
         if outcome == disbursement.last == "needs_person":
             return "waiting"
-        async with self.books.transaction(disbursement.tenant) as tx:
-            await tx.rows(
-                "insert_settlement",
-                decision_id=disbursement.decision_id,
-                seq=disbursement.settlements + 1,
-                outcome=outcome,
-                provider_refund_id=refund_id,
-                detail=detail[:500],
-            )
-            await enqueue(tx, disbursement.tenant, disbursement.case_id)
+        await write_settlement(self.books, disbursement, outcome, refund_id, detail)
         self.doubts.pop(disbursement.decision_id, None)
         return "settled"

@@ -124,10 +124,10 @@ class AskPerson:
     why: str
 
 
-Verdict = Send | Wait | AtProvider | Refuse | AskPerson
+GuardVerdict = Send | Wait | AtProvider | Refuse | AskPerson
 
 
-def guard(facts: SendFacts) -> Verdict:
+def guard(facts: SendFacts) -> GuardVerdict:
     """What may be done about a disbursement now. Only `Send` pays."""
     if facts.there is None or facts.known is None:
         return Wait(
@@ -149,7 +149,7 @@ def guard(facts: SendFacts) -> Verdict:
             return _verified(facts, facts.verified, facts.known, facts.there)
 
 
-def _found(ours: Sequence[ProviderRefund], facts: SendFacts) -> Verdict:
+def _found(ours: Sequence[ProviderRefund], facts: SendFacts) -> GuardVerdict:
     """What the provider lists under our own label."""
     if len(ours) > 1:
         return AskPerson(f"the provider lists {len(ours)} refunds of this order: {refunds_listed(ours)}")
@@ -159,7 +159,7 @@ def _found(ours: Sequence[ProviderRefund], facts: SendFacts) -> Verdict:
 
 def _verified(
     facts: SendFacts, signed: Payable, known: KnownRefunds, there: Sequence[ProviderRefund]
-) -> Verdict:
+) -> GuardVerdict:
     """What was signed holds, and the provider lists nothing of it."""
     unknown = unknown_refunds(facts.tenant, there, known)
     if unknown:
@@ -199,7 +199,7 @@ def _verified(
     return Send(last.epoch)
 
 
-def _stop(facts: SendFacts, reason: RefundResult, why: str) -> Verdict:
+def _stop(facts: SendFacts, reason: RefundResult, why: str) -> GuardVerdict:
     """Nothing more is sent: an end where nothing ever was, and a person's matter otherwise."""
     return AskPerson(why) if facts.sends else Refuse(reason)
 

@@ -30,7 +30,7 @@ class Reported:
     said: str
 
 
-Finding = ProviderHas | Withdrawn | Reported
+InquiryResult = ProviderHas | Withdrawn | Reported
 
 
 def look_into(
@@ -38,7 +38,7 @@ def look_into(
     refund_id: str | None,
     facts: SendFacts,
     there: Sequence[ProviderRefund],
-) -> Finding:
+) -> InquiryResult:
     """What the provider's list of refunds of the payment says to an inquiry."""
     ours = [refund for refund in there if is_labelled(refund, facts.tenant, facts.decision_id)]
     match act:
@@ -58,7 +58,7 @@ def look_into(
             assert_never(act)
 
 
-def _withdrawn(facts: SendFacts) -> Finding:
+def _withdrawn(facts: SendFacts) -> InquiryResult:
     """What may still arrive is not taken back."""
     if facts.sends and facts.sends[-1].age <= KEY_TRUST:
         return Reported("not taken back: it was sent in the last 20 hours and may still arrive")
@@ -67,7 +67,7 @@ def _withdrawn(facts: SendFacts) -> Finding:
 
 def _named(
     refund_id: str | None, facts: SendFacts, there: Sequence[ProviderRefund], ours: Sequence[ProviderRefund]
-) -> Finding:
+) -> InquiryResult:
     """The refund of the id that a person gave: of this payment, of this amount, and of no other disbursement."""
     found = next((refund for refund in there if refund.refund_id == refund_id), None)
     if found is None:

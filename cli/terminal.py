@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refunds.ids import TenantId
     from runtime.home import Home
 
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 
 
 def group(about: str, example: str = "") -> typer.Typer:
@@ -106,12 +106,12 @@ class CommandFailed(Exception):
 
 def command(
     of: typer.Typer, called: str, example: str
-) -> Callable[[Callable[Given, Coroutine[Any, Any, None]]], Callable[Given, None]]:
+) -> Callable[[Callable[Arguments, Coroutine[Any, Any, None]]], Callable[Arguments, None]]:
     """Register an async function; a known error is one line on standard error and exit status 1."""
 
-    def register(function: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
+    def register(function: Callable[Arguments, Coroutine[Any, Any, None]]) -> Callable[Arguments, None]:
         @functools.wraps(function)
-        def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
             from runtime.logs import log_to_standard_error
 
             log_to_standard_error("command", plain=True, level=logging.WARNING)

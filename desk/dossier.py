@@ -2,18 +2,19 @@
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
 from desk.decisions import authority_of
 from desk.people import Person
 from policies.authority import AuthorityRule, highest_authority, may_approve
 from policies.budget import EXHAUSTED, audit_budget
 from policies.deadlines import Urgency, urgency
 from policies.manifest import Manifest
-from records.books import Books, Row, Transaction
+from records.books import Books, Row
 from records.cases import Case
 from records.messages import messages_of
 from records.money import CurrentProposal
@@ -22,10 +23,8 @@ from records.replies import CustomerReply, replies_of
 from records.snapshots import Snapshot, snapshot_at
 from records.takeovers import takeovers_of
 from records.traces import read_trace
-from refunds.evidence import Citation
 from refunds.money import Money
-from refunds.order import OrderFacts, Payment
-from refunds.proposal import Proposal
+from refunds.order import Item, OrderFacts, Payment
 
 EARLIER = 8
 
@@ -38,27 +37,6 @@ DEGRADED: dict[str, str] = {
     "budget": "A budget for models was spent.",
 }
 """What a reviewer is told where the agent had to do with less."""
-
-
-@dataclass(frozen=True, slots=True)
-class DossierCitation:
-    """A quoted clause, and whether its document is in force today."""
-
-    citation: Citation
-    title: str
-    in_force: bool
-    validity: str
-    verbatim: bool
-    """Whether the quote is what the books hold, to the letter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that was looked at, and what was found."""
-
-    name: str
-    passed: bool
-    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +118,23 @@ class Dossier:
         return str(self.proposals[-2]["decided_by"])
 
     @property
+    def items(self) -> list[tuple[Item, str]]:
+        """Each item of the order and whether it is `refunded`, `proposed` or neither; of equal ones as many as are."""
+        gone = Counter(self.order.refunded if self.order else ())
+        proposed = Counter(self.current.proposal.items if self.current and not self.current.ordered else ())
+        rows: list[tuple[Item, str]] = []
+        for item in self.order.items if self.order else ():
+            state = "refunded" if gone[item.sku] > 0 else "proposed" if proposed[item.sku] > 0 else ""
+            counted = {"refunded": gone, "proposed": proposed}.get(state)
+            if counted is not None:
+                counted[item.sku] -= 1
+            rows.append((item, state))
+        return rows
+
+    @property
     def payment(self) -> Payment | None:
         """The payment that the proposal goes back to."""
-        return _payment(self.order, self.current.proposal) if self.current else None
+        return payment_of(self.order, self.current.proposal) if self.current else None
 
 
 ASKED = frozenset({"asked_customer", "asked_colleague"})
@@ -159,7 +151,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             order = None
         proposals = await tx.rows("proposals_of", case_id=case.case_id)
         cited = (
-            [await _cited(tx, citation, snapshot.now) for citation in current.proposal.citations]
+            [await citation_now(tx, citation, snapshot.now) for citation in current.proposal.citations]
             if current
             else []
         )
@@ -190,7 +182,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             rating=await tx.row("rating_of", case_id=case.case_id),
             claim=owner,
             rule=rule,
-            checks=_checks(case, snapshot, order, cited, gone_before=bool(gone and gone["gone"])),
+            checks=checks_of(case, snapshot, order, cited, gone_before=bool(gone and gone["gone"])),
             effect=effect_of(current, order, rule, votes) if case.mode == "production" else "",
             findings=await tx.rows("findings_of", case_id=case.case_id),
             calls=await tx.rows("calls_of", case_id=case.case_id),
@@ -215,7 +207,7 @@ def effect_of(
         case "reply":
             does = "sends this reply and returns no money"
         case "refund":
-            paid = _payment(order, proposal)
+            paid = payment_of(order, proposal)
             method = card(paid.method) if paid else f"payment {proposal.payment_id}"
             does = f"sends this reply and returns {proposal.amount} to {method}, once"
     yes = sum(vote["word"] == "approve" for vote in votes)
@@ -256,85 +248,6 @@ def may_say_yes(person: Person, shown: Dossier) -> str:
     if not may_approve(authority, shown.rule):
         return f"{shown.current.proposal.amount} needs a specialist"
     return ""
-
-
-def _payment(order: OrderFacts | None, proposal: Proposal) -> Payment | None:
-    if order is None:
-        return None
-    return next((paid for paid in order.payments if paid.payment_id == proposal.payment_id), None)
-
-
-async def _cited(tx: Transaction, citation: Citation, now: datetime) -> DossierCitation:
-    row = await tx.row(
-        "clause_now",
-        document_id=citation.document_id,
-        version=citation.version,
-        clause=citation.clause,
-        today=now.date(),
-    )
-    if row is None:
-        return DossierCitation(
-            citation, citation.document_id, in_force=False, validity="not in the books", verbatim=False
-        )
-    if row["in_force"]:
-        validity = f"in force since {row['effective_on']:%Y-%m-%d}"
-    elif row["status"] != "approved":
-        validity = str(row["status"])
-    elif row["newest"] is not None and row["newest"] != citation.version:
-        validity = f"of its time; today version {row['newest']} is in force"
-    else:
-        validity = f"ended on {row['expires_on']:%Y-%m-%d}" if row["expires_on"] else "not in force today"
-    return DossierCitation(
-        citation, row["title"], bool(row["in_force"]), validity, row["quote"] == citation.quote
-    )
-
-
-def _checks(
-    case: Case,
-    snapshot: Snapshot,
-    order: OrderFacts | None,
-    cited: Sequence[DossierCitation],
-    *,
-    gone_before: bool,
-) -> list[Check]:
-    """What the house looked at for this case, looked at again now."""
-    found = [
-        Check("Intake signature", case.verdict == "verified", case.verdict.replace("_", " ")),
-        Check(
-            "Admitted by the bundle", case.route == "guarded_agent", f"{case.bundle_version}, {case.route}"
-        ),
-        Check("Kill switch", not snapshot.killed, "on: nothing is paid" if snapshot.killed else "off"),
-    ]
-    current = snapshot.current
-    if current is None:
-        return found
-    proposal = current.proposal
-    if proposal.citations:
-        whole = all(one.verbatim for one in cited)
-        found.append(Check("Quotes stand in the policy", whole, f"{len(cited)}, to the letter"))
-        lapsed = [one for one in cited if not one.in_force]
-        found.append(
-            Check(
-                "Policy in force today",
-                not lapsed,
-                "all of it" if not lapsed else ", ".join(one.validity for one in lapsed),
-            )
-        )
-    if proposal.kind == "refund":
-        paid = _payment(order, proposal)
-        found.append(
-            Check("Payment is of this customer's order", paid is not None, proposal.payment_id or "none")
-        )
-        left = paid.left if paid else None
-        enough = left is not None and (proposal.amount <= left or current.ordered)
-        found.append(
-            Check("Within what is left of the payment", enough, f"{left} left" if left else "unknown")
-        )
-        found.append(
-            Check("Items not refunded before", not gone_before, "refunded" if gone_before else "none of them")
-        )
-        found.append(Check("Decided by a rule", bool(proposal.rule), proposal.rule or "written by a person"))
-    return found
 
 
 def _urgency(proposals: Sequence[Row], snapshot: Snapshot) -> Urgency:

@@ -1,5 +1,6 @@
 """Revisions: what a person may ask to be different. The agent makes it a proposal of its own, with its own digest."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from desk.notes import BadDecision, clean_text
@@ -76,13 +77,15 @@ async def _check_amount(tx: Transaction, current: CurrentProposal, wanted: int |
 
 
 def check_items(order: OrderFacts | None, items: Sequence[Sku]) -> None:
-    """BadDecision where an item is none of the order's, or stands twice, or none is there."""
-    there = {item.sku for item in order.items} if order else set()
-    if not items or len(set(items)) != len(items):
-        raise BadDecision("items: each once, and at least one")
+    """BadDecision where an item is none of the order's, or stands more often than there, or none is there."""
+    there = Counter(item.sku for item in order.items) if order else Counter[Sku]()
+    if not items:
+        raise BadDecision("items: at least one")
     strange = [sku for sku in items if sku not in there]
     if strange:
         raise BadDecision(f"items: {', '.join(strange)[:200]}: not in the order")
+    if Counter(items) - there:
+        raise BadDecision("items: each as often as the order has it, at most")
 
 
 def check_reply_text(reply: str, known: set[int]) -> None:

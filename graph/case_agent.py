@@ -26,6 +26,7 @@ from graph.tracing import Spans
 from policies.actions import GetPolicyEvidence, LookupOrder, action_name
 from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import Limits, next_step_reason
+from policies.clauses import LeaveToPerson
 from policies.hygiene import look_at_text
 from policies.languages import DEFAULT, LANGUAGES
 from policies.loops import goes_in_circles
@@ -223,12 +224,11 @@ class CaseAgent:
         stated = await rules_in_force(reads, run.context.region, run.context.as_of)
         result, cost = "cited_draft", granted.planning
         try:
-            run.draft = draft(
-                case, run.asked, run.order, run.evidence, stated, run.snapshot.now, revision_of(run)
-            )
-            if run.draft is None:
-                result = "no_approved_evidence"
+            made = draft(case, run.asked, run.order, run.evidence, stated, run.snapshot.now, revision_of(run))
+            if isinstance(made, LeaveToPerson):
+                run.draft, result = None, made.reason
             else:
+                run.draft = made
                 proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
                 worded = await self._word(run, run.draft, granted)
                 cost = replace(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol, assert_never
 
 from graph.planner import PlanContext
-from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, RuleInForce, judgement_of
+from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, LeaveToPerson, RuleInForce, judgement_of
 from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
 from records.library import StatedRule
@@ -82,16 +82,16 @@ def draft(
     stated: list[StatedRule],
     now: datetime,
     revision: Revision | None,
-) -> Draft | None:
-    """The reply to a case; None where no clause decides a request for money, which a person then reads."""
+) -> Draft | LeaveToPerson:
+    """The reply to a case; where no clause decides a request for money, or its amount, a person reads it."""
     made = _drafted(case, asked, order, evidence, stated, now, revision)
-    if made is None or revision is None:
+    if isinstance(made, LeaveToPerson) or revision is None:
         return made
     wanted = revision.from_amount.amount_minor if revision.amount_minor is None else revision.amount_minor
     fits = made.amount.amount_minor == wanted
     if revision.reply is not None and not fits and revision.insists:
-        return None
-    same_items = revision.items is not None and set(revision.items) == set(made.items)
+        return LeaveToPerson("no_approved_evidence")
+    same_items = revision.items is not None and sorted(revision.items) == sorted(made.items)
     return replace(
         made,
         text=made.text if revision.reply is None or not fits else revision.reply,
@@ -109,7 +109,7 @@ def _drafted(
     stated: list[StatedRule],
     now: datetime,
     revision: Revision | None,
-) -> Draft | None:
+) -> Draft | LeaveToPerson:
     if case.intent != "refund_request":
         return Draft("reply", _answer(order, evidence), evidence.citations)
     rules = [
@@ -127,7 +127,7 @@ def _drafted(
     )
     judgement = judgement_of(claim, rules)
     if judgement is None:
-        return None
+        return LeaveToPerson("no_approved_evidence")
     found = () if evidence.by_rule else evidence.citations
     cited = (judgement.citation, *(other for other in found if other != judgement.citation))
     verdict, citation = judgement.verdict, judgement.citation
@@ -136,6 +136,8 @@ def _drafted(
             return Draft("reply", _denial(order, because, citation), cited, rule=judgement.rule)
         case Ask(what):
             return Draft("reply", _question(order, what, citation), cited, rule=judgement.rule)
+        case LeaveToPerson():
+            return verdict
         case Allow():
             pass
         case _:
@@ -175,7 +177,7 @@ def _revised(proposed: Draft, revision: Revision | None) -> Draft:
     """The draft with the amount a person asked for; zero leaves the reply alone."""
     if revision is None or revision.amount_minor is None:
         return proposed
-    if revision.items is not None and set(revision.items) != set(proposed.items):
+    if revision.items is not None and sorted(revision.items) != sorted(proposed.items):
         return proposed  # another rule decides for other items; the books will not have it as this person's
     if revision.amount_minor == 0:
         return replace(

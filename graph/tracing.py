@@ -83,7 +83,7 @@ class SilentSpans:
 
 
 _SILENT = SilentSpans()
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 Taken = TypeVar("Taken")
 
 
@@ -124,14 +124,14 @@ class Spans:
             yield CallSpan(span)
 
     def around(
-        self, name: str, node: Callable[Given, Awaitable[Taken]], kind: Kind = "chain"
-    ) -> Callable[Given, Awaitable[Taken]]:
+        self, name: str, node: Callable[Arguments, Awaitable[Taken]], kind: Kind = "chain"
+    ) -> Callable[Arguments, Awaitable[Taken]]:
         """A node of the graph in a span of its name; an interrupt does not count as a failure."""
         if not self.on:
             return node
 
         @wraps(node)
-        async def traced(*args: Given.args, **kwargs: Given.kwargs) -> Taken:
+        async def traced(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Taken:
             with self.span(name, kind) as span:
                 try:
                     done = await node(*args, **kwargs)

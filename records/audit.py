@@ -19,7 +19,7 @@ from refunds.decision import instant
 from refunds.ids import TenantId
 
 Sign = Callable[[str], str]
-Read = Callable[[str], tuple[str, str] | None]
+ReadSignature = Callable[[str], tuple[str, str] | None]
 """The text in a signature by a trusted key, and its kid; None where there is none."""
 
 FIRST = "0" * 64
@@ -203,7 +203,7 @@ def anchored_heads(anchors: Iterable[Anchor]) -> Heads:
     return heads
 
 
-async def verify_trail(books: Books, read: Read, copy: Path) -> tuple[list[AuditFinding], int]:
+async def verify_trail(books: Books, read: ReadSignature, copy: Path) -> tuple[list[AuditFinding], int]:
     """Everything that is not as it was written, over all tenants; and how many events were read.
 
     `books` are the desk's. The outer copy is believed before the table.
@@ -235,7 +235,7 @@ async def verify_trail(books: Books, read: Read, copy: Path) -> tuple[list[Audit
     return findings, events
 
 
-def verify_anchors(anchors: list[Anchor], read: Read, where: str) -> list[AuditFinding]:
+def verify_anchors(anchors: list[Anchor], read: ReadSignature, where: str) -> list[AuditFinding]:
     """Broken signatures, numbers and links in a list of anchors."""
     findings: list[AuditFinding] = []
     previous = FIRST

@@ -8,7 +8,15 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from records.audit import FIRST, Anchor, AuditFinding, Read, anchored_heads, chain_text, verify_anchors
+from records.audit import (
+    FIRST,
+    Anchor,
+    AuditFinding,
+    ReadSignature,
+    anchored_heads,
+    chain_text,
+    verify_anchors,
+)
 from records.books import Books
 from refunds.canonical import canonical, sha256
 from refunds.ids import CaseId, TenantId
@@ -44,7 +52,7 @@ async def export_lines(books: Books, tenant: TenantId, case_id: CaseId | None) -
         yield canonical({"anchor": json.loads(anchor.line())}) + "\n"
 
 
-def verify_export(lines: Iterable[str], read: Read) -> Verified:
+def verify_export(lines: Iterable[str], read: ReadSignature) -> Verified:
     """Hold an export against the keys that sign anchors. Raises BadExport; an edit is a finding."""
     chains: dict[tuple[str, str], list[dict[str, str | int | None]]] = {}
     anchors: list[Anchor] = []

@@ -8,7 +8,7 @@ from records.books import Reads, Transaction
 from refunds.ids import CaseId, CustomerId
 from refunds.vocabulary import ModelFeature, ModelOutcome
 
-Weighed = TypeVar("Weighed")
+CallWeighed = TypeVar("CallWeighed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ async def reserve(
     tx: Transaction,
     place: Place,
     request: Request,
-    allowed: Callable[[Load, list[SpentRow]], Weighed],
-    passes: Callable[[Weighed], bool],
-) -> tuple[Weighed, int | None]:
+    allowed: Callable[[Load, list[SpentRow]], CallWeighed],
+    passes: Callable[[CallWeighed], bool],
+) -> tuple[CallWeighed, int | None]:
     """Weigh a call under the one lock of spending and reserve it where it passes: what was weighed, and its attempt."""
     tx.later("lock_spend")
     load = await tx.row("load_of_endpoint", endpoint=request.endpoint)

@@ -38,7 +38,7 @@ async def order_facts(reads: Reads, order_id: str) -> OrderFacts | None:
             )
             for payment in row["payments"]
         ),
-        refunded=frozenset(Sku(sku) for sku in row["refunded"]),
+        refunded=tuple(Sku(sku) for sku in row["refunded"]),
     )
 
 

@@ -1,5 +1,6 @@
 """Order facts: what the shop's own books say of an order and its payment."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,5 +47,27 @@ class OrderFacts:
     delivered_at: datetime | None
     items: tuple[Item, ...]
     payments: tuple[Payment, ...]
-    refunded: frozenset[Sku] = frozenset()
-    """Items whose refund was ordered and did not fail."""
+    refunded: tuple[Sku, ...] = ()
+    """Items whose refund was ordered and did not fail, as often as it was."""
+
+    @property
+    def difference_minor(self) -> int | None:
+        """By how much what was paid is above the sum of the items, in minor units; None in mixed currencies."""
+        currencies = {item.price.currency for item in self.items} | {
+            one.paid.currency for one in self.payments
+        }
+        if len(currencies) != 1:
+            return None
+        asked = sum(item.price.amount_minor for item in self.items)
+        return sum(one.paid.amount_minor for one in self.payments) - asked
+
+    def not_refunded(self) -> tuple[Item, ...]:
+        """The items that have not been refunded; of equal ones as many as are left."""
+        gone = Counter(self.refunded)
+        left: list[Item] = []
+        for item in self.items:
+            if gone[item.sku] > 0:
+                gone[item.sku] -= 1
+            else:
+                left.append(item)
+        return tuple(left)

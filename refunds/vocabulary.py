@@ -51,6 +51,9 @@ HandoffReason = Literal[
     "approval_lapsed",
     "draft_failed_checks",
     "provider_ahead",
+    "order_unbalanced",
+    "several_payments",
+    "more_than_left",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.

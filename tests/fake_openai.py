@@ -1,6 +1,7 @@
 """A server that speaks the OpenAI protocol and misbehaves: over real HTTP, in as many ways as providers do."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -303,7 +304,12 @@ def meaning(text: str) -> list[float]:
 
 @contextmanager
 def served(fake: FakeOpenAI) -> Iterator[FakeOpenAI]:
-    """The server, running in a thread until the block ends."""
+    """The server, running in a thread until the block ends.
+
+    Meanwhile garbage waits: collected in the server's thread, a stream that a client in this one was cut off from would
+    be closed in the middle of its own step, which is an error that only two loops in one process can have.
+    """
+    gc.disable()
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
@@ -319,3 +325,4 @@ def served(fake: FakeOpenAI) -> Iterator[FakeOpenAI]:
             fake.released.set()
             server.should_exit = True
             thread.join(10)
+            gc.enable()

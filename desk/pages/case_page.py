@@ -107,7 +107,7 @@ def _edit(act: SentForm, proposal: Proposal, note: str | None) -> DecisionReques
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
     items = tuple(Sku(item) for item in act.texts("items"))
-    others = bool(items) and set(items) != set(proposal.items)
+    others = bool(items) and sorted(items) != sorted(proposal.items)
     word = DecisionRequest(
         "revise",
         note=note,

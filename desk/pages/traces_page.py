@@ -17,7 +17,7 @@ from refunds.vocabulary import ReviewVerdict
 
 router = APIRouter(include_in_schema=False)
 Seeing = Annotated[Visit, Depends(visitor("audit:read"))]
-Reading = Annotated[Visit, Depends(visitor("cases:read"))]
+MayRead = Annotated[Visit, Depends(visitor("cases:read"))]
 
 FIELDS = ("tenant", "route", "release", "prompt", "model", "tool", "reason", "since", "until")
 
@@ -54,7 +54,7 @@ def _time(name: str, text: str) -> datetime | None:
 
 
 @router.get("/library")
-async def library(request: Request, services: Opened, visit: Reading) -> Response:
+async def library(request: Request, services: Opened, visit: MayRead) -> Response:
     """The policy of each tenant: what waits for a person's word, and what counts."""
     person = visit.person
     shelves = [

@@ -21,7 +21,7 @@ POWER = 0.8
 EFFECT = 0.05
 """The smallest difference of success that matters to a shop, as a share."""
 
-Verdict = Literal["inconclusive", "no_difference", "a_better", "b_better"]
+ComparisonVerdict = Literal["inconclusive", "no_difference", "a_better", "b_better"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Compared:
     cost_micros: Interval
     latency_ms: Interval
     p_value: float
-    verdict: Verdict
+    verdict: ComparisonVerdict
     why: str
     paths: tuple[tuple[str, int, int], ...]
 
@@ -149,7 +149,7 @@ def compare(
 
 def _verdict(
     cases: int, needed: int, success: Interval, p_value: float, alpha: float, effect: float
-) -> tuple[Verdict, str]:
+) -> tuple[ComparisonVerdict, str]:
     if cases < needed:
         return (
             "inconclusive",
@@ -164,7 +164,7 @@ def _verdict(
         ):
             return "no_difference", f"success differs by less than {100 * effect:.0f} points"
         return "inconclusive", f"p = {p_value:.3f}: not below {alpha:.4f}"
-    better: Verdict = "b_better" if success.difference > 0 else "a_better"
+    better: ComparisonVerdict = "b_better" if success.difference > 0 else "a_better"
     return better, f"success differs by {100 * success.difference:+.1f} points, p = {p_value:.4f}"
 
 

@@ -14,7 +14,9 @@ from refunds.canonical import canonical
 EPISODES = Path(__file__).parent.parent / "episodes.jsonl"
 SETS = Path(__file__).parent.parent / "sets"
 
-Intake = Literal["as it stands", "unsigned", "expired", "replayed", "wrong tenant", "of another thread"]
+EpisodeIntake = Literal[
+    "as it stands", "unsigned", "expired", "replayed", "wrong tenant", "of another thread"
+]
 """How a ticket comes in: raw or signed as its fields say, or with something wrong about its signature."""
 
 Fault = Literal[
@@ -76,7 +78,7 @@ class Given(_Strict):
     ticket: dict[str, object] = Field(default_factory=dict)
     """The fields of a ticket that are not the usual ones; null takes a usual one away."""
 
-    intake: Intake = "as it stands"
+    intake: EpisodeIntake = "as it stands"
     requested_actions: list[object] | None = None
     """What the planner asks for, step by step, instead of what the release's own planner would."""
 

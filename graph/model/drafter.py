@@ -31,7 +31,7 @@ from refunds.masking import mask
 MOST_TOKENS = 2_500
 """Of an answer, what a model thinks before it included."""
 
-Watch = Callable[[str], Awaitable[None]]
+OnWords = Callable[[str], Awaitable[None]]
 
 
 class Cited(BaseModel):
@@ -58,7 +58,7 @@ class ModelDrafter:
     asking: Asking
     moderator: Moderator
 
-    async def word(self, draft: Draft, asked_by: str, plan_context: PlanContext, watch: Watch) -> Worded:
+    async def word(self, draft: Draft, asked_by: str, plan_context: PlanContext, watch: OnWords) -> Worded:
         """The draft in a model's words. What it cannot say rightly is handed over, never sent."""
         if plan_context.order is None:
             return Worded(None)
@@ -102,7 +102,7 @@ class ModelDrafter:
         spent: Sum,
         took_ms: int,
         wrong: str,
-        watch: Watch,
+        watch: OnWords,
     ) -> ModelResult[Reply]:
         case = plan_context.case
         place = Place(

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import openai
@@ -124,11 +125,13 @@ class Endpoint:
                 if words is None:
                     seen.take(await chat.ainvoke(messages))
                 else:
-                    async for chunk in chat.astream(messages):
-                        seen.take(chunk)
-                        if seen.too_long:
-                            break
-                        await words(seen.text)
+                    # Closed here and now: what is left to the garbage collector is closed in the middle of something.
+                    async with aclosing(cast("AsyncGenerator[AIMessage]", chat.astream(messages))) as stream:
+                        async for chunk in stream:
+                            seen.take(chunk)
+                            if seen.too_long:
+                                break
+                            await words(seen.text)
             return seen.answer()
         except (TimeoutError, openai.APITimeoutError):
             # Before anything came the provider is slow; after it, it has stalled.

@@ -60,7 +60,7 @@ def facts_shown(order: OrderFacts) -> dict[str, object]:
         "items": [
             {"sku": item.sku, "name": item.name[:120], "price": str(item.price)} for item in order.items[:20]
         ],
-        "refunded": list(order.refunded)[:20],
+        "refunded": sorted(order.refunded)[:20],
     }
 
 

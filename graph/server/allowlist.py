@@ -21,9 +21,9 @@ GRAPH_ID = "refund_agent"
 ASSISTANT_ID = str(uuid5(UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8"), GRAPH_ID))
 """The assistant that the server makes of a graph by itself, in the server's own namespace of names."""
 
-Verdict = Literal["open", "read", "thread", "run", "refused"]
+RouteVerdict = Literal["open", "read", "thread", "run", "refused"]
 
-VERDICTS: dict[tuple[str, str], Verdict] = {
+VERDICTS: dict[tuple[str, str], RouteVerdict] = {
     ("GET", "/"): "refused",
     ("GET", "/ok"): "open",
     ("GET", "/info"): "open",
@@ -98,9 +98,7 @@ NUMBER_LIMIT = 1_000_000_000_000
 CREDENTIAL: ContextVar[str] = ContextVar("countersign_credential")
 """The caller's own token, for the one HTTP call; it is kept nowhere else."""
 
-CLAIMED_CHECKPOINTS: ContextVar[frozenset[str]] = ContextVar(
-    "countersign_claimed_checkpoints", default=frozenset()
-)
+CLAIMED: ContextVar[frozenset[str]] = ContextVar("countersign_claimed", default=frozenset())
 """The checkpoints that a run says it goes on from; the hook compares them with the last one."""
 
 _STREAM_MODES = frozenset(
@@ -121,7 +119,7 @@ _UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]
 
 
 @cache
-def _patterns() -> list[tuple[str, re.Pattern[str], Verdict]]:
+def _patterns() -> list[tuple[str, re.Pattern[str], RouteVerdict]]:
     found = [
         (method, template.count("{"), re.compile(_expression(template)), verdict)
         for (method, template), verdict in VERDICTS.items()
@@ -137,7 +135,7 @@ def _expression(template: str) -> str:
     return "^" + re.sub(r"\{\w+\}", "[A-Za-z0-9_.-]{1,128}", named) + r"\Z"
 
 
-def verdict_of(method: str, path: str) -> Verdict:
+def verdict_of(method: str, path: str) -> RouteVerdict:
     """What is said of a request; refused where nothing is."""
     for listed, pattern, verdict in _patterns():
         if listed == method and pattern.match(path):
@@ -187,7 +185,7 @@ class RouteAllowlist:
         await self.app(scope, receive, send)
 
 
-async def _read(verdict: Verdict, path: str, receive: Receive) -> Receive:
+async def _read(verdict: RouteVerdict, path: str, receive: Receive) -> Receive:
     """Read a body, check it, and hand on what is allowed of it."""
     raw = await _body(receive)
     try:
@@ -199,7 +197,7 @@ async def _read(verdict: Verdict, path: str, receive: Receive) -> Receive:
     check_plain(body)
     match verdict:
         case "run":
-            CLAIMED_CHECKPOINTS.set(frozenset(_checkpoints(body)))
+            CLAIMED.set(frozenset(_checkpoints(body)))
             clean = run_body(body, path.split("/")[2])
         case "thread":
             clean = thread_body(body)

@@ -11,7 +11,7 @@ from langgraph_sdk import Auth
 from starlette.exceptions import HTTPException
 
 from graph.reviewer import interrupt_payload
-from graph.server.allowlist import CLAIMED_CHECKPOINTS, CREDENTIAL, GRAPH_ID
+from graph.server.allowlist import CLAIMED, CREDENTIAL, GRAPH_ID
 from graph.server.answers import Read, UnreadableAnswer, read_persons_answer
 from graph.server.desk_call import Caller, DeskSaysNo
 from graph.server.resources import ServerResources, the_resources
@@ -209,7 +209,7 @@ async def _answer(
     tenant, case_id = bound
     resources = the_resources()
     snapshot = await resources.driver.graph.aget_state({"configurable": {"thread_id": str(thread_id)}})
-    if CLAIMED_CHECKPOINTS.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
+    if CLAIMED.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
         raise _refuse(403, "not allowed here: a run from a checkpoint that is not the last one")
     try:
         read = read_persons_answer(resume)

@@ -22,7 +22,7 @@ from policies.clauses import (
     late_delivery,
     pending_cancellation,
 )
-from policies.clauses.claim import Allow, Ask, Bar, Claim, Deny, RuleInForce, Verdict
+from policies.clauses.claim import Allow, Ask, Bar, Claim, Deny, LeaveToPerson, RuleInForce, RuleVerdict
 from refunds.evidence import Citation
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Claim",
     "Deny",
     "Judgement",
+    "LeaveToPerson",
     "RuleInForce",
     "check_rules",
     "judge",
@@ -50,7 +51,7 @@ _MODULES = (
     late_delivery,
     pending_cancellation,
 )
-_RULES: dict[str, Callable[[Claim, Mapping[str, object]], Verdict]] = {m.RULE: m.judge for m in _MODULES}
+_RULES: dict[str, Callable[[Claim, Mapping[str, object]], RuleVerdict]] = {m.RULE: m.judge for m in _MODULES}
 _PARAMETERS: dict[str, type[BaseModel]] = {m.RULE: m.PARAMETERS for m in _MODULES}
 RULES = frozenset(_RULES)
 ASKING = frozenset({items_to_name.RULE, cancellation_to_confirm.RULE})
@@ -65,13 +66,13 @@ class BadRule(ValueError):
 class Judgement:
     """What the clauses say of a claim, and which one decided."""
 
-    verdict: Allow | Ask | Bar | Deny
+    verdict: Allow | Ask | Bar | Deny | LeaveToPerson
     rule: str
     citation: Citation
 
 
 def judgement_of(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None:
-    """What counts most of what the rules say: a bar, then a yes, a question, a no; None where no rule applies."""
+    """What counts most of what the rules say: bar, yes, hand-over, question, no; None where no rule applies."""
     said: list[Judgement] = []
     for rule in rules:
         found = apply(claim, rule)
@@ -80,17 +81,19 @@ def judgement_of(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None
     return min(said, key=lambda judgement: _weight(judgement.verdict), default=None)
 
 
-def _weight(verdict: Allow | Ask | Bar | Deny) -> int:
+def _weight(verdict: Allow | Ask | Bar | Deny | LeaveToPerson) -> int:
     """What goes first where two clauses speak."""
     match verdict:
         case Bar():
             return 0
         case Allow():
             return 1
-        case Ask():
+        case LeaveToPerson():
             return 2
-        case Deny():
+        case Ask():
             return 3
+        case Deny():
+            return 4
         case _:
             assert_never(verdict)
 
@@ -108,7 +111,7 @@ def check_rules(rules: Iterable[Mapping[str, object]]) -> None:
             raise BadRule(f"{rule['rule']}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def apply(claim: Claim, rule: RuleInForce) -> Verdict:
+def apply(claim: Claim, rule: RuleInForce) -> RuleVerdict:
     """One rule on a claim; BadRule where it cannot be applied."""
     function = _RULES.get(rule.rule)
     if function is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Bar, Claim, Verdict
+from policies.clauses.claim import Bar, Claim, RuleVerdict
 from refunds.vocabulary import OrderStatus
 
 RULE = "actionable-status"
@@ -19,7 +19,7 @@ class ActionableStatusParameters(BaseModel):
 PARAMETERS = ActionableStatusParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Any other status bars a refund."""
     rule = ActionableStatusParameters.model_validate(parameters)
     if claim.order.status in rule.statuses:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Ask, Claim, Verdict
+from policies.clauses.claim import Ask, Claim, RuleVerdict
 
 RULE = "cancellation-to-confirm"
 
@@ -18,7 +18,7 @@ class CancellationToConfirmParameters(BaseModel):
 PARAMETERS = CancellationToConfirmParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Pending, and the words do not ask for a cancellation."""
     CancellationToConfirmParameters.model_validate(parameters)
     if claim.order.status != "pending" or claim.says_cancel:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
 
 RULE = "change-of-mind"
 
@@ -19,7 +19,7 @@ class ChangeOfMindParameters(BaseModel):
 PARAMETERS = ChangeOfMindParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Clause 2 of the return policy: delivered, within the window."""
     rule = ChangeOfMindParameters.model_validate(parameters)
     wanted = claim.items()

@@ -10,6 +10,7 @@ from refunds.evidence import Citation
 from refunds.ids import PaymentId, Sku
 from refunds.money import Money
 from refunds.order import Item, OrderFacts
+from refunds.vocabulary import HandoffReason
 
 _DAMAGE = re.compile(
     r"\b(crack\w*|broke\w*|damag\w*|defect\w*|shatter\w*|faulty|dead on arrival|does(?:n't| not) (?:work|turn on))\b",
@@ -52,8 +53,7 @@ class Claim:
         A whole order is what of it has not been refunded yet.
         """
         if self.wanted is None:
-            left = tuple(item for item in self.order.items if item.sku not in self.order.refunded)
-            return left or self.order.items
+            return self.order.not_refunded() or self.order.items
         lines = {item.sku: item for item in self.order.items}
         if any(lines[item.sku] != item for item in self.order.items):
             return None  # two lines of one name that differ: a person says which
@@ -63,7 +63,7 @@ class Claim:
 
     @property
     def whole(self) -> bool:
-        """Whether every line of the order is wanted."""
+        """Whether every item of the order is wanted."""
         wanted = self.items()
         return wanted is not None and Counter(wanted) == Counter(self.order.items)
 
@@ -114,7 +114,14 @@ class Ask:
     what: str
 
 
-Verdict = Allow | Deny | Bar | Ask | None
+@dataclass(frozen=True, slots=True)
+class LeaveToPerson:
+    """The clause applies, and the amount is for a person to say; `reason` is that of the hand-over."""
+
+    reason: HandoffReason
+
+
+RuleVerdict = Allow | Deny | Bar | Ask | LeaveToPerson | None
 
 
 def says_damaged(text: str) -> bool:
@@ -127,18 +134,27 @@ def says_cancel(text: str) -> bool:
     return _CANCEL.search(text) is not None and _NO_CANCEL.search(text) is None
 
 
-def refund_items(claim: Claim, items: tuple[Item, ...]) -> Verdict:
-    """The price of the items back to the payment of the order; a denial where it cannot be."""
+def refund_items(claim: Claim, items: tuple[Item, ...]) -> RuleVerdict:
+    """What was paid for the items, back to the payment of the order; who says what where that is not plain.
+
+    Where the items do not add up to what was paid, no rule knows what one of them cost. Of a whole order goes back what
+    is left of its payment: some of it may have gone back before the order came here.
+    """
     if len(claim.order.payments) != 1:
-        return None  # more than one payment: a person says which
+        return LeaveToPerson("several_payments")
     payment = claim.order.payments[0]
-    if any(item.price.currency != payment.paid.currency for item in items):
-        return None
-    if any(item.sku in claim.order.refunded for item in items):
+    if claim.order.difference_minor != 0:
+        return LeaveToPerson("order_unbalanced")
+    wanted, there = (Counter(item.sku for item in some) for some in (items, claim.order.not_refunded()))
+    if wanted - there:
         return Deny("it has already been refunded")
     total = Money(sum(item.price.amount_minor for item in items), payment.paid.currency)
     if total.amount_minor == 0:
         return Deny("there is nothing to return on this order")
+    if payment.left.amount_minor == 0:
+        return Deny(f"all of the {payment.paid} that was paid has already gone back")
     if not total <= payment.left:
-        return Deny("the order has already been refunded as far as it was paid")
+        if not claim.whole:
+            return LeaveToPerson("more_than_left")
+        total = payment.left
     return Allow(total, payment.payment_id, tuple(item.sku for item in items))

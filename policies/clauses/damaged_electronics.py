@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
 
 RULE = "damaged-electronics"
 
@@ -20,7 +20,7 @@ class DamagedElectronicsParameters(BaseModel):
 PARAMETERS = DamagedElectronicsParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Clause 1 of the return policy: damage that is claimed, of electronics, within the window."""
     rule = DamagedElectronicsParameters.model_validate(parameters)
     if not claim.says_damaged or claim.order.status != "delivered":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Claim, Verdict, refund_items
+from policies.clauses.claim import Claim, RuleVerdict, refund_items
 
 RULE = "delivered-return"
 
@@ -18,7 +18,7 @@ class DeliveredReturnParameters(BaseModel):
 PARAMETERS = DeliveredReturnParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Delivered, and every item named: nobody guesses which ones come back."""
     DeliveredReturnParameters.model_validate(parameters)
     items = claim.items()

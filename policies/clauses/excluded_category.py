@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Bar, Claim, Verdict
+from policies.clauses.claim import Bar, Claim, RuleVerdict
 
 RULE = "excluded-category"
 
@@ -19,7 +19,7 @@ class ExcludedCategoryParameters(BaseModel):
 PARAMETERS = ExcludedCategoryParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """One wanted item of such a category bars the refund; a person may split it."""
     rule = ExcludedCategoryParameters.model_validate(parameters)
     wanted = claim.items() or ()

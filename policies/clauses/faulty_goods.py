@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
 
 RULE = "faulty-goods"
 
@@ -19,7 +19,7 @@ class FaultyGoodsParameters(BaseModel):
 PARAMETERS = FaultyGoodsParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Damage that is claimed, of any item, within the window."""
     rule = FaultyGoodsParameters.model_validate(parameters)
     wanted = claim.items()

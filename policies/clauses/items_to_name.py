@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Ask, Claim, Verdict
+from policies.clauses.claim import Ask, Claim, RuleVerdict
 
 RULE = "items-to-name"
 
@@ -18,7 +18,7 @@ class ItemsToNameParameters(BaseModel):
 PARAMETERS = ItemsToNameParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Delivered, and no item named."""
     ItemsToNameParameters.model_validate(parameters)
     if claim.order.status != "delivered" or claim.wanted:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from policies.clauses.claim import Claim, Deny, Verdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
 
 RULE = "late-delivery"
 
@@ -19,7 +19,7 @@ class LateDeliveryParameters(BaseModel):
 PARAMETERS = LateDeliveryParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Shipped, not delivered, and the days since the order are over."""
     rule = LateDeliveryParameters.model_validate(parameters)
     items = claim.items()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from policies.clauses.claim import Claim, Deny, Verdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
 from refunds.vocabulary import OrderStatus
 
 RULE = "pending-cancellation"
@@ -23,7 +23,7 @@ class PendingCancellationParameters(BaseModel):
 PARAMETERS = PendingCancellationParameters
 
 
-def judge(claim: Claim, parameters: Mapping[str, object]) -> Verdict:
+def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """The whole order or nothing of it, to the payment it came from."""
     rule = PendingCancellationParameters.model_validate(parameters)
     if claim.order.status not in rule.statuses or (rule.asked_for and not claim.says_cancel):

@@ -5,6 +5,7 @@ import ast
 import re
 import subprocess
 import tokenize
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -67,13 +68,19 @@ ENTRY = {"main", "run", "judge"}
 """What every process and every clause has: `python -m`, and the one function of `policies/clauses`."""
 
 
+def sources() -> Iterator[Path]:
+    """Every module of the program."""
+    for file in sorted(ROOT.glob("*/**/*.py")):
+        folder = file.relative_to(ROOT).parts[0]
+        if folder not in {"tests", "build", "var"} and not folder.startswith("."):
+            yield file
+
+
 def public(kind: tuple[type[ast.stmt], ...]) -> dict[str, list[str]]:
     """The files in which each public name of a module stands, but for commands and routes, which their decorators name."""
     found: dict[str, list[str]] = {}
-    for file in sorted(ROOT.glob("*/**/*.py")):
+    for file in sources():
         place = file.relative_to(ROOT)
-        if place.parts[0] in {"tests", "build", "var"} or place.parts[0].startswith("."):
-            continue
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or not isinstance(
                 node, kind
@@ -92,3 +99,15 @@ def test_no_name_is_public_twice(kind: tuple[type[ast.stmt], ...]) -> None:
     there = public(kind)
     assert len(there) > 100
     assert {name: files for name, files in there.items() if len(files) > 1 and name not in ENTRY} == {}
+
+
+def test_no_alias_has_the_name_of_a_class() -> None:
+    """Broken? An alias reads like the class of that name, and a wrong rename hides behind it."""
+    classes = public((ast.ClassDef,))
+    aliases = {
+        node.targets[0].id: file
+        for file in sources()
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    assert {name: str(file) for name, file in aliases.items() if name in classes} == {}

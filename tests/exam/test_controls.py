@@ -203,7 +203,7 @@ CONTROLS = (
         said("create or replace function books.left_of_payment(of_tenant text, of_payment text) returns bigint language sql stable security definer set search_path = books, pg_temp as 'select 1000000000::bigint'"),
         said("create or replace function books.items_refunded(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select false'"),
     )),
-    Control("the time to pay", "`check_disbursement()`", "blocked:expired", edited("check_disbursement", ("if word.execute_by <= clock() then", "if false then"))),
+    Control("the time to pay", "`check_disbursement()`", "blocked:expired", edited("check_disbursement", ("if decided.execute_by <= clock() then", "if false then"))),
     Control("the kill switch before the money", "`check_disbursement()`", "blocked:kill_switch", edited("check_disbursement", ("if kill_switch(new.tenant) then", "if false then")), "unexpected_reason"),
     Control("no word on a withdrawn release", "`check_withdrawn()`", "release_held_while_paused", said("drop trigger check_withdrawn on books.votes")),
     Control("the budget", "`policies/budget.py`", "step_budget_exhausted", swapped(case_agent, "next_step_reason", nothing), "unexpected_reason"),

@@ -17,12 +17,12 @@ from cashier.guard import (
     NEW_KEY_AFTER,
     AskPerson,
     AtProvider,
+    GuardVerdict,
     KnownRefunds,
     Refuse,
     Send,
     SendFacts,
     Sent,
-    Verdict,
     Wait,
     guard,
     unknown_refunds,
@@ -151,7 +151,7 @@ def domain() -> Iterator[tuple[str, str, str, SendFacts]]:
 
 def test_money_goes_only_where_nothing_speaks_against_it() -> None:
     """Said a second time, from the other side: what must be true of each send, and that nothing else is sent."""
-    seen: dict[type[Verdict], int] = {}
+    seen: dict[type[GuardVerdict], int] = {}
     for what, when, how, facts in domain():
         said = guard(facts)
         seen[type(said)] = seen.get(type(said), 0) + 1

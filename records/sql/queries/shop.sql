@@ -15,13 +15,14 @@ values (%(tenant)s, %(currency)s, %(floor_minor)s, %(approvals)s, %(specialists)
 select set_config('books.tenant', %(tenant)s, true);
 
 -- order_facts --
--- An order with its payments, what of each is gone, and the items whose refund was ordered and did not fail.
+-- An order with its payments, what of each is gone, and the items whose refund was ordered and did not fail, as often
+-- as it was.
 select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.delivered_at, o.currency, o.items,
   (select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method,
       'amount_minor', p.amount_minor, 'currency', p.currency,
       'refunded_minor', p.amount_minor - left_of_payment(p.tenant, p.payment_id)) order by p.payment_id), '[]')
     from payments p where p.tenant = o.tenant and p.order_id = o.order_id) as payments,
-  array(select distinct jsonb_array_elements_text(n.body::jsonb->'items')
+  array(select jsonb_array_elements_text(n.body::jsonb->'items')
     from disbursements d
     join proposals n on n.tenant = d.tenant and n.proposal_id = d.proposal_id
     left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
