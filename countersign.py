@@ -3,6 +3,7 @@
 import os
 
 from cli.audit import audit_app
+from cli.authority import authority_app
 from cli.cases import cases_app, intake_app
 from cli.database import db_app
 from cli.exams import exam_app
@@ -26,6 +27,7 @@ for name, commands in (
     ("audit", audit_app),
     ("db", db_app),
     ("people", people_app),
+    ("authority", authority_app),
     ("policies", policies_app),
     ("orders", orders_app),
     ("eval", exam_app),

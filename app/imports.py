@@ -1,10 +1,11 @@
 """Imports: a shop's own orders and policy into its books. Safe to repeat; what is bad is said by line."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from app.authority import authority_rules
 from app.shop import enter_tenant, import_corpus
 from graph.settings import GraphSettings
 from policies.clause_lines import Edition, read_clause_lines
@@ -17,7 +18,7 @@ from records.library import note_import
 from records.orders import follow_orders
 from refunds.canonical import digest
 from refunds.ids import TenantId
-from refunds.money import currency
+from refunds.money import Currency, currency
 from refunds.order import OrderFacts
 from refunds.order_line import BadOrder, Unstated, read_order_line
 
@@ -53,10 +54,11 @@ async def import_order_book(
             async with owner.transaction(tenant) as tx:
                 await enter_tenant(tx, tenant, tenant)
                 unstated = Unstated(currency(currency_code), region, await books_now(tx))
+                ruled = {rule.floor.currency for rule in await authority_rules(tx, tenant)}
             numbered = enumerate(lines, start=1)
             while part := list(islice(numbered, LINES_AT_ONCE)):
                 place += sum(len(line) for _, line in part)
-                for wave in _waves(_orders(part, tenant, unstated, done)):
+                for wave in _waves(_orders(part, tenant, unstated, ruled, done)):
                     async with owner.transaction(tenant) as tx:
                         followed = await follow_orders(tx, wave)
                     done.new += followed.new
@@ -82,18 +84,32 @@ def _waves(orders: Iterable[tuple[int, OrderFacts]]) -> Iterator[dict[int, Order
 
 
 def _orders(
-    part: list[tuple[int, bytes]], tenant: TenantId, unstated: Unstated, done: ImportedOrders
+    part: list[tuple[int, bytes]],
+    tenant: TenantId,
+    unstated: Unstated,
+    ruled: Collection[Currency],
+    done: ImportedOrders,
 ) -> Iterator[tuple[int, OrderFacts]]:
     for number, line in part:
         if not line.strip():
             continue
         done.read += 1
         try:
-            yield number, read_order_line(line.decode("utf-8-sig"), tenant, unstated)
+            order = read_order_line(line.decode("utf-8-sig"), tenant, unstated)
         except UnicodeDecodeError:
             done.bad[number] = "not UTF-8"
         except BadOrder as error:
             done.bad[number] = str(error)
+        else:
+            strange = {item.price.currency for item in order.items} - set(ruled)
+            if strange:
+                code = min(strange)
+                done.bad[number] = (
+                    f"currency {code}: nobody may approve it yet:"
+                    f" countersign authority add --tenant {tenant} --currency {code}"
+                )
+            else:
+                yield number, order
 
 
 async def import_library(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
 
+from app.authority import add_authority_rules
 from desk.passwords import set_password
 from desk.people import issue_for_server, new_token, register
 from policies.authority import rules_for
@@ -71,15 +72,7 @@ async def enter_tenant(tx: Transaction, tenant: TenantId, name: str) -> None:
     """A tenant with the house's rules of authority, in a transaction of the owner."""
     await tx.rows("insert_tenant", tenant=tenant, name=name)
     await tx.rows("enter_tenant", tenant=tenant)
-    for rule in rules_for(tenant, CURRENCIES):
-        await tx.rows(
-            "insert_authority_rule",
-            tenant=tenant,
-            currency=rule.floor.currency,
-            floor_minor=rule.floor.amount_minor,
-            approvals=rule.approvals,
-            specialists=rule.specialists,
-        )
+    await add_authority_rules(tx, rules_for(tenant, CURRENCIES))
 
 
 async def import_corpus(tx: Transaction, tenant: TenantId, documents: tuple[PolicyDocument, ...]) -> int:

@@ -272,6 +272,14 @@ def flags_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def authority_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rules of authority."""
+    return table(
+        ("from", "people", "specialists of them"),
+        ((row["from"], str(row["approvals"]), str(row["specialists"])) for row in rows),
+    )
+
+
 def library_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The document versions of a library."""
     return table(

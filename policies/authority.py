@@ -22,7 +22,12 @@ SPECIALIST_FROM_MINOR = 50_000
 TWO_PEOPLE_FROM_MINOR = 200_000
 
 
-def rules_for(tenant: TenantId, currencies: Iterable[Currency]) -> tuple[AuthorityRule, ...]:
+def rules_for(
+    tenant: TenantId,
+    currencies: Iterable[Currency],
+    specialist_from_minor: int = SPECIALIST_FROM_MINOR,
+    two_people_from_minor: int = TWO_PEOPLE_FROM_MINOR,
+) -> tuple[AuthorityRule, ...]:
     """The house's default for a tenant: at 500.00 a specialist, at 2,000.00 two people, one a specialist.
 
     A reply or a hand-over, which is zero of no currency, takes one person. A currency without rules
@@ -32,8 +37,8 @@ def rules_for(tenant: TenantId, currencies: Iterable[Currency]) -> tuple[Authori
     for currency in currencies:
         rules += [
             AuthorityRule(tenant, Money(0, currency), 1, 0),
-            AuthorityRule(tenant, Money(SPECIALIST_FROM_MINOR, currency), 1, 1),
-            AuthorityRule(tenant, Money(TWO_PEOPLE_FROM_MINOR, currency), 2, 1),
+            AuthorityRule(tenant, Money(specialist_from_minor, currency), 1, 1),
+            AuthorityRule(tenant, Money(two_people_from_minor, currency), 2, 1),
         ]
     return tuple(rules)
 

@@ -10,8 +10,13 @@ Currency = NewType("Currency", str)
 NO_CURRENCY = Currency("XXX")
 """ISO 4217 for "no currency": what stands beside the zero of a reply or a hand-over."""
 
-# ISO 4217 minor units that differ from two.
-_MINOR_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+# ISO 4217 (list one, maintained by SIX): minor units that differ from two.
+_MINOR_DIGITS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
+    **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
 
 _CODE = re.compile(r"[A-Z]{3}")
 
@@ -75,7 +80,7 @@ class Money:
 def read_amount(text: str, of: Currency) -> Money:
     """The money of a text such as `79.00` or `79` in a currency; ValueError where it is none."""
     digits = _MINOR_DIGITS.get(of, 2)
-    said = re.fullmatch(r"(\d{1,10})(?:[.,](\d{1,3}))?", text.strip(), re.ASCII)
+    said = re.fullmatch(r"(\d{1,10})(?:[.,](\d{1,4}))?", text.strip(), re.ASCII)
     if said is None or (said.group(2) is not None and len(said.group(2)) != digits):
         raise ValueError(f"not an amount of {of}: write it as {Money(0, of)}")
     return Money(int(said.group(1)) * 10**digits + int(said.group(2) or 0), of)
