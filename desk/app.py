@@ -38,6 +38,7 @@ from desk.server_api import router as server
 from desk.services import DeskServices
 from desk.sessions import COOKIE, HOURS, visit_of
 from records.books import BooksAway
+from refunds.ticket import said_small
 
 BODY_LIMIT_BYTES = 262_144
 
@@ -138,7 +139,7 @@ async def _http_refusal(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if is_page(request):
-        return said(request, str(error.detail).lower(), error.status_code)
+        return said(request, said_small(str(error.detail)), error.status_code)
     if error.status_code == 400:
         # The framework's word for a body that it cannot read; every wrong body is one kind of answer here.
         return JSONResponse({"detail": "body: cannot be read"}, 422)
@@ -151,9 +152,9 @@ async def _bad_request(request: Request, error: Exception) -> Response:
         raise error
     first = error.errors()[0]
     if is_page(request):
-        return said(request, f"{first['loc'][-1]}: {str(first['msg']).lower()}", 422)
+        return said(request, f"{first['loc'][-1]}: {said_small(str(first['msg']))}", 422)
     field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"}) or "body"
-    return JSONResponse({"detail": f"{field}: {str(first['msg']).lower()}"}, 422)
+    return JSONResponse({"detail": f"{field}: {said_small(str(first['msg']))}"}, 422)
 
 
 class AnswerMeter:

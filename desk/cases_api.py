@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from desk.assignments import assign
 from desk.authentication import desk_services, signed_in
+from desk.bodies import StrictRoute
 from desk.claims import claim, release_claim
 from desk.decisions import DecisionRequest
 from desk.messages import add_message
@@ -45,6 +46,7 @@ from refunds.ids import PersonId, Sku, TenantId
 from refunds.ticket import BadTicket, Ticket
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/api",
     tags=["cases"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},

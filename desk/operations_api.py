@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from desk.authentication import desk_services, signed_in
+from desk.bodies import StrictRoute
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.inquiries import ask_provider, found_refunds, say_of_found_refund, unknown_outcomes
 from desk.jobs import jobs_that_died, replay_job
@@ -29,6 +30,7 @@ from desk.services import DeskServices
 from refunds.vocabulary import FlagName
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/api",
     tags=["operations"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from desk.authentication import desk_services, signed_in
+from desk.bodies import StrictRoute
 from desk.people import Person
 from desk.schemas import Failure, PromoteBody, ReasonBody, Receipts, ReleaseList, ReleaseMoved, Shadows
 from desk.services import DeskServices
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/api",
     tags=["releases"],
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},

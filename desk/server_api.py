@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 
 from desk.authentication import desk_services, signed_in
+from desk.bodies import StrictRoute
 from desk.decisions import Conflict, DecisionRequest, NothingToDecide
 from desk.notes import storable
 from desk.operations_api import me_of
@@ -25,6 +26,7 @@ UNREAD_MOST = 20
 """Answers of a case that nobody could read and that are written down; more say nothing new."""
 
 router = APIRouter(
+    route_class=StrictRoute,
     prefix="/api/server",
     tags=["server"],
     responses={status: {"model": Failure} for status in (401, 403, 409, 413, 422, 503)},

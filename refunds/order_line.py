@@ -29,7 +29,7 @@ from refunds.canonical import BadJson, read_json
 from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import MAX_MINOR, Currency, Money
 from refunds.order import Item, OrderFacts, Payment
-from refunds.ticket import ITEM_LIMIT, LINE_LIMIT_BYTES, Identifier
+from refunds.ticket import ITEM_LIMIT, LINE_LIMIT_BYTES, Identifier, said_small
 from refunds.vocabulary import OrderStatus
 
 PAYMENT_LIMIT = 20
@@ -118,7 +118,7 @@ def read_order_line(line: str, tenant: TenantId, unstated: Unstated) -> OrderFac
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "order"
-        raise BadOrder(f"{field}: {first['msg'].lower()}") from None
+        raise BadOrder(f"{field}: {said_small(first['msg'])}") from None
     currency = Currency(read.currency) if read.currency else unstated.currency
     ordered_at = read.ordered_at or min(unstated.ordered_at, read.delivered_at or unstated.ordered_at)
     if read.delivered_at is not None and read.delivered_at < ordered_at:

@@ -19,6 +19,11 @@ LINE_LIMIT_BYTES = 256_000
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 
 
+def said_small(message: str) -> str:
+    """A library's message in the middle of a sentence: its first letter is small, every other one as it is."""
+    return message[:1].lower() + message[1:]
+
+
 class BadTicket(ValueError):
     """A ticket breaks the contract; the message names the field."""
 
@@ -56,7 +61,7 @@ class Ticket(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "ticket"
-            raise BadTicket(f"{field}: {first['msg'].lower()}") from None
+            raise BadTicket(f"{field}: {said_small(first['msg'])}") from None
         if not ticket.question.strip():
             raise BadTicket("question: empty")
         return ticket

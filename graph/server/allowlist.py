@@ -17,6 +17,8 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from refunds.canonical import BadJson, read_json
+
 GRAPH_ID = "refund_agent"
 ASSISTANT_ID = str(uuid5(UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8"), GRAPH_ID))
 """The assistant that the server makes of a graph by itself, in the server's own namespace of names."""
@@ -189,9 +191,9 @@ async def _read(verdict: RouteVerdict, path: str, receive: Receive) -> Receive:
     """Read a body, check it, and hand on what is allowed of it."""
     raw = await _body(receive)
     try:
-        body = json.loads(raw or b"{}")
-    except (ValueError, RecursionError):
-        raise NotAllowed("a body that is not JSON", 422) from None
+        body = read_json(raw.decode("utf-8") or "{}")
+    except (BadJson, UnicodeDecodeError) as error:
+        raise NotAllowed(f"a body that is not JSON with each key once: {error}", 422) from None
     if not isinstance(body, dict):
         raise NotAllowed("a body that is not an object", 422)
     check_plain(body)
@@ -382,18 +384,16 @@ def truthy(value: str | None) -> bool:
 
 
 async def _body(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    read = 0
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise NotAllowed("a request that was given up")
-        chunks.append(cast("bytes", message.get("body", b"")))
-        read += len(chunks[-1])
-        if read > BODY_LIMIT_BYTES:
+        body += cast("bytes", message.get("body", b""))
+        if len(body) > BODY_LIMIT_BYTES:
             raise NotAllowed(f"a body above {BODY_LIMIT_BYTES} bytes", 413)
         if not message.get("more_body"):
-            return b"".join(chunks)
+            return bytes(body)
 
 
 def _without_length(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -275,3 +275,23 @@ def test_no_handler_is_without_a_type(desk: DeskStage) -> None:
     assert len(typed) > 15
     for route in typed:
         assert route.response_model is not None, route.path
+
+
+async def test_a_key_given_twice_is_refused_on_every_route_that_reads_a_body(desk: DeskStage) -> None:
+    """Two readers of such a body read two things; `decisions` once took the last word."""
+    spec = (await desk.ask("GET", "/api/openapi.json")).json()
+    read = [
+        (method, path)
+        for method, path in routes(desk)
+        if "requestBody" in spec["paths"].get(path, {}).get(method.lower(), {})
+    ]
+    assert len(read) > 12
+    for method, path in read:
+        async with desk.client("demo-reviewer") as client:
+            answer = await client.request(
+                method,
+                concrete(path),
+                content='{"word": "reject", "word": "approve"}',
+                headers={"content-type": "application/json"},
+            )
+        assert (answer.status_code, "word: given twice" in answer.text) == (422, True), (path, answer.text)

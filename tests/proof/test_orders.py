@@ -92,6 +92,11 @@ def test_a_line_that_is_no_order_is_named_by_its_field(change: dict[str, Any], f
         read(**change)
 
 
+def test_a_message_about_a_line_keeps_its_letters() -> None:
+    with pytest.raises(BadOrder, match=r"^currency: string should match pattern '\^\[A-Z\]\{3\}\$'$"):
+        read(currency="usd")
+
+
 @given(
     paid=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 10**6)), min_size=1, max_size=4),
     back=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 10**6)), max_size=3),

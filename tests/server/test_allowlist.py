@@ -211,6 +211,8 @@ def test_a_body_above_the_limit_or_not_json_says_so(running: RunningHouse, threa
     with running.graph() as client:
         assert client.post(f"/threads/{thread}/runs", content=b"x" * 300_000).status_code == 413
         assert client.post(f"/threads/{thread}/runs", content=b"{").status_code == 422
+        twice = client.post(f"/threads/{thread}/runs", content=b'{"input": 1, "input": 2}')
+        assert (twice.status_code, "given twice" in twice.text) == (422, True)
 
 
 def test_no_credential_is_no_person(running: RunningHouse, thread: str) -> None:
