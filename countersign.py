@@ -5,6 +5,7 @@ import os
 from cli.audit import audit_app
 from cli.authority import authority_app
 from cli.cases import cases_app, intake_app
+from cli.customers import customers_app
 from cli.database import db_app
 from cli.exams import exam_app
 from cli.operations import operations_app
@@ -30,6 +31,7 @@ for name, commands in (
     ("authority", authority_app),
     ("policies", policies_app),
     ("orders", orders_app),
+    ("customers", customers_app),
     ("eval", exam_app),
     ("trace", trace_app),
     ("release", release_app),

@@ -14,9 +14,11 @@ from policies.documents import PolicyDocument, corpus_sha256, read_corpus
 from policies.manifest import manifest
 from records.books import Books
 from records.cases import books_now
+from records.customers import import_customers, reply_again
 from records.library import note_import
 from records.orders import follow_orders
 from refunds.canonical import digest
+from refunds.customer import BadCustomer, Customer, read_customer_line
 from refunds.ids import TenantId
 from refunds.money import Currency, currency
 from refunds.order import OrderFacts
@@ -176,3 +178,50 @@ async def index_library(
         finally:
             await embedding.close()
     return done, tokens
+
+
+@dataclass(slots=True)
+class ImportedCustomers:
+    """What became of a file of customers."""
+
+    read: int = 0
+    written: int = 0
+    answered: int = 0
+    """Cases whose customer had no address, and whose reply goes out now."""
+
+    bad: dict[int, str] = field(default_factory=dict)
+    """Number of a line and why it was left out."""
+
+
+async def import_customer_book(owner_url: str, tenant: TenantId, file: Path) -> ImportedCustomers:
+    """Every line of a file of customers into a tenant's books, a part a transaction; a bad line stops no other."""
+    done = ImportedCustomers()
+    with file.open("rb") as lines:
+        numbered = enumerate(lines, start=1)
+        async with Books.open(owner_url, size=2) as owner:
+            while part := list(islice(numbered, LINES_AT_ONCE)):
+                customers = _customers(part, done)
+                async with owner.transaction(tenant) as tx:
+                    done.answered += await reply_again(tx, tenant, customers, LINES_AT_ONCE)
+                    done.written += await import_customers(tx, customers)
+    return done
+
+
+def _customers(part: list[tuple[int, bytes]], done: ImportedCustomers) -> list[Customer]:
+    found: dict[str, Customer] = {}
+    for number, line in part:
+        if not line.strip():
+            continue
+        done.read += 1
+        try:
+            customer = read_customer_line(line.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            done.bad[number] = "not UTF-8"
+        except BadCustomer as error:
+            done.bad[number] = str(error)
+        else:
+            if customer.customer_id in found:
+                done.bad[number] = f"customer {customer.customer_id} stands twice: the first line counts"
+            else:
+                found[customer.customer_id] = customer
+    return list(found.values())

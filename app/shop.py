@@ -14,8 +14,10 @@ from policies.documents import PolicyDocument, corpus_sha256, found_by, read_cor
 from policies.manifest import DEMO_CORPUS
 from records.books import Books, Transaction
 from records.cases import books_now
+from records.customers import import_customers
 from records.library import import_document, library_of, note_import, review
-from records.orders import import_customers, import_orders
+from records.orders import import_orders
+from refunds.customer import Customer
 from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import Item, OrderFacts, Payment
@@ -106,9 +108,9 @@ async def open_shop(
         await enter_tenant(tx, DEMO, "Demo shop")
         await import_orders(tx, demo_orders(await books_now(tx)))
         brought = await bring_library(tx, corpus)
-        await import_customers(
-            tx, DEMO, {customer: f"{customer.lower()}@demo.example" for _, customer, *_ in _ORDERS}
-        )
+        customers = sorted({customer for _, customer, *_ in _ORDERS})
+        addressed = [Customer(CustomerId(name), f"{name.lower()}@demo.example") for name in customers]
+        await import_customers(tx, addressed, keep=True)
         for person, role in PEOPLE.items():
             found = await tx.row("person_there", person=person)
             if found is None:

@@ -280,6 +280,14 @@ def authority_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def unreachable_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Cases whose customer no reply reaches."""
+    return table(
+        ("ticket", "customer", "since"),
+        ((row["ticket_id"], row["customer_id"], row["at"]) for row in rows),
+    )
+
+
 def library_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The document versions of a library."""
     return table(

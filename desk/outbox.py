@@ -1,5 +1,6 @@
 """The outbox: write the reply that a case calls for, once, and send what has not gone out."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,11 @@ TRIES = 10
 """After so many a reply waits for a person to replay it; the pauses between them double from half a minute."""
 
 MOST = 500
+
+DAYS = 2
+"""After so many a case that never got its reply is not answered any more by itself."""
+
+log = logging.getLogger("countersign.desk")
 
 
 class ReplyNotSent(Exception):
@@ -47,7 +53,7 @@ class Outbox:
             if recipient is not None:
                 await self._write(tx, case, recipient)
             elif await self._due(tx, case) is not None:
-                raise ReplyNotSent(f"case {case_id}: the customer has no address in the books")
+                log.info("no address for the reply to case %s: it is listed in operations", case_id)
             unsent = [reply for reply in await replies_of(tx, case_id) if reply.delivered_at is None]
         failures = [failure for reply in unsent if (failure := await self._send(case, reply, recipient))]
         if failures:
@@ -58,7 +64,7 @@ class Outbox:
         enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
-                for row in await tx.rows("replies_due", tries=TRIES, most=MOST):
+                for row in await tx.rows("replies_due", tries=TRIES, most=MOST, days=DAYS, reachable=True):
                     await enqueue_desk(tx, tenant, CaseId(row["case_id"]))
                     enqueued += 1
         return enqueued

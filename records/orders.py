@@ -118,9 +118,3 @@ def _because(row: Row) -> str:
     if row["back"]:
         return f"order {row['order_id']} is in the books and does not go back to this status"
     return f"order {row['order_id']} is in the books with other payments"
-
-
-async def import_customers(tx: Transaction, tenant: TenantId, emails: Mapping[str, str | None]) -> None:
-    """Write where customers' replies go; what is there already stays as it is."""
-    for customer_id, email in emails.items():
-        await tx.rows("insert_customer", tenant=tenant, customer_id=customer_id, email=email)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +138,8 @@ class Stage:
         return int(rows[0]["n"])
 
     async def move_clock(self, **parts: float) -> None:
-        """Move the time of the books on: hours=…, minutes=…."""
-        seconds = parts.get("hours", 0) * 3600 + parts.get("minutes", 0) * 60 + parts.get("seconds", 0)
+        """Move the time of the books on, by the parts of a timedelta."""
+        seconds = timedelta(**parts).total_seconds()
         await self.sql("insert into books.test_clock values (make_interval(secs => %s))", seconds)
 
     async def forced(self, text: str, *values: object) -> None:

@@ -16,6 +16,7 @@ from desk.pages.render import go, page
 from desk.people import OPERATORS
 from desk.sessions import Visit
 from policies.steering import TOOLS
+from records.customers import unreachable_cases
 
 router = APIRouter(include_in_schema=False)
 Operating = Annotated[SentForm, Depends(actor("flags:write"))]
@@ -29,13 +30,14 @@ async def operations(
     """The house on one page."""
     person = visit.person
     operates = bool(person.where(OPERATORS))
-    unreached = []
+    unreached, unreachable = [], []
     jobs = []
     async with services.books.transaction() as books:
         jobs = await books.rows("jobs_by_status")
     for tenant in person.tenants:
         async with services.books.transaction(tenant) as books:
             unreached += await books.rows("notices_given_up", tries=TRIES, most=DEAD)
+            unreachable += await unreachable_cases(books, DEAD)
     return page(
         request,
         "operations.html",
@@ -45,6 +47,7 @@ async def operations(
         jobs=jobs,
         dead=await jobs_that_died(services.books, person, most=DEAD) if operates else [],
         unreached=unreached,
+        unreachable=unreachable,
         work=await work_of(services.books, person),
         spends=await spending_of(services.books, person, services.manifest),
         reviews=await second_reviews(services.books, person),

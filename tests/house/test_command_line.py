@@ -238,7 +238,19 @@ def test_the_kill_switch_from_the_terminal(command_line: CommandLine) -> None:
     assert command_line.states("show", "k-1")[-1]["status"] == "needs_human"
 
 
-GROUPS = ("intake", "audit", "db", "people", "authority", "policies", "orders", "eval", "trace", "release")
+GROUPS = (
+    "intake",
+    "audit",
+    "db",
+    "people",
+    "authority",
+    "policies",
+    "orders",
+    "customers",
+    "eval",
+    "trace",
+    "release",
+)
 
 
 @pytest.mark.parametrize("group", ["", *GROUPS])

@@ -39,15 +39,17 @@ returning attempt;
 
 -- replies_due --
 -- Cases whose last event calls for a reply that is not written, or that have one which did not go out and is tried again.
-select c.case_id
+-- Where nobody can be reached, because the customer has no address, a try would fail for ever: those are listed apart.
+select c.case_id, c.ticket_id, c.customer_id, e.at
 from cases c
+left join customers k on k.tenant = c.tenant and k.customer_id = c.customer_id
 join lateral (
   select status, reason, at, ended from case_events e
   where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
-where c.received_at > clock() - interval '40 days' and c.mode is null and (
+where c.received_at > clock() - interval '40 days' and c.mode is null and (k.email is not null) = %(reachable)s and (
   (
-    e.at between clock() - interval '2 days' and clock() - interval '5 seconds'
+    e.at between clock() - make_interval(days => %(days)s) and clock() - interval '5 seconds'
     and (
       (e.status = 'needs_human' and e.reason = 'asked_customer' and (
         select count(*) from decisions d where d.tenant = c.tenant and d.case_id = c.case_id and d.asks = 'customer'
@@ -69,7 +71,7 @@ where c.received_at > clock() - interval '40 days' and c.mode is null and (
                 and n.status = 'received' and n.reason = 'taken_over')))
     )
   )
-  or exists (
+  or %(reachable)s and exists (
     select from replies r
     cross join lateral (
       select count(*) as attempts, coalesce(bool_or(d.delivered), false) as delivered, max(d.at) as last_at

@@ -87,8 +87,16 @@ with line as (
 select line, order_id, other, back, otherwise_paid, paid_another from said
 where other or back or otherwise_paid or paid_another order by line;
 
--- insert_customer --
-insert into customers (tenant, customer_id, email) values (%(tenant)s, %(customer_id)s, %(email)s) on conflict do nothing;
+-- write_customers --
+-- What a line says takes the place of what was there, unless that is to be kept; what it does not say stays.
+insert into customers as c (tenant, customer_id, email, name, address, language)
+select tenant(), l.customer_id, l.email, l.name, l.address, l.language
+from jsonb_to_recordset(%(lines)s) as l (customer_id text, email text, name text, address text, language text)
+where not %(keep)s or not exists (select from customers t where t.tenant = tenant() and t.customer_id = l.customer_id)
+on conflict (tenant, customer_id) do update set
+  email = coalesce(excluded.email, c.email), name = coalesce(excluded.name, c.name),
+  address = coalesce(excluded.address, c.address), language = coalesce(excluded.language, c.language)
+returning c.customer_id;
 
 -- insert_document --
 insert into policy_documents (tenant, document_id, version, title, region, status, effective_on, expires_on, rules, sha256)
