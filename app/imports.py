@@ -1,6 +1,6 @@
 """Imports: a shop's own orders and policy into its books. Safe to repeat; what is bad is said by line."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,11 @@ from policies.clause_lines import Edition, read_clause_lines
 from policies.clauses import check_rules
 from policies.documents import PolicyDocument, corpus_sha256, read_corpus
 from policies.manifest import manifest
-from records.books import Books
+from records.books import Books, Transaction
 from records.cases import books_now
 from records.customers import import_customers, reply_again
 from records.library import note_import
-from records.orders import follow_orders
+from records.orders import follow_orders, orders_there
 from refunds.canonical import digest
 from refunds.customer import BadCustomer, Customer, read_customer_line
 from refunds.ids import TenantId
@@ -25,6 +25,7 @@ from refunds.order import OrderFacts
 from refunds.order_line import BadOrder, Unstated, read_order_line
 
 CLAUSES_AT_ONCE = 64
+REPLIES_AT_ONCE = 100_000
 LINES_AT_ONCE = 2_000
 """Orders a transaction: enough to be quick, few enough that a stop loses seconds of work."""
 
@@ -60,9 +61,11 @@ async def import_order_book(
             numbered = enumerate(lines, start=1)
             while part := list(islice(numbered, LINES_AT_ONCE)):
                 place += sum(len(line) for _, line in part)
-                for wave in _waves(_orders(part, tenant, unstated, ruled, done)):
+                for wave in _waves(_orders(part, tenant, unstated, done)):
                     async with owner.transaction(tenant) as tx:
-                        followed = await follow_orders(tx, wave)
+                        done.bad |= await _unapprovable(tx, tenant, wave, ruled)
+                        wanted = {number: order for number, order in wave.items() if number not in done.bad}
+                        followed = await follow_orders(tx, wanted)
                     done.new += followed.new
                     done.moved += followed.moved
                     done.bad |= followed.refused
@@ -85,33 +88,36 @@ def _waves(orders: Iterable[tuple[int, OrderFacts]]) -> Iterator[dict[int, Order
         yield wave
 
 
+async def _unapprovable(
+    tx: Transaction, tenant: TenantId, wave: Mapping[int, OrderFacts], ruled: Collection[Currency]
+) -> dict[int, str]:
+    """New orders in a currency that nobody may approve, by line; one that is in the books goes on all the same."""
+    strange = {
+        number: min(item.price.currency for item in order.items)
+        for number, order in wave.items()
+        if not {item.price.currency for item in order.items} <= set(ruled)
+    }
+    known = await orders_there(tx, [wave[number].order_id for number in strange]) if strange else set()
+    return {
+        number: f"currency {code}: nobody may approve it: countersign authority add --tenant {tenant} --currency {code}"
+        for number, code in strange.items()
+        if wave[number].order_id not in known
+    }
+
+
 def _orders(
-    part: list[tuple[int, bytes]],
-    tenant: TenantId,
-    unstated: Unstated,
-    ruled: Collection[Currency],
-    done: ImportedOrders,
+    part: list[tuple[int, bytes]], tenant: TenantId, unstated: Unstated, done: ImportedOrders
 ) -> Iterator[tuple[int, OrderFacts]]:
     for number, line in part:
         if not line.strip():
             continue
         done.read += 1
         try:
-            order = read_order_line(line.decode("utf-8-sig"), tenant, unstated)
+            yield number, read_order_line(line.decode("utf-8-sig"), tenant, unstated)
         except UnicodeDecodeError:
             done.bad[number] = "not UTF-8"
         except BadOrder as error:
             done.bad[number] = str(error)
-        else:
-            strange = {item.price.currency for item in order.items} - set(ruled)
-            if strange:
-                code = min(strange)
-                done.bad[number] = (
-                    f"currency {code}: nobody may approve it yet:"
-                    f" countersign authority add --tenant {tenant} --currency {code}"
-                )
-            else:
-                yield number, order
 
 
 async def import_library(
@@ -195,20 +201,20 @@ class ImportedCustomers:
 
 async def import_customer_book(owner_url: str, tenant: TenantId, file: Path) -> ImportedCustomers:
     """Every line of a file of customers into a tenant's books, a part a transaction; a bad line stops no other."""
-    done = ImportedCustomers()
+    done, seen = ImportedCustomers(), set[str]()
     with file.open("rb") as lines:
         numbered = enumerate(lines, start=1)
         async with Books.open(owner_url, size=2) as owner:
             while part := list(islice(numbered, LINES_AT_ONCE)):
-                customers = _customers(part, done)
+                customers = _customers(part, seen, done)
                 async with owner.transaction(tenant) as tx:
-                    done.answered += await reply_again(tx, tenant, customers, LINES_AT_ONCE)
+                    done.answered += await reply_again(tx, tenant, customers, REPLIES_AT_ONCE)
                     done.written += await import_customers(tx, customers)
     return done
 
 
-def _customers(part: list[tuple[int, bytes]], done: ImportedCustomers) -> list[Customer]:
-    found: dict[str, Customer] = {}
+def _customers(part: list[tuple[int, bytes]], seen: set[str], done: ImportedCustomers) -> list[Customer]:
+    found: list[Customer] = []
     for number, line in part:
         if not line.strip():
             continue
@@ -220,8 +226,9 @@ def _customers(part: list[tuple[int, bytes]], done: ImportedCustomers) -> list[C
         except BadCustomer as error:
             done.bad[number] = str(error)
         else:
-            if customer.customer_id in found:
+            if customer.customer_id in seen:
                 done.bad[number] = f"customer {customer.customer_id} stands twice: the first line counts"
             else:
-                found[customer.customer_id] = customer
-    return list(found.values())
+                seen.add(customer.customer_id)
+                found.append(customer)
+    return found

@@ -9,6 +9,7 @@ from desk.letters import Letter, letter
 from desk.ratings import RATED
 from records.books import Books, Transaction
 from records.cases import Case, case_by_id
+from records.customers import lost_replies
 from records.queue import enqueue_desk
 from records.replies import CustomerReply, note_delivery, recipient_of, replies_of, round_of, write_reply
 from records.snapshots import snapshot_at
@@ -64,7 +65,7 @@ class Outbox:
         enqueued = 0
         for tenant in await self.books.tenants():
             async with self.books.transaction(tenant) as tx:
-                for row in await tx.rows("replies_due", tries=TRIES, most=MOST, days=DAYS, reachable=True):
+                for row in await lost_replies(tx, tries=TRIES, most=MOST, days=DAYS):
                     await enqueue_desk(tx, tenant, CaseId(row["case_id"]))
                     enqueued += 1
         return enqueued

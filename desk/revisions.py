@@ -10,7 +10,7 @@ from records.cases import Case
 from records.money import CurrentProposal
 from records.orders import order_facts
 from refunds.ids import Sku
-from refunds.order import OrderFacts
+from refunds.order import Item, OrderFacts
 from refunds.proposal import DRAFT_LIMIT
 
 
@@ -42,7 +42,11 @@ async def check_revision(
         check_items(order, items)
         if amount_minor is None:
             raise BadDecision("amount: say what is paid back for these items")
-        worth = sum(item.price.amount_minor for item in order.items if item.sku in items) if order else 0
+        # Of lines of one name that differ the dearest: it is a limit.
+        prices = (
+            {item.sku: item.price.amount_minor for item in sorted(order.items, key=_price)} if order else {}
+        )
+        worth = sum(prices[sku] for sku in items)
         if amount_minor > worth:
             raise BadDecision(f"amount: {amount_minor} is more than the {worth} that these items cost")
     if reply is not None:
@@ -50,6 +54,10 @@ async def check_revision(
         wanted = before if amount_minor is None else amount_minor
         check_reply_text(reply, _known_amounts(current, order) | {wanted})
         _check_stated(reply, before, wanted)
+
+
+def _price(item: Item) -> int:
+    return item.price.amount_minor
 
 
 def _check_stated(reply: str, before: int, wanted: int) -> None:

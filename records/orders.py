@@ -118,3 +118,8 @@ def _because(row: Row) -> str:
     if row["back"]:
         return f"order {row['order_id']} is in the books and does not go back to this status"
     return f"order {row['order_id']} is in the books with other payments"
+
+
+async def orders_there(tx: Transaction, order_ids: Iterable[OrderId]) -> set[OrderId]:
+    """Those of these orders that are in the tenant's books."""
+    return {OrderId(row["order_id"]) for row in await tx.rows("orders_there", order_ids=list(order_ids))}

@@ -56,7 +56,8 @@ def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields: dict[str, object] = {}
     for key, value in pairs:
         if key in fields:
-            raise BadJson(f"{key}: given twice")
+            plain = key.isascii() and key.isprintable() and len(key) <= 60
+            raise BadJson(f"{key if plain else 'a key'}: given twice")
         fields[key] = value
     return fields
 

@@ -55,7 +55,7 @@ def read_customer_line(line: str) -> Customer:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "customer"
         raise BadCustomer(f"{field}: {said_small(first['msg'])}") from None
-    texts = [text for text in (read.name, read.address) if text is not None]
-    if any("\x00" in text or text != text.encode("utf-8", "replace").decode("utf-8") for text in texts):
-        raise BadCustomer("name, address: a NUL or half a pair of surrogates in it")
+    for field, text in (("email", read.email), ("name", read.name), ("address", read.address)):
+        if not all(letter.isprintable() or (letter == "\n" and field == "address") for letter in text or ""):
+            raise BadCustomer(f"{field}: a control character in it")
     return Customer(CustomerId(read.customer_id), read.email, read.name, read.address, read.language)

@@ -52,20 +52,21 @@ class Claim:
 
         A whole order is what of it has not been refunded yet.
         """
+        lines = {item.sku: item for item in self.order.items}
+        differ = {item.sku for item in self.order.items if lines[item.sku] != item}
+        if differ and (self.wanted is not None or differ & set(self.order.refunded)):
+            return None  # two lines of one name that differ: a person says which
         if self.wanted is None:
             return self.order.not_refunded() or self.order.items
-        lines = {item.sku: item for item in self.order.items}
-        if any(lines[item.sku] != item for item in self.order.items):
-            return None  # two lines of one name that differ: a person says which
         if not self.wanted or Counter(self.wanted) - Counter(item.sku for item in self.order.items):
             return None
         return tuple(lines[sku] for sku in self.wanted)
 
     @property
     def whole(self) -> bool:
-        """Whether every item of the order is wanted."""
+        """Whether the whole order is wanted, or what of it has not been refunded yet."""
         wanted = self.items()
-        return wanted is not None and Counter(wanted) == Counter(self.order.items)
+        return wanted is not None and (self.wanted is None or Counter(wanted) == Counter(self.order.items))
 
     def days_since_delivery(self) -> int | None:
         """Whole days; None before delivery."""
@@ -135,26 +136,29 @@ def says_cancel(text: str) -> bool:
 
 
 def refund_items(claim: Claim, items: tuple[Item, ...]) -> RuleVerdict:
-    """What was paid for the items, back to the payment of the order; who says what where that is not plain.
+    """What was paid for the items, back to the payment of the order; a person says it where that is not plain.
 
     Where the items do not add up to what was paid, no rule knows what one of them cost. Of a whole order goes back what
     is left of its payment: some of it may have gone back before the order came here.
     """
-    if len(claim.order.payments) != 1:
+    order = claim.order
+    if len(order.payments) > 1:
         return LeaveToPerson("several_payments")
-    payment = claim.order.payments[0]
-    if claim.order.difference_minor != 0:
+    if order.difference_minor != 0 or not order.payments:
         return LeaveToPerson("order_unbalanced")
-    wanted, there = (Counter(item.sku for item in some) for some in (items, claim.order.not_refunded()))
+    payment = order.payments[0]
+    wanted, there = (Counter(item.sku for item in some) for some in (items, order.not_refunded()))
+    if not wanted & there:
+        return Deny("its refund has been made or ordered already")
     if wanted - there:
-        return Deny("it has already been refunded")
+        return LeaveToPerson("more_than_left")
     total = Money(sum(item.price.amount_minor for item in items), payment.paid.currency)
     if total.amount_minor == 0:
         return Deny("there is nothing to return on this order")
     if payment.left.amount_minor == 0:
-        return Deny(f"all of the {payment.paid} that was paid has already gone back")
+        return Deny(f"all of the {payment.paid} that was paid has been returned, or its return is ordered")
     if not total <= payment.left:
-        if not claim.whole:
+        if Counter(items) != Counter(order.items):
             return LeaveToPerson("more_than_left")
         total = payment.left
     return Allow(total, payment.payment_id, tuple(item.sku for item in items))

@@ -295,3 +295,13 @@ async def test_a_key_given_twice_is_refused_on_every_route_that_reads_a_body(des
                 headers={"content-type": "application/json"},
             )
         assert (answer.status_code, "word: given twice" in answer.text) == (422, True), (path, answer.text)
+    async with desk.client("demo-reviewer") as client:
+        for odd in ('"\\ud800"', '"\\u0000"', f'"{"k" * 200}"'):
+            body = f"{{{odd}: 1, {odd}: 2}}"
+            answer = await client.post(
+                concrete(read[0][1]), content=body, headers={"content-type": "application/json"}
+            )
+            assert (answer.status_code, "a key: given twice" in answer.text) == (422, True), (
+                odd,
+                answer.text,
+            )

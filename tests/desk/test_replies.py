@@ -267,10 +267,11 @@ async def test_an_address_that_comes_later_lets_the_reply_out(desk: DeskStage, t
     lines = [
         {"customer_id": "C999", "email": "c999@demo.example", "name": "Jo Doe", "language": "en"},
         {"customer_id": "C998", "email": "no address"}, {"customer_id": "C999"}, {"customer_id": "C100", "name": "Al Roe"},
+        {"customer_id": "C997", "email": "a\x00@b.example"}, {"customer_id": "C996", "address": "x\ud800"},
     ]  # fmt: skip
     file.write_text("\n".join(json.dumps(line) for line in lines))
     done = await import_customer_book(stage.url, TenantId("demo"), file)
-    assert (done.read, done.written, done.answered, sorted(done.bad)) == (4, 2, 1, [2, 3])
+    assert (done.read, done.written, done.answered, sorted(done.bad)) == (6, 2, 1, [2, 3, 5, 6])
     await desk.answer_customer(case.case_id)
     assert len(desk.sent()) == 1 and "c999@demo.example" in desk.sent()[0]
     async with desk.visit("demo-operator") as visitor:

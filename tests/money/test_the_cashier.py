@@ -241,7 +241,7 @@ async def test_a_second_identical_request_pays_nothing(stage: Stage, items: list
     await stage.finish()
     case, state = await stage.paused(items=items)
     assert state["proposal"]["kind"] == "reply"  # type: ignore[index]
-    assert "already been refunded" in str(state["draft"])
+    assert "has been made or ordered already" in str(state["draft"])
     await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert stage.refunds() == 1

@@ -43,7 +43,8 @@ async def test_two_equal_items_are_refunded_one_by_one_and_not_a_third_time(stag
         await stage.finish()
         assert (await stage.house.state(case))["status"] == "refunded"
     _, state = await stage.paused(**ASKED, items=["CUP"])
-    assert state["proposal"]["kind"] == "reply" and "already been refunded" in str(state["draft"])  # type: ignore[index]
+    assert state["proposal"]["kind"] == "reply"  # type: ignore[index]
+    assert "its refund has been made or ordered already" in str(state["draft"])
     assert [one.amount.amount_minor for one in stage.house.provider.all_refunds()] == [2_000, 2_000]
 
 
@@ -101,7 +102,7 @@ async def test_of_a_whole_order_goes_back_what_is_left_and_of_a_part_no_more_tha
     assert state["reason"] == "more_than_left"
     await stage.forced("update books.payments set refunded_before_minor = 4000 where payment_id = 'pay_CUPS'")
     _, state = await stage.paused(**ASKED)
-    assert "all of the 40.00 USD that was paid has already gone back" in str(state["draft"])
+    assert "all of the 40.00 USD that was paid has been returned" in str(state["draft"])
 
 
 async def test_two_payments_are_the_reason_where_they_are(stage: Stage) -> None:
@@ -134,3 +135,12 @@ async def test_one_of_two_equal_boxes_is_unticked(desk: DeskStage) -> None:
     async with desk.visit() as visitor:
         page = (await visitor.get(f"/cases/{case.case_id}")).text
         assert page.count("<td>refunded</td>") == 1
+
+
+async def test_an_edit_pays_no_more_than_its_items_cost(desk: DeskStage) -> None:
+    await order_of(desk.stage, CUP, CUP, paid=4_000)
+    case, _ = await desk.stage.paused(**ASKED)
+    said = await desk.decide(case.case_id, word="revise", items=["CUP"], amount_minor=4_000)
+    assert (said.status_code, "2000 that these items cost" in said.text) == (422, True), said.text
+    said = await desk.decide(case.case_id, word="revise", items=["CUP", "CUP", "CUP"], amount_minor=4_000)
+    assert (said.status_code, "as often as the order has it" in said.text) == (422, True), said.text

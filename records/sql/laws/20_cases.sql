@@ -294,7 +294,8 @@ begin
     where c.tenant = new.tenant and c.case_id = new.case_id
     on conflict (tenant, case_id) do update set stage = excluded.stage, band = excluded.band, status = excluded.status,
       reason = excluded.reason, at = excluded.at, kind = excluded.kind, amount_minor = excluded.amount_minor,
-      currency = excluded.currency, proposed_at = excluded.proposed_at, expires_at = excluded.expires_at;
+      currency = excluded.currency, proposed_at = excluded.proposed_at, expires_at = excluded.expires_at,
+      words = excluded.words;
   else
     delete from waiting where tenant = new.tenant and case_id = new.case_id;
   end if;

@@ -58,26 +58,29 @@ language sql stable security definer set search_path = books, pg_temp
 begin atomic
   select exists (
     select from (
-      select item, count(*) as wanted
+      select m.item, count(*) as wanted
       from proposals mine, jsonb_array_elements_text(mine.body::jsonb->'items') as m (item)
       where mine.tenant = of_tenant and mine.proposal_id = of_proposal and mine.kind = 'refund'
-      group by item
+      group by m.item
     ) w
-    join proposals mine on mine.tenant = of_tenant and mine.proposal_id = of_proposal
-    join lateral (
-      select count(*) as gone
-      from disbursements d
+    join (
+      select x.item, count(*) as gone
+      from proposals mine
+      join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
       join proposals other on other.tenant = d.tenant and other.proposal_id = d.proposal_id
       cross join jsonb_array_elements_text(other.body::jsonb->'items') as x (item)
-      where d.tenant = of_tenant and d.order_id = mine.order_id and d.proposal_id <> of_proposal and x.item = w.item
+      where mine.tenant = of_tenant and mine.proposal_id = of_proposal
         and may_be_paid((
           select s.outcome from settlements s
           where s.tenant = d.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
         ))
-    ) g on g.gone > 0
+      group by x.item
+    ) g on g.item = w.item
     where w.wanted + g.gone > greatest(1, (
-      select count(*) from orders o, jsonb_array_elements(o.items) as l (line)
-      where o.tenant = of_tenant and o.order_id = mine.order_id and l.line->>'sku' = w.item
+      select count(*) from proposals mine
+      join orders o on o.tenant = mine.tenant and o.order_id = mine.order_id
+      cross join jsonb_array_elements(o.items) as l (line)
+      where mine.tenant = of_tenant and mine.proposal_id = of_proposal and l.line->>'sku' = w.item
     ))
   );
 end;

@@ -47,7 +47,8 @@ join lateral (
   select status, reason, at, ended from case_events e
   where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
-where c.received_at > clock() - interval '40 days' and c.mode is null and (k.email is not null) = %(reachable)s and (
+where c.received_at > clock() - interval '40 days' and c.mode is null and (k.email is not null) = %(reachable)s
+  and (%(customers)s::text[] is null or c.customer_id = any(%(customers)s)) and (
   (
     e.at between clock() - make_interval(days => %(days)s) and clock() - interval '5 seconds'
     and (

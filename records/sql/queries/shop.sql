@@ -35,6 +35,9 @@ select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.
       and may_be_paid(s.outcome)) as refunded
 from orders o where o.order_id = %(order_id)s;
 
+-- orders_there --
+select order_id from orders where tenant = tenant() and order_id = any(%(order_ids)s);
+
 -- insert_orders --
 -- Many orders at once; how many were new.
 with line as (
