@@ -14,6 +14,7 @@ from cli.people import people_app
 from cli.policies import policies_app
 from cli.releases import release_app
 from cli.serve import serve_app
+from cli.tenants import tenant_app
 from cli.terminal import group
 from cli.traces import trace_app
 
@@ -27,6 +28,7 @@ for name, commands in (
     ("intake", intake_app),
     ("audit", audit_app),
     ("db", db_app),
+    ("tenant", tenant_app),
     ("people", people_app),
     ("authority", authority_app),
     ("policies", policies_app),

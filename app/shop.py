@@ -152,6 +152,12 @@ async def approve_library(
     return len(waiting)
 
 
+async def is_open(owner_url: str, tenant: TenantId) -> bool:
+    """Whether a tenant is in the books."""
+    async with Books.open(owner_url, size=1) as owner:
+        return await owner.knows(tenant)
+
+
 async def staff(owner_url: str, tenant: TenantId) -> None:
     """Let the demo shop's people work for a tenant too, where a stranger tries data of their own."""
     async with Books.open(owner_url, size=1) as owner, owner.transaction(tenant) as tx:

@@ -69,7 +69,7 @@ async def authority_add(
         )
     async with Books.open(await books_of_owner(home()), size=1) as owner:
         if not await owner.knows(shop):
-            raise CommandFailed(f"no tenant {shop}: countersign orders import opens one")
+            raise CommandFailed(f"no tenant {shop}: countersign tenant add {shop} opens it")
         async with owner.transaction(shop) as tx:
             if any(rule.floor.currency == code for rule in await authority_rules(tx, shop)):
                 raise CommandFailed(f"{code} has rules already: countersign authority list --tenant {shop}")

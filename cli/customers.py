@@ -40,7 +40,7 @@ async def customers_import(
     url = await books_of_owner(home())
     async with Books.open(url, size=1) as owner:
         if not await owner.knows(shop):
-            raise CommandFailed(f"no tenant {shop}: countersign orders import opens one")
+            raise CommandFailed(f"no tenant {shop}: countersign tenant add {shop} opens it")
     done = await import_customer_book(url, shop, file)
     for number, why in sorted(done.bad.items()):
         sys.stderr.write(f"countersign: {file}:{number}: {why}\n")

@@ -23,7 +23,7 @@ async def orders_import(
     """Orders with their payments into a tenant's books; safe to repeat: an order is written once and moves on."""
     from app.house import books_of_owner
     from app.imports import import_order_book
-    from app.shop import staff
+    from app.shop import is_open, staff
     from cli.printing import bar_on_terminal
     from refunds.money import currency as known_currency
 
@@ -35,9 +35,10 @@ async def orders_import(
     if not re.fullmatch(r"[A-Z]{2,3}", region):
         raise typer.BadParameter("--region: two or three capitals, as US")
     url = await books_of_owner(at)
+    opened = at.database_url is None and not await is_open(url, shop)
     with bar_on_terminal("importing") as said:
         done = await import_order_book(url, shop, file, currency_code=currency, region=region, said=said)
-    if at.database_url is None:
+    if opened:
         await staff(url, shop)
     for number, why in sorted(done.bad.items()):
         sys.stderr.write(f"countersign: {file}:{number}: {why}\n")

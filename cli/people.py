@@ -96,7 +96,7 @@ async def add(
         tenants = [row["tenant"] for row in await tx.rows("list_tenants")]
         strange = sorted(set(roles) - set(tenants))
         if strange:
-            raise CommandFailed(f"{strange[0]}: no such tenant: import its orders and policies first")
+            raise CommandFailed(f"{strange[0]}: no such tenant: countersign tenant add {strange[0]} opens it")
         for tenant in tenants:
             await tx.rows("enter_tenant", tenant=tenant)
             await tx.rows("delete_membership", person=person)

@@ -46,15 +46,16 @@ async def policies_import(
     """Policy documents with their rules into a tenant's library; safe to repeat. None counts before it is approved."""
     from app.house import books_of_owner
     from app.imports import import_library
-    from app.shop import staff
+    from app.shop import is_open, staff
     from policies.clause_lines import Edition
     from records.books import Books
     from records.library import counts, library_of
 
     at, shop = home(), tenant_id(tenant)
     url = await books_of_owner(at)
+    opened = at.database_url is None and not await is_open(url, shop)
     read, new, stated = await import_library(url, shop, source, rules, Edition(version))
-    if at.database_url is None:
+    if opened:
         await staff(url, shop)
     async with Books.open(url, size=1) as owner:
         waiting = sum(

@@ -242,6 +242,7 @@ GROUPS = (
     "intake",
     "audit",
     "db",
+    "tenant",
     "people",
     "authority",
     "policies",
@@ -298,3 +299,21 @@ def test_a_currency_is_let_in_by_a_command(command_line: CommandLine, tmp_path: 
         ("0 JPY", 1, 0), ("5000 JPY", 1, 1), ("200000 JPY", 2, 1),
     ]  # fmt: skip
     assert command_line("orders", "import", str(file), "--tenant", "demo").returncode == 0
+
+
+def test_a_tenant_that_was_added_has_no_people_of_the_demo(command_line: CommandLine, tmp_path: Path) -> None:
+    assert "nobody works for it yet" in command_line("tenant", "add", "lamps", "--name", "Lamps").stdout
+    again = command_line("tenant", "add", "lamps")
+    assert again.returncode == 1 and "lamps is there already" in again.stderr
+    file = tmp_path / "orders.jsonl"
+    order = {
+        "order_id": "L1", "customer_id": "CL", "status": "pending",
+        "items": [{"sku": "LAMP", "name": "Lamp", "price_minor": 4_900}],
+        "payments": [{"payment_id": "pay_L1", "method": "card_4242", "amount_minor": 4_900}],
+    }  # fmt: skip
+    file.write_text(lines(order))
+    assert command_line("orders", "import", str(file), "--tenant", "lamps").returncode == 0
+    assert command_line("orders", "import", str(file), "--tenant", "shades").returncode == 0
+    assert {"lamps", "shades"} <= {row["tenant"] for row in command_line.states("tenant", "list")}
+    working = {tenant for row in command_line.states("people", "list") for tenant in row["roles"]}
+    assert "shades" in working and "lamps" not in working
