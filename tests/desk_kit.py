@@ -65,6 +65,14 @@ class DeskStage:
             assert answer.status_code == 303, answer.text
             yield Visitor(client)
 
+    async def newest(self, case_id: object) -> dict[str, Any]:
+        """The newest proposal of a case."""
+        rows = await self.stage.sql(
+            "select *, body::jsonb as said from books.proposals where case_id = %s order by proposed_at desc limit 1",
+            case_id,
+        )
+        return rows[0]
+
     async def view(self, case_id: object) -> dict[str, Any]:
         answer = await self.ask("GET", f"/api/cases/{case_id}", who="demo-auditor")
         assert answer.status_code == 200, answer.text

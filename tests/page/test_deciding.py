@@ -8,15 +8,6 @@ from desk_kit import DeskStage
 from desk.letters import rejection
 
 
-async def newest(desk: DeskStage, case_id: object) -> dict[str, Any]:
-    """The newest proposal of a case."""
-    rows = await desk.stage.sql(
-        "select *, body::jsonb as said from books.proposals where case_id = %s order by proposed_at desc limit 1",
-        case_id,
-    )
-    return rows[0]
-
-
 async def test_one_screen_shows_what_a_decision_needs(desk: DeskStage) -> None:
     earlier, _ = await desk.stage.paused(
         question="What is the return policy for my cracked tablet?", intent="policy_question"

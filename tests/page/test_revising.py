@@ -18,15 +18,6 @@ async def two_items(desk: DeskStage) -> None:
     await desk.stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
 
 
-async def newest(desk: DeskStage, case_id: object) -> dict[str, Any]:
-    """The newest proposal of a case."""
-    rows = await desk.stage.sql(
-        "select *, body::jsonb as said from books.proposals where case_id = %s order by proposed_at desc limit 1",
-        case_id,
-    )
-    return rows[0]
-
-
 async def test_the_reply_without_the_refund_is_a_proposal_of_its_own(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     async with desk.visit() as visitor:
@@ -46,14 +37,14 @@ async def test_the_reply_without_the_refund_is_a_proposal_of_its_own(desk: DeskS
 async def test_an_edit_is_a_new_proposal_with_its_own_digest_and_a_diff(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused()
     async with desk.visit() as visitor:
-        before = await newest(desk, case.case_id)
+        before = await desk.newest(case.case_id)
         reply = before["said"]["draft"].replace("79.00", "50.00") + "\n\nWith our regrets."
         answer = await visitor.decide(
             case.case_id, "edit", amount="50.00", items="SKU-1", reply=reply, note="worn"
         )
         assert answer.status_code == 200, answer.text
         await desk.stage.run(case)
-        after = await newest(desk, case.case_id)
+        after = await desk.newest(case.case_id)
         assert after["digest"] != before["digest"]
         assert (after["amount_minor"], after["edited_by"], after["edited_upward"]) == (
             5_000,
@@ -77,7 +68,7 @@ async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None
             "edit",
             amount="20.00",
             items="SKU-1",
-            reply=(await newest(desk, case.case_id))["said"]["draft"].replace("79.00", "20.00"),
+            reply=(await desk.newest(case.case_id))["said"]["draft"].replace("79.00", "20.00"),
         )
         await desk.stage.run(case)
         await visitor.decide(
@@ -85,10 +76,10 @@ async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None
             "edit",
             amount="60.00",
             items="SKU-1",
-            reply=(await newest(desk, case.case_id))["said"]["draft"].replace("20.00", "60.00"),
+            reply=(await desk.newest(case.case_id))["said"]["draft"].replace("20.00", "60.00"),
         )
         await desk.stage.run(case)
-        assert (await newest(desk, case.case_id))["edited_upward"] is True
+        assert (await desk.newest(case.case_id))["edited_upward"] is True
         assert "nobody approves an amount they raised" in (await visitor.get(f"/cases/{case.case_id}")).text
         mine = await visitor.decide(case.case_id, "approve")
         assert (mine.status_code, "raised" in mine.text) == (403, True)
@@ -100,9 +91,9 @@ async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None
 async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None:
     await two_items(desk)
     case, _ = await desk.stage.paused(items=["SKU-1"])
-    assert (await newest(desk, case.case_id))["amount_minor"] == 5_000
+    assert (await desk.newest(case.case_id))["amount_minor"] == 5_000
     async with desk.visit() as visitor:
-        draft = (await newest(desk, case.case_id))["said"]["draft"]
+        draft = (await desk.newest(case.case_id))["said"]["draft"]
         await visitor.decide(
             case.case_id,
             "edit",
@@ -111,7 +102,7 @@ async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None
             reply=draft.replace("50.00", "79.00"),
         )
         await desk.stage.run(case)
-        after = await newest(desk, case.case_id)
+        after = await desk.newest(case.case_id)
         assert (after["amount_minor"], sorted(after["said"]["items"]), after["edited_upward"]) == (
             7_900,
             ["SKU-1", "SKU-9"],
@@ -137,7 +128,7 @@ async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None
 )  # fmt: skip
 async def test_an_edit_stays_within_its_bounds(desk: DeskStage, fields: dict[str, Any], why: str) -> None:
     case, _ = await desk.stage.paused()
-    draft = (await newest(desk, case.case_id))["said"]["draft"]
+    draft = (await desk.newest(case.case_id))["said"]["draft"]
     async with desk.visit() as visitor:
         answer = await visitor.decide(
             case.case_id, "edit", **{"amount": "79.00", "items": "SKU-1", "reply": draft, **fields}
