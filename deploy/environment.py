@@ -22,7 +22,7 @@ OWN = {
     "cashier": ("CASHIER_", "COUNTERSIGN_LOGS"),
     "anchorer": ("COUNTERSIGN_LOGS",),
 }
-"""Which settings of the surroundings reach which process."""
+"""Which settings of the environment reach which process."""
 
 QUIET = {
     "LANGGRAPH_STRICT_MSGPACK": "true",

@@ -52,6 +52,36 @@ def allowed(name: str, file: str) -> bool:
     return file in RETIRED[name]
 
 
+EVERYDAY = {"mind", "ring", "sight", "thought", "voice"}
+"""Retired as names; as words of everyday English they are what they were (a change of mind)."""
+
+EXPLAINED = {
+    ("docs/decisions/0001-the-interrupt-is-a-doorbell.md", "doorbell"),
+    ("docs/decisions/README.md", "doorbell"),
+}
+
+
+def prose(file: Path) -> str:
+    """What a page says to its reader: without code, templates' own statements and tags."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".html":
+        return re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", text, flags=re.DOTALL)
+    return re.sub(r"^```.*?^```|^    .*?$|`[^`]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_a_retired_word_stands_in_no_document_and_on_no_page() -> None:
+    retired = {name for name in RETIRED if re.fullmatch(r"[a-z]+", name)} - EVERYDAY
+    assert len(retired) > 20
+    files = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("desk/pages/templates/*.html")]
+    said = {
+        (str(file.relative_to(ROOT)), word)
+        for file in files
+        if file != GLOSSARY
+        for word in set(re.findall(r"[a-z]+", prose(file).lower())) & retired
+    }
+    assert said - EXPLAINED == set()
+
+
 @pytest.mark.parametrize("name", sorted(RETIRED))
 def test_a_retired_word_names_nothing(name: str) -> None:
     assert [file for file in sorted(names().get(name, set())) if not allowed(name, file)] == []
