@@ -174,7 +174,7 @@ class Gateway:
         started = self.ticks()
         try:
             async with asyncio.timeout(SECONDS[action]):
-                result = await self._run_when_there(context, request, step)
+                result, started = await self._run_when_there(context, request, step)
         except TimeoutError:
             if not await self._books_there():
                 raise BooksAway(f"the books were away for as long as {action} waits") from None
@@ -205,12 +205,18 @@ class Gateway:
         calls.append(now)
         return True
 
-    async def _run_when_there(self, context: ToolContext, request: ToolRequest, step: int) -> ToolResult:
-        """Run a tool, and again where the books were away for a moment: their restart must not hand a case over."""
+    async def _run_when_there(
+        self, context: ToolContext, request: ToolRequest, step: int
+    ) -> tuple[ToolResult, float]:
+        """Run a tool, and again where the books were away for a moment: their restart must not hand a case over.
+
+        With the result comes when the try that answered began: to wait for the books is no latency of the tool.
+        """
         pause = 0.05
         while True:
+            started = self.ticks()
             try:
-                return await self._run(context, request, step)
+                return await self._run(context, request, step), started
             except BooksAway:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
