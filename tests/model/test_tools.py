@@ -63,7 +63,8 @@ class ShopService:
             case "404":
                 return JSONResponse({}, 404)
             case "hang":
-                await asyncio.sleep(30)  # the time is the subject: longer than the deadline of a tool
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass  # until the tool has given up
             case "html":
                 return Response("<html>", media_type="text/html")
             case "another":

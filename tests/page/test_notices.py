@@ -64,7 +64,7 @@ class Receiver:
         if now in {"take", "take_and_hang"}:
             self.taken.append((headers, body))
         if now in {"hang", "take_and_hang"}:
-            await asyncio.sleep(0.8)  # the time is the subject: longer than the sender waits
+            await reader.read()  # until the sender has given up and hung up
         said = {"fail": b"HTTP/1.1 500 no\r\n", "garbage": b"what?\r\n"}.get(now, b"HTTP/1.1 204 ok\r\n")
         writer.write(said + b"content-length: 0\r\nconnection: close\r\n\r\n")
         writer.close()
