@@ -1,6 +1,7 @@
 """Customers in the books: where their replies go, what is masked of them, and whom no reply can reach."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from psycopg.types.json import Jsonb
 
@@ -15,16 +16,7 @@ REPLY_DAYS = 40
 
 async def import_customers(tx: Transaction, customers: Iterable[Customer], *, keep: bool = False) -> int:
     """Write customers; how many. What one says takes the place of what was there, or, with `keep`, is left out."""
-    lines = [
-        {
-            "customer_id": one.customer_id,
-            "email": one.email,
-            "name": one.name,
-            "address": one.address,
-            "language": one.language,
-        }
-        for one in customers
-    ]
+    lines = [asdict(one) for one in customers]
     return len(await tx.rows("write_customers", lines=Jsonb(lines), keep=keep))
 
 
