@@ -3,6 +3,8 @@ BIN := .venv/bin
 export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 unexport PYTHONDONTWRITEBYTECODE
+# A worker that a hung law ends is not replaced: the run ends red with its place, and not never.
+WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: help setup serve test check format campaign mutants day bench exam screenshots picture lock clean
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ serve: setup ## the whole house: books, graph, desk and cashier; Ctrl-C stops al
 	@$(BIN)/countersign serve $(ARGS)
 
 test: setup ## the tests that a change must pass
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest $(WORKERS)
 
 check: setup ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -36,7 +38,7 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 campaign: setup ## the fault campaign: 2,000 crashes and every long property, about an hour
-	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -o faulthandler_timeout=3600
+	COUNTERSIGN_CAMPAIGN=1 $(BIN)/python -m pytest $(WORKERS) -o faulthandler_timeout=3600
 
 mutants: setup ## small mistakes by seed in what guards money, and which no law notices: half an hour (ARGS="--seed 7")
 	test -x build/mutants/bin/cosmic-ray || { $(PYTHON) -m venv build/mutants && build/mutants/bin/pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0; }
