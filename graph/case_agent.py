@@ -119,6 +119,8 @@ class CaseAgent:
         started = self.ticks()
         try:
             planned = await self._plan(run, limits)
+        except BooksAway:
+            raise
         except Exception as error:  # noqa: BLE001  (whatever a planner does, the run goes on to a person)
             log.warning("the planner failed: %s", type(error).__name__)
             run.handoff = "model_unavailable"
@@ -217,11 +219,11 @@ class CaseAgent:
         granted = run.granted.pop("draft", None) if run else None
         if run is None or granted is None or run.order is None or run.evidence is None:
             return Command(goto="plan")
-        started = self.ticks()
         case = run.snapshot.case
         await self.end.watch(run).at("drafting")
         reads = self.books.reading(case.tenant, case.customer_id)
         stated = await rules_in_force(reads, run.context.region, run.context.as_of)
+        started = self.ticks()  # what the books take, and their absence, is no latency of the drafting
         result, cost = "cited_draft", granted.planning
         try:
             made = draft(case, run.asked, run.order, run.evidence, stated, run.snapshot.now, revision_of(run))

@@ -165,6 +165,17 @@ class Reading:
         return found[0] if found else None
 
 
+@dataclass(slots=True)
+class Waits:
+    """How long somebody waited for a connection: the books' restart, or their crowd, is no latency of who asks."""
+
+    seconds: float = 0.0
+
+
+WAITS: ContextVar[Waits | None] = ContextVar("WAITS", default=None)
+"""Where the task that asks the books wants its waits counted."""
+
+
 class Books:
     """A pool of connections in one role."""
 
@@ -259,6 +270,7 @@ class Books:
     ) -> AsyncIterator[AsyncConnection[DictRow]]:
         """A connection whose session is of this tenant and customer; in a transaction where one is to begin."""
         place = (tenant or "", customer or "")
+        asked_at, waits = time.monotonic(), WAITS.get()
         try:
             async with AsyncExitStack() as stack:
                 try:
@@ -268,6 +280,9 @@ class Books:
                     await stack.aclose()
                     await self.pool.check()
                     connection = await self._enter(stack, place, begin=begin)
+                finally:
+                    if waits is not None:
+                        waits.seconds += time.monotonic() - asked_at
                 try:
                     yield connection
                 except BaseException:

@@ -16,7 +16,7 @@ from typing import Protocol, assert_never
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
 from policies.clauses.claim import says_cancel
 from policies.steering import steering_of
-from records.books import Books, BooksAway
+from records.books import WAITS, Books, BooksAway, Waits
 from records.cases import Case
 from records.run_inputs import RunInput
 from refunds.canonical import digest
@@ -171,19 +171,22 @@ class Gateway:
         if not self._within_a_minute(context.tenant):
             log.warning("tenant %s calls tools too often", context.tenant)
             return ToolResult(event)
-        started = self.ticks()
+        started, waits = self.ticks(), Waits()
+        counting = WAITS.set(waits)
         try:
             async with asyncio.timeout(SECONDS[action]):
-                result, started = await self._run_when_there(context, request, step)
+                result, started = await self._run_when_there(context, request, step, waits)
         except TimeoutError:
-            if not await self._books_there():
+            if waits.seconds > SECONDS[action] / 2 or not await self._books_there():
                 raise BooksAway(f"the books were away for as long as {action} waits") from None
             log.warning("tool %s took too long", action)
             result = ToolResult(event)
         except Exception as error:  # noqa: BLE001  (whatever a tool does, the run goes on to a person)
             log.warning("tool %s failed: %s", action, type(error).__name__)
             result = ToolResult(event)
-        elapsed_ms = max(0, round((self.ticks() - started) * 1000))
+        finally:
+            WAITS.reset(counting)
+        elapsed_ms = max(0, round((self.ticks() - started - waits.seconds) * 1000))
         return replace(
             result,
             event=replace(
@@ -206,20 +209,25 @@ class Gateway:
         return True
 
     async def _run_when_there(
-        self, context: ToolContext, request: ToolRequest, step: int
+        self, context: ToolContext, request: ToolRequest, step: int, waits: Waits
     ) -> tuple[ToolResult, float]:
         """Run a tool, and again where the books were away for a moment: their restart must not hand a case over.
 
-        With the result comes when the try that answered began: to wait for the books is no latency of the tool.
+        With the result comes when the try that answered began, from when on its waits count: to wait for the books is no
+        latency of the tool.
         """
-        pause = 0.05
+        pause, away = 0.05, 0.0
         while True:
-            started = self.ticks()
+            started, waits.seconds = self.ticks(), 0.0
             try:
                 return await self._run(context, request, step), started
             except BooksAway:
+                away += self.ticks() - started + pause
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)
+            except asyncio.CancelledError:
+                waits.seconds += away
+                raise
 
     async def _books_there(self) -> bool:
         """Whether the books answer at all."""

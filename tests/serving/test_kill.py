@@ -105,6 +105,14 @@ class Story:
             return {number: found[case_id] for number, case_id in self.ids.items()}
         return {}
 
+    def events(self, number: int) -> list[str]:
+        """What happened to a case, with its reasons."""
+        rows = self.house.sql(
+            "select status || ' ' || reason as said from books.case_events where case_id = %s order by seq",
+            self.ids.get(number),
+        )
+        return [str(row["said"]) for row in rows]
+
     def finish(self) -> None:
         wanted = {number: ENDS[kind_of(number)] for number in range(CASES)}
 
@@ -116,7 +124,7 @@ class Story:
             until(there, "ended", patience=240)
         except AssertionError:
             ends = self.ends()
-            late = {n: (self.ids.get(n), ends.get(n), end) for n, end in wanted.items() if ends.get(n) != end}
+            late = {n: (self.events(n), ends.get(n), end) for n, end in wanted.items() if ends.get(n) != end}
             raise AssertionError(f"never ended: {late}") from None
 
 
