@@ -33,7 +33,7 @@ from policies.loops import goes_in_circles
 from policies.manifest import Manifest
 from policies.spending import Sum
 from policies.steering import steering_of
-from records.books import Books, Refused
+from records.books import Books, BooksAway, Refused
 from records.library import rules_in_force
 from records.run_inputs import run_input_of
 from refunds.canonical import digest
