@@ -20,9 +20,9 @@ from records.orders import follow_orders, orders_there
 from refunds.canonical import digest
 from refunds.customer import BadCustomer, Customer, read_customer_line
 from refunds.ids import TenantId
-from refunds.money import Currency, currency
+from refunds.incoming_order import BadOrder, Unstated, read_order_line
+from refunds.money import Currency, Money, currency
 from refunds.order import OrderFacts
-from refunds.order_line import BadOrder, Unstated, read_order_line
 
 CLAUSES_AT_ONCE = 64
 REPLIES_AT_ONCE = 100_000
@@ -44,6 +44,9 @@ class ImportedOrders:
     moved: int = 0
     bad: dict[int, str] = field(default_factory=dict)
     """Number of a line and why it was left out."""
+
+    unbalanced: dict[int, str] = field(default_factory=dict)
+    """Number of a line that was taken and does not add up, and by how much: no rule proposes a refund of it."""
 
 
 async def import_order_book(
@@ -92,17 +95,22 @@ async def _unapprovable(
     tx: Transaction, tenant: TenantId, wave: Mapping[int, OrderFacts], ruled: Collection[Currency]
 ) -> dict[int, str]:
     """New orders in a currency that nobody may approve, by line; one that is in the books goes on all the same."""
-    strange = {
-        number: min(item.price.currency for item in order.items)
-        for number, order in wave.items()
-        if not {item.price.currency for item in order.items} <= set(ruled)
-    }
+    strange = {number: order.currency for number, order in wave.items() if order.currency not in ruled}
     known = await orders_there(tx, [wave[number].order_id for number in strange]) if strange else set()
     return {
         number: f"currency {code}: nobody may approve it: countersign authority add --tenant {tenant} --currency {code}"
         for number, code in strange.items()
         if wave[number].order_id not in known
     }
+
+
+def difference_said(order: OrderFacts) -> str:
+    """By how much an order does not add up, in words."""
+    amount = Money(abs(order.difference_minor), order.currency)
+    more = "more" if order.difference_minor > 0 else "less"
+    return (
+        f"order {order.order_id}: {amount} {more} was paid than it comes to: no rule proposes a refund of it"
+    )
 
 
 def _orders(
@@ -113,7 +121,10 @@ def _orders(
             continue
         done.read += 1
         try:
-            yield number, read_order_line(line.decode("utf-8-sig"), tenant, unstated)
+            order = read_order_line(line.decode("utf-8-sig"), tenant, unstated)
+            if order.difference_minor != 0:
+                done.unbalanced[number] = difference_said(order)
+            yield number, order
         except UnicodeDecodeError:
             done.bad[number] = "not UTF-8"
         except BadOrder as error:

@@ -18,9 +18,9 @@ from records.customers import import_customers
 from records.library import import_document, library_of, note_import, review
 from records.orders import import_orders
 from refunds.customer import Customer
-from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, Sku, TenantId
+from refunds.ids import CustomerId, LineId, OrderId, PaymentId, PersonId, Sku, TenantId
 from refunds.money import Currency, Money
-from refunds.order import Item, OrderFacts, Payment
+from refunds.order import Line, OrderFacts, Payment
 from refunds.vocabulary import Role
 from runtime.home import BadHome, Home, read_home_json, write_secret
 
@@ -63,7 +63,7 @@ def demo_orders(now: datetime) -> list[OrderFacts]:
                 status="delivered" if status == "delivered" else "pending",
                 ordered_at=(delivered or now) - timedelta(days=4),
                 delivered_at=delivered,
-                items=(Item(Sku(sku), name, category, price_paid),),
+                lines=(Line(LineId("1"), Sku(sku), name, category, price_paid),),
                 payments=(Payment(PaymentId(f"pay_{order_id}"), "card_4242", price_paid, Money(0, USD)),),
             )
         )

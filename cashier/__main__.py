@@ -17,7 +17,7 @@ from cashier.simulated_provider import SimulatedProvider
 from policies.signature import BadKey, PublicKeys, parse_public_keys
 from records.books import Books, BooksAway
 from records.queue import SETTLE
-from refunds.ids import DecisionId, TenantId
+from refunds.ids import DisbursementId, TenantId
 from runtime.jobs import Routine, Worker
 from runtime.parent_watch import held
 from runtime.process import run_process, stop_signal
@@ -62,7 +62,7 @@ async def run(settings: CashierSettings, *, once: bool) -> None:
             return
 
         async def settle(tenant: str, decision_id: str) -> None:
-            await executor.settle(TenantId(tenant), DecisionId(UUID(decision_id)))
+            await executor.settle(TenantId(tenant), DisbursementId(UUID(decision_id)))
 
         worker = Worker(
             books=books,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from cashier.guard import Sent
 from records.books import Books, Row
 from records.queue import enqueue
-from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.ids import CaseId, DisbursementId, PaymentId, TenantId
 from refunds.money import Currency, Money
 from refunds.vocabulary import SettlementOutcome
 
@@ -20,7 +20,9 @@ class Disbursement:
     """A disbursement, its votes, its sends, its settlements, and what a person asks about it."""
 
     tenant: TenantId
-    decision_id: DecisionId
+    decision_id: DisbursementId
+    """Its own name: that of its decision, or of one more payment that the decision goes back to."""
+
     row: Row
     votes: Sequence[Row]
     sends: Sequence[Row]
@@ -45,8 +47,8 @@ class Disbursement:
         return [Sent(send["epoch"], send["age"]) for send in self.sends]
 
 
-async def disbursement_of(books: Books, tenant: TenantId, decision_id: DecisionId) -> Disbursement | None:
-    """The disbursement of a decision; None where there is none."""
+async def disbursement_of(books: Books, tenant: TenantId, decision_id: DisbursementId) -> Disbursement | None:
+    """A disbursement; None where there is none of this name."""
     async with books.transaction(tenant) as tx:
         ordered = await tx.row("disbursement", decision_id=decision_id)
         if ordered is None:

@@ -46,7 +46,7 @@ from cashier.processor import (
 from cashier.verification import Payable, verify_disbursement
 from policies.signature import PublicKeys
 from records.books import Books, BooksAway, Refused, Row
-from refunds.ids import DecisionId, TenantId
+from refunds.ids import DisbursementId, TenantId
 from refunds.vocabulary import ProviderAct, SettlementOutcome
 
 log = logging.getLogger("countersign.cashier")
@@ -91,11 +91,11 @@ class Executor:
 
     ticks: Callable[[], float] = seconds_awake_or_not
     page_size: int = MOST
-    doubts: dict[DecisionId, Doubt] = field(default_factory=dict)
+    doubts: dict[DisbursementId, Doubt] = field(default_factory=dict)
     watched: dict[TenantId, datetime] = field(default_factory=dict)
     """Up to which proposal the payments of a tenant were looked at."""
 
-    failures: dict[DecisionId, int] = field(default_factory=dict)
+    failures: dict[DisbursementId, int] = field(default_factory=dict)
     """Passes in a row in which something went wrong with a disbursement."""
 
     @property
@@ -119,19 +119,19 @@ class Executor:
 
     async def _disbursements(
         self, tenant: TenantId, query: str, **values: object
-    ) -> AsyncIterator[DecisionId]:
+    ) -> AsyncIterator[DisbursementId]:
         """Every disbursement that a query lists, page by page: none waits behind others for ever."""
         after, after_id = LONG_AGO, UUID(int=0)
         while True:
             async with self.books.transaction(tenant) as tx:
                 rows = await tx.rows(query, after=after, after_id=after_id, most=self.page_size, **values)
             for row in rows:
-                yield DecisionId(row["decision_id"])
+                yield DisbursementId(row["decision_id"])
             if len(rows) < self.page_size:
                 return
             after, after_id = rows[-1]["place"], rows[-1]["decision_id"]
 
-    async def _try(self, tenant: TenantId, decision_id: DecisionId) -> bool:
+    async def _try(self, tenant: TenantId, decision_id: DisbursementId) -> bool:
         """Settle one; what goes wrong with it is its own matter, unless the books are away."""
         try:
             settled = await self.settle(tenant, decision_id) == "settled"
@@ -150,13 +150,13 @@ class Executor:
                 await tx.rows("delete_stalled_order", decision_id=decision_id)
         return settled
 
-    async def _note_failure(self, tenant: TenantId, decision_id: DecisionId, why: str) -> None:
+    async def _note_failure(self, tenant: TenantId, decision_id: DisbursementId, why: str) -> None:
         """Pass after pass: an operator hears of it from /readyz."""
         passes = self.failures[decision_id] = self.failures.get(decision_id, 0) + 1
         async with self.books.transaction(tenant) as tx:
             await tx.rows("insert_stalled_order", decision_id=decision_id, passes=passes, why=why[:500])
 
-    async def settle(self, tenant: TenantId, decision_id: DecisionId) -> PassResult:
+    async def settle(self, tenant: TenantId, decision_id: DisbursementId) -> PassResult:
         """Bring one disbursement as far as it goes now."""
         async with self.books.transaction(tenant) as tx:
             ordered = await tx.row("disbursement", decision_id=decision_id)
@@ -167,7 +167,7 @@ class Executor:
                 return "elsewhere"
             return await self._settle(tenant, decision_id)
 
-    async def _settle(self, tenant: TenantId, decision_id: DecisionId) -> PassResult:
+    async def _settle(self, tenant: TenantId, decision_id: DisbursementId) -> PassResult:
         started = self.ticks()
         disbursement = await disbursement_of(self.books, tenant, decision_id)
         if disbursement is None:
@@ -253,9 +253,9 @@ class Executor:
             return "parked"
         if self.ticks() - started > SEND_DEADLINE_SECONDS:
             return "waiting"
-        terms = verified.refund.terms
+        leg = verified.leg
         request = RefundRequest(
-            key, disbursement.tenant, disbursement.decision_id, terms.payment_id, terms.amount
+            key, disbursement.tenant, disbursement.decision_id, leg.payment_id, leg.amount
         )
         try:
             async with asyncio.timeout(CALL_SECONDS):

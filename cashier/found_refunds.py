@@ -14,7 +14,7 @@ from uuid import UUID
 from cashier.guard import KnownRefunds, unknown_refunds
 from cashier.processor import Processor, ProviderRefund
 from records.books import Books, Row
-from refunds.ids import PaymentId, ProposalId, TenantId, decision_of
+from refunds.ids import PaymentId, ProposalId, TenantId, decision_of, id_of_leg
 from refunds.money import Currency, Money
 
 log = logging.getLogger("countersign.cashier")
@@ -74,7 +74,10 @@ class FoundRefunds:
         if not rows:
             return None
         known = known_refunds(rows[0])
-        cases = {str(decision_of(ProposalId(UUID(name)))): case for name, case in rows[0]["proposals"]}
+        cases = {
+            str(id_of_leg(decision_of(ProposalId(UUID(name))), leg)): case
+            for name, case, leg in rows[0]["proposals"]
+        }
         new = [one for one in unknown_refunds(tenant, there, known) if one.refund_id not in rows[0]["found"]]
         if new:
             async with self.books.transaction(tenant) as tx:

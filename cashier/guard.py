@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from cashier.processor import ProviderRefund
 from cashier.verification import NotPayable, Payable, UnknownKey
-from refunds.ids import DecisionId, PaymentId, TenantId
+from refunds.ids import DisbursementId, PaymentId, TenantId
 from refunds.money import Money
 from refunds.vocabulary import ProviderAct, RefundResult, SettlementOutcome
 
@@ -62,7 +62,7 @@ class SendFacts:
     """One disbursement as it was read under the lock on its payment."""
 
     tenant: TenantId
-    decision_id: DecisionId
+    decision_id: DisbursementId
     payment_id: PaymentId
     amount: Money
     now: datetime
@@ -216,7 +216,7 @@ def _why_the_key_is_no_good(facts: SendFacts) -> str | None:
     return None
 
 
-def is_labelled(refund: ProviderRefund, tenant: TenantId, decision_id: DecisionId) -> bool:
+def is_labelled(refund: ProviderRefund, tenant: TenantId, decision_id: DisbursementId) -> bool:
     """Whether the provider keeps this decision beside the refund."""
     return (refund.tenant, refund.decision_id) == (tenant, str(decision_id))
 

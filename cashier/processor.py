@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from refunds.ids import DecisionId, PaymentId, TenantId
+from refunds.ids import DisbursementId, PaymentId, TenantId
 from refunds.money import Money
 
 ProviderStatus = Literal["pending", "succeeded", "failed"]
@@ -16,7 +16,7 @@ class RefundRequest:
 
     key: str
     tenant: TenantId
-    decision_id: DecisionId
+    decision_id: DisbursementId
     payment_id: PaymentId
     amount: Money
 

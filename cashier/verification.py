@@ -13,7 +13,8 @@ from policies.authority import rule_of, rules_for
 from policies.signature import PublicKeys
 from refunds.canonical import digest, sha256
 from refunds.decision import Ballot
-from refunds.ids import PersonId
+from refunds.ids import PersonId, id_of_leg
+from refunds.legs import Leg
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
 from refunds.terms import Terms
@@ -27,6 +28,13 @@ class Payable:
     """A refund whose signatures hold."""
 
     refund: ApprovedRefund
+    number: int
+    """Which of its payments this disbursement goes to, from 1."""
+
+    @property
+    def leg(self) -> Leg:
+        """The payment and what of the refund goes back to it."""
+        return self.refund.terms.parts[self.number - 1]
 
     def key(self, epoch: int) -> str:
         """The idempotency key of an epoch: of the signed terms alone, so that every copy of the books makes the same.
@@ -35,9 +43,9 @@ class Payable:
         """
         terms = self.refund.terms
         names = (terms.case_id, terms.thread_id, terms.decision_id, terms.proposal_id)
-        money = (terms.order_id, terms.payment_id, terms.amount.amount_minor, terms.amount.currency)
+        money = (terms.order_id, self.leg.payment_id, self.leg.amount.amount_minor, terms.amount.currency)
         hashed = digest([terms.tenant, *map(str, names), terms.digest, *money])
-        return f"{terms.tenant}:{terms.decision_id}:{epoch}:{hashed[:32]}"
+        return f"{terms.tenant}:{terms.decision_id}:{self.number}:{epoch}:{hashed[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +72,45 @@ def verify_disbursement(
     unknown = next((vote["kid"] for vote in approvals if not keys.knows(vote["kid"])), None)
     if unknown is not None:
         return UnknownKey(unknown)
-    ballots = [ballot_of(vote) for vote in approvals]
+    proposed = _proposed(ordered)
+    if proposed is None:
+        return NotPayable("blocked:approval_mismatch")
+    ballots = [ballot_of(vote, proposed.legs) for vote in approvals]
     if not all(_is_signed(vote, ballot, keys) for vote, ballot in zip(approvals, ballots, strict=True)):
         return NotPayable("blocked:approval_mismatch")
-    terms = Terms.of_row(ordered)
-    if any(ballot.terms != terms for ballot in ballots) or terms != _proposed(ordered):
+    terms = Terms.of_row(
+        {
+            **ordered,
+            "decision_id": ordered["decided_id"],
+            "payment_id": ordered["first_payment_id"],
+            "amount_minor": ordered["decided_minor"],
+        },
+        proposed.legs,
+    )
+    number = _leg_of(ordered, terms)
+    if any(ballot.terms != terms for ballot in ballots) or terms != proposed or number is None:
         return NotPayable("blocked:approval_mismatch")
     rule = rule_of(terms.amount, rules_for(terms.tenant, [terms.amount.currency]))
     people = {ballot.person for ballot in ballots}
     specialists = {ballot.person for ballot in ballots if ballot.authority == "specialist"}
     if rule is None or len(people) < rule.approvals or len(specialists) < rule.specialists:
         return NotPayable("blocked:not_approved")
-    return Payable(ApprovedRefund(terms, min(ballot.execute_by for ballot in ballots)))
+    return Payable(ApprovedRefund(terms, min(ballot.execute_by for ballot in ballots)), number)
 
 
-def ballot_of(vote: Row) -> Ballot:
-    """What was signed, from the columns of a vote."""
+def _leg_of(ordered: Row, terms: Terms) -> int | None:
+    """Which of the payments of these terms a disbursement goes to, by its name, payment and amount; None where none."""
+    for number, leg in enumerate(terms.parts, start=1):
+        if (leg.payment_id, leg.amount.amount_minor) == (ordered["payment_id"], ordered["amount_minor"]):
+            return number if ordered["decision_id"] == id_of_leg(terms.decision_id, number) else None
+    return None
+
+
+def ballot_of(vote: Row, legs: Sequence[Leg]) -> Ballot:
+    """What was signed, from the columns of a vote and the payments of its proposal."""
     return Ballot(
         kid=vote["kid"],
-        terms=Terms.of_row(vote),
+        terms=Terms.of_row(vote, legs),
         word=vote["word"],
         person=PersonId(vote["person"]),
         authority=vote["authority"],

@@ -42,7 +42,8 @@ from records.cases import Case
 from records.messages import messages_of
 from records.replies import replies_of
 from records.states import state_of
-from refunds.ids import PersonId, Sku, TenantId
+from refunds.ids import LineId, PersonId, TenantId
+from refunds.order import Units
 from refunds.ticket import BadTicket, Ticket
 
 router = APIRouter(
@@ -126,7 +127,9 @@ async def decide(
         body.amount_minor,
         body.note,
         body.asks,
-        revised_items=None if body.items is None else tuple(Sku(item) for item in body.items),
+        revised_units=None
+        if body.lines is None
+        else tuple(Units(LineId(one.line_id), one.quantity) for one in body.lines),
         revised_reply=None if body.reply is None else clean_text(body.reply),
         letter=None if body.letter is None else clean_text(body.letter),
     )

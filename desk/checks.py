@@ -84,7 +84,7 @@ def checks_of(
         Check("Kill switch", not snapshot.killed, "on: nothing is paid" if snapshot.killed else "off"),
     ]
     if order is not None:
-        found.append(Check("Items add up to what was paid", order.difference_minor == 0, balance(order)))
+        found.append(Check("The order adds up to what was paid", order.difference_minor == 0, balance(order)))
     current = snapshot.current
     if current is None:
         return found
@@ -105,13 +105,29 @@ def checks_of(
         found.append(
             Check("Payment is of this customer's order", paid is not None, proposal.payment_id or "none")
         )
-        left = paid.left if paid else None
-        enough = left is not None and (proposal.amount <= left or current.ordered)
-        found.append(
-            Check("Within what is left of the payment", enough, f"{left} left" if left else "unknown")
+        left = {one.payment_id: one.left for one in order.payments} if order else {}
+        enough = current.ordered or all(
+            leg.payment_id in left and leg.amount <= left[leg.payment_id] for leg in proposal.parts
         )
+        said = " and ".join(str(left.get(leg.payment_id, "unknown")) for leg in proposal.parts)
+        found.append(Check("Within what is left of the payment", enough, f"{said} left"))
         found.append(
-            Check("Items not refunded before", not gone_before, "refunded" if gone_before else "none of them")
+            Check(
+                "Not refunded before", not gone_before, "more than is left" if gone_before else "none of it"
+            )
+        )
+        unsaid = order.unexplained if order else None
+        known = unsaid is None or unsaid.amount_minor == 0
+        found.append(
+            Check(
+                "Earlier refunds say for what",
+                known,
+                "all of them" if known else f"{unsaid} went back, and nobody said for what",
+            )
+        )
+        disputed = order is not None and order.disputed
+        found.append(
+            Check("No dispute at the bank", not disputed, "one is open" if disputed else "none is open")
         )
         found.append(Check("Decided by a rule", bool(proposal.rule), proposal.rule or "written by a person"))
     return found
@@ -120,9 +136,9 @@ def checks_of(
 def balance(order: OrderFacts) -> str:
     """How what was paid stands beside the sum of the items, in words."""
     difference = order.difference_minor
-    if not order.payments or difference is None:
-        return "nothing was paid" if not order.payments else "in more than one currency"
+    if not order.payments:
+        return "nothing was paid"
     if difference == 0:
         return "to the cent"
-    amount = Money(abs(difference), order.payments[0].paid.currency)
-    return f"{amount} {'more' if difference > 0 else 'less'} was paid than the items come to"
+    amount = Money(abs(difference), order.currency)
+    return f"{amount} {'more' if difference > 0 else 'less'} was paid than the order comes to"

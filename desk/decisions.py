@@ -19,7 +19,8 @@ from records.money import CurrentProposal, cast_vote, complete
 from records.queue import enqueue, enqueue_desk
 from records.snapshots import snapshot_at
 from refunds.decision import Ballot, Decision, Vote
-from refunds.ids import CaseId, Sku, TenantId
+from refunds.ids import CaseId, TenantId
+from refunds.order import Units
 from refunds.terms import Terms
 from refunds.vocabulary import Asked, RejectCode, VoteWord
 
@@ -56,7 +57,7 @@ class DecisionRequest:
     asks: Asked | None = None
     """With a revision: who is asked for more; the note is the question."""
 
-    revised_items: tuple[Sku, ...] | None = None
+    revised_units: tuple[Units, ...] | None = None
     revised_reply: str | None = None
     letter: str | None = None
     """With a reject: what the customer is told, where the person wrote it."""
@@ -125,7 +126,7 @@ class Desk:
         if word.asks is not None and (word.word != "revise" or not (word.note or "").strip()):
             raise BadDecision("asks: a revision asks, and its note is the question")
         check_note(word.note or "")
-        edits = (word.revised_amount_minor, word.revised_items, word.revised_reply)
+        edits = (word.revised_amount_minor, word.revised_units, word.revised_reply)
         if word.word != "revise" and any(edit is not None for edit in edits):
             raise BadDecision("reply: only a revision changes what is proposed")
         if word.asks is not None and any(edit is not None for edit in edits):
@@ -140,7 +141,7 @@ class Desk:
                 case,
                 current,
                 amount_minor=word.revised_amount_minor,
-                items=word.revised_items,
+                units=word.revised_units,
                 reply=word.revised_reply,
             )
         authority = highest_authority(person.roles_in(case.tenant))
@@ -200,11 +201,12 @@ class Desk:
             person.person,
             code=word.code,
             revised_amount_minor=word.revised_amount_minor,
-            revised_items=word.revised_items,
+            revised_units=word.revised_units,
             revised_reply=word.revised_reply,
             letter=word.letter,
             instruction=word.note if word.word == "revise" else None,
             asks=word.asks,
+            legs=proposal.legs,
         )
         if decision is not None:
             await enqueue(tx, case.tenant, case.case_id)

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +22,10 @@ from records.replies import CustomerReply, replies_of
 from records.snapshots import Snapshot, snapshot_at
 from records.takeovers import takeovers_of
 from records.traces import read_trace
+from refunds.ids import PaymentId
 from refunds.money import Money
-from refunds.order import Item, OrderFacts, Payment
+from refunds.order import Line, OrderFacts, Payment, counted
+from refunds.proposal import Proposal
 
 EARLIER = 8
 
@@ -37,6 +38,15 @@ DEGRADED: dict[str, str] = {
     "budget": "A budget for models was spent.",
 }
 """What a reviewer is told where the agent had to do with less."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineShown:
+    """A line of an order, how many of it came back, and how many go back now."""
+
+    line: Line
+    refunded: int
+    proposed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +128,20 @@ class Dossier:
         return str(self.proposals[-2]["decided_by"])
 
     @property
-    def items(self) -> list[tuple[Item, str]]:
-        """Each item of the order and whether it is `refunded`, `proposed` or neither; of equal ones as many as are."""
-        gone = Counter(self.order.refunded if self.order else ())
-        proposed = Counter(self.current.proposal.items if self.current and not self.current.ordered else ())
-        rows: list[tuple[Item, str]] = []
-        for item in self.order.items if self.order else ():
-            state = "refunded" if gone[item.sku] > 0 else "proposed" if proposed[item.sku] > 0 else ""
-            counted = {"refunded": gone, "proposed": proposed}.get(state)
-            if counted is not None:
-                counted[item.sku] -= 1
-            rows.append((item, state))
-        return rows
+    def lines(self) -> list[LineShown]:
+        """Each line of the order with what came back of it and what goes back now."""
+        if self.order is None:
+            return []
+        proposed = counted(self.current.proposal.units if self.current and not self.current.ordered else ())
+        return [
+            LineShown(line, self.order.gone[line.line_id], proposed[line.line_id])
+            for line in self.order.lines
+        ]
+
+    @property
+    def going_back(self) -> dict[PaymentId, Money]:
+        """What goes back now to each payment."""
+        return {leg.payment_id: leg.amount for leg in self.current.proposal.parts} if self.current else {}
 
     @property
     def payment(self) -> Payment | None:
@@ -157,7 +169,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
         )
         rule = await authority_of(tx, case.tenant, current) if current else None
         votes = await tx.rows("votes_of", proposal_id=current.proposal.proposal_id) if current else []
-        gone = await tx.row("items_gone", proposal_id=current.proposal.proposal_id) if current else None
+        gone = await tx.row("units_gone", proposal_id=current.proposal.proposal_id) if current else None
         owner = await tx.row("claim_of", case_id=case.case_id)
         return Dossier(
             case=case,
@@ -207,15 +219,23 @@ def effect_of(
         case "reply":
             does = "sends this reply and returns no money"
         case "refund":
-            paid = payment_of(order, proposal)
-            method = card(paid.method) if paid else f"payment {proposal.payment_id}"
-            does = f"sends this reply and returns {proposal.amount} to {method}, once"
+            does = f"sends this reply and returns {_where(proposal, order)}, once"
     yes = sum(vote["word"] == "approve" for vote in votes)
     missing = rule.approvals - yes if rule else 0
     if missing > 1:
         of = f", {rule.specialists} of them a specialist" if rule and rule.specialists else ""
         return f"Approve is one of {missing} that are needed{of}; together they {_plural(does)}."
     return f"Approve {does}."
+
+
+def _where(proposal: Proposal, order: OrderFacts | None) -> str:
+    """What goes back, and to what was paid with: `79.00 USD to card …4242`; each where it is several."""
+    methods = {paid.payment_id: card(paid.method) for paid in order.payments} if order else {}
+    parts = [
+        f"{leg.amount} to {methods.get(leg.payment_id, f'payment {leg.payment_id}')}"
+        for leg in proposal.parts
+    ]
+    return parts[0] if len(parts) == 1 else f"{proposal.amount}: {' and '.join(parts)}"
 
 
 def _plural(does: str) -> str:
@@ -281,9 +301,12 @@ def _changed(proposals: Sequence[Row]) -> list[tuple[str, str, str]]:
     def money(body: dict[str, Any]) -> str:
         return str(Money(body["amount_minor"], body["currency"])) if body["amount_minor"] else "no refund"
 
+    def units(body: dict[str, Any]) -> str:
+        return ", ".join(f"{one['quantity']} × {one['line_id']}" for one in body.get("lines", []))
+
     pairs = [
         ("amount", money(before), money(now)),
-        ("items", ", ".join(before["items"]), ", ".join(now["items"])),
+        ("lines", units(before), units(now)),
         ("kind", before["kind"], now["kind"]),
         ("rule", before["rule"], now["rule"]),
         ("digest", proposals[-2]["digest"][:12], proposals[-1]["digest"][:12]),

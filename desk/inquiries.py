@@ -12,7 +12,7 @@ from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from records.books import Books, Refused, Row
 from records.queue import enqueue, enqueue_cashier
-from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.ids import CaseId, DisbursementId, PaymentId, TenantId
 from refunds.vocabulary import FoundRefundAct, ProviderAct
 
 UNKNOWN_SECONDS = 30
@@ -23,7 +23,7 @@ REFUND_ID = re.compile(r"[!-~]{1,255}")
 
 
 async def unknown_outcomes(
-    books: Books, person: Person, decision_id: DecisionId | None = None, *, most: int = MOST
+    books: Books, person: Person, decision_id: DisbursementId | None = None, *, most: int = MOST
 ) -> list[Row]:
     """Disbursements without a known end, a person's matters first, with every send and every question about them."""
     found: list[Row] = []
@@ -89,7 +89,7 @@ async def _ask(
                 via=person.via,
                 address=person.address,
             )
-            await enqueue_cashier(tx, tenant, DecisionId(decision_id), PaymentId(ordered["payment_id"]))
+            await enqueue_cashier(tx, tenant, DisbursementId(decision_id), PaymentId(ordered["payment_id"]))
     except Refused as refused:
         if refused.reason == "no_authority":
             raise NoAuthority(refused.detail) from None
@@ -135,7 +135,7 @@ async def say_of_found_refund(
                 )
                 payment_id = PaymentId(row["payment_id"])
                 for order in await tx.rows("orders_of_payment", payment_id=payment_id):
-                    await enqueue_cashier(tx, tenant, DecisionId(order["decision_id"]), payment_id)
+                    await enqueue_cashier(tx, tenant, DisbursementId(order["decision_id"]), payment_id)
                 if row["case_id"] is not None:
                     await enqueue(tx, tenant, CaseId(row["case_id"]))
                 return

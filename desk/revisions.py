@@ -1,6 +1,5 @@
 """Revisions: what a person may ask to be different. The agent makes it a proposal of its own, with its own digest."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from desk.notes import BadDecision, clean_text
@@ -9,9 +8,9 @@ from records.books import Transaction
 from records.cases import Case
 from records.money import CurrentProposal
 from records.orders import order_facts
-from refunds.ids import Sku
-from refunds.order import Item, OrderFacts
+from refunds.order import OrderFacts, Units, counted
 from refunds.proposal import DRAFT_LIMIT
+from refunds.shares import Unbalanced, shares_of
 
 
 async def check_revision(
@@ -20,44 +19,35 @@ async def check_revision(
     current: CurrentProposal,
     *,
     amount_minor: int | None,
-    items: Sequence[Sku] | None,
+    units: Sequence[Units] | None,
     reply: str | None,
 ) -> None:
     """BadDecision where the amount passes what is left, names what is not in the order, or says another amount.
 
-    Whoever changes the items names the amount too: what is typed is what is proposed.
+    Whoever changes the units names the amount too: what is typed is what is proposed.
     """
-    if amount_minor is None and items is None and reply is None:
+    if amount_minor is None and units is None and reply is None:
         return
     if current.proposal.kind == "handoff":
         raise BadDecision(
             "revise: there is no draft to change: write the reply, or propose, by taking it over"
         )
-    if amount_minor is not None or items is not None:
+    if amount_minor is not None or units is not None:
         if current.proposal.kind != "refund":
             raise BadDecision("amount: this proposal has no refund to change")
         await _check_amount(tx, current, amount_minor)
     order = await order_facts(tx, case.order_id) if case.order_id else None
-    if items is not None:
-        check_items(order, items)
+    if units is not None:
+        worth = check_units(order, units)
         if amount_minor is None:
-            raise BadDecision("amount: say what is paid back for these items")
-        # Of lines of one name that differ the dearest: it is a limit.
-        prices = (
-            {item.sku: item.price.amount_minor for item in sorted(order.items, key=_price)} if order else {}
-        )
-        worth = sum(prices[sku] for sku in items)
+            raise BadDecision("amount: say what is paid back for these units")
         if amount_minor > worth:
-            raise BadDecision(f"amount: {amount_minor} is more than the {worth} that these items cost")
+            raise BadDecision(f"amount: {amount_minor} is more than the {worth} that these units cost")
     if reply is not None:
         before = current.proposal.amount.amount_minor
         wanted = before if amount_minor is None else amount_minor
         check_reply_text(reply, _known_amounts(current, order) | {wanted})
         _check_stated(reply, before, wanted)
-
-
-def _price(item: Item) -> int:
-    return item.price.amount_minor
 
 
 def _check_stated(reply: str, before: int, wanted: int) -> None:
@@ -78,22 +68,36 @@ async def _check_amount(tx: Transaction, current: CurrentProposal, wanted: int |
         return
     if wanted < 0:
         raise BadDecision("amount: below zero")
-    row = await tx.row("left_of_payment", payment_id=current.proposal.payment_id)
-    left = row["amount_left"] if row else None
+    order = await order_facts(tx, current.proposal.order_id)
+    left = order.left.amount_minor if order and current.proposal.legs else None
+    if not current.proposal.legs:
+        row = await tx.row("left_of_payment", payment_id=current.proposal.payment_id)
+        left = row["amount_left"] if row else None
     if left is None or wanted > left:
-        raise BadDecision(f"amount: {wanted} is more than the {left} that is left of the payment")
+        raise BadDecision(f"amount: {wanted} is more than the {left} that is left of what was paid")
 
 
-def check_items(order: OrderFacts | None, items: Sequence[Sku]) -> None:
-    """BadDecision where an item is none of the order's, or stands more often than there, or none is there."""
-    there = Counter(item.sku for item in order.items) if order else Counter[Sku]()
-    if not items:
-        raise BadDecision("items: at least one")
-    strange = [sku for sku in items if sku not in there]
+def check_units(order: OrderFacts | None, units: Sequence[Units]) -> int:
+    """What units cost, with shipping and fees; BadDecision where one is none of the order's or more often than there.
+
+    In minor units. Of an order whose sums do not add up it is what its lines say.
+    """
+    if not units or order is None:
+        raise BadDecision("lines: at least one")
+    there = counted(order.units())
+    strange = [one.line_id for one in units if one.line_id not in there]
     if strange:
-        raise BadDecision(f"items: {', '.join(strange)[:200]}: not in the order")
-    if Counter(items) - there:
-        raise BadDecision("items: each as often as the order has it, at most")
+        raise BadDecision(f"lines: {', '.join(strange)[:200]}: not in the order")
+    if counted(units) - there:
+        raise BadDecision("lines: each as often as the order has it, at most")
+    try:
+        # Of units that were refunded before as much as of the first ones: it is a limit.
+        gone = [Units(line, count) for line, count in order.gone.items() if count]
+        after = gone if not counted(units) - (there - counted(gone)) else []
+        return shares_of(order).of(units, after) + order.charged.amount_minor
+    except Unbalanced:
+        named = {one.line_id for one in units}
+        return sum(line.price.amount_minor for line in order.lines if line.line_id in named)
 
 
 def check_reply_text(reply: str, known: set[int]) -> None:
@@ -115,6 +119,8 @@ def _known_amounts(current: CurrentProposal, order: OrderFacts | None) -> set[in
     """The amounts that stand in the order and in what is quoted."""
     known = {amount for citation in current.proposal.citations for amount in amounts_in(citation.quote)}
     if order is not None:
-        known |= {item.price.amount_minor for item in order.items}
+        known |= {line.price.amount_minor for line in order.lines}
+        known |= {line.unit_price.amount_minor for line in order.lines}
+        known |= {charge.price.amount_minor for charge in order.charges}
         known |= {payment.paid.amount_minor for payment in order.payments}
     return known

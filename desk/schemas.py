@@ -52,6 +52,13 @@ class CasesQuery(BaseModel):
     mine: bool = Field(default=False, description="claimed by me, or handed to me")
 
 
+class LineUnits(Strict):
+    """So many of a line of the order."""
+
+    line_id: str = Field(min_length=1, max_length=128)
+    quantity: int = Field(ge=1, le=10_000)
+
+
 class DecisionBody(Strict):
     """A person's word on what was on their screen."""
 
@@ -64,8 +71,8 @@ class DecisionBody(Strict):
     asks: Asked | None = Field(
         default=None, description="on a revise: who is asked; the note is the question"
     )
-    items: list[str] | None = Field(
-        default=None, max_length=100, description="on a revise: the items it is for, by SKU"
+    lines: list[LineUnits] | None = Field(
+        default=None, max_length=100, description="on a revise: how many of which lines it is for"
     )
     reply: str | None = Field(
         default=None, max_length=6_000, description="on a revise: the reply as it shall be"

@@ -39,8 +39,8 @@ WARM_UP = 0.3
 """Of the day; what a process holds after it is what it is measured against."""
 
 ORDERS = """
-insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
-select tenant, 'Y' || n, customer_id, region, status, ordered_at, delivered_at, currency, items
+insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines)
+select tenant, 'Y' || n, customer_id, region, status, ordered_at, delivered_at, currency, lines
 from books.orders, generate_series(0, %(most)s) n where order_id = 'D300';
 """
 PAYMENTS = """

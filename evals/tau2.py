@@ -27,9 +27,9 @@ from records.books import Books, Transaction
 from records.orders import import_orders
 from records.states import State
 from refunds.ids import OrderId, PaymentId, PersonId, TenantId
+from refunds.incoming_order import BadOrder, Unstated, read_order_line
 from refunds.money import Currency
 from refunds.order import OrderFacts
-from refunds.order_line import BadOrder, Unstated, read_order_line
 from refunds.ticket import Ticket
 from runtime.home import Home
 

@@ -6,7 +6,18 @@ from datetime import datetime
 from typing import Protocol, assert_never
 
 from graph.planner import PlanContext
-from policies.clauses import RULES, Allow, Ask, Bar, Claim, Deny, LeaveToPerson, RuleInForce, judgement_of
+from policies.clauses import (
+    RULES,
+    Allow,
+    Ask,
+    Bar,
+    Claim,
+    Deny,
+    Judgement,
+    LeaveToPerson,
+    RuleInForce,
+    judgement_of,
+)
 from policies.clauses.claim import says_cancel, says_damaged
 from records.cases import Case
 from records.library import StatedRule
@@ -15,8 +26,9 @@ from records.takeovers import Takeover
 from refunds.evidence import Citation, Grounded
 from refunds.finding import Finding
 from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
+from refunds.legs import Leg, split
 from refunds.money import NOTHING, Money
-from refunds.order import OrderFacts
+from refunds.order import OrderFacts, Units, counted
 from refunds.vocabulary import HandoffReason, ProposalKind
 
 NAMED_ITEMS = 3
@@ -32,10 +44,12 @@ class Draft:
     order_id: OrderId = NO_ORDER
     payment_id: PaymentId = NO_PAYMENT
     amount: Money = NOTHING
-    items: tuple[Sku, ...] = ()
+    units: tuple[Units, ...] = ()
     rule: str = ""
     edited_by: PersonId | None = None
     edited_upward: bool = False
+    charges_minor: int = 0
+    legs: tuple[Leg, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ class Revision:
 
     by: PersonId | None
     from_amount: Money
-    items: tuple[Sku, ...] | None = None
+    units: tuple[Units, ...] | None = None
     reply: str | None = None
     """Words that a person saw beside an amount: they stand beside that amount or nowhere."""
 
@@ -91,11 +105,11 @@ def draft(
     fits = made.amount.amount_minor == wanted
     if revision.reply is not None and not fits and revision.insists:
         return LeaveToPerson("no_approved_evidence")
-    same_items = revision.items is not None and sorted(revision.items) == sorted(made.items)
+    same_units = revision.units is not None and counted(revision.units) == counted(made.units)
     return replace(
         made,
         text=made.text if revision.reply is None or not fits else revision.reply,
-        items=revision.items if revision.items is not None and same_items else made.items,
+        units=revision.units if revision.units is not None and same_units else made.units,
         edited_upward=made.edited_by is not None
         and made.amount.amount_minor > revision.from_amount.amount_minor,
     )
@@ -117,10 +131,13 @@ def _drafted(
         for rule in stated
         if rule.parameters.get("rule") in RULES
     ]
-    named = revision.items if revision and revision.items else case.ticket.items
+    if order.disputed:
+        return LeaveToPerson("payment_disputed")
+    items = case.ticket.items
     claim = Claim(
         order=order,
-        wanted=None if named is None else tuple(Sku(sku) for sku in named),
+        wanted=None if items is None else tuple(Sku(sku) for sku in items),
+        named=revision.units if revision and revision.units else None,
         says_damaged=says_damaged(asked),
         says_cancel=says_cancel(asked),
         now=now,
@@ -129,7 +146,8 @@ def _drafted(
     if judgement is None:
         return LeaveToPerson("no_approved_evidence")
     found = () if evidence.by_rule else evidence.citations
-    cited = (judgement.citation, *(other for other in found if other != judgement.citation))
+    decided = (judgement.citation, *((judgement.beside,) if judgement.beside else ()))
+    cited = (*decided, *(other for other in found if other not in decided))
     verdict, citation = judgement.verdict, judgement.citation
     match verdict:
         case Deny(because) | Bar(because):
@@ -149,10 +167,12 @@ def _drafted(
         order_id=order.order_id,
         payment_id=verdict.payment_id,
         amount=verdict.amount,
-        items=verdict.items,
+        units=verdict.units,
         rule=judgement.rule,
+        charges_minor=verdict.charges_minor,
+        legs=verdict.legs,
     )
-    revised = _revised(proposed, revision)
+    revised = _revised(proposed, order, judgement, revision)
     if revised.kind == "reply":
         return replace(revised, text=_answer(order, Grounded(cited)))
     return replace(revised, text=_offer(order, revised.amount, judgement.citation))
@@ -173,11 +193,11 @@ def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
     )
 
 
-def _revised(proposed: Draft, revision: Revision | None) -> Draft:
+def _revised(proposed: Draft, order: OrderFacts, judgement: Judgement, revision: Revision | None) -> Draft:
     """The draft with the amount a person asked for; zero leaves the reply alone."""
     if revision is None or revision.amount_minor is None:
         return proposed
-    if revision.items is not None and sorted(revision.items) != sorted(proposed.items):
+    if revision.units is not None and counted(revision.units) != counted(proposed.units):
         return proposed  # another rule decides for other items; the books will not have it as this person's
     if revision.amount_minor == 0:
         return replace(
@@ -186,16 +206,26 @@ def _revised(proposed: Draft, revision: Revision | None) -> Draft:
             order_id=NO_ORDER,
             payment_id=NO_PAYMENT,
             amount=NOTHING,
-            items=(),
+            units=(),
+            charges_minor=0,
+            legs=(),
             edited_by=revision.by,
         )
     amount = Money(revision.amount_minor, proposed.amount.currency)
-    return replace(proposed, amount=amount, edited_by=revision.by)
+    legs = split(amount, order.payments, judgement.payment_order) if judgement.payment_order else ()
+    return replace(
+        proposed,
+        amount=amount,
+        payment_id=legs[0].payment_id if legs else proposed.payment_id,
+        charges_minor=min(proposed.charges_minor, amount.amount_minor),
+        legs=legs if len(legs) > 1 else (),
+        edited_by=revision.by,
+    )
 
 
 def _items(order: OrderFacts) -> str:
-    names = [item.name for item in order.items[:NAMED_ITEMS]]
-    more = len(order.items) - len(names)
+    names = [line.name for line in order.lines[:NAMED_ITEMS]]
+    more = len(order.lines) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 

@@ -20,15 +20,15 @@ def revision_of(run: AgentRun) -> Revision | None:
     word, before = current.decision, current.proposal.amount
     if word.word == "revise" and word.revised_amount_minor is not None:
         return Revision(
-            word.revised_amount_minor, word.decided_by, before, word.revised_items, word.revised_reply
+            word.revised_amount_minor, word.decided_by, before, word.revised_units, word.revised_reply
         )
     lapsed = run.snapshot.facts.lapsed
     reply = current.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
     if current.set_by is None and reply is None:
         return None
-    items = current.proposal.items if current.proposal.edited_by else None
+    units = current.proposal.units if current.proposal.edited_by else None
     return Revision(
-        current.set_amount_minor, current.set_by, before, items or None, reply, insists=not lapsed
+        current.set_amount_minor, current.set_by, before, units or None, reply, insists=not lapsed
     )
 
 
@@ -53,11 +53,13 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
         amount=drafted.amount,
         draft=drafted.text,
         citations=drafted.citations,
-        items=drafted.items,
+        units=drafted.units,
         rule=drafted.rule,
         release=manifest.agent_version,
         graph_version=manifest.graph_version,
         supersedes=current.proposal.proposal_id if current else None,
         edited_by=drafted.edited_by,
         edited_upward=drafted.edited_upward,
+        charges_minor=drafted.charges_minor,
+        legs=drafted.legs,
     )

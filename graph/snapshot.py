@@ -19,7 +19,7 @@ from records.books import COMMITTED, Books, Transaction
 from records.cases import Case, LastEvent, thread_case
 from records.money import CurrentProposal
 from records.snapshots import Snapshot, snapshot_now
-from records.states import State, proposal_shown, refund_of, state_of, state_seen
+from records.states import State, refund_of, state_of, state_seen
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.trace import TraceEvent
 
@@ -210,11 +210,9 @@ def shown_as_seen(snapshot: CaseSnapshot, trace: list[TraceEvent], manifest: Man
 
 def state_after_agent(snapshot: CaseSnapshot) -> dict[str, Any]:
     """The part of the state that can change after the agent is done."""
-    proposal = proposal_shown(snapshot.current) if snapshot.current else None
-    ordered = snapshot.current is not None and snapshot.current.ordered
     now = snapshot.state
     return {
         "status": now.status,
         "reason": now.reason,
-        "refund": refund_of(now.status, now.reason, ordered, proposal),
+        "refund": refund_of(now.status, now.reason, snapshot.current) if snapshot.current else None,
     }

@@ -1,10 +1,11 @@
 """Money in the books: proposals, decisions and disbursements, each read into its type."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -12,7 +13,9 @@ from records.books import Books, Reads, Refused, Row, Transaction
 from records.queue import enqueue_cashier, enqueue_desk
 from refunds.canonical import sha256
 from refunds.decision import Decision, Vote
-from refunds.ids import CaseId, PersonId, ProposalId, Sku, ThreadId
+from refunds.ids import CaseId, PaymentId, PersonId, ProposalId, ThreadId, id_of_leg
+from refunds.legs import Leg
+from refunds.order import Units
 from refunds.proposal import Proposal
 from refunds.refund import ApprovedRefund
 from refunds.terms import Terms
@@ -63,26 +66,33 @@ class CurrentProposal:
     past_paying: bool
     ordered: bool
     settled: Settled | None
+    legs: Mapping[PaymentId, SettlementOutcome | None]
+    """What was learnt last of each payment that it goes back to; empty before it was ordered."""
 
 
-def decision_of_row(row: Row) -> Decision:
-    """The decision in a row of `decisions`."""
+def decision_of_row(row: Row, legs: Sequence[Leg] = ()) -> Decision:
+    """The decision in a row of `decisions`, of a proposal with these legs."""
     return Decision(
-        terms=Terms.of_row(row),
+        terms=Terms.of_row(row, legs),
         word=row["word"],
         decided_at=row["decided_at"],
         execute_by=row["execute_by"],
         code=row["code"],
         revised_amount_minor=row["revised_amount_minor"],
-        revised_items=None
-        if row["revised_items"] is None
-        else tuple(Sku(item) for item in row["revised_items"]),
+        revised_units=_units_of(row["revised_items"]),
         revised_reply=row["revised_reply"],
         letter=row["letter"],
         instruction=row["instruction"],
         asks=row["asks"],
         decided_by=PersonId(row["decided_by"]),
     )
+
+
+def _units_of(said: list[Any] | None) -> tuple[Units, ...] | None:
+    """The units that a revision asks for; None where it names none, or items of before orders had lines."""
+    if said is None or any(isinstance(one, str) for one in said):
+        return None
+    return tuple(Units.of_json(one) for one in said)
 
 
 @lru_cache(maxsize=1_024)
@@ -97,7 +107,7 @@ def current_proposal_of_row(row: Row) -> CurrentProposal | None:
         return None
     decision = None
     if row["decision_id"] is not None:
-        decision = decision_of_row({**row, "digest": row["decided_digest"]})
+        decision = decision_of_row({**row, "digest": row["decided_digest"]}, _proposal_of(row["body"]).legs)
     return CurrentProposal(
         proposal=_proposal_of(row["body"]),
         digest=row["digest"],
@@ -114,6 +124,7 @@ def current_proposal_of_row(row: Row) -> CurrentProposal | None:
         settled=Settled(row["outcome"], row["detail"], row["provider_refund_id"], row["settled_at"])
         if row["outcome"]
         else None,
+        legs={PaymentId(leg["payment_id"]): leg["outcome"] for leg in row["legs"] or ()},
     )
 
 
@@ -170,11 +181,12 @@ async def complete(
     *,
     code: RejectCode | None = None,
     revised_amount_minor: int | None = None,
-    revised_items: Sequence[Sku] | None = None,
+    revised_units: Sequence[Units] | None = None,
     revised_reply: str | None = None,
     letter: str | None = None,
     instruction: str | None = None,
     asks: Asked | None = None,
+    legs: Sequence[Leg] = (),
 ) -> Decision | None:
     """The decision that this person's vote completes; None where more people must agree."""
     row = await tx.row(
@@ -183,28 +195,31 @@ async def complete(
         person=person,
         code=code,
         revised_amount_minor=revised_amount_minor,
-        revised_items=None if revised_items is None else Jsonb(list(revised_items)),
+        revised_items=None if revised_units is None else Jsonb([units.to_json() for units in revised_units]),
         revised_reply=revised_reply,
         letter=letter,
         instruction=instruction,
         asks=asks,
     )
-    return decision_of_row(row) if row else None
+    return decision_of_row(row, legs) if row else None
 
 
 async def order_refund(books: Books, refund: ApprovedRefund, thread_id: ThreadId) -> RefundResult:
-    """Order an approved refund from the thread that asks for it: one insert, checked by Postgres.
+    """Order an approved refund from the thread that asks for it: one insert, of all its payments, checked by Postgres.
 
     A mismatch is told before a duplicate.
     """
     try:
         terms = replace(refund.terms, thread_id=thread_id)
         async with books.transaction(terms.tenant) as tx:
-            row = await tx.row("insert_disbursement", **terms.columns())
-            if row is not None:
-                await enqueue_cashier(tx, terms.tenant, terms.decision_id, terms.payment_id)
+            rows = await tx.rows("insert_disbursements", **terms.columns(), legs=Jsonb(terms.disbursements()))
+            ordered = {row["decision_id"] for row in rows}
+            for number, leg in enumerate(terms.parts, start=1):
+                disbursement_id = id_of_leg(terms.decision_id, number)
+                if disbursement_id in ordered:
+                    await enqueue_cashier(tx, terms.tenant, disbursement_id, leg.payment_id)
     except Refused as refused:
         if refused.reason in _BLOCKED:
             return _BLOCKED[refused.reason]
         raise
-    return "refund_created" if row else "duplicate_ignored"
+    return "refund_created" if rows else "duplicate_ignored"

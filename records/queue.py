@@ -5,7 +5,7 @@ from uuid import UUID
 
 from records.books import Transaction
 from refunds.canonical import canonical
-from refunds.ids import CaseId, DecisionId, PaymentId, TenantId
+from refunds.ids import CaseId, DisbursementId, PaymentId, TenantId
 
 DRIVE = "drive_case"
 """The runner takes a case on."""
@@ -27,11 +27,16 @@ async def enqueue(tx: Transaction, tenant: TenantId, case_id: CaseId) -> None:
 
 
 async def enqueue_cashier(
-    tx: Transaction, tenant: TenantId, decision_id: DecisionId, payment_id: PaymentId
+    tx: Transaction, tenant: TenantId, disbursement_id: DisbursementId, payment_id: PaymentId
 ) -> None:
     """Ask the cashier to pay what was just ordered."""
     await _defer(
-        tx, "cashier", SETTLE, f"payment:{tenant}:{payment_id}", tenant=tenant, decision_id=str(decision_id)
+        tx,
+        "cashier",
+        SETTLE,
+        f"payment:{tenant}:{payment_id}",
+        tenant=tenant,
+        decision_id=str(disbursement_id),
     )
 
 

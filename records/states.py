@@ -42,7 +42,7 @@ def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State
         state["draft"] = proposal.draft or None
         state["citations"] = list(dict.fromkeys(citation.citation_id for citation in proposal.citations))
         state["proposal"] = proposal_shown(current)
-        state["refund"] = refund_of(now.status, now.reason, current.ordered, state["proposal"])
+        state["refund"] = refund_of(now.status, now.reason, current)
     return state
 
 
@@ -59,19 +59,24 @@ def proposal_shown(current: CurrentProposal) -> State:
         "order_id": proposal.order_id or None,
         "payment_id": proposal.payment_id or None,
         "citations": [citation.to_json() for citation in proposal.citations],
-        "items": list(proposal.items),
+        "lines": [units.to_json() for units in proposal.units],
+        "charges_minor": proposal.charges_minor,
+        "legs": [leg.to_json() for leg in proposal.parts],
         "rule": proposal.rule or None,
         "expires_at": current.expires_at.isoformat(),
     }
 
 
-def refund_of(status: CaseStatus, reason: str, ordered: bool, proposal: object) -> State | None:  # noqa: FBT001
-    """What became of the money: the result of the contract with the amount that was signed."""
+def refund_of(status: CaseStatus, reason: str, current: CurrentProposal) -> State | None:
+    """What became of the money: the result of the contract with what was signed, in all and for each payment."""
     blocked = reason if reason.startswith("blocked:") else None
-    if not (ordered or blocked) or not isinstance(proposal, dict) or status == "needs_human":
+    if not (current.ordered or blocked) or current.proposal.kind != "refund" or status == "needs_human":
         return None
     return {
-        "result": _ORDERED if ordered else blocked,
-        "amount_minor": proposal["amount_minor"],
-        "currency": proposal["currency"],
+        "result": _ORDERED if current.ordered else blocked,
+        "amount_minor": current.proposal.amount.amount_minor,
+        "currency": current.proposal.amount.currency,
+        "legs": [
+            {**leg.to_json(), "outcome": current.legs.get(leg.payment_id)} for leg in current.proposal.parts
+        ],
     }

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from refunds.canonical import canonical
-from refunds.ids import PersonId, Sku
+from refunds.ids import PersonId
+from refunds.order import Units
 from refunds.terms import Terms
 from refunds.vocabulary import Asked, Authority, VoteWord
 
-BALLOT_VERSION = 1
+ONE_PAYMENT, SEVERAL_PAYMENTS = 1, 2
+"""Versions of a ballot: one that names its payment, and one that names each with its amount beside it."""
 
 
 def instant(moment: datetime) -> str:
@@ -31,9 +33,11 @@ class Ballot:
     def payload(self) -> str:
         """The canonical JSON that is signed."""
         terms = self.terms
+        legs = {"legs": [leg.to_json() for leg in terms.legs]} if terms.legs else {}
         return canonical(
-            {
-                "version": BALLOT_VERSION,
+            legs
+            | {
+                "version": SEVERAL_PAYMENTS if terms.legs else ONE_PAYMENT,
                 "kid": self.kid,
                 "tenant": terms.tenant,
                 "case": str(terms.case_id),
@@ -78,8 +82,8 @@ class Decision:
     revised_amount_minor: int | None
     """On a revise: the amount that the person asks for; zero means the reply without the refund."""
 
-    revised_items: tuple[Sku, ...] | None
-    """On a revise: the items that the person asks for, where they said which."""
+    revised_units: tuple[Units, ...] | None
+    """On a revise: the units that the person asks for, where they said which."""
 
     revised_reply: str | None
     """On a revise: the reply as the person wrote it."""

@@ -30,6 +30,12 @@ NO_ORDER = OrderId("")
 NO_PAYMENT = PaymentId("")
 """What a reply or a hand-over names instead: never NULL, because a NULL would open a key."""
 
+LineId = NewType("LineId", str)
+"""A line of one order, as the shop names it; unique within the order."""
+
+DisbursementId = NewType("DisbursementId", UUID)
+"""What is paid of one decision to one payment; follows from the decision and the number of the leg."""
+
 PersonId = NewType("PersonId", str)
 Sku = NewType("Sku", str)
 
@@ -37,3 +43,13 @@ Sku = NewType("Sku", str)
 def decision_of(proposal_id: ProposalId) -> DecisionId:
     """The one decision that a proposal can have."""
     return DecisionId(uuid5(NAMESPACE_URL, f"countersign:decision:{proposal_id}"))
+
+
+def id_of_leg(decision_id: DecisionId, leg: int) -> DisbursementId:
+    """The one disbursement that a leg of a decision can have; legs are counted from 1.
+
+    The first is called as its decision, as those are that were ordered before a decision could have more.
+    """
+    return DisbursementId(
+        decision_id if leg == 1 else uuid5(NAMESPACE_URL, f"countersign:leg:{decision_id}:{leg}")
+    )

@@ -1,22 +1,81 @@
-"""Order facts: what the shop's own books say of an order and its payment."""
+"""Order facts: what the shop's own books say of an order, what was paid for it and what came back."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
-from refunds.money import Money
-from refunds.vocabulary import OrderStatus
+from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
+from refunds.money import Currency, Money
+from refunds.vocabulary import ChargeKind, DisputeStatus, OrderStatus, PaymentKind
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One line of an order; the price is for the whole line."""
+class Units:
+    """So many of a line of an order."""
 
+    line_id: LineId
+    quantity: int
+
+    def to_json(self) -> dict[str, object]:
+        """As bodies and rows hold it."""
+        return {"line_id": self.line_id, "quantity": self.quantity}
+
+    @classmethod
+    def of_json(cls, value: dict[str, object]) -> "Units":
+        """KeyError or ValueError where it is none."""
+        quantity = int(str(value["quantity"]))
+        if quantity < 1:
+            raise ValueError("quantity: below one")
+        return cls(LineId(str(value["line_id"])), quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an order: so many of one thing, at one price, less the line's own discount."""
+
+    line_id: LineId
     sku: Sku
     name: str
     category: str
+    unit_price: Money
+    quantity: int = 1
+    discount_minor: int = 0
+    tax_minor: int = 0
+    """The tax of the whole line, in the minor units of its price."""
+
+    tax_included: bool = True
+    """Whether the price has the tax in it, or the tax comes on top."""
+
+    final_sale: bool = False
+    delivered_at: datetime | None = None
+    """When this line came, where the lines of the order did not come together."""
+
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def price(self) -> Money:
+        """What the whole line cost, before discounts of the order."""
+        on_top = 0 if self.tax_included else self.tax_minor
+        gross = self.unit_price.amount_minor * self.quantity - self.discount_minor + on_top
+        return Money(gross, self.unit_price.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What an order cost beside its goods, tax and discount reckoned in."""
+
+    kind: ChargeKind
+    name: str
     price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What was taken off the whole order; its lines share it."""
+
+    name: str
+    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +86,47 @@ class Payment:
     method: str
     paid: Money
     refunded: Money
+    kind: PaymentKind = "card"
 
     @property
     def left(self) -> Money:
         """What can still be refunded."""
         return self.paid - self.refunded
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRefund:
+    """A refund of this order, made elsewhere or ordered here: when, how much, and of what where that is known."""
+
+    at: datetime | None
+    amount: Money
+    units: tuple[Units, ...] = ()
+    charges_minor: int = 0
+    """What of it was for shipping and fees."""
+
+    refund_id: str = ""
+    payment_id: PaymentId | None = None
+    here: bool = False
+    """Ordered by this house, and not failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A dispute of a payment at the customer's bank."""
+
+    dispute_id: str
+    payment_id: PaymentId
+    amount: Money
+    status: DisputeStatus
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Goods that came back to the shop."""
+
+    units: Units
+    arrived_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +140,87 @@ class OrderFacts:
     status: OrderStatus
     ordered_at: datetime
     delivered_at: datetime | None
-    items: tuple[Item, ...]
+    lines: tuple[Line, ...]
     payments: tuple[Payment, ...]
-    refunded: tuple[Sku, ...] = ()
-    """Items whose refund was ordered and did not fail, as often as it was."""
+    charges: tuple[Charge, ...] = ()
+    discounts: tuple[Discount, ...] = ()
+    refunds: tuple[MadeRefund, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    returns: tuple[Returned, ...] = ()
+    version: int = 0
+    """The shop's own count of its changes of the order; zero where it keeps none."""
 
     @property
-    def difference_minor(self) -> int | None:
-        """By how much what was paid is above the sum of the items, in minor units; None in mixed currencies."""
-        currencies = {item.price.currency for item in self.items} | {
-            one.paid.currency for one in self.payments
-        }
-        if len(currencies) != 1:
-            return None
-        asked = sum(item.price.amount_minor for item in self.items)
-        return sum(one.paid.amount_minor for one in self.payments) - asked
+    def currency(self) -> Currency:
+        """The currency of the order; every amount of it is in that one."""
+        return self.lines[0].unit_price.currency
 
-    def not_refunded(self) -> tuple[Item, ...]:
-        """The items that have not been refunded; of equal ones as many as are left."""
-        gone = Counter(self.refunded)
-        left: list[Item] = []
-        for item in self.items:
-            if gone[item.sku] > 0:
-                gone[item.sku] -= 1
-            else:
-                left.append(item)
-        return tuple(left)
+    @property
+    def paid(self) -> Money:
+        """What was paid, by all payments."""
+        return self._sum(one.paid.amount_minor for one in self.payments)
+
+    @property
+    def left(self) -> Money:
+        """What of all payments can still be refunded."""
+        return self._sum(one.left.amount_minor for one in self.payments)
+
+    @property
+    def difference_minor(self) -> int:
+        """By how much what was paid is above what lines, shipping and fees less discounts come to."""
+        asked = sum(line.price.amount_minor for line in self.lines) + self.charged.amount_minor
+        return self.paid.amount_minor - asked + sum(one.amount.amount_minor for one in self.discounts)
+
+    @property
+    def charged(self) -> Money:
+        """Shipping and fees."""
+        return self._sum(one.price.amount_minor for one in self.charges)
+
+    @property
+    def gone(self) -> Counter[LineId]:
+        """How many of each line have been refunded, or their refund was ordered and did not fail."""
+        return counted(units for refund in self.refunds for units in refund.units)
+
+    @property
+    def charges_gone_minor(self) -> int:
+        """What of shipping and fees has been refunded or ordered back."""
+        return sum(refund.charges_minor for refund in self.refunds)
+
+    @property
+    def unexplained(self) -> Money:
+        """What went back of which nobody said for what it was; it may have been for any of the lines."""
+        named = sum(one.amount.amount_minor for one in self.refunds if one.units or one.charges_minor)
+        return self._sum([max(0, self.paid.amount_minor - self.left.amount_minor - named)])
+
+    @property
+    def disputed(self) -> bool:
+        """Whether a dispute is open at the bank."""
+        return any(one.status == "open" for one in self.disputes)
+
+    def line(self, line_id: LineId) -> Line:
+        """The line of a name; StopIteration where there is none."""
+        return next(line for line in self.lines if line.line_id == line_id)
+
+    def units(self) -> tuple[Units, ...]:
+        """Everything that was ordered."""
+        return tuple(Units(line.line_id, line.quantity) for line in self.lines)
+
+    def not_refunded(self) -> tuple[Units, ...]:
+        """What has not been refunded, line by line."""
+        gone = self.gone
+        return tuple(
+            Units(line.line_id, line.quantity - gone[line.line_id])
+            for line in self.lines
+            if line.quantity > gone[line.line_id]
+        )
+
+    def _sum(self, amounts: Iterable[int]) -> Money:
+        return Money(sum(amounts), self.currency)
+
+
+def counted(units: Iterable[Units]) -> Counter[LineId]:
+    """How many of each line."""
+    count: Counter[LineId] = Counter()
+    for one in units:
+        count[one.line_id] += one.quantity
+    return count

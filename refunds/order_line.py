@@ -1,15 +1,19 @@
-"""An order as a shop's export writes it, one JSON object a line, and the one reading of it.
+"""An order as a shop's export writes it, one JSON object a line.
 
     {"order_id": "D300", "customer_id": "C100", "status": "delivered", "currency": "USD", "region": "US",
-     "ordered_at": "2026-11-01T09:00:00Z", "delivered_at": "2026-11-05T09:00:00Z",
-     "items": [{"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": 7900}],
-     "payments": [{"payment_id": "pi_1", "method": "card_4242", "amount_minor": 7900}]}
+     "ordered_at": "2026-11-01T09:00:00Z", "delivered_at": "2026-11-05T09:00:00Z", "prices_include_tax": true,
+     "lines": [{"line_id": "1", "sku": "SKU-1", "name": "Tablet", "category": "tablet", "quantity": 2,
+                "unit_price_minor": 7900, "discount_minor": 800}],
+     "shipping": [{"name": "standard", "price_minor": 490}],
+     "payments": [{"payment_id": "pi_1", "kind": "card", "method": "card_4242", "amount_minor": 15490}],
+     "refunds": [{"refund_id": "re_1", "payment_id": "pi_1", "amount_minor": 7500, "at": "2026-11-09T09:00:00Z",
+                  "lines": [{"line_id": "1", "quantity": 1, "amount_minor": 7500}]}]}
 
-`user_id`, `item_id`, `cents` and payments of the type `refund` are read too, as exports of others have them.
+The form without `lines` has `items` with a `price_minor`, each a line of its own. `user_id`, `item_id`, `cents` and
+payments of the type `refund` are read too, as exports of others have them.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -22,23 +26,18 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
 )
 
-from refunds.canonical import BadJson, read_json
-from refunds.ids import CustomerId, OrderId, PaymentId, Sku, TenantId
-from refunds.money import MAX_MINOR, Currency, Money
-from refunds.order import Item, OrderFacts, Payment
-from refunds.ticket import ITEM_LIMIT, LINE_LIMIT_BYTES, Identifier, said_small
-from refunds.vocabulary import OrderStatus
+from refunds.money import MAX_MINOR
+from refunds.ticket import ITEM_LIMIT, Identifier
+from refunds.vocabulary import DisputeStatus, OrderStatus, PaymentKind
 
 PAYMENT_LIMIT = 20
+EVENT_LIMIT = 100
+"""Refunds, disputes and returns of one order."""
+
+UNITS_LIMIT = 10_000
 EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-IDENTIFIER_LIMIT = 128
-
-
-class BadOrder(ValueError):
-    """A line is not an order; the message names the field."""
 
 
 def _printable(text: str) -> str:
@@ -71,102 +70,105 @@ class _Strict(BaseModel):
 
 
 class ItemLine(_Strict):
+    """A line of the form without `lines`; the price is for the whole line."""
+
     sku: Identifier = Field(validation_alias=AliasChoices("sku", "item_id"))
     name: Name
     category: Name | None = None
     price_minor: Minor = Field(validation_alias=AliasChoices("price_minor", "cents"))
 
 
+Quantity = Annotated[int, Field(ge=1, le=UNITS_LIMIT)]
+
+
+class GoodsLine(_Strict):
+    line_id: Identifier
+    sku: Identifier
+    name: Name
+    category: Name | None = None
+    options: Annotated[dict[Name, Name], Field(max_length=20)] = Field(default_factory=dict)
+    quantity: Quantity
+    unit_price_minor: Minor
+    discount_minor: Minor = 0
+    tax_minor: Minor = 0
+    delivered_at: Moment | None = None
+    final_sale: bool = False
+
+
+class ShippingLine(_Strict):
+    name: Name
+    price_minor: Minor
+    discount_minor: Minor = 0
+    tax_minor: Minor = 0
+
+
+class FeeLine(_Strict):
+    name: Name
+    amount_minor: Minor
+    tax_minor: Minor = 0
+
+
+class DiscountLine(_Strict):
+    name: Name
+    amount_minor: Minor
+
+
 class PaymentLine(_Strict):
     """A payment, or with the type `refund` what went back to the method of one before the order came here."""
 
     payment_id: Identifier | None = None
+    kind: PaymentKind | None = None
     method: Name
     amount_minor: Minor = Field(validation_alias=AliasChoices("amount_minor", "cents"))
+    at: Moment | None = None
     type: Literal["payment", "refund"] = "payment"
+
+
+class RefundedLine(_Strict):
+    line_id: Identifier
+    quantity: Quantity
+    amount_minor: Minor
+
+
+class RefundLine(_Strict):
+    refund_id: Identifier
+    payment_id: Identifier
+    amount_minor: Minor
+    at: Moment
+    lines: Annotated[list[RefundedLine], Field(max_length=ITEM_LIMIT)] = Field(default_factory=list)
+    shipping_minor: Minor = 0
+
+
+class DisputeLine(_Strict):
+    dispute_id: Identifier
+    payment_id: Identifier
+    amount_minor: Minor
+    status: DisputeStatus
+    at: Moment
+
+
+class ReturnLine(_Strict):
+    line_id: Identifier
+    quantity: Quantity
+    arrived_at: Moment
 
 
 class OrderLine(_Strict):
     order_id: Identifier
     customer_id: Identifier = Field(validation_alias=AliasChoices("customer_id", "user_id"))
     status: OrderStatus
-    items: Annotated[list[ItemLine], Field(min_length=1, max_length=ITEM_LIMIT)]
+    lines: Annotated[list[GoodsLine], Field(min_length=1, max_length=ITEM_LIMIT)] | None = None
+    items: Annotated[list[ItemLine], Field(min_length=1, max_length=ITEM_LIMIT)] | None = None
+    prices_include_tax: bool = True
+    shipping: Annotated[list[ShippingLine], Field(max_length=PAYMENT_LIMIT)] = Field(default_factory=list)
+    fees: Annotated[list[FeeLine], Field(max_length=PAYMENT_LIMIT)] = Field(default_factory=list)
+    discounts: Annotated[list[DiscountLine], Field(max_length=PAYMENT_LIMIT)] = Field(default_factory=list)
     payments: Annotated[list[PaymentLine], Field(max_length=PAYMENT_LIMIT)]
+    refunds: Annotated[list[RefundLine], Field(max_length=EVENT_LIMIT)] = Field(default_factory=list)
+    disputes: Annotated[list[DisputeLine], Field(max_length=EVENT_LIMIT)] = Field(default_factory=list)
+    returns: Annotated[list[ReturnLine], Field(max_length=EVENT_LIMIT)] = Field(default_factory=list)
+    version: Annotated[int, Field(ge=0, le=2**53)] = 0
     currency: Code | None = None
     region: Region | None = None
     ordered_at: Moment | None = None
     delivered_at: Moment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unstated:
-    """What counts where a line does not say."""
-
-    currency: Currency
-    region: str
-    ordered_at: datetime
-
-
-def read_order_line(line: str, tenant: TenantId, unstated: Unstated) -> OrderFacts:
-    """The order of a line of JSON; BadOrder names the field where it is none."""
-    if len(line.encode("utf-8", "surrogatepass")) > LINE_LIMIT_BYTES:
-        raise BadOrder(f"longer than {LINE_LIMIT_BYTES} bytes")
-    try:
-        read = OrderLine.model_validate(read_json(line))
-    except BadJson as error:
-        raise BadOrder(str(error)) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "order"
-        raise BadOrder(f"{field}: {said_small(first['msg'])}") from None
-    currency = Currency(read.currency) if read.currency else unstated.currency
-    ordered_at = read.ordered_at or min(unstated.ordered_at, read.delivered_at or unstated.ordered_at)
-    if read.delivered_at is not None and read.delivered_at < ordered_at:
-        raise BadOrder("delivered_at: before ordered_at")
-    return OrderFacts(
-        tenant=tenant,
-        order_id=OrderId(read.order_id),
-        customer_id=CustomerId(read.customer_id),
-        region=read.region or unstated.region,
-        status=read.status,
-        ordered_at=ordered_at,
-        delivered_at=read.delivered_at,
-        items=tuple(
-            Item(
-                Sku(item.sku),
-                item.name,
-                item.category or item.name.lower(),
-                Money(item.price_minor, currency),
-            )
-            for item in read.items
-        ),
-        payments=tuple(_payments(read, currency)),
-    )
-
-
-def _payments(read: OrderLine, currency: Currency) -> list[Payment]:
-    """What was paid, each less what went back to its method; a payment without a name is called after its order."""
-    back: dict[str, int] = {}
-    for line in read.payments:
-        if line.type == "refund":
-            back[line.method] = back.get(line.method, 0) + line.amount_minor
-    payments: list[Payment] = []
-    for number, line in enumerate(read.payments, start=1):
-        if line.type == "payment":
-            returned = min(back.get(line.method, 0), line.amount_minor)
-            back[line.method] = back.get(line.method, 0) - returned
-            payments.append(
-                Payment(
-                    PaymentId(line.payment_id or f"{read.order_id}:{number}"),
-                    line.method,
-                    Money(line.amount_minor, currency),
-                    Money(returned, currency),
-                )
-            )
-    if any(len(payment.payment_id) > IDENTIFIER_LIMIT for payment in payments):
-        raise BadOrder("payments: give a payment_id, the order's is too long to name one after it")
-    if any(back.values()):
-        raise BadOrder("payments: more went back to a method than was paid with it")
-    if len({payment.payment_id for payment in payments}) != len(payments):
-        raise BadOrder("payments: two of one name")
-    return payments

@@ -6,8 +6,10 @@ from uuid import UUID
 
 from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
-from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, Sku, TenantId, ThreadId
+from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
+from refunds.legs import Leg, check_legs
 from refunds.money import Currency, Money
+from refunds.order import Units
 from refunds.vocabulary import ProposalKind
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -36,8 +38,8 @@ class Proposal:
     amount: Money
     draft: str
     citations: tuple[Citation, ...]
-    items: tuple[Sku, ...]
-    """The items of the order that the amount is for; empty where there is none."""
+    units: tuple[Units, ...]
+    """Of which lines of the order how many the amount is for; empty where that is not said."""
 
     rule: str
     """The refund clause that decided, as `change-of-mind`; empty where none did."""
@@ -51,12 +53,19 @@ class Proposal:
     edited_upward: bool = False
     """A person raised the amount; that person cannot approve it."""
 
+    charges_minor: int = 0
+    """What of the amount is for shipping and fees, in minor units."""
+
+    legs: tuple[Leg, ...] = ()
+    """What goes back to each payment where it is more than one; the first is `payment_id`, and they sum to `amount`."""
+
     def __post_init__(self) -> None:
         money = self.kind == "refund"
         if money != (self.amount.amount_minor > 0):
             raise ValueError("a refund has an amount above zero and nothing else has one")
         if money != bool(self.order_id and self.payment_id):
             raise ValueError("a refund names its order and its payment and nothing else does")
+        check_legs(self.legs, self.payment_id, self.amount)
         if self.edited_upward and self.edited_by is None:
             raise ValueError("an edit has a person")
         if len(self.draft) > DRAFT_LIMIT:
@@ -64,10 +73,17 @@ class Proposal:
         if _CONTROL.search(self.draft):
             raise ValueError("a draft has no control characters")
 
+    @property
+    def parts(self) -> tuple[Leg, ...]:
+        """What goes back to each payment, also where it is one; empty where no money does."""
+        return self.legs or ((Leg(self.payment_id, self.amount),) if self.kind == "refund" else ())
+
     def body(self) -> str:
         """The canonical JSON that the digest is taken over and the books keep."""
+        legs = {"legs": [leg.to_json() for leg in self.legs]} if self.legs else {}
         return canonical(
-            {
+            legs
+            | {
                 "tenant": self.tenant,
                 "proposal_id": str(self.proposal_id),
                 "case_id": str(self.case_id),
@@ -80,7 +96,8 @@ class Proposal:
                 "currency": self.amount.currency,
                 "draft": self.draft,
                 "citations": [citation.to_json() for citation in self.citations],
-                "items": list(self.items),
+                "lines": [units.to_json() for units in self.units],
+                "charges_minor": self.charges_minor,
                 "rule": self.rule,
                 "release": self.release,
                 "graph_version": self.graph_version,
@@ -96,13 +113,16 @@ class Proposal:
 
     @classmethod
     def of_json(cls, value: dict[str, object]) -> "Proposal":
-        """The proposal in a parsed body; KeyError or ValueError where it is not one."""
+        """The proposal in a parsed body; KeyError or ValueError where it is not one.
+
+        Bodies of before orders had lines name `items`, which nobody reads but Postgres.
+        """
         citations = value["citations"]
         if not isinstance(citations, list):
             raise TypeError("citations: not a list")
-        items = value["items"]
-        if not isinstance(items, list):
-            raise TypeError("items: not a list")
+        units, legs = value.get("lines", []), value.get("legs", [])
+        if not isinstance(units, list) or not isinstance(legs, list):
+            raise TypeError("lines, legs: not a list")
         amount = Money(int(str(value["amount_minor"])), Currency(str(value["currency"])))
         kind: ProposalKind
         match value["kind"]:
@@ -122,11 +142,13 @@ class Proposal:
             amount=amount,
             draft=str(value["draft"]),
             citations=tuple(Citation.of_json(citation) for citation in citations),
-            items=tuple(Sku(str(item)) for item in items),
+            units=tuple(Units.of_json(one) for one in units),
             rule=str(value["rule"]),
             release=str(value["release"]),
             graph_version=str(value["graph_version"]),
             supersedes=ProposalId(UUID(str(value["supersedes"]))) if value["supersedes"] else None,
             edited_by=PersonId(str(value["edited_by"])) if value["edited_by"] else None,
             edited_upward=value["edited_upward"] is True,
+            charges_minor=int(str(value.get("charges_minor", 0))),
+            legs=tuple(Leg.of_json(leg, amount.currency) for leg in legs),
         )

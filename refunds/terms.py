@@ -3,11 +3,22 @@
 Whoever votes signs them with a word, a name and an hour; the disbursement repeats them, the cashier compares.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from refunds.ids import CaseId, DecisionId, OrderId, PaymentId, ProposalId, TenantId, ThreadId, decision_of
+from refunds.ids import (
+    CaseId,
+    DecisionId,
+    OrderId,
+    PaymentId,
+    ProposalId,
+    TenantId,
+    ThreadId,
+    decision_of,
+    id_of_leg,
+)
+from refunds.legs import Leg
 from refunds.money import Currency, Money
 from refunds.proposal import Proposal
 from refunds.vocabulary import ProposalKind
@@ -27,6 +38,8 @@ class Terms:
     payment_id: PaymentId
     order_id: OrderId
     amount: Money
+    legs: tuple[Leg, ...] = ()
+    """What goes back to each payment where it is more than one; the first is `payment_id`, and they sum to `amount`."""
 
     @classmethod
     def of_proposal(cls, proposal: Proposal, digest: str) -> Self:
@@ -42,11 +55,12 @@ class Terms:
             payment_id=proposal.payment_id,
             order_id=proposal.order_id,
             amount=proposal.amount,
+            legs=proposal.legs,
         )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
-        """The terms in a row of votes, decisions or disbursements."""
+    def of_row(cls, row: Mapping[str, Any], legs: Sequence[Leg] = ()) -> Self:
+        """The terms in a row of votes or decisions; the legs stand in the text of the proposal, by its digest."""
         return cls(
             tenant=TenantId(row["tenant"]),
             case_id=CaseId(row["case_id"]),
@@ -58,7 +72,20 @@ class Terms:
             payment_id=PaymentId(row["payment_id"]),
             order_id=OrderId(row["order_id"]),
             amount=Money(row["amount_minor"], Currency(row["currency"])),
+            legs=tuple(legs),
         )
+
+    @property
+    def parts(self) -> tuple[Leg, ...]:
+        """What goes back to each payment, also where it is one."""
+        return self.legs or (Leg(self.payment_id, self.amount),)
+
+    def disbursements(self) -> list[dict[str, object]]:
+        """What is ordered: one disbursement a payment, as a statement reads them."""
+        return [
+            {"disbursement_id": str(id_of_leg(self.decision_id, number)), **leg.to_json()}
+            for number, leg in enumerate(self.parts, start=1)
+        ]
 
     def columns(self) -> dict[str, object]:
         """The terms as the columns of a row."""

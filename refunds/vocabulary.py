@@ -54,6 +54,7 @@ HandoffReason = Literal[
     "order_unbalanced",
     "several_payments",
     "more_than_left",
+    "payment_disputed",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.
@@ -195,6 +196,14 @@ Differs = Literal["decision", "path", "citations", "amount"]
 
 DocumentStatus = Literal["draft", "approved", "withdrawn", "private"]
 OrderStatus = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
+
+# With what a customer paid, what an order costs beside its goods, and how a dispute at the bank stands.
+PaymentKind = Literal["card", "wallet", "bank", "gift_card", "store_credit", "cash"]
+ChargeKind = Literal["shipping", "fee"]
+DisputeStatus = Literal["open", "won", "lost"]
+
+# To which payment money goes back first where an order was paid more than once, as a clause says it.
+PaymentOrder = Literal["gift_card_first", "card_first", "in_proportion"]
 Budget = Literal["steps", "tokens", "latency", "cost"]
 
 POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
@@ -211,6 +220,7 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "settlement_outcome": get_args(SettlementOutcome),
     "document_status": get_args(DocumentStatus),
     "order_status": get_args(OrderStatus),
+    "payment_kind": get_args(PaymentKind),
     "takeover_act": get_args(TakeoverAct),
     "asked": get_args(Asked),
     "via": get_args(Via),

@@ -32,8 +32,8 @@ from refunds.ticket import Ticket
 from runtime.home import Home, with_database
 
 MANY_ORDERS = """
-insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
-select tenant, %(letter)s || n, customer_id, region, status, ordered_at, delivered_at, currency, items
+insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines)
+select tenant, %(letter)s || n, customer_id, region, status, ordered_at, delivered_at, currency, lines
 from books.orders, generate_series(0, %(most)s) n where order_id = 'D300';
 """
 MANY_PAYMENTS = """
@@ -156,10 +156,10 @@ class Stage:
     async def order_of_two(self, price: int = 7_900) -> None:
         """Order TWO of C100: SKU-1 and SKU-9 at one price in cents, both paid by pay_TWO."""
         await self.sql(
-            "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)"
+            "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines)"
             " select tenant, 'TWO', customer_id, region, status, ordered_at, delivered_at, currency,"
-            " jsonb_build_array(items->0 || jsonb_build_object('price_minor', %s::int),"
-            " items->0 || jsonb_build_object('price_minor', %s::int, 'sku', 'SKU-9'))"
+            " jsonb_build_array(lines->0 || jsonb_build_object('unit_price_minor', %s::int),"
+            " lines->0 || jsonb_build_object('line_id', '2', 'unit_price_minor', %s::int, 'sku', 'SKU-9'))"
             " from books.orders where order_id = 'D300'",
             price,
             price,

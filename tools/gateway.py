@@ -213,8 +213,8 @@ class Gateway:
     ) -> tuple[ToolResult, float]:
         """Run a tool, and again where the books were away for a moment: their restart must not hand a case over.
 
-        With the result comes when the try that answered began, from when on its waits count: to wait for the books is no
-        latency of the tool.
+        With the result comes when the try that answered began; from then on its waits are counted, for to wait for the
+        books is no latency of the tool.
         """
         pause, away = 0.05, 0.0
         while True:

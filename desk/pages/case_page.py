@@ -24,8 +24,9 @@ from desk.sessions import Visit
 from desk.takeovers import TakeoverRequest, take_case_over
 from policies.authority import SPECIALIST_FROM_MINOR
 from records.cases import Case
-from refunds.ids import PersonId, Sku
+from refunds.ids import LineId, PersonId
 from refunds.money import read_amount
+from refunds.order import Units, counted
 from refunds.proposal import Proposal
 from refunds.vocabulary import Asked, Authority, RejectCode, SecondVerdict, TakeoverAct
 
@@ -33,6 +34,7 @@ router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 Deciding = Annotated[SentForm, Depends(actor("cases:decide"))]
 
+QUANTITY_DIGITS = 5
 ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back")
 
 
@@ -106,18 +108,33 @@ def _edit(act: SentForm, proposal: Proposal, note: str | None) -> DecisionReques
             amount = read_amount(act.text("amount"), proposal.amount.currency).amount_minor
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
-    items = tuple(Sku(item) for item in act.texts("items"))
-    others = bool(items) and sorted(items) != sorted(proposal.items)
+    units = _units(act)
+    others = units is not None and counted(units) != counted(proposal.units)
     word = DecisionRequest(
         "revise",
         note=note,
         revised_amount_minor=amount if others or amount != proposal.amount.amount_minor else None,
-        revised_items=items if others else None,
+        revised_units=units if others else None,
         revised_reply=reply if reply != proposal.draft else None,
     )
-    if (word.revised_amount_minor, word.revised_items, word.revised_reply) == (None, None, None):
+    if (word.revised_amount_minor, word.revised_units, word.revised_reply) == (None, None, None):
         raise BadDecision("edit: nothing is different from the proposal on the screen")
     return word
+
+
+def _units(act: SentForm) -> tuple[Units, ...] | None:
+    """How many of each line the form asks for; None where it shows no lines."""
+    fields = [name.removeprefix("units:") for name in act.form if name.startswith("units:")]
+    if not fields:
+        return None
+    found = []
+    for line_id in fields:
+        said = act.text(f"units:{line_id}").strip() or "0"
+        if not said.isdecimal() or len(said) > QUANTITY_DIGITS:
+            raise BadDecision("lines: how many of each, as a whole number")
+        if int(said):
+            found.append(Units(LineId(line_id), int(said)))
+    return tuple(found)
 
 
 @router.post("/cases/{case_id}/claim")

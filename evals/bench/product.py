@@ -21,8 +21,8 @@ from refunds.ticket import Ticket
 from runtime.home import Home
 
 ORDERS = """
-insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
-select tenant, 'B' || n, customer_id, region, status, ordered_at, delivered_at, currency, items
+insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines)
+select tenant, 'B' || n, customer_id, region, status, ordered_at, delivered_at, currency, lines
 from books.orders, generate_series(1, %(most)s) n where order_id = 'D300'
 """
 PAYMENTS = """

@@ -90,7 +90,7 @@ def _snapshot(order: OrderFacts, name: str, case: Case, known: KnownNames, paid:
     at = case.received_at
     payments: list[dict[str, object]] = []
     for number, payment in enumerate(order.payments):
-        called = {"payment_id": f"P-{name}-{number}", "method": f"method_{number}"}
+        called = {"payment_id": f"P-{name}-{number}", "kind": payment.kind, "method": f"method_{number}"}
         payments.append({**called, "amount_minor": payment.paid.amount_minor})
         before = payment.refunded.amount_minor - (paid if payment.refunded.amount_minor >= paid else 0)
         if before > 0:
@@ -99,18 +99,35 @@ def _snapshot(order: OrderFacts, name: str, case: Case, known: KnownNames, paid:
         "order_id": f"O-{name}",
         "customer_id": f"C-{name}",
         "status": order.status,
-        "currency": str(order.items[0].price.currency),
+        "currency": str(order.currency),
         "region": order.region,
         "ordered_days_ago": max(0, (at - order.ordered_at).days),
-        "items": [
+        "lines": [
             {
-                "sku": item.sku,
-                "name": mask(item.name, known),
-                "category": item.category,
-                "price_minor": item.price.amount_minor,
+                "line_id": line.line_id,
+                "sku": line.sku,
+                "name": mask(line.name, known),
+                "category": line.category,
+                "quantity": line.quantity,
+                "unit_price_minor": line.unit_price.amount_minor,
+                "discount_minor": line.discount_minor,
+                "tax_minor": line.tax_minor,
+                "final_sale": line.final_sale,
             }
-            for item in order.items
+            for line in order.lines
         ],
+        "prices_include_tax": all(line.tax_included for line in order.lines),
+        "shipping": [
+            {"name": one.name, "price_minor": one.price.amount_minor}
+            for one in order.charges
+            if one.kind == "shipping"
+        ],
+        "fees": [
+            {"name": one.name, "amount_minor": one.price.amount_minor}
+            for one in order.charges
+            if one.kind == "fee"
+        ],
+        "discounts": [{"name": one.name, "amount_minor": one.amount.amount_minor} for one in order.discounts],
         "payments": payments,
     }
     if order.delivered_at is not None:

@@ -33,9 +33,9 @@ from records.snapshots import current_proposal
 from records.states import State
 from records.traces import read_runs
 from refunds.canonical import canonical, sha256
-from refunds.ids import CaseId, OrderId, PaymentId, TenantId, ThreadId
+from refunds.ids import CaseId, OrderId, PaymentId, TenantId, ThreadId, id_of_leg
+from refunds.incoming_order import Unstated, read_order_line
 from refunds.money import Currency, Money
-from refunds.order_line import Unstated, read_order_line
 from refunds.refund import ApprovedRefund, approved
 from refunds.ticket import Ticket
 from refunds.trace import TraceEvent
@@ -284,7 +284,10 @@ class Player:
             self.results.append(
                 await order_refund(self.house.driver.books, refund, ThreadId(self._case.thread_id))
             )
-            await self.house.executor.settle(refund.terms.tenant, refund.terms.decision_id)
+            for number in range(1, len(refund.terms.parts) + 1):
+                await self.house.executor.settle(
+                    refund.terms.tenant, id_of_leg(refund.terms.decision_id, number)
+                )
 
     async def _forge(self, act: EpisodeAct) -> str:
         """A disbursement that is the approved one but for a field."""

@@ -204,8 +204,9 @@ def _item_twice(
     name: str, order: OrderFacts, task: ExpectedRefund, stranger: str
 ) -> tuple[OrderFacts, Episode]:
     del stranger
-    first = (task.items or tuple(item.sku for item in order.items))[0]
-    return order, _nothing(name, order, task, items=[first, first])
+    first = (task.items or tuple(line.sku for line in order.lines))[0]
+    more = sum(line.quantity for line in order.lines if line.sku == first) + 1
+    return order, _nothing(name, order, task, items=[first] * more)
 
 
 def _zero_items(

@@ -57,10 +57,17 @@ def facts_shown(order: OrderFacts) -> dict[str, object]:
         "status": order.status,
         "ordered_on": order.ordered_at.date().isoformat(),
         "delivered_on": order.delivered_at.date().isoformat() if order.delivered_at else None,
-        "items": [
-            {"sku": item.sku, "name": item.name[:120], "price": str(item.price)} for item in order.items[:20]
+        "lines": [
+            {
+                "line_id": line.line_id,
+                "sku": line.sku,
+                "name": line.name[:120],
+                "quantity": line.quantity,
+                "refunded": order.gone[line.line_id],
+                "price": str(line.price),
+            }
+            for line in order.lines[:20]
         ],
-        "refunded": sorted(order.refunded)[:20],
     }
 
 

@@ -5,7 +5,7 @@ document: the version in force brings its own numbers. It allows, denies, bars, 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from pydantic import BaseModel, ValidationError
@@ -21,9 +21,11 @@ from policies.clauses import (
     items_to_name,
     late_delivery,
     pending_cancellation,
+    several_payments,
 )
 from policies.clauses.claim import Allow, Ask, Bar, Claim, Deny, LeaveToPerson, RuleInForce, RuleVerdict
 from refunds.evidence import Citation
+from refunds.vocabulary import PaymentOrder
 
 __all__ = [
     "ASKING",
@@ -50,6 +52,7 @@ _MODULES = (
     items_to_name,
     late_delivery,
     pending_cancellation,
+    several_payments,
 )
 _RULES: dict[str, Callable[[Claim, Mapping[str, object]], RuleVerdict]] = {m.RULE: m.judge for m in _MODULES}
 _PARAMETERS: dict[str, type[BaseModel]] = {m.RULE: m.PARAMETERS for m in _MODULES}
@@ -69,15 +72,25 @@ class Judgement:
     verdict: Allow | Ask | Bar | Deny | LeaveToPerson
     rule: str
     citation: Citation
+    beside: Citation | None = None
+    """The clause that says to which payments money goes back, where it goes to several."""
+
+    payment_order: PaymentOrder | None = None
+    """What that clause says."""
 
 
 def judgement_of(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None:
     """What counts most of what the rules say: bar, yes, hand-over, question, no; None where no rule applies."""
+    stated = list(rules)
+    order = next((rule for rule in stated if rule.rule == several_payments.RULE), None)
+    if order is not None:
+        claim = replace(claim, payment_order=several_payments.payment_order_of(order.parameters))
     said: list[Judgement] = []
-    for rule in rules:
+    for rule in stated:
         found = apply(claim, rule)
         if found is not None:
-            said.append(Judgement(found, rule.rule, rule.citation))
+            beside = order.citation if order and isinstance(found, Allow) and found.legs else None
+            said.append(Judgement(found, rule.rule, rule.citation, beside, claim.payment_order))
     return min(said, key=lambda judgement: _weight(judgement.verdict), default=None)
 
 

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from policies.clauses.claim import Bar, Claim, RuleVerdict
+from policies.clauses.what_goes_back import RuleParameters
 from refunds.vocabulary import OrderStatus
 
 RULE = "actionable-status"
 
 
-class ActionableStatusParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
+class ActionableStatusParameters(RuleParameters):
     statuses: list[OrderStatus]
 
 

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from policies.clauses.claim import Ask, Claim, RuleVerdict
+from policies.clauses.what_goes_back import RuleParameters
 
 RULE = "cancellation-to-confirm"
 
 
-class CancellationToConfirmParameters(BaseModel):
+class CancellationToConfirmParameters(RuleParameters):
     """The clause has no number in it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
 PARAMETERS = CancellationToConfirmParameters

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict
+from policies.clauses.what_goes_back import RefundParameters, refund_units
 
 RULE = "change-of-mind"
 
 
-class ChangeOfMindParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
+class ChangeOfMindParameters(RefundParameters):
     window_days: Annotated[int, Field(ge=0, le=3650)]
 
 
@@ -22,10 +21,10 @@ PARAMETERS = ChangeOfMindParameters
 def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Clause 2 of the return policy: delivered, within the window."""
     rule = ChangeOfMindParameters.model_validate(parameters)
-    wanted = claim.items()
+    wanted = claim.units()
     days = claim.days_since_delivery()
     if claim.order.status != "delivered" or wanted is None or days is None:
         return None
     if days > rule.window_days:
         return Deny(f"items can be returned within {rule.window_days} days of delivery")
-    return refund_items(claim, wanted)
+    return refund_units(claim, wanted, rule)

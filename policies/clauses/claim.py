@@ -3,14 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from refunds.evidence import Citation
-from refunds.ids import PaymentId, Sku
+from refunds.ids import LineId, PaymentId, Sku
+from refunds.legs import Leg
 from refunds.money import Money
-from refunds.order import Item, OrderFacts
-from refunds.vocabulary import HandoffReason
+from refunds.order import Line, OrderFacts, Units, counted
+from refunds.vocabulary import HandoffReason, PaymentOrder
 
 _DAMAGE = re.compile(
     r"\b(crack\w*|broke\w*|damag\w*|defect\w*|shatter\w*|faulty|dead on arrival|does(?:n't| not) (?:work|turn on))\b",
@@ -41,38 +42,68 @@ class Claim:
 
     order: OrderFacts
     wanted: tuple[Sku, ...] | None
-    """The items named on the ticket; None means the whole order, and an empty list nothing at all."""
+    """The items named on the ticket, each once a unit; None means the whole order, and an empty list nothing at all."""
 
     says_damaged: bool
     now: datetime
     says_cancel: bool = False
+    named: tuple[Units, ...] | None = None
+    """The units that a person named, line by line; they count in place of the ticket's items."""
 
-    def items(self) -> tuple[Item, ...] | None:
-        """The wanted items; None where one is not in the order, or more often than the order has it.
+    payment_order: PaymentOrder | None = None
+    """To which payment money goes back first, where a clause in force says it."""
+
+    def units(self) -> tuple[Units, ...] | None:
+        """The wanted units; None where one is not in the order, or more often than the order has it.
 
         A whole order is what of it has not been refunded yet.
         """
-        lines = {item.sku: item for item in self.order.items}
-        differ = {item.sku for item in self.order.items if lines[item.sku] != item}
-        if differ and (self.wanted is not None or differ & set(self.order.refunded)):
-            return None  # two lines of one name that differ: a person says which
+        if self.named is not None:
+            return None if counted(self.named) - counted(self.order.units()) else self.named
         if self.wanted is None:
-            return self.order.not_refunded() or self.order.items
-        if not self.wanted or Counter(self.wanted) - Counter(item.sku for item in self.order.items):
+            return self.order.not_refunded() or self.order.units()
+        found = [self._of_sku(sku, count) for sku, count in Counter(self.wanted).items()]
+        if not found or None in found:
             return None
-        return tuple(lines[sku] for sku in self.wanted)
+        units = counted(one for some in found for one in some or ())
+        return tuple(
+            Units(line.line_id, units[line.line_id]) for line in self.order.lines if units[line.line_id]
+        )
+
+    def _of_sku(self, sku: Sku, count: int) -> list[Units] | None:
+        """So many of an item, first those that have not been refunded; None where a person has to say which."""
+        lines = [line for line in self.order.lines if line.sku == sku]
+        alike = {replace(line, line_id=LineId(""), quantity=1, delivered_at=None) for line in lines}
+        if len(alike) != 1 or count > sum(line.quantity for line in lines):
+            return None
+        gone, found = self.order.gone, list[Units]()
+        there = [Units(line.line_id, line.quantity - gone[line.line_id]) for line in lines]
+        for one in (*there, *(Units(line.line_id, gone[line.line_id]) for line in lines)):
+            part = min(count, one.quantity)
+            count -= part
+            if part > 0:
+                found.append(Units(one.line_id, part))
+        return found
+
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of the wanted units; none where these cannot be told."""
+        return tuple(self.order.line(one.line_id) for one in self.units() or ())
 
     @property
     def whole(self) -> bool:
         """Whether the whole order is wanted, or what of it has not been refunded yet."""
-        wanted = self.items()
-        return wanted is not None and (self.wanted is None or Counter(wanted) == Counter(self.order.items))
+        units = self.units()
+        if units is None or (self.named is None and self.wanted is None):
+            return units is not None
+        return counted(units) in (counted(self.order.units()), counted(self.order.not_refunded()))
 
     def days_since_delivery(self) -> int | None:
-        """Whole days; None before delivery."""
-        if self.order.delivered_at is None:
+        """Whole days since the wanted lines came, the last of them; None before delivery."""
+        came = [line.delivered_at or self.order.delivered_at for line in self.lines()]
+        came = came or [self.order.delivered_at]
+        if None in came:
             return None
-        days = (self.now - self.order.delivered_at).days
+        days = (self.now - max(one for one in came if one is not None)).days
         return days if days >= 0 else None
 
 
@@ -87,11 +118,15 @@ class RuleInForce:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """This much goes back to this payment, for these items."""
+    """This much goes back, for these units; to one payment, or to several by their legs."""
 
     amount: Money
     payment_id: PaymentId
-    items: tuple[Sku, ...]
+    units: tuple[Units, ...]
+    charges_minor: int = 0
+    """What of it is for shipping and fees."""
+
+    legs: tuple[Leg, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,32 +168,3 @@ def says_damaged(text: str) -> bool:
 def says_cancel(text: str) -> bool:
     """Whether a text asks for a cancellation, or gives a reason for one; who also says not to is read by a person."""
     return _CANCEL.search(text) is not None and _NO_CANCEL.search(text) is None
-
-
-def refund_items(claim: Claim, items: tuple[Item, ...]) -> RuleVerdict:
-    """What was paid for the items, back to the payment of the order; a person says it where that is not plain.
-
-    Where the items do not add up to what was paid, no rule knows what one of them cost. Of a whole order goes back what
-    is left of its payment: some of it may have gone back before the order came here.
-    """
-    order = claim.order
-    if len(order.payments) > 1:
-        return LeaveToPerson("several_payments")
-    if order.difference_minor != 0 or not order.payments:
-        return LeaveToPerson("order_unbalanced")
-    payment = order.payments[0]
-    wanted, there = (Counter(item.sku for item in some) for some in (items, order.not_refunded()))
-    if not wanted & there:
-        return Deny("its refund has been made or ordered already")
-    if wanted - there:
-        return LeaveToPerson("more_than_left")
-    total = Money(sum(item.price.amount_minor for item in items), payment.paid.currency)
-    if total.amount_minor == 0:
-        return Deny("there is nothing to return on this order")
-    if payment.left.amount_minor == 0:
-        return Deny(f"all of the {payment.paid} that was paid has been returned, or its return is ordered")
-    if not total <= payment.left:
-        if Counter(items) != Counter(order.items):
-            return LeaveToPerson("more_than_left")
-        total = payment.left
-    return Allow(total, payment.payment_id, tuple(item.sku for item in items))

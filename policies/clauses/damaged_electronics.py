@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict
+from policies.clauses.what_goes_back import RefundParameters, refund_units
 
 RULE = "damaged-electronics"
 
 
-class DamagedElectronicsParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
+class DamagedElectronicsParameters(RefundParameters):
     window_days: Annotated[int, Field(ge=0, le=3650)]
     categories: list[str]
 
@@ -25,13 +24,14 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     rule = DamagedElectronicsParameters.model_validate(parameters)
     if not claim.says_damaged or claim.order.status != "delivered":
         return None
-    wanted = claim.items()
+    wanted = claim.units()
     days = claim.days_since_delivery()
     if wanted is None or days is None:
         return None
-    damaged = tuple(item for item in wanted if item.category in rule.categories)
-    if not damaged or (claim.wanted is not None and damaged != wanted):
+    damaged = tuple(one for one in wanted if claim.order.line(one.line_id).category in rule.categories)
+    chosen = claim.wanted is not None or claim.named is not None
+    if not damaged or (chosen and damaged != wanted):
         return None
     if days > rule.window_days:
         return Deny(f"damaged electronics can be returned within {rule.window_days} days of delivery")
-    return refund_items(claim, damaged)
+    return refund_units(claim, damaged, rule)

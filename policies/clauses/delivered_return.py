@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
-from policies.clauses.claim import Claim, RuleVerdict, refund_items
+from policies.clauses.claim import Claim, RuleVerdict
+from policies.clauses.what_goes_back import RefundParameters, refund_units
 
 RULE = "delivered-return"
 
 
-class DeliveredReturnParameters(BaseModel):
+class DeliveredReturnParameters(RefundParameters):
     """The clause has no number in it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
 PARAMETERS = DeliveredReturnParameters
@@ -20,8 +17,8 @@ PARAMETERS = DeliveredReturnParameters
 
 def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Delivered, and every item named: nobody guesses which ones come back."""
-    DeliveredReturnParameters.model_validate(parameters)
-    items = claim.items()
-    if claim.order.status != "delivered" or claim.wanted is None or items is None:
+    rule = DeliveredReturnParameters.model_validate(parameters)
+    units = claim.units()
+    if claim.order.status != "delivered" or (claim.wanted is None and claim.named is None) or units is None:
         return None
-    return refund_items(claim, items)
+    return refund_units(claim, units, rule)

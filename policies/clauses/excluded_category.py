@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from policies.clauses.claim import Bar, Claim, RuleVerdict
+from policies.clauses.what_goes_back import RuleParameters
 
 RULE = "excluded-category"
 
 
-class ExcludedCategoryParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+class ExcludedCategoryParameters(RuleParameters):
+    categories: list[str] = Field(default_factory=list)
+    final_sale: bool = False
+    """Whether it speaks of the lines that an order marks as final sale, too."""
 
-    categories: list[str]
     unless_damaged: bool = True
 
 
@@ -22,8 +24,12 @@ PARAMETERS = ExcludedCategoryParameters
 def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """One wanted item of such a category bars the refund; a person may split it."""
     rule = ExcludedCategoryParameters.model_validate(parameters)
-    wanted = claim.items() or ()
-    barred = [item.name for item in wanted if item.category in rule.categories]
+    wanted = claim.lines()
+    barred = [
+        line.name
+        for line in wanted
+        if line.category in rule.categories or (rule.final_sale and line.final_sale)
+    ]
     if claim.order.status != "delivered" or not barred:
         return None
     # A text says damage of something; only where nothing else is wanted is it said of these.

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict
+from policies.clauses.what_goes_back import RefundParameters, refund_units
 
 RULE = "faulty-goods"
 
 
-class FaultyGoodsParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
+class FaultyGoodsParameters(RefundParameters):
     window_days: Annotated[int, Field(ge=0, le=3650)]
 
 
@@ -22,7 +21,7 @@ PARAMETERS = FaultyGoodsParameters
 def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Damage that is claimed, of any item, within the window."""
     rule = FaultyGoodsParameters.model_validate(parameters)
-    wanted = claim.items()
+    wanted = claim.units()
     days = claim.days_since_delivery()
     if not claim.says_damaged or claim.order.status != "delivered" or wanted is None or days is None:
         return None
@@ -30,4 +29,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
         return Deny(
             f"faulty goods can be returned for a full refund within {rule.window_days} days of delivery"
         )
-    return refund_items(claim, wanted)
+    return refund_units(claim, wanted, rule)

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict
+from policies.clauses.what_goes_back import RuleParameters, refund_rest
 
 RULE = "late-delivery"
 
 
-class LateDeliveryParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
+class LateDeliveryParameters(RuleParameters):
     late_after_days: Annotated[int, Field(ge=1, le=365)]
 
 
@@ -22,11 +21,10 @@ PARAMETERS = LateDeliveryParameters
 def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     """Shipped, not delivered, and the days since the order are over."""
     rule = LateDeliveryParameters.model_validate(parameters)
-    items = claim.items()
-    if claim.order.status != "shipped" or items is None or not claim.whole:
+    if claim.order.status != "shipped" or not claim.whole:
         return None
     if (claim.now - claim.order.ordered_at).days <= rule.late_after_days:
         return Deny(
             f"an order that is on its way is refunded {rule.late_after_days} days after it was placed"
         )
-    return refund_items(claim, items)
+    return refund_rest(claim)

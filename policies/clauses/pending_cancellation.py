@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
-from policies.clauses.claim import Claim, Deny, RuleVerdict, refund_items
+from policies.clauses.claim import Claim, Deny, RuleVerdict
+from policies.clauses.what_goes_back import RuleParameters, refund_rest
 from refunds.vocabulary import OrderStatus
 
 RULE = "pending-cancellation"
 
 
-class PendingCancellationParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    statuses: list[OrderStatus] = ["pending", "processed"]
+class PendingCancellationParameters(RuleParameters):
+    statuses: tuple[OrderStatus, ...] | list[OrderStatus] = ("pending", "processed")
     """What the shop calls open."""
 
     asked_for: bool = False
@@ -28,9 +25,8 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     rule = PendingCancellationParameters.model_validate(parameters)
     if claim.order.status not in rule.statuses or (rule.asked_for and not claim.says_cancel):
         return None
-    items = claim.items()
-    if items is None:
+    if claim.units() is None:
         return None
     if not claim.whole:
         return Deny("an order is cancelled as a whole or not at all")
-    return refund_items(claim, items)
+    return refund_rest(claim)

@@ -52,14 +52,17 @@ async def test_a_planner_that_fails_is_a_hand_over(stages: Stages) -> None:
     ("items", "reason"),
     [
         (
-            '[{"sku": "SKU-1", "name": "Tab\\tlet", "category": "tablet", "price_minor": 7900}]',
+            '[{"sku": "SKU-1", "name": "Tab\\tlet", "category": "tablet", "line_id": "1", "quantity": 1, "unit_price_minor": 7900}]',
             "draft_failed_checks",
         ),
-        ('[{"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": -1}]', "tool_unavailable"),
+        (
+            '[{"sku": "SKU-1", "name": "Tablet", "category": "tablet", "line_id": "1", "quantity": 1, "unit_price_minor": -1}]',
+            "tool_unavailable",
+        ),
         ('[{"sku": "SKU-1"}]', "tool_unavailable"),
     ],
 )
 async def test_an_order_that_cannot_be_read_is_a_hand_over(stage: Stage, items: str, reason: str) -> None:
-    await stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", items)
+    await stage.sql("update books.orders set lines = %s::jsonb where order_id = 'D300'", items)
     state = await stage.run(await stage.submit())
     assert (state["status"], state["reason"]) == ("needs_human", reason)

@@ -356,7 +356,9 @@ async def test_a_caller_that_is_cancelled_leaves_no_lock_behind(stage: Stage) ->
                 await asyncio.sleep(0)
             if turns >= 20:
                 await asyncio.sleep(turns * 1e-5)
-            while not task.done():  # the pool's wait may lose one cancellation: `asyncio.wait_for` before Python 3.12
+            while (
+                not task.done()
+            ):  # the pool's wait may lose one cancellation: `asyncio.wait_for` before Python 3.12
                 task.cancel()
                 await asyncio.wait([task], timeout=1)
         locks = "select count(*) as n from pg_locks where locktype = 'advisory' and classid = 99"

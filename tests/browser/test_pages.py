@@ -70,7 +70,7 @@ def test_two_browsers_race_for_one_case(desk: Any) -> None:
 
 def test_a_large_amount_takes_two_people_and_a_second_review_at_the_sentence(desk: Any) -> None:
     desk.house.sql(
-        "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items) select tenant, 'BIG', customer_id, region, status, ordered_at, delivered_at, currency, items from books.orders where order_id = 'D303'"
+        "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines) select tenant, 'BIG', customer_id, region, status, ordered_at, delivered_at, currency, lines from books.orders where order_id = 'D303'"
     )
     desk.house.sql(
         "insert into books.payments (tenant, payment_id, order_id, method, amount_minor, currency) values ('demo', 'pay_BIG', 'BIG', 'card_4242', 239900, 'USD')"

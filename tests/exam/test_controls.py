@@ -151,7 +151,7 @@ def open_handed(requested: object) -> ActionRequest | Blocked:
 def as_ordered(ordered: Any, votes: Any, keys: Any) -> Payable:
     """Pays what stands in the books, whatever was signed."""
     del keys
-    return Payable(ApprovedRefund(Terms.of_row(ordered), votes[0]["execute_by"]))
+    return Payable(ApprovedRefund(Terms.of_row(ordered), votes[0]["execute_by"]), 1)
 
 
 def nothing(*seen: object) -> None:
@@ -199,9 +199,9 @@ CONTROLS = (
     Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH, "unexpected_reason"),
     Control("the word of people who are still there", "`votes_suffice()`", "blocked:not_approved", said("create or replace function books.votes_suffice(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select true'")),
     Control("one disbursement a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade"), "cannot go on"),
-    Control("the sum of refunds", "`left_of_payment()`, `items_refunded()`", "blocked:over_refund", both(
+    Control("the sum of refunds", "`left_of_payment()`, `units_refunded()`", "blocked:over_refund", both(
         said("create or replace function books.left_of_payment(of_tenant text, of_payment text) returns bigint language sql stable security definer set search_path = books, pg_temp as 'select 1000000000::bigint'"),
-        said("create or replace function books.items_refunded(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select false'"),
+        said("create or replace function books.units_refunded(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select false'"),
     )),
     Control("the time to pay", "`check_disbursement()`", "blocked:expired", edited("check_disbursement", ("if decided.execute_by <= clock() then", "if false then"))),
     Control("the kill switch before the money", "`check_disbursement()`", "blocked:kill_switch", edited("check_disbursement", ("if kill_switch(new.tenant) then", "if false then")), "unexpected_reason"),

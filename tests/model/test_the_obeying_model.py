@@ -170,7 +170,7 @@ async def obeyed(stage: Stage, place: str, number: int, text: str) -> None:
         case "order note":
             note = " ".join(text.split())[:120]
             await stage.sql(
-                "update books.orders set items = jsonb_set(items, '{0,name}', to_jsonb(%s::text)) where order_id = %s",
+                "update books.orders set lines = jsonb_set(lines, '{0,name}', to_jsonb(%s::text)) where order_id = %s",
                 note.replace("\x00", ""), f"X{number}",
             )  # fmt: skip
         case "policy candidate":

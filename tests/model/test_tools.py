@@ -244,7 +244,7 @@ def test_an_order_never_goes_back_and_its_money_never_changes() -> None:
     told = ServiceAnswer(order_id="x", customer_id="x", status="pending")
     assert gone_on(delivered, told) == delivered
     shipped = gone_on(pending, told.model_copy(update={"status": "shipped"}))
-    assert (shipped.status, shipped.items, shipped.payments) == ("shipped", pending.items, pending.payments)
+    assert (shipped.status, shipped.lines, shipped.payments) == ("shipped", pending.lines, pending.payments)
     assert gone_on(shipped, told) == shipped
     for day in (datetime(2099, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC), None):
         assert (

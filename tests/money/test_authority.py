@@ -17,7 +17,7 @@ from policies.authority import may_approve, rule_of, rules_for
 from records.books import Row, Transaction
 from records.cases import Case
 from records.money import CurrentProposal
-from refunds.ids import DecisionId, TenantId
+from refunds.ids import DisbursementId, TenantId
 from refunds.money import Currency, Money
 
 USD = Currency("USD")
@@ -86,14 +86,14 @@ async def test_the_cashier_counts_the_people_and_the_specialists_itself(stage: S
     assert (await stage.run(case))["status"] == "refund_pending"
     [decision_id] = await stage.decision_ids()
     executor = stage.house.executor
-    order = await disbursement_of(executor.books, case.tenant, DecisionId(decision_id))
+    order = await disbursement_of(executor.books, case.tenant, DisbursementId(decision_id))
     assert order is not None
     key = home_private_key(stage.house.home, "desk")
 
     def signed_again(vote: Row, **fields: object) -> Row:
         """The same vote with other words in it, by the house's own key."""
         changed = {**vote, **fields}
-        payload = ballot_of(changed).payload()
+        payload = ballot_of(changed, ()).payload()
         return {**changed, "payload": payload, "signature": key.sign(payload)}
 
     def judged(*votes: Row) -> Payable | NotPayable | UnknownKey:

@@ -20,7 +20,7 @@ from cashier.processor import (
 )
 from cashier.simulated_provider import Fault, SimulatedProvider
 from desk.decisions import DecisionRequest
-from refunds.ids import DecisionId, PaymentId, TenantId
+from refunds.ids import DisbursementId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
 USD = Currency("USD")
@@ -209,7 +209,7 @@ async def test_a_stalled_executor_that_wakes_after_another_has_finished_sends_no
         retry_seconds=0,
         ticks=lambda: next(ticking, 100.0),
     )
-    decision = DecisionId((await stage.decision_ids())[0])
+    decision = DisbursementId((await stage.decision_ids())[0])
     assert await stalled.settle(TenantId("demo"), decision) == "waiting"
     assert (await stage.count("sends"), stage.refunds()) == (1, 0)
     await house.executor.settle_all()
@@ -221,9 +221,9 @@ async def test_a_stalled_executor_that_wakes_after_another_has_finished_sends_no
 async def test_two_items_of_one_price_are_two_refunds_of_one_payment(stage: Stage) -> None:
     """An amount and a payment do not make a key: equal partial refunds are legitimate."""
     await stage.sql(
-        "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)"
+        "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines)"
         " select tenant, 'TWO', customer_id, region, status, ordered_at, delivered_at, currency,"
-        " items || jsonb_set(items, '{0,sku}', '\"SKU-9\"') from books.orders where order_id = 'D300'"
+        " lines || jsonb_build_array(lines->0 || jsonb_build_object('sku', 'SKU-9', 'line_id', '2')) from books.orders where order_id = 'D300'"
     )
     await stage.sql("insert into books.payments values ('demo', 'pay_TWO', 'TWO', 'card', 15800, 'USD', 0)")
     for item in ("SKU-1", "SKU-9"):
@@ -254,7 +254,7 @@ def request(provider_key: str, amount: int = 100) -> RefundRequest:
     return RefundRequest(
         provider_key,
         TenantId("demo"),
-        DecisionId(__import__("uuid").UUID(int=1)),
+        DisbursementId(__import__("uuid").UUID(int=1)),
         PaymentId("p"),
         Money(amount, USD),
     )

@@ -33,6 +33,7 @@ from cashier.verification import NotPayable, Payable, UnknownKey
 from refunds.ids import (
     CaseId,
     DecisionId,
+    DisbursementId,
     OrderId,
     PaymentId,
     ProposalId,
@@ -59,7 +60,8 @@ def signed(execute_by: datetime = NOW + timedelta(hours=1)) -> Payable:
                 OrderId("O"), AMOUNT,
             ),
             execute_by,
-        )
+        ),
+        1,
     )  # fmt: skip
 
 
@@ -132,7 +134,7 @@ def domain() -> Iterator[tuple[str, str, str, SendFacts]]:
             how,
             SendFacts(
                 tenant=TENANT,
-                decision_id=DecisionId(OURS),
+                decision_id=DisbursementId(OURS),
                 payment_id=PAYMENT,
                 amount=AMOUNT,
                 now=NOW,
@@ -259,7 +261,7 @@ def test_the_key_follows_from_the_signed_terms_and_the_epoch_alone() -> None:
     one, other = signed(), signed(NOW + timedelta(days=3))
     assert one.key(1) == other.key(1) != one.key(2)
     assert str(OURS) in one.key(1) and one.key(1).startswith("demo:")
-    dearer = Payable(replace(one.refund, terms=replace(one.refund.terms, amount=Money(3_001, USD))))
+    dearer = Payable(replace(one.refund, terms=replace(one.refund.terms, amount=Money(3_001, USD))), 1)
     assert dearer.key(1) != one.key(1)
 
 

@@ -15,7 +15,7 @@ from cashier.executor import Executor
 from cashier.processor import Answer, Made, ProviderRefund, RefundRequest
 from cashier.simulated_provider import SimulatedProvider
 from desk.decisions import Conflict, DecisionRequest
-from refunds.ids import DecisionId, PaymentId, TenantId
+from refunds.ids import DisbursementId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
 
@@ -257,7 +257,7 @@ async def test_an_answer_counts_only_as_what_was_asked(
         home_trusted_keys(stage.house.home, "desk"),
         retry_seconds=0,
     )
-    await executor.settle(DEMO, DecisionId((await stage.decision_ids())[0]))
+    await executor.settle(DEMO, DisbursementId((await stage.decision_ids())[0]))
     assert (await last_settlement(stage))[0] == "needs_person"
     await stage.run(case)
     assert (await stage.house.state(case))["status"] == "refund_pending"

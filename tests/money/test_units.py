@@ -9,7 +9,7 @@ from stage import Stage
 
 from desk.decisions import Conflict, DecisionRequest
 
-CUP = {"sku": "CUP", "name": "Cup", "category": "kitchen", "price_minor": 2_000}
+CUP = {"sku": "CUP", "name": "Cup", "category": "kitchen", "unit_price_minor": 2_000, "quantity": 1}
 
 
 async def order_of(
@@ -17,11 +17,17 @@ async def order_of(
 ) -> None:
     """Order CUPS of C100 of these items, `paid` by pay_CUPS, of which `before` went back before it came here."""
     await stage.sql(
-        "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)"
+        "insert into books.orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines)"
         " select tenant, 'CUPS', customer_id, region, status, ordered_at, delivered_at, %s, %s::jsonb"
         " from books.orders where order_id = 'D300'",
         currency,
-        json.dumps(items),
+        json.dumps(
+            [
+                {"line_id": str(place), **item, "quantity": items.count(item)}
+                for place, item in enumerate(items, start=1)
+                if item not in items[: place - 1]
+            ]
+        ),
     )
     await stage.sql(
         "insert into books.payments values ('demo', 'pay_CUPS', 'CUPS', 'card', %s, %s, %s)",
@@ -62,12 +68,13 @@ async def test_drafts_that_together_want_an_item_too_often_are_not_all_paid(stag
 async def test_postgres_counts_the_items_at_the_order_too(stage: Stage) -> None:
     """Approved before either was ordered: the last order is refused where the order has too few."""
     await order_of(stage, CUP, CUP, paid=6_000)
-    await stage.forced("update books.orders set items = items || items where order_id = 'CUPS'")
+    quantity = (
+        "update books.orders set lines = jsonb_set(lines, '{{0,quantity}}', '{}') where order_id = 'CUPS'"
+    )
+    await stage.forced(quantity.format(4))
     await stage.forced("update books.payments set amount_minor = 8000 where payment_id = 'pay_CUPS'")
     cases = [(await stage.paused(**ASKED, items=["CUP"]))[0] for _ in range(3)]
-    await stage.forced(
-        "update books.orders set items = jsonb_build_array(items->0, items->1) where order_id = 'CUPS'"
-    )
+    await stage.forced(quantity.format(2))
     for case in cases:
         await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
@@ -77,9 +84,9 @@ async def test_postgres_counts_the_items_at_the_order_too(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("items", "paid", "said"),
     [
-        pytest.param([CUP], 2_605, "6.05 USD more was paid than the items come to", id="shipping"),
-        pytest.param([CUP, CUP, CUP], 5_400, "6.00 USD less was paid than the items come to", id="discount"),
-        pytest.param([CUP], 1_999, "0.01 USD less was paid than the items come to", id="a cent"),
+        pytest.param([CUP], 2_605, "6.05 USD more was paid than the order comes to", id="shipping"),
+        pytest.param([CUP, CUP, CUP], 5_400, "6.00 USD less was paid than the order comes to", id="discount"),
+        pytest.param([CUP], 1_999, "0.01 USD less was paid than the order comes to", id="a cent"),
     ],
 )
 async def test_what_does_not_add_up_is_a_persons_who_sees_by_how_much(
@@ -105,10 +112,13 @@ async def test_of_a_whole_order_goes_back_what_is_left_and_of_a_part_no_more_tha
     assert "all of the 40.00 USD that was paid has been returned" in str(state["draft"])
 
 
-async def test_two_payments_are_the_reason_where_they_are(stage: Stage) -> None:
+async def test_two_payments_are_the_reason_where_no_clause_says_their_order(stage: Stage) -> None:
     await order_of(stage, CUP, paid=1_000)
     await stage.sql(
-        "insert into books.payments values ('demo', 'pay_GIFT', 'CUPS', 'gift_card', 1000, 'USD', 0)"
+        "insert into books.payments values ('demo', 'pay_GIFT', 'CUPS', 'gift_card', 1000, 'USD', 0, 'gift_card')"
+    )
+    await stage.sql(
+        "update books.orders set ordered_at = '2026-08-31', delivered_at = clock() where order_id = 'CUPS'"
     )
     _, state = await stage.paused(**ASKED)
     assert state["reason"] == "several_payments"
@@ -120,27 +130,36 @@ async def test_one_of_two_equal_boxes_is_unticked(desk: DeskStage) -> None:
     assert state["proposal"]["amount_minor"] == 4_000  # type: ignore[index]
     async with desk.visit() as visitor:
         page = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert page.count('name="items" value="CUP" checked') == 2
+        assert page.count('max="2" value="2"') == 1
         reply = str(state["draft"]).replace("40.00", "20.00")
-        said = await visitor.decide(case.case_id, "edit", amount="20.00", items="CUP", reply=reply)
+        said = await visitor.decide(case.case_id, "edit", amount="20.00", reply=reply, **{"units:1": "1"})
         assert said.status_code == 200, said.text
     await desk.stage.run(case)
     state = await desk.stage.house.state(case)
-    assert (state["proposal"]["amount_minor"], state["proposal"]["items"]) == (2_000, ["CUP"])  # type: ignore[index]
+    proposal: Any = state["proposal"]
+    assert (proposal["amount_minor"], proposal["lines"]) == (
+        2_000,
+        [{"line_id": "1", "quantity": 1}],
+    )
     async with desk.visit("demo-specialist") as visitor:
         page = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert page.count('name="items" value="CUP" checked') == 1
+        assert page.count('max="2" value="1"') == 1
     await desk.stage.say(case, DecisionRequest("approve"), "demo-specialist")
     await desk.stage.finish()
     async with desk.visit() as visitor:
         page = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert page.count("<td>refunded</td>") == 1
+        assert page.count("2 × Cup") == 1
+        assert page.count('<td class="num">1</td><td class="num"></td></tr>') == 1
 
 
 async def test_an_edit_pays_no_more_than_its_items_cost(desk: DeskStage) -> None:
     await order_of(desk.stage, CUP, CUP, paid=4_000)
     case, _ = await desk.stage.paused(**ASKED)
-    said = await desk.decide(case.case_id, word="revise", items=["CUP"], amount_minor=4_000)
-    assert (said.status_code, "2000 that these items cost" in said.text) == (422, True), said.text
-    said = await desk.decide(case.case_id, word="revise", items=["CUP", "CUP", "CUP"], amount_minor=4_000)
+    said = await desk.decide(
+        case.case_id, word="revise", lines=[{"line_id": "1", "quantity": 1}], amount_minor=4_000
+    )
+    assert (said.status_code, "2000 that these units cost" in said.text) == (422, True), said.text
+    said = await desk.decide(
+        case.case_id, word="revise", lines=[{"line_id": "1", "quantity": 3}], amount_minor=4_000
+    )
     assert (said.status_code, "as often as the order has it" in said.text) == (422, True), said.text

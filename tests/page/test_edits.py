@@ -8,18 +8,35 @@ from desk_kit import DeskStage
 from stage import Stage
 
 from desk.decisions import DecisionRequest
-from refunds.ids import Sku
+from refunds.ids import LineId
+from refunds.order import Units
 
 TWO_ITEMS = json.dumps(
     [
-        {"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": 5_000},
-        {"sku": "SKU-9", "name": "Phone", "category": "phone", "price_minor": 2_900},
+        {
+            "line_id": "1",
+            "sku": "SKU-1",
+            "name": "Tablet",
+            "category": "tablet",
+            "unit_price_minor": 5_000,
+            "quantity": 1,
+        },
+        {
+            "line_id": "2",
+            "sku": "SKU-9",
+            "name": "Phone",
+            "category": "phone",
+            "unit_price_minor": 2_900,
+            "quantity": 1,
+        },
     ]
 )
 
+FIRST, SECOND = Units(LineId("1"), 1), Units(LineId("2"), 1)
+
 
 async def two_items(stage: Stage) -> None:
-    await stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
+    await stage.sql("update books.orders set lines = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
 
 
 async def newest(stage: Stage, case_id: object) -> dict[str, Any]:
@@ -71,18 +88,18 @@ async def test_the_reply_without_the_refund_may_be_worded_too(stage: Stage) -> N
 async def test_items_go_down_and_up_again_with_the_amount_that_is_named(stage: Stage) -> None:
     await two_items(stage)
     case, _ = await stage.paused()
-    one = await revised(stage, case, revised_items=(Sku("SKU-1"),), revised_amount_minor=5_000)
-    assert (one["amount_minor"], one["said"]["items"], one["edited_by"]) == (
+    one = await revised(stage, case, revised_units=(FIRST,), revised_amount_minor=5_000)
+    assert (one["amount_minor"], one["said"]["lines"], one["edited_by"]) == (
         5_000,
-        ["SKU-1"],
+        [FIRST.to_json()],
         "demo-reviewer",
     )
     back = await revised(stage, case, note="check the clause again")
-    assert (back["amount_minor"], back["said"]["items"]) == (5_000, ["SKU-1"])
-    both = await revised(stage, case, revised_items=(Sku("SKU-9"), Sku("SKU-1")), revised_amount_minor=7_900)
-    assert (both["amount_minor"], both["said"]["items"], both["edited_upward"]) == (
+    assert (back["amount_minor"], back["said"]["lines"]) == (5_000, [FIRST.to_json()])
+    both = await revised(stage, case, revised_units=(SECOND, FIRST), revised_amount_minor=7_900)
+    assert (both["amount_minor"], both["said"]["lines"], both["edited_upward"]) == (
         7_900,
-        ["SKU-9", "SKU-1"],
+        [SECOND.to_json(), FIRST.to_json()],
         True,
     )
 
@@ -90,8 +107,8 @@ async def test_items_go_down_and_up_again_with_the_amount_that_is_named(stage: S
 @pytest.mark.parametrize(
     ("requested", "why"),
     [
-        ({"revised_items": (Sku("SKU-1"),)}, "say what is paid back"),
-        ({"revised_items": (Sku("SKU-1"),), "revised_amount_minor": 5_001}, "more than the 5000"),
+        ({"revised_units": (FIRST,)}, "say what is paid back"),
+        ({"revised_units": (FIRST,), "revised_amount_minor": 5_001}, "more than the 5000"),
         ({"revised_amount_minor": 4_000, "revised_reply": "We return 79.00 USD."}, "still says 79.00"),
         ({"revised_amount_minor": 4_000, "revised_reply": "We return 29.00 USD."}, "does not say the 40.00"),
         ({"revised_reply": "We return 50.00 USD."}, "does not say the 79.00"),

@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from desk_kit import DeskStage
@@ -91,11 +92,18 @@ async def test_every_string_is_shown_and_none_acts(desk: DeskStage) -> None:
         }
         before = {at: read((await who.get(at)).text).active for at, who in pages.items()}
         items = [
-            {"sku": f"S{number}", "name": text, "category": text[:60], "price_minor": 1}
+            {
+                "line_id": f"L{number}",
+                "sku": f"S{number}",
+                "name": text,
+                "category": text[:60],
+                "unit_price_minor": 1,
+                "quantity": 1,
+            }
             for number, text in enumerate(said)
         ]
         await stage.sql(
-            "update books.orders set items = items || %s::jsonb where order_id = 'D300'", json.dumps(items)
+            "update books.orders set lines = lines || %s::jsonb where order_id = 'D300'", json.dumps(items)
         )
         for text in said:
             await stage.sql(
@@ -134,10 +142,15 @@ async def test_every_string_is_shown_and_none_acts(desk: DeskStage) -> None:
                 shown = squeezed("".join(found.text))
                 missing = [text for text in said if shown.count(squeezed(text)) < 3]
                 assert missing == [], f"{len(missing)} of {len(said)}"
-                # Items of an order are offered to be chosen: those ticks are the page's own.
-                found.active = [one for one in found.active if ("name", "items") not in one[1]]
-                before[at] = [one for one in before[at] if ("name", "items") not in one[1]]
+                # Lines of an order are offered to be chosen: those numbers are the page's own.
+                found.active = [one for one in found.active if not of_a_line(one)]
+                before[at] = [one for one in before[at] if not of_a_line(one)]
             assert sorted(map(str, plain(found))) == sorted(map(str, plain_of(before[at]))), at
+
+
+def of_a_line(active: Any) -> bool:
+    """Whether an element of a page is the number of units of a line."""
+    return any(name == "name" and str(value).startswith("units:") for name, value in active[1])
 
 
 def plain(found: Read) -> list[tuple[str, tuple[tuple[str, str | None], ...]]]:

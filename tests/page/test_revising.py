@@ -8,14 +8,28 @@ from desk_kit import DeskStage
 
 TWO_ITEMS = json.dumps(
     [
-        {"sku": "SKU-1", "name": "Tablet", "category": "tablet", "price_minor": 5_000},
-        {"sku": "SKU-9", "name": "Phone", "category": "phone", "price_minor": 2_900},
+        {
+            "line_id": "1",
+            "quantity": 1,
+            "sku": "SKU-1",
+            "name": "Tablet",
+            "category": "tablet",
+            "unit_price_minor": 5_000,
+        },
+        {
+            "line_id": "2",
+            "quantity": 1,
+            "sku": "SKU-9",
+            "name": "Phone",
+            "category": "phone",
+            "unit_price_minor": 2_900,
+        },
     ]
 )
 
 
 async def two_items(desk: DeskStage) -> None:
-    await desk.stage.sql("update books.orders set items = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
+    await desk.stage.sql("update books.orders set lines = %s::jsonb where order_id = 'D300'", TWO_ITEMS)
 
 
 async def test_the_reply_without_the_refund_is_a_proposal_of_its_own(desk: DeskStage) -> None:
@@ -40,7 +54,7 @@ async def test_an_edit_is_a_new_proposal_with_its_own_digest_and_a_diff(desk: De
         before = await desk.newest(case.case_id)
         reply = before["said"]["draft"].replace("79.00", "50.00") + "\n\nWith our regrets."
         answer = await visitor.decide(
-            case.case_id, "edit", amount="50.00", items="SKU-1", reply=reply, note="worn"
+            case.case_id, "edit", amount="50.00", **{"units:1": "1"}, reply=reply, note="worn"
         )
         assert answer.status_code == 200, answer.text
         await desk.stage.run(case)
@@ -67,7 +81,7 @@ async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None
             case.case_id,
             "edit",
             amount="20.00",
-            items="SKU-1",
+            **{"units:1": "1"},
             reply=(await desk.newest(case.case_id))["said"]["draft"].replace("79.00", "20.00"),
         )
         await desk.stage.run(case)
@@ -75,7 +89,7 @@ async def test_above_the_original_somebody_else_decides(desk: DeskStage) -> None
             case.case_id,
             "edit",
             amount="60.00",
-            items="SKU-1",
+            **{"units:1": "1"},
             reply=(await desk.newest(case.case_id))["said"]["draft"].replace("20.00", "60.00"),
         )
         await desk.stage.run(case)
@@ -98,14 +112,18 @@ async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None
             case.case_id,
             "edit",
             amount="79.00",
-            items=["SKU-9", "SKU-1"],
+            **{"units:1": "1", "units:2": "1"},
             reply=draft.replace("50.00", "79.00"),
         )
         await desk.stage.run(case)
         after = await desk.newest(case.case_id)
-        assert (after["amount_minor"], sorted(after["said"]["items"]), after["edited_upward"]) == (
+        assert (
+            after["amount_minor"],
+            [one["line_id"] for one in after["said"]["lines"]],
+            after["edited_upward"],
+        ) == (
             7_900,
-            ["SKU-1", "SKU-9"],
+            ["1", "2"],
             True,
         )
         assert (await visitor.decide(case.case_id, "approve")).status_code == 403
@@ -118,8 +136,9 @@ async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None
         ({"amount": "-1"}, "not an amount"),
         ({"amount": "1e3"}, "not an amount"),
         ({"amount": "12.345"}, "not an amount"),
-        ({"items": "SKU-404"}, "not in the order"),
-        ({"items": ["SKU-1", "SKU-1"]}, "as often as the order has it"),
+        ({"units:404": "1"}, "not in the order"),
+        ({"units:1": "2"}, "as often as the order has it"),
+        ({"units:1": "many"}, "as a whole number"),
         ({"reply": "We return 500.00 USD to you."}, "500.00, which is no amount"),
         ({"reply": "x" * 6_001}, "from 1 to 6000"),
         ({"reply": "a bell \x07 rings"}, "control character"),
@@ -131,7 +150,7 @@ async def test_an_edit_stays_within_its_bounds(desk: DeskStage, fields: dict[str
     draft = (await desk.newest(case.case_id))["said"]["draft"]
     async with desk.visit() as visitor:
         answer = await visitor.decide(
-            case.case_id, "edit", **{"amount": "79.00", "items": "SKU-1", "reply": draft, **fields}
+            case.case_id, "edit", **{"amount": "79.00", "units:1": "1", "reply": draft, **fields}
         )
     assert answer.status_code == 422
     assert why in answer.text

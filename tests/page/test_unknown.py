@@ -11,7 +11,7 @@ from cashier.guard import KnownRefunds, SendFacts, Sent
 from cashier.inquiries import ProviderHas, Reported, Withdrawn, look_into
 from cashier.processor import ProviderRefund
 from cashier.verification import NotPayable
-from refunds.ids import DecisionId, PaymentId, TenantId
+from refunds.ids import DisbursementId, PaymentId, TenantId
 from refunds.money import Currency, Money
 
 USD = Currency("USD")
@@ -154,7 +154,7 @@ DECISION = uuid.UUID(int=1)
 def facts(age: timedelta | None = None) -> SendFacts:
     return SendFacts(
         tenant=TenantId("demo"),
-        decision_id=DecisionId(DECISION),
+        decision_id=DisbursementId(DECISION),
         payment_id=PAYMENT,
         amount=Money(7_900, USD),
         now=datetime(2026, 11, 1, tzinfo=UTC),
@@ -211,7 +211,7 @@ async def test_a_refund_that_settles_one_order_settles_no_other(desk: DeskStage)
     """The same id for a second order is an answer, and the order is looked after as before."""
     await desk.stage.forced("update books.payments set amount_minor = 15800 where payment_id = 'pay_D300'")
     await desk.stage.sql(
-        'update books.orders set items = items || \'[{"sku": "SKU-9", "name": "Phone", "category": "phone", "price_minor": 7900}]\'::jsonb where order_id = \'D300\''
+        'update books.orders set lines = lines || \'[{"line_id": "2", "quantity": 1, "sku": "SKU-9", "name": "Phone", "category": "phone", "unit_price_minor": 7900}]\'::jsonb where order_id = \'D300\''
     )
     cases = []
     for item in ("SKU-1", "SKU-9"):

@@ -74,6 +74,7 @@ def test_a_clause_says_every_number_of_its_rule(document: PolicyDocument, rule: 
         "pending-cancellation": "has not been shipped",
         "late-delivery": "has not arrived",
         "excluded-category": "cannot be returned",
+        "several-payments": "first to the card",
     }[str(rule["rule"])]
     assert said in quote
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.imports import ImportedOrders, import_order_book
 from refunds.ids import TenantId
+from refunds.incoming_order import BadOrder, Unstated, read_order_line
 from refunds.money import MAX_MINOR, Currency
-from refunds.order_line import BadOrder, Unstated, read_order_line
 
 SHOP = TenantId("shop")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def rows(url: str, query: str) -> list[Any]:
 
 def test_a_line_of_an_export_is_an_order() -> None:
     order = read()
-    assert [item.sku for item in order.items] == ["1", "2"]
+    assert [line.sku for line in order.lines] == ["1", "2"]
     assert order.payments[0].payment_id == "#W1:1"
     assert order.payments[0].left.amount_minor == 3_500
     assert (order.region, order.ordered_at) == ("US", NOW)
@@ -155,7 +155,7 @@ async def test_an_order_moves_on_and_never_back(url: str, tmp_path: Path) -> Non
     ("change", "because"),
     [
         ({"user_id": "bob", "status": "delivered"}, "another customer"),
-        ({"items": LINE["items"][:1], "status": "delivered"}, "items"),
+        ({"items": LINE["items"][:1], "status": "delivered"}, "lines"),
         ({"payments": [{"method": "card_1", "cents": 9_999}]}, "other payments"),
     ],
 )

@@ -17,8 +17,8 @@ from policies.authority import rules_for
 from records.books import Books
 from records.orders import import_orders
 from refunds.ids import TenantId
+from refunds.incoming_order import Unstated, read_order_line
 from refunds.money import Currency
-from refunds.order_line import Unstated, read_order_line
 
 DATA = Path(__file__).parents[3] / "shared/data/public_reports"
 DEMO = TenantId("demo")
@@ -41,7 +41,7 @@ async def opened(stage: Stage) -> None:
             if days in line:
                 line[at] = (now - timedelta(days=line.pop(days), hours=1)).isoformat()
         orders.append(read_order_line(json.dumps(line), DEMO, unstated))
-    currencies = {item.price.currency for order in orders for item in order.items}
+    currencies = {order.currency for order in orders}
     async with Books.open(stage.url, size=1) as owner, owner.transaction(DEMO) as tx:
         await add_authority_rules(tx, rules_for(DEMO, sorted(currencies)))
         await import_orders(tx, orders)

@@ -16,16 +16,17 @@ from refunds.ids import (
     NO_ORDER,
     NO_PAYMENT,
     CaseId,
+    LineId,
     OrderId,
     PaymentId,
     PersonId,
     ProposalId,
-    Sku,
     TenantId,
     ThreadId,
     decision_of,
 )
 from refunds.money import NOTHING, Currency, CurrencyMismatch, Money
+from refunds.order import Units
 from refunds.proposal import Proposal
 from refunds.refund import NotARefund, approved
 from refunds.terms import Terms
@@ -111,7 +112,7 @@ def a_proposal(**changed: Any) -> Proposal:
         "amount": Money(7_900, USD),
         "draft": "Hello",
         "citations": (),
-        "items": (Sku("SKU-1"),),
+        "units": (Units(LineId("1"), 1),),
         "rule": "change-of-mind",
         "release": "r",
         "graph_version": "1",
@@ -131,7 +132,7 @@ def test_a_proposal_is_what_its_body_says() -> None:
         {"amount": Money(7_900, Currency("EUR"))},
         {"draft": "Hello!"},
         {"payment_id": PaymentId("q")},
-        {"items": ()},
+        {"units": ()},
         {"case_id": CaseId(UUID(int=9))},
         {"reason": "other"},
     ],
@@ -212,7 +213,7 @@ def test_only_an_approved_refund_may_be_ordered(kind: ProposalKind, word: VoteWo
         execute_by=WHEN,
         code=None,
         revised_amount_minor=None,
-        revised_items=None,
+        revised_units=None,
         revised_reply=None,
         letter=None,
         instruction=None,

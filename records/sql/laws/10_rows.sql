@@ -10,6 +10,20 @@ set local role books_owner;
 create function may_be_paid(last settlement_outcome) returns boolean language sql immutable
   return coalesce(last, 'pending') not in ('failed', 'refused');
 
+-- How a refund stands whose money goes to several payments: a person's matter where one is, then under way, then ended.
+create function outcome_of(outcomes settlement_outcome[]) returns settlement_outcome language sql immutable
+set search_path = books, pg_temp
+begin atomic
+  select case
+    when 'needs_person' = any (outcomes) then 'needs_person'
+    when array_position(outcomes, null) is not null and num_nonnulls(variadic outcomes) = 0 then null
+    when array_position(outcomes, null) is not null or 'pending' = any (outcomes) then 'pending'
+    when 'succeeded' = all (outcomes) then 'succeeded'
+    when 'refused' = all (outcomes) then 'refused'
+    when outcomes is not null then 'failed'
+  end::settlement_outcome;
+end;
+
 create function refuse(reason text, detail text default '') returns void language plpgsql
 set search_path = books, pg_temp as $$
 begin

@@ -67,9 +67,8 @@ begin
   select p.* into open from proposals p where p.tenant = of_tenant and p.case_id = of_case
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id);
   select * into word from decisions where tenant = of_tenant and proposal_id = open.proposal_id;
-  ordered := exists (select from disbursements where tenant = of_tenant and decision_id = word.decision_id);
-  select s.outcome into outcome from settlements s where s.tenant = of_tenant and s.decision_id = word.decision_id
-    order by s.seq desc limit 1;
+  ordered := exists (select from disbursements where tenant = of_tenant and proposal_id = open.proposal_id);
+  outcome := refund_outcome(of_tenant, open.proposal_id);
   select * into last from case_events where tenant = of_tenant and case_id = of_case order by seq desc limit 1;
   return case said
     when 'bypassed' then not ending and open.proposal_id is null and because in (
@@ -200,12 +199,19 @@ create function write_timeline() returns trigger language plpgsql security defin
 set search_path = books, pg_temp as $$
 declare
   of_case uuid;
+  of_proposal uuid;
   said case_status;
   because text;
+  outcome settlement_outcome;
 begin
   if tg_table_name = 'settlements' then
-    select case_id into strict of_case from disbursements
+    select case_id, proposal_id into strict of_case, of_proposal from disbursements
       where tenant = new.tenant and decision_id = (to_jsonb(new)->>'decision_id')::uuid;
+  elsif tg_table_name = 'disbursements' and exists (
+    select from disbursements d join decisions x on x.tenant = d.tenant and x.proposal_id = d.proposal_id
+    where d.tenant = new.tenant and d.decision_id = (to_jsonb(new)->>'decision_id')::uuid and x.decision_id <> d.decision_id
+  ) then
+    return null; -- of a refund to several payments the first one tells
   else
     of_case := new.case_id;
   end if;
@@ -222,10 +228,20 @@ begin
       end case;
     when 'disbursements' then said := 'refund_pending'; because := 'refund_created';
     when 'settlements' then
-      because := coalesce(nullif(to_jsonb(new)->>'detail', ''), to_jsonb(new)->>'outcome');
-      case to_jsonb(new)->>'outcome'
+      outcome := refund_outcome(new.tenant, of_proposal);
+      because := coalesce(nullif(to_jsonb(new)->>'detail', ''), outcome::text);
+      case outcome
         when 'succeeded' then said := 'refunded';
-        when 'failed' then said := 'refund_failed';
+        when 'failed' then
+          said := 'refund_failed';
+          if 'succeeded' = any (array(select settled_as(d.tenant, d.decision_id) from disbursements d
+              where d.tenant = new.tenant and d.proposal_id = of_proposal)) then
+            because := 'partly_refunded';
+          end if;
+        when 'pending' then said := 'refund_pending'; because := 'pending';
+        when 'needs_person' then
+          said := 'refund_pending';
+          because := coalesce(nullif(refund_question(new.tenant, of_proposal), ''), 'needs_person');
         when 'refused' then said := case because when 'blocked:expired' then 'refund_pending' else 'refund_failed' end;
         else said := 'refund_pending';
       end case;

@@ -15,6 +15,7 @@ declare
   before proposals;
   decided decisions;
   available bigint;
+  leg record;
 begin
   perform hold_case(new.tenant, new.case_id);
   select * into owner from cases where tenant = new.tenant and case_id = new.case_id;
@@ -53,9 +54,8 @@ begin
     elsif decided.word = 'reject' then
       perform refuse('proposal_open', 'a rejected case stays rejected');
     elsif decided.word = 'approve' then
-      if exists (select from disbursements where tenant = new.tenant and decision_id = decided.decision_id) then
-        if may_be_paid((select s.outcome from settlements s where s.tenant = new.tenant
-            and s.decision_id = decided.decision_id order by s.seq desc limit 1)) then
+      if exists (select from disbursements where tenant = new.tenant and proposal_id = decided.proposal_id) then
+        if may_be_paid(refund_outcome(new.tenant, decided.proposal_id)) then
           perform refuse('proposal_open', 'the money of the one before is ordered');
         end if;
       elsif decided.execute_by > clock() and not (
@@ -85,17 +85,25 @@ begin
     perform refuse('proposal_mismatch', 'a person set the amount; nobody but a person raises it');
   end if;
   if new.kind = 'refund' then
-    if new.order_id is distinct from owner.order_id::text or not exists (
-      select from orders o join payments p on p.tenant = o.tenant and p.order_id = o.order_id
-      where o.tenant = new.tenant and o.order_id = new.order_id and o.customer_id = owner.customer_id
-        and p.payment_id = new.payment_id and p.currency = new.currency
+    if (select (count(*), count(distinct l.payment_id), sum(l.amount_minor), (array_agg(l.payment_id order by l.leg))[1])
+        is distinct from (count(*), count(*), new.amount_minor::numeric, new.payment_id) or bool_or(l.amount_minor <= 0)
+        from legs_in(new.body, new.payment_id, new.amount_minor) l) is not false then
+      perform refuse('proposal_mismatch', 'the payments that it goes back to do not sum to it');
+    end if;
+    if new.order_id is distinct from owner.order_id::text or exists (
+      select from legs_in(new.body, new.payment_id, new.amount_minor) l where not exists (
+        select from orders o join payments p on p.tenant = o.tenant and p.order_id = o.order_id
+        where o.tenant = new.tenant and o.order_id = new.order_id and o.customer_id = owner.customer_id
+          and p.payment_id = l.payment_id and p.currency = new.currency)
     ) then
       perform refuse('foreign_order', 'a refund goes back to the payment of the order of the case''s customer');
     end if;
-    available := left_of_payment(new.tenant, new.payment_id);
-    if available is null or new.amount_minor > available then
-      perform refuse('blocked:over_refund', format('%s asked, %s left', new.amount_minor, available));
-    end if;
+    for leg in select * from legs_in(new.body, new.payment_id, new.amount_minor) loop
+      available := left_of_payment(new.tenant, leg.payment_id);
+      if available is null or leg.amount_minor > available then
+        perform refuse('blocked:over_refund', format('%s asked, %s left', leg.amount_minor, available));
+      end if;
+    end loop;
   end if;
   return new;
 end $$;
@@ -112,7 +120,7 @@ begin
     (decided.revised_reply is not null and new.body::jsonb->>'draft' is distinct from decided.revised_reply)
     or (decided.revised_reply is not null and decided.revised_amount_minor is null
       and (new.amount_minor, new.kind) is distinct from (decided.amount_minor, decided.kind))
-    or (decided.revised_items is not null and new.kind = 'refund' and new.body::jsonb->'items' is distinct from decided.revised_items)
+    or (decided.revised_items is not null and new.kind = 'refund' and new.body::jsonb->'lines' is distinct from decided.revised_items)
   ) and not exists (
     select from takeovers t where t.tenant = new.tenant and t.case_id = new.case_id and t.at > decided.decided_at) then
     perform refuse('proposal_mismatch', 'an edited reply or item is the one that was asked for');

@@ -26,8 +26,9 @@ create function authority_of_proposal(of_tenant text, of_proposal uuid) returns 
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
   select authority_of(p.tenant, p.currency,
-    p.amount_minor + ordered_of_payment(p.tenant, p.payment_id, (
-      select d.decision_id from decisions d where d.tenant = p.tenant and d.proposal_id = p.proposal_id)))
+    p.amount_minor + coalesce((
+      select sum(ordered_of_payment(p.tenant, l.payment_id, p.proposal_id))
+      from legs_in(p.body, p.payment_id, p.amount_minor) l)::bigint, 0))
   from proposals p where p.tenant = of_tenant and p.proposal_id = of_proposal;
 end;
 
@@ -71,11 +72,16 @@ begin
       (said->>'amount_minor')::bigint, said->>'currency', said->>'person', said->>'authority',
       (said->>'decided_at')::timestamptz, (said->>'execute_by')::timestamptz)
     is distinct from
-     ('1', new.kid::text, new.tenant::text, new.case_id::text, new.thread_id::text, new.decision_id::text,
+     (case when new.kind = 'refund' and (select count(*) from legs_of(new.tenant, new.proposal_id)) > 1 then '2' else '1' end,
+      new.kid::text, new.tenant::text, new.case_id::text, new.thread_id::text, new.decision_id::text,
       new.word::text, new.proposal_id::text, new.digest::text, new.kind::text, new.payment_id, new.order_id,
       new.amount_minor::bigint, new.currency::text, new.person::text, new.authority::text, new.decided_at,
       new.execute_by) then
     perform refuse('ballot_mismatch', 'the signed text does not say what the columns say');
+  end if;
+  if said->'legs' is distinct from (select p.body::jsonb->'legs' from proposals p
+      where p.tenant = new.tenant and p.proposal_id = new.proposal_id) then
+    perform refuse('ballot_mismatch', 'the signed text does not say to which payments the refund goes back');
   end if;
   if new.decided_at not between clock() - interval '1 minute' and clock() + interval '1 second'
      or new.execute_by not between clock() and open.expires_at + interval '24 hours' then
@@ -106,8 +112,9 @@ begin
                and edited_upward and edited_by = new.person) then
       perform refuse('no_authority', 'nobody approves an amount they raised');
     end if;
-    if new.kind = 'refund' and (items_refunded(new.tenant, new.proposal_id)
-       or new.amount_minor > coalesce(left_of_payment(new.tenant, new.payment_id), -1)) then
+    if new.kind = 'refund' and (units_refunded(new.tenant, new.proposal_id) or exists (
+      select from legs_of(new.tenant, new.proposal_id) l
+      where l.amount_minor > coalesce(left_of_payment(new.tenant, l.payment_id), -1))) then
       perform refuse('stale_proposal', 'money of this order was ordered since; turn it down or send it back');
     end if;
   end if;

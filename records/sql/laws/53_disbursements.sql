@@ -14,17 +14,20 @@ begin
   if new.tenant is distinct from tenant() then
     perform refuse('blocked:not_approved', 'the tenant of the transaction is another one');
   end if;
-  select * into decided from decisions where tenant = new.tenant and decision_id = new.decision_id;
+  select * into decided from decisions where tenant = new.tenant and proposal_id = new.proposal_id;
   if not found or decided.word <> 'approve' or decided.kind <> 'refund' then
     perform refuse('blocked:not_approved');
   end if;
   select * into owner from cases where tenant = decided.tenant and case_id = decided.case_id;
   if not found or owner.thread_id <> new.thread_id
-     or (decided.case_id, decided.thread_id, decided.proposal_id, decided.digest::text, decided.payment_id, decided.order_id,
-         decided.amount_minor::bigint, decided.currency::text)
+     or (decided.case_id, decided.thread_id, decided.proposal_id, decided.digest::text, decided.order_id,
+         decided.currency::text)
         is distinct from
-        (new.case_id, new.thread_id, new.proposal_id, new.digest::text, new.payment_id::text, new.order_id::text,
-         new.amount_minor::bigint, new.currency::text) then
+        (new.case_id, new.thread_id, new.proposal_id, new.digest::text, new.order_id::text, new.currency::text)
+     or not exists (
+       select from legs_of(new.tenant, new.proposal_id) l
+       where l.payment_id = new.payment_id and l.amount_minor = new.amount_minor
+         and (l.leg = 1) = (new.decision_id = decided.decision_id)) then
     perform refuse('blocked:approval_mismatch');
   end if;
   perform hold_case(new.tenant, new.case_id);
@@ -35,7 +38,8 @@ begin
   ) then
     perform refuse('blocked:approval_mismatch', 'no such payment of this customer');
   end if;
-  if exists (select from disbursements where tenant = new.tenant and decision_id = new.decision_id) then
+  if exists (select from disbursements
+             where tenant = new.tenant and proposal_id = new.proposal_id and payment_id = new.payment_id) then
     return new; -- the key refuses the second one; it is a duplicate and nothing worse
   end if;
   if exists (select from proposals where tenant = new.tenant and supersedes = new.proposal_id)
@@ -50,7 +54,7 @@ begin
     perform refuse('blocked:expired');
   end if;
   if new.amount_minor > left_of_payment(new.tenant, new.payment_id)
-     or items_refunded(new.tenant, new.proposal_id) then
+     or units_refunded(new.tenant, new.proposal_id) then
     perform refuse('blocked:over_refund');
   end if;
   if not coalesce(votes_suffice(new.tenant, new.proposal_id), false) then
@@ -78,7 +82,7 @@ begin
   if kill_switch(new.tenant) then
     perform refuse('blocked:kill_switch');
   end if;
-  if (select execute_by from decisions where tenant = new.tenant and decision_id = new.decision_id) <= clock() then
+  if (select execute_by from decisions where tenant = new.tenant and proposal_id = ordered.proposal_id) <= clock() then
     perform refuse('blocked:expired');
   end if;
   select * into last from sends where tenant = new.tenant and decision_id = new.decision_id

@@ -75,8 +75,11 @@ end;
 create function check_provider_ahead() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 begin
-  if new.kind = 'refund' and (tg_table_name = 'proposals' or to_jsonb(new)->>'word' <> 'revise')
-     and provider_ahead(new.tenant, new.payment_id) then
+  if new.kind = 'refund' and (tg_table_name = 'proposals' or to_jsonb(new)->>'word' <> 'revise') and exists (
+    select from legs_in(coalesce(to_jsonb(new)->>'body', (
+      select p.body from proposals p where p.tenant = new.tenant and p.proposal_id = new.proposal_id)),
+      new.payment_id, new.amount_minor) l
+    where provider_ahead(new.tenant, l.payment_id)) then
     perform refuse('provider_ahead', 'the provider has a refund of this payment that these books do not know:'
       ' say what it is first, under unknown outcomes');
   end if;

@@ -75,7 +75,8 @@ reset role;
 
 revoke execute on all functions in schema books from public;
 grant execute on function
-  clock(), customer(), may_be_paid(settlement_outcome), refuse(text, text), tenant()
+  clock(), customer(), legs_in(text, text, bigint), may_be_paid(settlement_outcome), outcome_of(settlement_outcome[]),
+  refuse(text, text), tenant()
   to anchorer, books_guard, books_scribe, cashier, desk, graph, importer;
 grant execute on function
   beat(text)
@@ -90,11 +91,23 @@ grant execute on function
   found_open(text, text), provider_ahead(text, text)
   to cashier, desk;
 grant execute on function
-  kill_switch(text), left_of_payment(text, text)
+  is_ours(text, text), kill_switch(text), left_of_payment(text, text), settled_as(text, uuid), units_of(text, uuid)
   to cashier, desk, graph;
 grant execute on function
+  made_elsewhere(text, text)
+  to cashier, desk;
+grant execute on function
+  bought(jsonb)
+  to importer;
+grant execute on function
+  refund_outcome(text, uuid)
+  to books_scribe, graph;
+grant execute on function
+  refund_question(text, uuid), settled_as(text, uuid)
+  to books_scribe;
+grant execute on function
   authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), question_of(text),
-  risk_of(case_status, text, proposal_kind), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
+  risk_of(case_status, text, proposal_kind), units_refunded(text, uuid), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
   to desk;
 grant execute on function
   documents_in_force(text, date), is_withdrawn(text, uuid), keeps_releases(), live_release(), release_for(text),

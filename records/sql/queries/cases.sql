@@ -68,8 +68,7 @@ left join lateral (
       select from messages m where m.tenant = d.tenant and m.case_id = d.case_id and m.author = d.asks::text
         and m.at > d.decided_at) as waits_for_answer,
     coalesce(d.execute_by <= clock(), false) as past_paying,
-    x.decision_id is not null as ordered,
-    t.outcome, t.detail, t.provider_refund_id, t.settled_at,
+    x.ordered, x.outcome, x.detail, x.provider_refund_id, x.settled_at, x.legs,
     h.amount_minor as set_amount_minor, h.edited_by as set_by
   from proposals p
   left join lateral (
@@ -78,11 +77,19 @@ left join lateral (
     order by n.proposed_at desc limit 1
   ) h on true
   left join decisions d on d.tenant = p.tenant and d.proposal_id = p.proposal_id
-  left join disbursements x on x.tenant = p.tenant and x.decision_id = d.decision_id
   left join lateral (
-    select outcome, detail, provider_refund_id, settled_at from settlements s
-    where s.tenant = p.tenant and s.decision_id = d.decision_id order by s.seq desc limit 1
-  ) t on true
+    select count(*) > 0 as ordered, outcome_of(array_agg(t.outcome)) as outcome, max(t.settled_at) as settled_at,
+      string_agg(t.provider_refund_id, ', ' order by n.payment_id) as provider_refund_id,
+      coalesce((array_agg(t.detail order by t.outcome = 'needs_person' desc, not may_be_paid(t.outcome) desc, t.settled_at desc)
+        filter (where t.outcome is not null))[1], '') as detail,
+      jsonb_agg(jsonb_build_object('payment_id', n.payment_id, 'outcome', t.outcome)) as legs
+    from disbursements n
+    left join lateral (
+      select outcome, detail, provider_refund_id, settled_at from settlements s
+      where s.tenant = n.tenant and s.decision_id = n.decision_id order by s.seq desc limit 1
+    ) t on true
+    where n.tenant = p.tenant and n.proposal_id = p.proposal_id
+  ) x on true
   where p.case_id = %(case_id)s
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 ) s on true;
@@ -99,10 +106,9 @@ left join lateral (
   select status, reason, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
 left join decisions d on d.tenant = c.tenant and d.proposal_id = p.proposal_id
-left join disbursements x on x.tenant = c.tenant and x.decision_id = d.decision_id
 left join lateral (
-  select s.outcome from settlements s where s.tenant = c.tenant and s.decision_id = d.decision_id
-  order by s.seq desc limit 1
+  select count(*) > 0 as ordered, outcome_of(array_agg(settled_as(n.tenant, n.decision_id))) as outcome
+  from disbursements n where n.tenant = c.tenant and n.proposal_id = p.proposal_id
 ) s on true
 where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(after)s, %(after_id)s)
   and (c.case_id not in (select n.case_id from case_events n where n.tenant = tenant() and n.ended)
@@ -112,7 +118,7 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
     or (e.status = 'bypassed' and e.reason = 'kill_switch' and not kill_switch(c.tenant))
     or (d.word is null and p.expires_at <= clock())
     or (d.word is null and is_withdrawn(p.tenant, p.proposal_id) and not kill_switch(c.tenant))
-    or (d.word is not null and x.decision_id is null and not (
+    or (d.word is not null and not s.ordered and not (
       d.asks is not null and not exists (
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text
           and m.at > d.decided_at))

@@ -38,16 +38,9 @@ where d.tenant = tenant() and d.document_id = %(document_id)s and d.version = %(
 select run, step, action, args, result, tokens, latency_ms, cost_micros, at from trace_events
 where case_id = %(case_id)s order by run, step;
 
--- items_gone --
--- Whether an item of a proposal was refunded by another disbursement.
-select exists (
-  select from proposals mine
-  join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
-  join proposals other on other.tenant = d.tenant and other.proposal_id = d.proposal_id
-  left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-  where mine.proposal_id = %(proposal_id)s and may_be_paid(s.outcome)
-    and jsonb_exists_any(mine.body::jsonb->'items', array(select jsonb_array_elements_text(other.body::jsonb->'items')))
-) as gone;
+-- units_gone --
+-- Whether a unit of a proposal was refunded before.
+select units_refunded(tenant(), %(proposal_id)s) as gone;
 
 -- insert_provider_act --
 insert into provider_acts (tenant, decision_id, person, act, provider_refund_id, note, via, address)
@@ -81,7 +74,7 @@ select d.decision_id, d.case_id, c.ticket_id, d.payment_id, d.order_id, d.amount
     order by n.attempt), '[]') from sends n where n.tenant = d.tenant and n.decision_id = d.decision_id) as sends
 from disbursements d
 join cases c on c.tenant = d.tenant and c.case_id = d.case_id
-join decisions x on x.tenant = d.tenant and x.decision_id = d.decision_id
+join decisions x on x.tenant = d.tenant and x.proposal_id = d.proposal_id
 left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
 where (s.outcome in ('pending', 'needs_person')
   or (s.outcome is null and d.ordered_at < clock() - make_interval(secs => %(unknown_seconds)s)))

@@ -52,15 +52,15 @@ returning *;
 -- decision_by_id --
 select * from decisions where decision_id = %(decision_id)s;
 
--- insert_disbursement --
--- The disbursement: consumes the decision; no row where it was consumed before.
+-- insert_disbursements --
+-- The disbursements of a decision, one a payment: they consume it, all at once; no row where it was consumed before.
 insert into disbursements (
   tenant, decision_id, proposal_id, case_id, thread_id, word, digest, kind, payment_id, order_id, amount_minor, currency
-) values (
-  %(tenant)s, %(decision_id)s, %(proposal_id)s, %(case_id)s, %(thread_id)s, 'approve', %(digest)s, 'refund',
-  %(payment_id)s, %(order_id)s, %(amount_minor)s, %(currency)s
 )
-on conflict (tenant, decision_id) do nothing
+select %(tenant)s, l.disbursement_id, %(proposal_id)s, %(case_id)s, %(thread_id)s, 'approve', %(digest)s, 'refund',
+  l.payment_id, %(order_id)s, l.amount_minor, %(currency)s
+from jsonb_to_recordset(%(legs)s) as l (disbursement_id uuid, payment_id text, amount_minor bigint)
+on conflict do nothing
 returning decision_id;
 
 -- unsettled --
@@ -89,10 +89,11 @@ limit %(most)s;
 -- disbursement --
 -- A disbursement with its decision, its case's thread and the text of its proposal.
 select
-  d.*, p.body, x.execute_by, c.thread_id as case_thread_id, x.execute_by <= clock() as past_paying, clock() as now,
+  d.*, p.body, x.decision_id as decided_id, x.payment_id as first_payment_id, x.amount_minor as decided_minor, x.execute_by,
+  c.thread_id as case_thread_id, x.execute_by <= clock() as past_paying, clock() as now,
   kill_switch(d.tenant) as killed
 from disbursements d
-join decisions x on x.tenant = d.tenant and x.decision_id = d.decision_id
+join decisions x on x.tenant = d.tenant and x.proposal_id = d.proposal_id
 join proposals p on p.tenant = d.tenant and p.proposal_id = d.proposal_id
 join cases c on c.tenant = d.tenant and c.case_id = d.case_id
 where d.decision_id = %(decision_id)s;
@@ -116,12 +117,15 @@ values (tenant(), %(decision_id)s, %(seq)s, %(outcome)s, %(provider_refund_id)s,
 returning settled_at;
 
 -- payment --
-select payment_id, order_id, amount_minor, currency, refunded_before_minor from payments where payment_id = %(payment_id)s;
+select p.payment_id, p.order_id, p.amount_minor, p.currency,
+  greatest(p.refunded_before_minor, made_elsewhere(p.tenant, p.payment_id)) as refunded_before_minor
+from payments p where p.payment_id = %(payment_id)s;
 
 -- known_refunds --
 -- What was paid, and which refunds of the payment these books know: disbursements that are under way, refunds that ended
 -- one, and what a person said is another matter; and the proposals whose refund may be found.
-select p.amount_minor, p.currency, p.refunded_before_minor,
+select p.amount_minor, p.currency,
+  greatest(p.refunded_before_minor, made_elsewhere(p.tenant, p.payment_id)) as refunded_before_minor,
   array(select d.decision_id::text from disbursements d
     left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
     where d.payment_id = p.payment_id and coalesce(s.outcome, 'pending') in ('pending', 'needs_person')) as under_way,
@@ -130,18 +134,20 @@ select p.amount_minor, p.currency, p.refunded_before_minor,
   array(select f.provider_refund_id from found_refunds f where f.payment_id = p.payment_id) as found,
   array(select a.provider_refund_id from found_refund_acts a join found_refunds f on f.tenant = a.tenant
     and f.provider_refund_id = a.provider_refund_id where f.payment_id = p.payment_id) as named,
-  (select coalesce(jsonb_agg(jsonb_build_array(n.proposal_id, n.case_id)), '[]') from proposals n
-    where n.payment_id = p.payment_id and n.kind = 'refund') as proposals
+  (select coalesce(jsonb_agg(jsonb_build_array(n.proposal_id, n.case_id, l.leg)), '[]') from proposals n
+    cross join lateral legs_in(n.body, n.payment_id, n.amount_minor) l
+    where n.order_id = p.order_id and n.kind = 'refund' and l.payment_id = p.payment_id) as proposals
 from payments p where p.payment_id = %(payment_id)s;
 
 -- watched_payments --
 -- Payments that a refund was proposed of since a moment and is not under way: their provider may know more than these books.
-select p.payment_id, max(p.proposed_at) as place from proposals p
+select l.payment_id, max(p.proposed_at) as place from proposals p
+cross join lateral legs_in(p.body, p.payment_id, p.amount_minor) l
 where p.kind = 'refund' and p.proposed_at > %(since)s and p.proposed_at > clock() - make_interval(days => %(days)s)
   and not exists (
     select from disbursements d left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-    where d.tenant = p.tenant and d.payment_id = p.payment_id and may_be_paid(s.outcome))
-group by p.payment_id order by place limit %(most)s;
+    where d.tenant = p.tenant and d.payment_id = l.payment_id and may_be_paid(s.outcome))
+group by l.payment_id order by place limit %(most)s;
 
 -- insert_found_refund --
 insert into found_refunds (tenant, provider_refund_id, payment_id, decision_label, amount_minor, currency, case_id)
@@ -181,7 +187,7 @@ select method from payments where payment_id = %(payment_id)s;
 -- over_refunded --
 -- Payments of which more was ordered back than was paid: always none.
 select p.payment_id from payments p
-where p.refunded_before_minor + coalesce((
+where greatest(p.refunded_before_minor, made_elsewhere(p.tenant, p.payment_id)) + coalesce((
   select sum(d.amount_minor) from disbursements d
   left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
   where d.tenant = p.tenant and d.payment_id = p.payment_id

@@ -20,19 +20,27 @@ where tenant = tenant() and currency <> 'XXX' order by currency, floor_minor;
 select set_config('books.tenant', %(tenant)s, true);
 
 -- order_facts --
--- An order with its payments, what of each is gone, and the items whose refund was ordered and did not fail, as often
--- as it was.
-select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.delivered_at, o.currency, o.items,
-  (select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method,
+-- An order with its payments, what of each is gone, and its refunds: those that the shop tells of, and those that were
+-- ordered here and did not fail.
+select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.delivered_at, o.currency, o.lines, o.charges,
+  o.discounts, o.disputes, o.returns, o.version,
+  (select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method, 'kind', p.kind,
       'amount_minor', p.amount_minor, 'currency', p.currency,
-      'refunded_minor', p.amount_minor - left_of_payment(p.tenant, p.payment_id)) order by p.payment_id), '[]')
+      'refunded_minor', least(p.amount_minor, p.amount_minor - left_of_payment(p.tenant, p.payment_id)))
+      order by p.payment_id), '[]')
     from payments p where p.tenant = o.tenant and p.order_id = o.order_id) as payments,
-  array(select jsonb_array_elements_text(n.body::jsonb->'items')
-    from disbursements d
-    join proposals n on n.tenant = d.tenant and n.proposal_id = d.proposal_id
-    left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
-    where d.tenant = o.tenant and d.order_id = o.order_id
-      and may_be_paid(s.outcome)) as refunded
+  (select coalesce(jsonb_agg(r.made), '[]') from jsonb_array_elements(o.refunds) as r (made)
+    where not is_ours(o.tenant, r.made->>'refund_id')) as refunds,
+  (select coalesce(jsonb_agg(jsonb_build_object('at', h.at, 'amount_minor', h.amount_minor,
+      'charges_minor', coalesce((n.body::jsonb->>'charges_minor')::bigint, 0),
+      'lines', (select coalesce(jsonb_agg(jsonb_build_object('line_id', u.line_id, 'quantity', u.quantity)), '[]')
+        from units_of(n.tenant, n.proposal_id) u)) order by h.at), '[]')
+    from (
+      select d.tenant, d.proposal_id, min(d.ordered_at) as at, sum(d.amount_minor)::bigint as amount_minor
+      from disbursements d
+      where d.tenant = o.tenant and d.order_id = o.order_id and may_be_paid(settled_as(d.tenant, d.decision_id))
+      group by d.tenant, d.proposal_id
+    ) h join proposals n on n.tenant = h.tenant and n.proposal_id = h.proposal_id) as refunds_here
 from orders o where o.order_id = %(order_id)s;
 
 -- orders_there --
@@ -42,53 +50,67 @@ select order_id from orders where tenant = tenant() and order_id = any(%(order_i
 -- Many orders at once; how many were new.
 with line as (
   select * from jsonb_to_recordset(%(lines)s) as o (order_id text, customer_id text, region text, status order_status,
-    ordered_at timestamptz, delivered_at timestamptz, currency text, items jsonb)
+    ordered_at timestamptz, delivered_at timestamptz, currency text, lines jsonb, charges jsonb, discounts jsonb, refunds jsonb,
+    disputes jsonb, returns jsonb, version bigint)
 ), written as (
-  insert into orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, items)
-  select tenant(), order_id, customer_id, region, status, ordered_at, delivered_at, currency, items from line
+  insert into orders (tenant, order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines, charges,
+    discounts, refunds, disputes, returns, version)
+  select tenant(), order_id, customer_id, region, status, ordered_at, delivered_at, currency, lines, charges, discounts, refunds,
+    disputes, returns, version from line
   on conflict do nothing returning order_id
 )
 select count(*) as orders from written;
 
 -- insert_payments --
--- The payments of orders that have none yet.
-insert into payments (tenant, payment_id, order_id, method, amount_minor, currency, refunded_before_minor)
-select tenant(), p.payment_id, l.order_id, p.method, p.amount_minor, p.currency, p.refunded_minor
+-- The payments of orders that are not there yet. What of one went back elsewhere stands with the refunds of its order.
+insert into payments (tenant, payment_id, order_id, method, kind, amount_minor, currency)
+select tenant(), p.payment_id, l.order_id, p.method, p.kind, p.amount_minor, p.currency
 from jsonb_to_recordset(%(lines)s) as l (order_id text, payments jsonb)
-cross join jsonb_to_recordset(l.payments) as p (payment_id text, method text, amount_minor bigint, currency text,
-  refunded_minor bigint)
-where not exists (select from payments there where there.tenant = tenant() and there.order_id = l.order_id)
+cross join jsonb_to_recordset(l.payments) as p (payment_id text, method text, kind payment_kind, amount_minor bigint,
+  currency text)
 on conflict do nothing;
 
 -- move_orders --
--- An order that is there goes on as its shop says: its status, and the day it came. Nothing else of it changes.
-update orders o set status = l.status, delivered_at = coalesce(l.delivered_at, o.delivered_at)
-from jsonb_to_recordset(%(lines)s) as l (order_id text, status order_status, delivered_at timestamptz)
+-- An order that is there goes on as its shop says: its status, when it and its lines came, and what was refunded, disputed
+-- and returned since. What was bought, and for how much, stays.
+update orders o set status = l.status, delivered_at = coalesce(l.delivered_at, o.delivered_at), lines = l.lines,
+  refunds = l.refunds, disputes = l.disputes, returns = l.returns, version = l.version, changed_at = clock()
+from jsonb_to_recordset(%(lines)s) as l (order_id text, status order_status, delivered_at timestamptz, lines jsonb,
+  refunds jsonb, disputes jsonb, returns jsonb, version bigint)
 where o.tenant = tenant() and o.order_id = l.order_id
-  and (o.status, o.delivered_at) is distinct from (l.status, coalesce(l.delivered_at, o.delivered_at))
+  and (o.status, o.delivered_at, o.lines, o.refunds, o.disputes, o.returns, o.version)
+    is distinct from (l.status, coalesce(l.delivered_at, o.delivered_at), l.lines, l.refunds, l.disputes, l.returns, l.version)
 returning o.order_id;
 
 -- unfollowable_orders --
--- The lines that cannot be followed: an order that is there with other words, goes back, or names a payment of another.
+-- The lines that cannot be followed: an order that is there with other words, goes back, has less paid, refunded or
+-- returned than it had, or names a payment of another.
 with line as (
   select * from jsonb_to_recordset(%(lines)s) as l (line integer, order_id text, customer_id text, region text,
-    status order_status, currency text, items jsonb, payments jsonb)
+    status order_status, currency text, lines jsonb, charges jsonb, discounts jsonb, payments jsonb, refunds jsonb,
+    disputes jsonb, returns jsonb, version bigint)
 ), said as (
   select l.line, l.order_id,
     o.order_id is not null
-      and (o.customer_id, o.region, o.currency, o.items) is distinct from (l.customer_id, l.region, l.currency, l.items)
+      and (o.customer_id, o.region, o.currency, bought(o.lines), o.charges, o.discounts)
+        is distinct from (l.customer_id, l.region, l.currency, bought(l.lines), l.charges, l.discounts)
       as other,
-    o.order_id is not null and (l.status < o.status or (o.status = 'delivered' and l.status = 'cancelled')) as back,
-    exists (select from payments p where p.tenant = tenant() and p.order_id = l.order_id) and l.payments is distinct from (
-      select jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method, 'amount_minor', p.amount_minor,
-        'currency', p.currency, 'refunded_minor', p.refunded_before_minor) order by p.payment_id collate "C")
-      from payments p where p.tenant = tenant() and p.order_id = l.order_id) as otherwise_paid,
+    o.order_id is not null and (
+      l.status < o.status or (o.status = 'delivered' and l.status = 'cancelled') or l.version < o.version) as back,
+    o.order_id is not null and (not o.refunds <@ l.refunds or jsonb_array_length(l.returns) < jsonb_array_length(o.returns))
+      as fewer,
+    exists (
+      select from payments p left join jsonb_to_recordset(l.payments) as n (payment_id text, method text, amount_minor bigint,
+        currency text) on n.payment_id = p.payment_id
+      where p.tenant = tenant() and p.order_id = l.order_id
+        and (n.method, n.amount_minor, n.currency) is distinct from (p.method, p.amount_minor::bigint, p.currency::text))
+      as otherwise_paid,
     exists (select from jsonb_to_recordset(l.payments) as n (payment_id text) join payments p
       on p.tenant = tenant() and p.payment_id = n.payment_id and p.order_id <> l.order_id) as paid_another
   from line l left join orders o on o.tenant = tenant() and o.order_id = l.order_id
 )
-select line, order_id, other, back, otherwise_paid, paid_another from said
-where other or back or otherwise_paid or paid_another order by line;
+select line, order_id, other, back, fewer, otherwise_paid, paid_another from said
+where other or back or fewer or otherwise_paid or paid_another order by line;
 
 -- write_customers --
 -- What a line says takes the place of what was there, unless that is to be kept; what it does not say stays.
