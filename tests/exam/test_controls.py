@@ -198,7 +198,7 @@ CONTROLS = (
     Control("an order of the case's own customer", "row security of `orders`", "another_customers_order", said("drop policy own_orders on books.orders", "drop policy own_payments on books.payments"), "unexpected_reason"),
     Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH, "unexpected_reason"),
     Control("the word of people who are still there", "`votes_suffice()`", "blocked:not_approved", said("create or replace function books.votes_suffice(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select true'")),
-    Control("one disbursement a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade"), "cannot go on"),
+    Control("one disbursement a payment of a decision", "primary key of `disbursements`", "approval_replay", said("alter table books.disbursements drop constraint disbursements_pkey cascade"), "cannot go on"),
     Control("the sum of refunds", "`left_of_payment()`, `units_refunded()`", "blocked:over_refund", both(
         said("create or replace function books.left_of_payment(of_tenant text, of_payment text) returns bigint language sql stable security definer set search_path = books, pg_temp as 'select 1000000000::bigint'"),
         said("create or replace function books.units_refunded(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select false'"),

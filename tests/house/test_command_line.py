@@ -67,7 +67,12 @@ def test_the_demo_ends_refunded_without_a_server_or_a_key(command_line: CommandL
     assert done.returncode == 0, done.stderr
     states = [json.loads(line) for line in done.stdout.splitlines()]
     assert [state["status"] for state in states] == ["needs_human", "replied", "needs_human", "refunded"]
-    assert states[-1]["refund"] == {"result": "refund_created", "amount_minor": 7_900, "currency": "USD"}
+    assert states[-1]["refund"] == {
+        "result": "refund_created",
+        "amount_minor": 7_900,
+        "currency": "USD",
+        "legs": [{"payment_id": "pay_D300", "amount_minor": 7_900, "outcome": "succeeded"}],
+    }
     done = command_line("demo", stdin="n\n")
     assert done.returncode == 1
     assert "nobody countersigned" in done.stderr

@@ -118,7 +118,7 @@ async def test_two_payments_are_the_reason_where_no_clause_says_their_order(stag
         "insert into books.payments values ('demo', 'pay_GIFT', 'CUPS', 'gift_card', 1000, 'USD', 0, 'gift_card')"
     )
     await stage.sql(
-        "update books.orders set ordered_at = '2026-08-31', delivered_at = clock() where order_id = 'CUPS'"
+        "update books.orders set ordered_at = '2026-08-31', delivered_at = books.clock() where order_id = 'CUPS'"
     )
     _, state = await stage.paused(**ASKED)
     assert state["reason"] == "several_payments"

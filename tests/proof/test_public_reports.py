@@ -62,7 +62,7 @@ async def test_each_report_about_money_ends_right(stage: Stage) -> None:
             await stage.say(case, DecisionRequest("approve"), "demo-specialist")
             await stage.finish()
             ended = (await stage.house.state(case))["status"]
-            if proposal["amount_minor"] != right.get("amount_minor") or ended != "refunded":
+            if proposal["amount_minor"] != right.get("amount_minor", 3_000) or ended != "refunded":
                 wrong.append(f"{ticket['ticket_id']}: {proposal['amount_minor']} {ended}")
         elif right["outcome"] == "refund" or proposal["kind"] == "reply":
             wrong.append(f"{ticket['ticket_id']}: {proposal['kind']} {state['reason']}: {draft[:200]}")

@@ -60,7 +60,7 @@ insert into disbursements (
 select %(tenant)s, l.disbursement_id, %(proposal_id)s, %(case_id)s, %(thread_id)s, 'approve', %(digest)s, 'refund',
   l.payment_id, %(order_id)s, l.amount_minor, %(currency)s
 from jsonb_to_recordset(%(legs)s) as l (disbursement_id uuid, payment_id text, amount_minor bigint)
-on conflict do nothing
+on conflict (tenant, decision_id) do nothing
 returning decision_id;
 
 -- unsettled --
