@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from records.cases import LastEvent
 from records.money import CurrentProposal
+from refunds.money import Money
 from refunds.vocabulary import CaseStatus, RejectCode
 
 _REJECTED: Mapping[RejectCode, str] = {
@@ -54,6 +55,12 @@ def _body(now: LastEvent, current: CurrentProposal | None, reply_by_person: str 
             return current.proposal.draft if current else None
         case "refunded" if current is not None and current.settled is not None:
             return "\n\n".join((current.proposal.draft, _made(current)))
+        case "refund_failed" if now.ended and current is not None and _returned(current).amount_minor:
+            return _letter(
+                f"We returned {_returned(current)} of the {current.proposal.amount} that we approved. The rest could"
+                " not be returned yet.",
+                "A colleague is looking after it; you need not do anything.",
+            )
         case "refund_failed" if now.ended:
             return _FAILED
         case "rejected" if current is not None and current.decision is not None and current.decision.letter:
@@ -74,11 +81,18 @@ def rejection(code: RejectCode) -> str:
     return _letter(_REJECTED[code])
 
 
+def _returned(current: CurrentProposal) -> Money:
+    """What of the approved amount went back, payment by payment."""
+    made = [leg.amount for leg in current.proposal.parts if current.legs.get(leg.payment_id) == "succeeded"]
+    return Money(sum(amount.amount_minor for amount in made), current.proposal.amount.currency)
+
+
 def _made(current: CurrentProposal) -> str:
     settled = current.settled
     assert settled is not None  # noqa: S101  (the caller has looked)
+    methods = "payment methods" if current.proposal.legs else "payment method"
     return (
-        f"We returned {current.proposal.amount} to your original payment method on"
+        f"We returned {current.proposal.amount} to your original {methods} on"
         f" {settled.at.date().isoformat()} (reference {settled.provider_refund_id})."
         " Your bank may take some days to show it."
     )

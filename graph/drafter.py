@@ -175,7 +175,7 @@ def _drafted(
     revised = _revised(proposed, order, judgement, revision)
     if revised.kind == "reply":
         return replace(revised, text=_answer(order, Grounded(cited)))
-    return replace(revised, text=_offer(order, revised.amount, judgement.citation))
+    return replace(revised, text=_offer(order, revised, judgement.citation))
 
 
 def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
@@ -261,11 +261,18 @@ def _answer(order: OrderFacts, evidence: Grounded) -> str:
     )
 
 
-def _offer(order: OrderFacts, amount: Money, citation: Citation) -> str:
+def _offer(order: OrderFacts, made: Draft, citation: Citation) -> str:
     return _letter(
         _delivery(order),
-        f"Under our policy {_source(citation)}, {amount} goes back to your original payment method.",
+        f"Under our policy {_source(citation)}, {made.amount} goes back to your original payment method"
+        + (f"s: {_parts(order, made)}." if made.legs else "."),
     )
+
+
+def _parts(order: OrderFacts, made: Draft) -> str:
+    """What goes back to each of several payments, as people call them."""
+    kinds = {payment.payment_id: payment.kind.replace("_", " ") for payment in order.payments}
+    return " and ".join(f"{leg.amount} to your {kinds[leg.payment_id]}" for leg in made.legs)
 
 
 def _question(order: OrderFacts, what: str, citation: Citation) -> str:

@@ -60,9 +60,9 @@ def split(amount: Money, payments: Sequence[Payment], by: PaymentOrder) -> tuple
         parts[place] += more
         rest -= more
     return tuple(
-        Leg(payment.payment_id, Money(part, amount.currency))
-        for payment, part in zip(payments, parts, strict=True)
-        if part
+        Leg(payments[place].payment_id, Money(parts[place], amount.currency))
+        for place in _in_turn(payments, by)
+        if parts[place]
     )
 
 

@@ -1,0 +1,153 @@
+"""Shares: units sum to lines, lines, shipping and fees to what was paid, whatever goes back in whichever order."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.clauses.claim import Allow, Claim
+from policies.clauses.what_goes_back import RefundParameters, refund_rest, refund_units
+from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
+from refunds.legs import Leg, split
+from refunds.money import Currency, Money
+from refunds.order import Charge, Discount, Line, MadeRefund, OrderFacts, Payment, Units
+from refunds.shares import Unbalanced, in_proportion, shares_of
+from refunds.vocabulary import PaymentKind, PaymentOrder
+
+NOW = datetime(2026, 10, 1, tzinfo=UTC)
+EXAMPLES = 20_000 if os.environ.get("COUNTERSIGN_CAMPAIGN") else 300
+ORDERS: tuple[PaymentOrder, ...] = ("gift_card_first", "card_first", "in_proportion")
+PLAIN = RefundParameters(rule="change-of-mind", clause="1")
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> OrderFacts:
+    """An order as a shop has them: lines, quantities, discounts, tax in or on top, shipping, fees, one to three payments."""
+    currency = Currency(draw(st.sampled_from(["USD", "EUR", "JPY", "KWD"])))
+    included = draw(st.booleans())
+    lines = []
+    for number in range(1, draw(st.integers(1, 5)) + 1):
+        quantity, unit = draw(st.integers(1, 7)), draw(st.integers(0, 20_000))
+        lines.append(
+            Line(
+                LineId(str(number)), Sku(f"S{number}"), "Thing", "kitchen", Money(unit, currency), quantity,
+                draw(st.integers(0, unit * quantity)), draw(st.integers(0, 4_000)), tax_included=included,
+            )
+        )  # fmt: skip
+    charges = tuple(
+        Charge(draw(st.sampled_from(["shipping", "fee"])), "it", Money(draw(st.integers(0, 2_000)), currency))
+        for _ in range(draw(st.integers(0, 3)))
+    )
+    gross = sum(line.price.amount_minor for line in lines) + sum(one.price.amount_minor for one in charges)
+    off = draw(st.integers(0, gross))
+    paid, payments = gross - off, list[Payment]()
+    kinds: list[PaymentKind] = draw(
+        st.lists(st.sampled_from(["card", "gift_card", "wallet"]), min_size=1, max_size=3)
+    )
+    for number, kind in enumerate(kinds, start=1):
+        part = paid if number == len(kinds) else draw(st.integers(0, paid))
+        paid -= part
+        payments.append(
+            Payment(PaymentId(f"p{number}"), kind, Money(part, currency), Money(0, currency), kind)
+        )
+    return OrderFacts(
+        TenantId("demo"), OrderId("O"), CustomerId("C"), "US", "delivered", NOW, NOW, tuple(lines), tuple(payments),
+        charges, (Discount("off", Money(off, currency)),) if off else (),
+    )  # fmt: skip
+
+
+def after(order: OrderFacts, made: Allow) -> OrderFacts:
+    """The order when this refund was made, as the books then tell of it."""
+    back = {leg.payment_id: leg.amount for leg in made.legs or (Leg(made.payment_id, made.amount),)}
+    payments = tuple(
+        Payment(one.payment_id, one.method, one.paid, one.refunded + back[one.payment_id], one.kind)
+        if one.payment_id in back
+        else one
+        for one in order.payments
+    )
+    refund = MadeRefund(NOW, made.amount, made.units, made.charges_minor, here=True)
+    return OrderFacts(
+        order.tenant, order.order_id, order.customer_id, order.region, order.status, order.ordered_at,
+        order.delivered_at, order.lines, payments, order.charges, order.discounts, (*order.refunds, refund),
+    )  # fmt: skip
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(order=orders(), data=st.data())
+def test_any_sequence_of_refunds_gives_back_exactly_the_shares_and_in_the_end_what_was_paid(
+    order: OrderFacts, data: st.DataObject
+) -> None:
+    by = data.draw(st.sampled_from(ORDERS))
+    shares = shares_of(order)
+    assert sum(map(sum, shares.lines.values())) + shares.charged_minor == order.paid.amount_minor
+    assert all(share >= 0 for line in shares.lines.values() for share in line)
+    for line, units in shares.lines.items():
+        assert len(units) == order.line(line).quantity
+        assert max(units) - min(units) <= 1
+    while left := order.not_refunded():
+        one = data.draw(st.sampled_from(left))
+        wanted = Units(one.line_id, data.draw(st.integers(1, one.quantity)))
+        gone = order.gone[one.line_id]
+        due = sum(shares.lines[one.line_id][gone : gone + wanted.quantity])
+        claim = Claim(order, None, says_damaged=False, now=NOW, named=(wanted,), payment_order=by)
+        last = order.not_refunded() == (wanted,)
+        said = refund_rest(claim) if last else refund_units(claim, (wanted,), PLAIN)
+        if not isinstance(said, Allow):
+            # Nothing was due for it; the rest of the order has its shares all the same.
+            assert due == 0 or order.left.amount_minor == 0
+            order = after(order, Allow(Money(0, order.currency), order.payments[0].payment_id, (wanted,)))
+            continue
+        assert said.amount.amount_minor == (order.left.amount_minor if last else due)
+        order = after(order, said)
+        assert all(payment.left.amount_minor >= 0 for payment in order.payments)
+        claim = Claim(order, None, says_damaged=False, now=NOW, named=(wanted,), payment_order=by)
+        if order.gone[one.line_id] == order.line(one.line_id).quantity:
+            assert not isinstance(refund_units(claim, (wanted,), PLAIN), Allow), "no unit twice"
+    assert order.left.amount_minor in {0, shares.charged_minor}
+
+
+@given(amount=st.integers(0, 10**6), weights=st.lists(st.integers(0, 10**6), min_size=1, max_size=8))
+def test_parts_sum_to_the_whole_and_none_is_above_its_weight(amount: int, weights: list[int]) -> None:
+    amount = min(amount, sum(weights))
+    parts = in_proportion(amount, weights)
+    assert sum(parts) == amount
+    assert all(0 <= part <= weight for part, weight in zip(parts, weights, strict=True))
+
+
+def test_what_is_over_goes_to_the_largest_remainder_in_the_order_of_the_lines() -> None:
+    assert in_proportion(100, [1, 1, 1]) == [34, 33, 33]
+    assert in_proportion(10, [10, 10, 20]) == [3, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("by", "parts"),
+    [
+        pytest.param("gift_card_first", [("gift", 1_000), ("card", 500)], id="gift card first"),
+        pytest.param("card_first", [("card", 1_500)], id="card first"),
+        pytest.param("in_proportion", [("gift", 500), ("card", 1_000)], id="in proportion"),
+    ],
+)
+def test_a_clause_says_to_which_payment_money_goes_first(
+    by: PaymentOrder, parts: list[tuple[str, int]]
+) -> None:
+    usd = Currency("USD")
+    payments = [
+        Payment(PaymentId("gift"), "gift_card_1", Money(1_000, usd), Money(0, usd), "gift_card"),
+        Payment(PaymentId("card"), "card_1", Money(2_000, usd), Money(0, usd), "card"),
+    ]
+    assert [
+        (leg.payment_id, leg.amount.amount_minor) for leg in split(Money(1_500, usd), payments, by)
+    ] == parts
+
+
+def test_an_order_that_does_not_add_up_has_no_shares() -> None:
+    usd = Currency("USD")
+    line = Line(LineId("1"), Sku("S"), "Cup", "kitchen", Money(2_000, usd))
+    paid = Payment(PaymentId("p"), "card_1", Money(1_999, usd), Money(0, usd))
+    order = OrderFacts(
+        TenantId("demo"), OrderId("O"), CustomerId("C"), "US", "delivered", NOW, NOW, (line,), (paid,)
+    )
+    with pytest.raises(Unbalanced):
+        shares_of(order)
