@@ -69,6 +69,8 @@ async def import_order_book(
                         done.bad |= await _unapprovable(tx, tenant, wave, ruled)
                         wanted = {number: order for number, order in wave.items() if number not in done.bad}
                         followed = await follow_orders(tx, wanted)
+                        for number in followed.refused:
+                            done.unbalanced.pop(number, None)
                     done.new += followed.new
                     done.moved += followed.moved
                     done.bad |= followed.refused

@@ -102,6 +102,8 @@ def known_refunds(row: Row) -> KnownRefunds:
     return KnownRefunds(
         paid=Money(row["amount_minor"], Currency(row["currency"])),
         refunded_before_minor=row["refunded_before_minor"],
+        left_minor=row["left_minor"],
+        disputed=row["disputed"],
         under_way=frozenset(row["under_way"]),
         settled=frozenset(row["settled"]),
         named=frozenset(row["named"]),

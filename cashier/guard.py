@@ -45,7 +45,13 @@ class KnownRefunds:
 
     paid: Money
     refunded_before_minor: int = 0
-    """Refunded before this house came; the provider lists such refunds without a label of ours."""
+    """Refunded elsewhere; the provider lists such refunds without a label of ours."""
+
+    left_minor: int = 0
+    """What is left of the payment with everything that is ordered; below zero, something does not fit any more."""
+
+    disputed: bool = False
+    """Whether a dispute of the payment is open at the bank."""
 
     under_way: frozenset[str] = frozenset()
     """Decisions whose disbursement has no end yet."""
@@ -168,9 +174,12 @@ def _verified(
         )
     if facts.past_paying or signed.refund.execute_by <= facts.now:
         return _stop(facts, "blocked:expired", "it is not at the provider and past its time to pay")
+    if known.disputed:
+        return AskPerson("a dispute of this payment is open at the bank")
     gone = sum(refund.amount.amount_minor for refund in there if refund.status != "failed")
     if (
-        known.paid.currency != facts.amount.currency
+        known.left_minor < 0
+        or known.paid.currency != facts.amount.currency
         or gone + facts.amount.amount_minor > known.paid.amount_minor
     ):
         return _stop(facts, "blocked:over_refund", "with it more would be refunded than was paid")

@@ -42,9 +42,18 @@ async def orders_import(
         await staff(url, shop)
     for number, why in sorted(done.bad.items()):
         sys.stderr.write(f"countersign: {file}:{number}: {why}\n")
+    for number, difference in sorted(done.unbalanced.items()):
+        sys.stderr.write(f"countersign: {file}:{number}: {difference}\n")
     same = done.read - done.new - done.moved - len(done.bad)
     report(
-        {"orders": done.read, "new": done.new, "moved": done.moved, "same": same, "bad": len(done.bad)},
+        {
+            "orders": done.read,
+            "new": done.new,
+            "moved": done.moved,
+            "same": same,
+            "unbalanced": len(done.unbalanced),
+            "bad": len(done.bad),
+        },
         as_json,
         f"{done.read} orders read: {done.new} new, {done.moved} went on, {same} as they were, {len(done.bad)} bad",
     )

@@ -75,6 +75,16 @@ begin
   return new;
 end $$;
 
+-- Whether the shop told something new of a proposal's order since: a refund, a dispute, a return, a delivery.
+create function order_changed(of_tenant text, of_proposal uuid) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select exists (
+    select from proposals p join cases c on c.tenant = p.tenant and c.case_id = p.case_id
+    join orders o on o.tenant = c.tenant and o.order_id = c.order_id
+    where p.tenant = of_tenant and p.proposal_id = of_proposal and o.changed_at > p.proposed_at);
+end;
+
 -- Whether a clause that a proposal cites counts no more: its document was withdrawn, is approved no more, or has a newer
 -- version that counts for the same day. The day is that of the order, or of the proposal where there is no order.
 create function policy_changed(of_tenant text, of_proposal uuid) returns boolean

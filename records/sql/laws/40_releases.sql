@@ -45,14 +45,15 @@ begin atomic
   select not keeps_releases() or coalesce(state_of_release(of_release) in ('canary', 'live'), false);
 end;
 
--- What a release proposed that was rolled back, or what stands on policy that was changed, counts no more: it is
--- proposed again. What a person wrote in it waits for a person, and a hand-over is a person's in any case.
+-- What a release proposed that was rolled back, or what stands on policy or on an order that was changed since, counts no
+-- more: it is proposed again. What a person wrote in it waits for a person, and a hand-over is a person's in any case.
 create function is_withdrawn(of_tenant text, of_proposal uuid) returns boolean
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
   select coalesce((
     select p.edited_by is null and p.kind <> 'handoff' and (
-        state_of_release(p.release) = 'rolled_back' or policy_changed(p.tenant, p.proposal_id))
+        state_of_release(p.release) = 'rolled_back' or policy_changed(p.tenant, p.proposal_id)
+        or order_changed(p.tenant, p.proposal_id))
       and not exists (
         select from decisions d where d.tenant = p.tenant and d.proposal_id = p.supersedes and d.revised_reply is not null)
     from proposals p where p.tenant = of_tenant and p.proposal_id = of_proposal), false);

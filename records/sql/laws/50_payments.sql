@@ -34,6 +34,17 @@ begin atomic
   select exists (select from settlements s where s.tenant = of_tenant and s.provider_refund_id = of_refund);
 end;
 
+-- Whether a dispute of a payment is open at the bank.
+create function is_disputed(of_tenant text, of_payment text) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select exists (
+    select from payments p join orders o on o.tenant = p.tenant and o.order_id = p.order_id
+    cross join jsonb_array_elements(o.disputes) as d (said)
+    where p.tenant = of_tenant and p.payment_id = of_payment and d.said->>'payment_id' = p.payment_id
+      and d.said->>'status' = 'open');
+end;
+
 -- What was refunded of a payment elsewhere, as the shop's own books say it, and what a bank took in a dispute that was
 -- lost. A refund of this house that the shop tells back is counted where it was ordered.
 create function made_elsewhere(of_tenant text, of_payment text) returns bigint

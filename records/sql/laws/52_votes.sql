@@ -112,6 +112,10 @@ begin
                and edited_upward and edited_by = new.person) then
       perform refuse('no_authority', 'nobody approves an amount they raised');
     end if;
+    if new.kind = 'refund' and exists (
+      select from legs_of(new.tenant, new.proposal_id) l where is_disputed(new.tenant, l.payment_id)) then
+      perform refuse('stale_proposal', 'a dispute of this payment is open at the bank; turn it down or send it back');
+    end if;
     if new.kind = 'refund' and (units_refunded(new.tenant, new.proposal_id) or exists (
       select from legs_of(new.tenant, new.proposal_id) l
       where l.amount_minor > coalesce(left_of_payment(new.tenant, l.payment_id), -1))) then

@@ -97,6 +97,9 @@ grant execute on function
   made_elsewhere(text, text)
   to cashier, desk;
 grant execute on function
+  is_disputed(text, text)
+  to cashier;
+grant execute on function
   bought(jsonb)
   to importer;
 grant execute on function

@@ -126,6 +126,7 @@ from payments p where p.payment_id = %(payment_id)s;
 -- one, and what a person said is another matter; and the proposals whose refund may be found.
 select p.amount_minor, p.currency,
   greatest(p.refunded_before_minor, made_elsewhere(p.tenant, p.payment_id)) as refunded_before_minor,
+  left_of_payment(p.tenant, p.payment_id) as left_minor, is_disputed(p.tenant, p.payment_id) as disputed,
   array(select d.decision_id::text from disbursements d
     left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
     where d.payment_id = p.payment_id and coalesce(s.outcome, 'pending') in ('pending', 'needs_person')) as under_way,
