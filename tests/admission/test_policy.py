@@ -115,7 +115,9 @@ def test_damage_of_one_thing_lifts_no_bar_for_another() -> None:
     assert alone is not None
     assert isinstance(alone.verdict, Allow)
     providers = replace(facts, lines=(coat, replace(coat, line_id=LineId("2"), category="lighting")))
-    assert judgement_of(claim(providers, "COAT", "COAT"), [*rules(), bar]) is None
+    both = judgement_of(claim(providers, "COAT", "COAT"), [*rules(), bar])
+    assert both is not None and isinstance(both.verdict, Bar), "all of that name are meant"
+    assert judgement_of(claim(providers, "COAT"), [*rules(), bar]) is None
 
 
 @given(
