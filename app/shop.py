@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Any
 
 from app.authority import add_authority_rules
 from desk.passwords import set_password
@@ -18,15 +19,16 @@ from records.customers import import_customers
 from records.library import import_document, library_of, note_import, review
 from records.orders import import_orders
 from refunds.customer import Customer
-from refunds.ids import CustomerId, LineId, OrderId, PaymentId, PersonId, Sku, TenantId
-from refunds.money import Currency, Money
-from refunds.order import Line, OrderFacts, Payment
+from refunds.ids import CustomerId, PersonId, TenantId
+from refunds.incoming_order import Unstated, read_order_line
+from refunds.money import Currency
+from refunds.order import OrderFacts
 from refunds.vocabulary import Role
 from runtime.home import BadHome, Home, read_home_json, write_secret
 
 DEMO = TenantId("demo")
 USD = Currency("USD")
-CURRENCIES = (USD, Currency("EUR"), Currency("GBP"))
+CURRENCIES = (USD, Currency("EUR"), Currency("GBP"), Currency("JPY"))
 
 PEOPLE: dict[str, Role] = {
     "demo-reviewer": "reviewer",
@@ -38,36 +40,36 @@ PEOPLE: dict[str, Role] = {
     "demo-helpdesk": "service",
 }
 
-_ORDERS = (
-    ("D300", "C100", "delivered", 12, ("SKU-1", "Tablet", "tablet", 7_900)),
-    ("D301", "C101", "delivered", 12, ("SKU-2", "Headphones", "headphones", 5_900)),
-    ("D302", "C102", "delivered", 5, ("SKU-3", "Laptop", "laptop", 64_900)),
-    ("D303", "C103", "delivered", 3, ("SKU-4", "Camera", "camera", 239_900)),
-    ("D304", "C104", "pending", None, ("SKU-5", "Kettle", "kitchen", 3_450)),
-    ("D305", "C105", "delivered", 45, ("SKU-6", "Desk lamp", "lighting", 4_200)),
-)
+ORDERS = Path(__file__).with_name("demo_orders.jsonl")
+"""Forty orders of eighteen customers in three regions and four currencies, in the form that any shop imports."""
+
+_LANGUAGES = {"C110": "de", "C111": "de", "C112": "fr", "C113": "en"}
+"""In which languages customers write, where the shop knows it."""
 
 
 def demo_orders(now: datetime) -> list[OrderFacts]:
     """The shop's orders, with dates as of a moment."""
-    orders = []
-    for order_id, customer, status, days, (sku, name, category, price) in _ORDERS:
-        delivered = now - timedelta(days=days) if days is not None else None
-        price_paid = Money(price, USD)
-        orders.append(
-            OrderFacts(
-                tenant=DEMO,
-                order_id=OrderId(order_id),
-                customer_id=CustomerId(customer),
-                region="US",
-                status="delivered" if status == "delivered" else "pending",
-                ordered_at=(delivered or now) - timedelta(days=4),
-                delivered_at=delivered,
-                lines=(Line(LineId("1"), Sku(sku), name, category, price_paid),),
-                payments=(Payment(PaymentId(f"pay_{order_id}"), "card_4242", price_paid, Money(0, USD)),),
-            )
-        )
-    return orders
+    unstated = Unstated(USD, "US", now)
+    return [
+        read_order_line(json.dumps(_as_of(json.loads(line), now)), DEMO, unstated)
+        for line in ORDERS.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def _as_of(value: Any, now: datetime) -> Any:  # noqa: ANN401  (any JSON)
+    """The value with each `…_days_ago` in it as the time of so many days before a moment."""
+    match value:
+        case dict():
+            return {
+                name.removesuffix("_days_ago"): (now - timedelta(days=inner)).isoformat()
+                if name.endswith("_days_ago")
+                else _as_of(inner, now)
+                for name, inner in value.items()
+            }
+        case list():
+            return [_as_of(inner, now) for inner in value]
+        case _:
+            return value
 
 
 async def enter_tenant(tx: Transaction, tenant: TenantId, name: str) -> None:
@@ -106,10 +108,10 @@ async def open_shop(
     """The demo tenant with its people, orders and policy; what is there already stays."""
     async with owner.transaction(DEMO) as tx:
         await enter_tenant(tx, DEMO, "Demo shop")
-        await import_orders(tx, demo_orders(await books_now(tx)))
+        orders = demo_orders(await books_now(tx))
+        await import_orders(tx, orders)
         brought = await bring_library(tx, corpus)
-        customers = sorted({customer for _, customer, *_ in _ORDERS})
-        addressed = [Customer(CustomerId(name), f"{name.lower()}@demo.example") for name in customers]
+        addressed = [_customer(name) for name in sorted({order.customer_id for order in orders})]
         await import_customers(tx, addressed, keep=True)
         for person, role in PEOPLE.items():
             found = await tx.row("person_there", person=person)
@@ -119,6 +121,10 @@ async def open_shop(
                 await set_password(tx, PersonId(person), passwords[person])
             await issue_for_server(tx, PersonId(person), frozenset({role}), tokens[on_server(person)])
         await approve_library(tx, PersonId("demo-specialist"), brought)
+
+
+def _customer(name: CustomerId) -> Customer:
+    return Customer(name, f"{name.lower()}@demo.example", language=_LANGUAGES.get(name))
 
 
 async def bring_library(tx: Transaction, corpus: Path) -> set[tuple[str, int]]:

@@ -202,16 +202,16 @@ def _refunds(read: OrderLine, currency: Currency) -> list[MadeRefund]:
 
 
 def _refunds_by_method(read: OrderLine, currency: Currency) -> list[MadeRefund]:
-    """Payments of the type `refund`, each of the payment of its method that has room for it."""
+    """Payments of the type `refund`, each of the payment of its method that can bear it."""
     paid = [(_payment_id(read, number), line) for number, line in enumerate(read.payments, start=1)]
-    room = {name: line.amount_minor for name, line in paid if line.type == "payment"}
+    free = {name: line.amount_minor for name, line in paid if line.type == "payment"}
     found = []
     for _, line in paid:
         rest = line.amount_minor if line.type == "refund" else 0
         for name, other in paid:
-            if rest and name in room and other.method == line.method and room[name]:
-                part = min(rest, room[name])
-                room[name] -= part
+            if rest and name in free and other.method == line.method and free[name]:
+                part = min(rest, free[name])
+                free[name] -= part
                 rest -= part
                 found.append(MadeRefund(line.at, Money(part, currency), payment_id=name))
         if rest:

@@ -180,7 +180,7 @@ class Asking:
         try:
             async for attempt in stamina.retry_context(
                 on=passing,
-                attempts=endpoint.line.provider.attempts,
+                attempts=endpoint.served.provider.attempts,
                 timeout=max(0.1, deadline - self.ticks()),
                 wait_initial=PAUSE_SECONDS,
                 wait_max=2.0,
@@ -226,10 +226,10 @@ class Asking:
             }
         )
         most = question.most_tokens
-        cost = endpoint.line.price.cost_micros(most - question.max_tokens, question.max_tokens)
+        cost = endpoint.served.price.cost_micros(most - question.max_tokens, question.max_tokens)
         return Request(
             endpoint.name,
-            endpoint.line.route.model,
+            endpoint.served.route.model,
             self.prompt.version,
             self.prompt.sha256,
             asked,
@@ -255,7 +255,7 @@ class Asking:
         with self.spans.call(context.tenant, place, request, self.prompt) as span:
             try:
                 answer = await endpoint.ask(
-                    question, min(endpoint.line.provider.seconds, max(0.1, deadline - started)), words
+                    question, min(endpoint.served.provider.seconds, max(0.1, deadline - started)), words
                 )
             except BaseException:
                 # Stopped in the middle: what was asked for may be counted, so all of it was spent.
@@ -326,7 +326,7 @@ class Asking:
         broken = load.failures >= OPEN_AFTER and ago is not None
         recovering = broken and ago is not None and (ago < OPEN_SECONDS or load.in_flight > 0)
         slot = not recovering and has_slot(
-            endpoint.line.provider, load, request.tokens, throttled=weighed.throttled
+            endpoint.served.provider, load, request.tokens, throttled=weighed.throttled
         )
         return Judged(weighed, slot, recovering, spent.tenant_month.cost_micros + request.cost_micros)
 

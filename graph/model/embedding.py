@@ -9,7 +9,7 @@ import httpx2
 import openai
 
 from graph.model.asking import OPEN_AFTER, OPEN_SECONDS, spent_of
-from graph.model.providers import Line
+from graph.model.providers import ServedRoute
 from policies.manifest import Manifest
 from policies.spending import Sum, weigh
 from records.books import Books, BooksAway, Transaction
@@ -34,13 +34,13 @@ class NoMeaning(Exception):
 class Embedding:
     """One embedding model at an address."""
 
-    def __init__(self, line: Line, manifest: Manifest, books: Books) -> None:
-        self.line = line
+    def __init__(self, served: ServedRoute, manifest: Manifest, books: Books) -> None:
+        self.served = served
         self._manifest = manifest
         self._books = books
         self._client = openai.AsyncOpenAI(
-            base_url=line.provider.base_url,
-            api_key=line.api_key.get_secret_value(),
+            base_url=served.provider.base_url,
+            api_key=served.api_key.get_secret_value(),
             max_retries=0,
             timeout=SECONDS,
             http_client=httpx2.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False),
@@ -48,7 +48,7 @@ class Embedding:
 
     @property
     def model(self) -> str:
-        return self.line.route.model
+        return self.served.route.model
 
     async def close(self) -> None:
         """Close its connections."""
@@ -82,13 +82,13 @@ class Embedding:
         place = Place(context.case_id, context.customer_id, context.release, run, step, "embed")
         most = len(text.encode())
         request = Request(
-            self.line.route.endpoint,
+            self.served.route.endpoint,
             self.model,
             "none",
             sha256(""),
             digest({"embed": text, "model": self.model}),
             most,
-            self.line.price.cost_micros(most, 0),
+            self.served.price.cost_micros(most, 0),
         )
         started = time.monotonic()
         try:
@@ -110,11 +110,11 @@ class Embedding:
             outcome=outcome,
             text="",
             tokens=most if tokens is None else tokens,
-            cost_micros=self.line.price.cost_micros(most if tokens is None else tokens, 0),
+            cost_micros=self.served.price.cost_micros(most if tokens is None else tokens, 0),
             input_tokens=tokens,
             output_tokens=0 if tokens is not None else None,
             usage_reported=tokens is not None,
-            price=self.line.price.words,
+            price=self.served.price.words,
             latency_ms=max(0, round((time.monotonic() - started) * 1000)),
         )
         try:
@@ -133,7 +133,7 @@ class Embedding:
                 spent_of(sums, place.customer_id),
                 Sum(request.tokens, request.cost_micros),
             )
-            at = self.line.provider
+            at = self.served.provider
             rests = load.failures >= OPEN_AFTER and (load.failed_seconds_ago or 0.0) < OPEN_SECONDS
             place_left = load.in_flight < at.concurrency and load.requests < at.requests_per_minute
             return weighed.reason is None and place_left and not rests

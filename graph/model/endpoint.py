@@ -15,7 +15,7 @@ from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models._client_utils import StreamChunkTimeoutError
 from pydantic import BaseModel
 
-from graph.model.providers import Line
+from graph.model.providers import ServedRoute
 from refunds.vocabulary import ModelOutcome
 
 READ_SECONDS = 15.0
@@ -82,10 +82,10 @@ class ModelAnswer:
 class Endpoint:
     """A model at an address. Opened once a process: its connections belong to one event loop."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.name = line.route.endpoint
-        model, api_key, base_url = line.route.model, line.api_key, line.provider.base_url
+    def __init__(self, served: ServedRoute) -> None:
+        self.served = served
+        self.name = served.route.endpoint
+        model, api_key, base_url = served.route.model, served.api_key, served.provider.base_url
         self._http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=CONNECTIONS),
@@ -98,7 +98,7 @@ class Endpoint:
             api_key=api_key,
             max_retries=0,
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            stream_chunk_timeout=line.provider.stall_seconds,
+            stream_chunk_timeout=served.provider.stall_seconds,
             use_responses_api=False,
             stream_usage=True,
             http_async_client=self._http,
@@ -115,8 +115,8 @@ class Endpoint:
         chat = self._chat.bind(
             extra_body={
                 "response_format": question.schema(),
-                self.line.provider.limit_field: question.max_tokens,
-                **self.line.provider.options,
+                self.served.provider.limit_field: question.max_tokens,
+                **self.served.provider.options,
             }
         )
         seen = Seen()

@@ -57,7 +57,7 @@ def models_of(
     moderator: Moderator = ByRule()
     opened: list[Endpoint | ByEndpoint] = list(endpoints.values())
     if settings.moderation_model:
-        by_endpoint = ByEndpoint(drafter.endpoints[0].line, settings.moderation_model)
+        by_endpoint = ByEndpoint(drafter.endpoints[0].served, settings.moderation_model)
         opened.append(by_endpoint)
         moderator = by_endpoint
     return Models(ModelPlanner(planner), ModelDrafter(drafter, moderator), opened)

@@ -7,7 +7,7 @@ from typing import Protocol
 import httpx2
 import openai
 
-from graph.model.providers import Line
+from graph.model.providers import ServedRoute
 
 SECONDS = 5.0
 
@@ -42,11 +42,11 @@ class ByRule:
 class ByEndpoint:
     """The rule, then the provider's own moderation. What cannot be asked is not passed."""
 
-    def __init__(self, line: Line, model: str) -> None:
+    def __init__(self, served: ServedRoute, model: str) -> None:
         self._http = httpx2.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False)
         self._client = openai.AsyncOpenAI(
-            base_url=line.provider.base_url,
-            api_key=line.api_key.get_secret_value(),
+            base_url=served.provider.base_url,
+            api_key=served.api_key.get_secret_value(),
             max_retries=0,
             timeout=SECONDS,
             http_client=self._http,

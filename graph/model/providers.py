@@ -92,7 +92,7 @@ class Priced:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ServedRoute:
     """A route of the manifest with all that its calls need."""
 
     route: ModelRoute
@@ -122,7 +122,7 @@ def read_providers(file: Path | None, environment: Mapping[str, str]) -> dict[st
 
 def endpoint_line(
     route: ModelRoute, providers: Mapping[str, Provider], environment: Mapping[str, str] = os.environ
-) -> Line:
+) -> ServedRoute:
     """A route with its provider, key and price. Raises BadProvider where one is missing."""
     provider = providers.get(route.provider)
     if provider is None:
@@ -141,4 +141,4 @@ def endpoint_line(
             raise BadProvider(
                 f"nobody knows what {route.model} costs: give its price under {route.provider} in GRAPH_PROVIDERS"
             ) from None
-    return Line(route, provider, priced, SecretStr(key))
+    return ServedRoute(route, provider, priced, SecretStr(key))

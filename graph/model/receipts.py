@@ -29,7 +29,7 @@ def summed(receipts: Sequence[Receipt]) -> Sum:
 def call_receipt(endpoint: Endpoint, request: Request, answer: ModelAnswer, took_ms: int) -> Receipt:
     """What a call cost: by the provider's own count, or all that was reserved where it does not count."""
     used = answer.input_tokens, answer.output_tokens
-    price = endpoint.line.price
+    price = endpoint.served.price
     never_began = answer.outcome in NEVER_BEGAN
     if used[0] is not None and used[1] is not None:
         tokens = used[0] + used[1]

@@ -48,12 +48,12 @@ def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameter
     shares = shares_of(order)
     whole = counted(units) == counted(order.not_refunded())
     kept = max(0, shares.charged_minor - order.charges_gone_minor)
-    room = order.left.amount_minor - kept
+    most = order.left.amount_minor - kept
     goods = shares.of(units, after=_gone(order))
-    if goods > room and not whole:
+    if goods > most and not whole:
         return LeaveToPerson("more_than_left")
     charges = _shipping(order, shares, clause, whole=whole)
-    goods = max(0, min(goods, room))
+    goods = max(0, min(goods, most))
     deducted = goods * clause.restocking_percent // 100 + clause.return_label.get(order.currency, 0)
     if goods + charges == 0:
         return Deny("there is nothing to return on this order")

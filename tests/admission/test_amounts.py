@@ -4,12 +4,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from policy_kit import NOW, USD, claim, order, verdict
+from policy_kit import NOW, USD, claim, order, rules, verdict
 
-from policies.clauses import Allow, Deny, LeaveToPerson
+from policies.clauses import (
+    Allow,
+    BadRule,
+    Bar,
+    Deny,
+    LeaveToPerson,
+    RuleInForce,
+    check_rules,
+    judgement_of,
+)
 from refunds.ids import LineId, Sku
 from refunds.money import Money
-from refunds.order import Line, MadeRefund, OrderFacts, Units
+from refunds.order import Charge, Line, MadeRefund, OrderFacts, Units
+from refunds.vocabulary import OrderStatus
 
 
 def units(*lines: int) -> tuple[Units, ...]:
@@ -109,3 +119,94 @@ def test_what_went_back_before_the_order_came_here_is_not_given_back_again() -> 
     assert verdict(claim(spent)) == Deny(
         "all of the 100.00 USD that was paid has been returned, or its return is ordered"
     )
+
+
+def with_shipping(status: OrderStatus = "delivered", shipping: int = 1_590) -> OrderFacts:
+    """Two cups of 20.00 USD and shipping, all paid with one card."""
+    facts = bought([2_000, 2_000], 4_000)
+    paid = replace(facts.payments[0], paid=Money(4_000 + shipping, USD))
+    charge = Charge("shipping", "express", Money(shipping, USD))
+    return replace(facts, status=status, charges=(charge,), payments=(paid,))
+
+
+def given_back(facts: OrderFacts, *wanted: str, **says: object) -> object:
+    """What a change of mind gives back where its clause says this beside its window."""
+    stated = {"rule": "change-of-mind", "clause": "2", "window_days": 14, **says}
+    rule = RuleInForce("change-of-mind", stated, rules()[0].citation)
+    found = judgement_of(claim(facts, *wanted), [rule])
+    assert found is not None
+    return found.verdict.amount.amount_minor if isinstance(found.verdict, Allow) else found.verdict
+
+
+@pytest.mark.parametrize(
+    ("says", "wanted", "amount"),
+    [
+        pytest.param({}, (), 4_000, id="shipping is kept where no clause gives it"),
+        pytest.param({"shipping_back": "whole_order"}, (), 5_590, id="with the whole order"),
+        pytest.param({"shipping_back": "whole_order"}, ("SKU-1",), 2_000, id="not with a part of it"),
+        pytest.param({"shipping_back": "always"}, ("SKU-1",), 3_590, id="with any part"),
+        pytest.param(
+            {"shipping_back": "whole_order", "standard_shipping": {"USD": 650}},
+            (),
+            4_650,
+            id="standard at most",
+        ),
+        pytest.param(
+            {"shipping_back": "whole_order", "standard_shipping": {"EUR": 650}},
+            (),
+            5_590,
+            id="of another currency",
+        ),
+        pytest.param({"restocking_percent": 15}, ("SKU-1",), 1_700, id="a restocking fee"),
+        pytest.param({"return_label": {"USD": 690}}, (), 3_310, id="the label is deducted"),
+        pytest.param(
+            {"restocking_percent": 100},
+            (),
+            Deny("what is deducted for the return is as much as what would go back"),
+            id="nothing is left",
+        ),
+    ],
+)
+def test_a_clause_says_what_goes_back_beside_the_goods(
+    says: dict[str, object], wanted: tuple[str, ...], amount: object
+) -> None:
+    assert given_back(with_shipping(), *wanted, **says) == amount
+
+
+def test_shipping_goes_back_once() -> None:
+    first = claim(with_shipping(), "SKU-1")
+    stated = {"rule": "change-of-mind", "clause": "2", "window_days": 14, "shipping_back": "always"}
+    rule = RuleInForce("change-of-mind", stated, rules()[0].citation)
+    found = judgement_of(first, [rule])
+    assert found is not None and isinstance(found.verdict, Allow)
+    assert found.verdict.charges_minor == 1_590
+    facts = first.order
+    refund = MadeRefund(
+        NOW, found.verdict.amount, found.verdict.units, found.verdict.charges_minor, here=True
+    )
+    paid = replace(facts.payments[0], refunded=found.verdict.amount)
+    later = replace(facts, refunds=(refund,), payments=(paid,))
+    assert given_back(later, shipping_back="always") == 2_000
+
+
+def test_a_cancellation_gives_back_what_is_left_of_all_that_was_paid() -> None:
+    facts = replace(with_shipping("pending"), delivered_at=None)
+    said = verdict(claim(facts))
+    assert isinstance(said, Allow)
+    assert (said.amount.amount_minor, said.charges_minor) == (5_590, 1_590)
+    assert verdict(claim(facts, "SKU-1")) == Deny("an order is cancelled as a whole or not at all")
+
+
+def test_a_parameter_that_no_rule_has_is_refused() -> None:
+    with pytest.raises(BadRule, match="shiping_back"):
+        check_rules([{"rule": "change-of-mind", "clause": "2", "window_days": 14, "shiping_back": "always"}])
+
+
+def test_a_line_that_is_marked_final_sale_is_barred_where_the_clause_speaks_of_it() -> None:
+    facts = bought([2_000], 2_000)
+    marked = replace(facts, lines=(replace(facts.lines[0], final_sale=True),))
+    stated = {"rule": "excluded-category", "clause": "1", "final_sale": True}
+    bar = RuleInForce("excluded-category", stated, rules()[0].citation)
+    for order_, barred in ((marked, True), (facts, False)):
+        found = judgement_of(claim(order_), [*rules(), bar])
+        assert found is not None and isinstance(found.verdict, Bar) is barred

@@ -286,6 +286,8 @@ def stalled(orders: Orders, runs: Sequence[Run]) -> list[str]:
             os._exit(0)
         _, status = os.waitpid(child, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
+            for other in children:
+                os.kill(other, signal.SIGKILL)
             return [f"{run.number}: it was not stopped"]
         children.append(child)
     with psycopg.connect(orders.url, autocommit=True) as owner:

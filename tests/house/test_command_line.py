@@ -283,25 +283,25 @@ def test_a_currency_is_let_in_by_a_command(command_line: CommandLine, tmp_path: 
     """Nobody may approve a currency without rules, so its orders stay out until it has some."""
     file = tmp_path / "orders.jsonl"
     order = {
-        "order_id": "Y1", "customer_id": "CY", "status": "delivered", "currency": "JPY",
+        "order_id": "Y1", "customer_id": "CY", "status": "delivered", "currency": "KRW",
         "items": [{"sku": "CUP", "name": "Cup", "price_minor": 5_800}],
         "payments": [{"payment_id": "pay_Y1", "method": "card_1114", "amount_minor": 5_800}],
     }  # fmt: skip
     file.write_text(lines(order))
     refused = command_line("orders", "import", str(file), "--tenant", "demo")
     assert refused.returncode == 1
-    assert "countersign authority add --tenant demo --currency JPY" in refused.stderr
+    assert "countersign authority add --tenant demo --currency KRW" in refused.stderr
     for limits in (("--specialist-from", "60000"), ("--specialist-from", "100", "--two-people-from", "100")):
-        above = command_line("authority", "add", "--tenant", "demo", "--currency", "JPY", *limits)
+        above = command_line("authority", "add", "--tenant", "demo", "--currency", "KRW", *limits)
         assert above.returncode == 1 and "none is above the house's own" in above.stderr
-    assert command_line("authority", "add", "--tenant", "nobody", "--currency", "JPY").returncode == 1
+    assert command_line("authority", "add", "--tenant", "nobody", "--currency", "KRW").returncode == 1
     assert command_line("authority", "add", "--tenant", "demo", "--currency", "yen").returncode == 2
-    added = ("authority", "add", "--tenant", "demo", "--currency", "JPY", "--specialist-from", "5000")
+    added = ("authority", "add", "--tenant", "demo", "--currency", "KRW", "--specialist-from", "5000")
     assert command_line(*added).returncode == 0
-    assert "JPY has rules already" in command_line(*added).stderr
+    assert "KRW has rules already" in command_line(*added).stderr
     rules = command_line.states("authority", "list", "--tenant", "demo")
-    assert [(rule["from"], rule["approvals"], rule["specialists"]) for rule in rules if rule["currency"] == "JPY"] == [
-        ("0 JPY", 1, 0), ("5000 JPY", 1, 1), ("200000 JPY", 2, 1),
+    assert [(rule["from"], rule["approvals"], rule["specialists"]) for rule in rules if rule["currency"] == "KRW"] == [
+        ("0 KRW", 1, 0), ("5000 KRW", 1, 1), ("200000 KRW", 2, 1),
     ]  # fmt: skip
     assert command_line("orders", "import", str(file), "--tenant", "demo").returncode == 0
 

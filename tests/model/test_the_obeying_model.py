@@ -24,7 +24,7 @@ from graph.model.endpoint import Endpoint, ModelAnswer, ModelQuestion, Words
 from graph.model.models import Models
 from graph.model.moderation import ByRule
 from graph.model.planner import ModelPlanner
-from graph.model.providers import Line, Price, Priced, Provider
+from graph.model.providers import Price, Priced, Provider, ServedRoute
 from graph.services import GraphServices
 from policies.manifest import ModelRoute
 from refunds.canonical import canonical
@@ -43,10 +43,10 @@ class Obeying(Endpoint):
 
     def __init__(self, feature: str, role: str) -> None:
         priced = Priced("obeying", Price(**PRICED))
-        self.line = Line(
+        self.served = ServedRoute(
             ModelRoute(provider="fake", model=f"obeying-{feature}"), Provider(), priced, SecretStr("k")
         )
-        self.name = self.line.route.endpoint
+        self.name = self.served.route.endpoint
         self.role = role
         self.feature = feature
         self.seen: list[str] = []
