@@ -28,7 +28,10 @@ from runtime.home import BadHome, Home, read_home_json, write_secret
 
 DEMO = TenantId("demo")
 USD = Currency("USD")
-CURRENCIES = (USD, Currency("EUR"), Currency("GBP"), Currency("JPY"))
+CURRENCIES = (USD, Currency("EUR"), Currency("GBP"))
+"""What a new tenant may approve without a word."""
+
+YEN = Currency("JPY")
 
 PEOPLE: dict[str, Role] = {
     "demo-reviewer": "reviewer",
@@ -108,6 +111,7 @@ async def open_shop(
     """The demo tenant with its people, orders and policy; what is there already stays."""
     async with owner.transaction(DEMO) as tx:
         await enter_tenant(tx, DEMO, "Demo shop")
+        await add_authority_rules(tx, rules_for(DEMO, [YEN]))
         orders = demo_orders(await books_now(tx))
         await import_orders(tx, orders)
         brought = await bring_library(tx, corpus)
