@@ -101,11 +101,12 @@ def checks_of(
             )
         )
     if proposal.kind == "refund":
-        paid = payment_of(order, proposal)
-        found.append(
-            Check("Payment is of this customer's order", paid is not None, proposal.payment_id or "none")
-        )
         left = {one.payment_id: one.left for one in order.payments} if order else {}
+        named = [leg.payment_id for leg in proposal.parts]
+        paid = bool(named) and set(named) <= set(left)
+        found.append(
+            Check("Payment is of this customer's order", paid, " and ".join(map(str, named)) or "none")
+        )
         enough = current.ordered or all(
             leg.payment_id in left and leg.amount <= left[leg.payment_id] for leg in proposal.parts
         )

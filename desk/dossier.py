@@ -26,6 +26,7 @@ from refunds.ids import PaymentId
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Payment, counted
 from refunds.proposal import Proposal
+from refunds.shares import Unbalanced, shares_of
 
 EARLIER = 8
 
@@ -47,6 +48,8 @@ class LineShown:
     line: Line
     refunded: int
     proposed: int
+    share: Money | None
+    """What those that go back now cost; None where nobody can say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,14 @@ class Dossier:
         if self.order is None:
             return []
         proposed = counted(self.current.proposal.units if self.current and not self.current.ordered else ())
+        gone = self.order.gone
         return [
-            LineShown(line, self.order.gone[line.line_id], proposed[line.line_id])
+            LineShown(
+                line,
+                gone[line.line_id],
+                proposed[line.line_id],
+                _share(self.order, line, proposed[line.line_id]),
+            )
             for line in self.order.lines
         ]
 
@@ -147,6 +156,18 @@ class Dossier:
     def payment(self) -> Payment | None:
         """The payment that the proposal goes back to."""
         return payment_of(self.order, self.current.proposal) if self.current else None
+
+
+def _share(order: OrderFacts, line: Line, quantity: int) -> Money | None:
+    """What so many of a line cost, after those of it that went back."""
+    if not quantity:
+        return None
+    gone = order.gone[line.line_id]
+    try:
+        parts = shares_of(order).lines[line.line_id][gone : gone + quantity]
+    except Unbalanced:
+        return None
+    return Money(sum(parts), order.currency) if len(parts) == quantity else None
 
 
 ASKED = frozenset({"asked_customer", "asked_colleague"})

@@ -229,6 +229,8 @@ class CaseAgent:
             made = draft(case, run.asked, run.order, run.evidence, stated, run.snapshot.now, revision_of(run))
             if isinstance(made, LeaveToPerson):
                 run.draft, result = None, made.reason
+                if made.citations:
+                    run.evidence = Grounded(tuple(dict.fromkeys((*made.citations, *run.evidence.citations))))
             else:
                 run.draft = made
                 proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)

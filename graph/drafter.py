@@ -19,6 +19,7 @@ from policies.clauses import (
     judgement_of,
 )
 from policies.clauses.claim import says_cancel, says_damaged
+from policies.conflicts import conflict_with
 from records.cases import Case
 from records.library import StatedRule
 from records.money import CurrentProposal
@@ -160,6 +161,9 @@ def _drafted(
             pass
         case _:
             assert_never(verdict)
+    against = conflict_with(evidence, citation, [rule.citation for rule in rules])
+    if against is not None:
+        return LeaveToPerson("policy_conflict", (against, citation))
     proposed = Draft(
         kind="refund",
         text="",

@@ -55,6 +55,7 @@ HandoffReason = Literal[
     "several_payments",
     "more_than_left",
     "payment_disputed",
+    "policy_conflict",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.

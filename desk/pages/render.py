@@ -19,6 +19,11 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 
+def bare(amount: object) -> str:
+    """An amount without its currency, under a heading that names it; empty where there is none."""
+    return str(amount).partition(" ")[0] if amount else ""
+
+
 def money(amount_minor: int | None, currency: str | None) -> str:
     """An amount as people write it; a dash where there is none."""
     return str(Money(amount_minor, Currency(currency))) if amount_minor and currency else "—"
@@ -56,7 +61,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"span": span, "when": when, "plain": plain_word, "card": card}
+    made.filters |= {"span": span, "when": when, "plain": plain_word, "card": card, "bare": bare}
     made.globals |= {"money": money, "asset": asset, "query": urlencode}
     return made
 

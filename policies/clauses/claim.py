@@ -156,6 +156,8 @@ class LeaveToPerson:
     """The clause applies, and the amount is for a person to say; `reason` is that of the hand-over."""
 
     reason: HandoffReason
+    citations: tuple[Citation, ...] = ()
+    """The clauses that a person reads it by, beside those that the words found."""
 
 
 RuleVerdict = Allow | Deny | Bar | Ask | LeaveToPerson | None
