@@ -100,7 +100,7 @@ async def _unapprovable(
     strange = {number: order.currency for number, order in wave.items() if order.currency not in ruled}
     known = await orders_there(tx, [wave[number].order_id for number in strange]) if strange else set()
     return {
-        number: f"currency {code}: nobody may approve it: countersign authority add --tenant {tenant} --currency {code}"
+        number: f"currency {code}: nobody may approve it: countersign authority set --tenant {tenant} --currency {code}"
         for number, code in strange.items()
         if wave[number].order_id not in known
     }

@@ -1,5 +1,7 @@
 """The commands about authority: how many people, and which, must agree before an amount is returned, by currency."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,7 +9,9 @@ import typer
 from cli.terminal import CommandFailed, Json, Tenant, command, group, home, report, tell, tenant_id
 
 if TYPE_CHECKING:
+    from app.authority import Limits
     from policies.authority import AuthorityRule
+    from refunds.ids import TenantId
 
 authority_app = group(
     "Who must agree before an amount is returned.", "countersign authority list --tenant demo"
@@ -32,8 +36,10 @@ async def authority_list(tenant: Tenant, as_json: Json = False) -> None:
     tell([_row(rule) for rule in rules], as_json, authority_table)
 
 
-@command(authority_app, "add", "countersign authority add --tenant demo --currency JPY")
-async def authority_add(
+@command(
+    authority_app, "set", "countersign authority set --tenant demo --currency JPY --specialist-from 20000"
+)
+async def authority_set(
     tenant: Tenant,
     currency: Annotated[str, typer.Option(help="Three capitals, as JPY.")],
     specialist_from: Amount = None,
@@ -42,39 +48,56 @@ async def authority_add(
 ) -> None:
     """Let a currency be approved: by one person, from an amount on by a specialist, from another on by two people.
 
-    A limit may be lower than the house's (500.00 and 2,000.00, or 50000 and 200000 without decimals) and not higher.
+    A limit may be lower than the house's (500.00 and 2,000.00, or 50000 and 200000 without decimals) and not higher. It
+    takes the place of what the currency had before.
     """
-    from app.authority import add_authority_rules, authority_rules
-    from app.house import books_of_owner
-    from policies.authority import SPECIALIST_FROM_MINOR, TWO_PEOPLE_FROM_MINOR, rules_for
-    from records.books import Books
-    from refunds.money import currency as known_currency
-    from refunds.money import read_amount
+    from app.authority import BadAuthority, Limits
 
     shop = tenant_id(tenant)
     try:
-        code = known_currency(currency)
-        specialist, two = (
-            most if text is None else read_amount(text, code).amount_minor
-            for text, most in (
-                (specialist_from, SPECIALIST_FROM_MINOR),
-                (two_people_from, TWO_PEOPLE_FROM_MINOR),
-            )
-        )
+        limits = Limits.read(currency, specialist_from, two_people_from)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    if not 0 < specialist <= SPECIALIST_FROM_MINOR or not specialist < two <= TWO_PEOPLE_FROM_MINOR:
-        raise CommandFailed(
-            "limits rise, and none is above the house's own: what is approved by fewer is not paid"
-        )
+        raise (CommandFailed if isinstance(error, BadAuthority) else typer.BadParameter)(str(error)) from None
+    await _write(shop, [limits])
+    report(
+        {"tenant": shop, "currency": limits.currency}, as_json, f"{limits.currency} can be approved in {shop}"
+    )
+
+
+@command(authority_app, "import", "countersign authority import authority.jsonl --tenant demo")
+async def authority_import(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    tenant: Tenant,
+    as_json: Json = False,
+) -> None:
+    """Rules of many currencies: JSONL with currency, specialist_from, two_people_from; all of the file or nothing."""
+    from app.authority import read_limits
+
+    shop = tenant_id(tenant)
+    try:
+        every = read_limits(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CommandFailed(f"{file}: {error}") from None
+    await _write(shop, every)
+    codes = ", ".join(limits.currency for limits in every)
+    report(
+        {"tenant": shop, "currencies": [limits.currency for limits in every]},
+        as_json,
+        f"{codes} can be approved in {shop}",
+    )
+
+
+async def _write(shop: "TenantId", every: "Sequence[Limits]") -> None:
+    """Put the limits of currencies in the place of those that are there."""
+    from app.authority import set_authority_rules
+    from app.house import books_of_owner
+    from records.books import Books
+
     async with Books.open(await books_of_owner(home()), size=1) as owner:
         if not await owner.knows(shop):
             raise CommandFailed(f"no tenant {shop}: countersign tenant add {shop} opens it")
         async with owner.transaction(shop) as tx:
-            if any(rule.floor.currency == code for rule in await authority_rules(tx, shop)):
-                raise CommandFailed(f"{code} has rules already: countersign authority list --tenant {shop}")
-            await add_authority_rules(tx, rules_for(shop, [code], specialist, two))
-    report({"tenant": shop, "currency": code}, as_json, f"{code} can be approved in {shop}")
+            await set_authority_rules(tx, shop, every)
 
 
 def _row(rule: "AuthorityRule") -> "dict[str, object]":

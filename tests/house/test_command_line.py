@@ -290,20 +290,35 @@ def test_a_currency_is_let_in_by_a_command(command_line: CommandLine, tmp_path: 
     file.write_text(lines(order))
     refused = command_line("orders", "import", str(file), "--tenant", "demo")
     assert refused.returncode == 1
-    assert "countersign authority add --tenant demo --currency KRW" in refused.stderr
+    assert "countersign authority set --tenant demo --currency KRW" in refused.stderr
     for limits in (("--specialist-from", "60000"), ("--specialist-from", "100", "--two-people-from", "100")):
-        above = command_line("authority", "add", "--tenant", "demo", "--currency", "KRW", *limits)
+        above = command_line("authority", "set", "--tenant", "demo", "--currency", "KRW", *limits)
         assert above.returncode == 1 and "none is above the house's own" in above.stderr
-    assert command_line("authority", "add", "--tenant", "nobody", "--currency", "KRW").returncode == 1
-    assert command_line("authority", "add", "--tenant", "demo", "--currency", "yen").returncode == 2
-    added = ("authority", "add", "--tenant", "demo", "--currency", "KRW", "--specialist-from", "5000")
-    assert command_line(*added).returncode == 0
-    assert "KRW has rules already" in command_line(*added).stderr
+    assert command_line("authority", "set", "--tenant", "nobody", "--currency", "KRW").returncode == 1
+    assert command_line("authority", "set", "--tenant", "demo", "--currency", "yen").returncode == 2
+    added = ("authority", "set", "--tenant", "demo", "--currency", "KRW", "--specialist-from")
+    assert command_line(*added, "7000").returncode == 0
+    assert command_line(*added, "5000").returncode == 0, "it takes the place of the one before"
     rules = command_line.states("authority", "list", "--tenant", "demo")
     assert [(rule["from"], rule["approvals"], rule["specialists"]) for rule in rules if rule["currency"] == "KRW"] == [
         ("0 KRW", 1, 0), ("5000 KRW", 1, 1), ("200000 KRW", 2, 1),
     ]  # fmt: skip
     assert command_line("orders", "import", str(file), "--tenant", "demo").returncode == 0
+    many = tmp_path / "authority.jsonl"
+    many.write_text(lines({"currency": "SEK", "specialist_from": "400.00"}) + lines({"currency": "NOK"}))
+    assert (
+        "SEK, NOK can be approved"
+        in command_line("authority", "import", str(many), "--tenant", "demo").stdout
+    )
+    many.write_text(lines({"currency": "DKK"}) + lines({"currency": "DKK"}))
+    refused = command_line("authority", "import", str(many), "--tenant", "demo")
+    assert refused.returncode == 1 and "a currency is given twice" in refused.stderr
+    many.write_text(lines({"currency": "DKK", "specialist_from": "900.00"}))
+    refused = command_line("authority", "import", str(many), "--tenant", "demo")
+    assert refused.returncode == 1 and "line 1: limits rise" in refused.stderr
+    assert not {row["currency"] for row in command_line.states("authority", "list", "--tenant", "demo")} & {
+        "DKK"
+    }
 
 
 def test_a_tenant_that_was_added_has_no_people_of_the_demo(command_line: CommandLine, tmp_path: Path) -> None:

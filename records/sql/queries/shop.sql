@@ -10,6 +10,9 @@ insert into tenants (tenant, name) values (%(tenant)s, %(name)s) on conflict do 
 insert into authority_rules (tenant, currency, floor_minor, approvals, specialists)
 values (%(tenant)s, %(currency)s, %(floor_minor)s, %(approvals)s, %(specialists)s) on conflict do nothing;
 
+-- delete_authority_rules --
+delete from authority_rules where tenant = tenant() and currency = %(currency)s;
+
 -- list_authority_rules --
 -- Every rule of a tenant but those of a reply or a hand-over, by currency and floor.
 select currency, floor_minor, approvals, specialists from authority_rules
