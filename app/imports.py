@@ -134,13 +134,19 @@ def _orders(
 
 
 async def import_library(
-    owner_url: str, tenant: TenantId, source: Path, rules: Path | None, edition: Edition
+    owner_url: str,
+    tenant: TenantId,
+    source: Path,
+    rules: Path | None,
+    edition: Edition,
+    bad: dict[int, str] | None = None,
 ) -> tuple[int, int, int]:
     """A tenant's policy into its library: how many documents were read, how many were new, how many rules they state.
 
-    A folder of Markdown documents, or an export of clauses and its rules. None counts before a person approves.
+    A folder of Markdown documents, or an export of clauses and its rules. None counts before a person approves. With
+    `bad`, a line of an export that breaks the form stops no other and stands there.
     """
-    documents = _documents(source, rules, edition)
+    documents = _documents(source, rules, edition, bad)
     for document in documents:
         check_rules(document.rules)
     async with Books.open(owner_url, size=2) as owner, owner.transaction(tenant) as tx:
@@ -157,11 +163,13 @@ def _hash_of(source: Path, documents: tuple[PolicyDocument, ...]) -> str:
     return digest({f"{document.document_id}-v{document.version}": document.sha256 for document in documents})
 
 
-def _documents(source: Path, rules: Path | None, edition: Edition) -> tuple[PolicyDocument, ...]:
+def _documents(
+    source: Path, rules: Path | None, edition: Edition, bad: dict[int, str] | None
+) -> tuple[PolicyDocument, ...]:
     if source.is_dir() and (source / CLAUSES_FILE).is_file() and not any(source.glob("*.md")):
         source = source / CLAUSES_FILE
     if source.is_file():
-        return read_clause_lines(source, rules, edition)
+        return read_clause_lines(source, rules, edition, bad)
     return read_corpus(source)
 
 

@@ -1,5 +1,6 @@
 """The commands of those who answer for a shop's policy: what waits, whose yes makes it count, and what is found."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,8 @@ async def policies_import(
     at, shop = home(), tenant_id(tenant)
     url = await books_of_owner(at)
     opened = at.database_url is None and not await is_open(url, shop)
-    read, new, stated = await import_library(url, shop, source, rules, Edition(version))
+    bad: dict[int, str] = {}
+    read, new, stated = await import_library(url, shop, source, rules, Edition(version), bad)
     if opened:
         await staff(url, shop)
     async with Books.open(url, size=1) as owner:
@@ -64,7 +66,12 @@ async def policies_import(
     line = f"{read} documents read, {new} new, {stated} rules in them"
     if waiting:
         line += f"; {waiting} wait for approval: countersign policies approve --tenant {shop} --all"
-    report({"documents": read, "new": new, "rules": stated, "waiting": waiting}, as_json, line)
+    for number, why in sorted(bad.items()):
+        sys.stderr.write(f"countersign: {source}:{number}: {why}\n")
+    said = {"documents": read, "new": new, "rules": stated, "waiting": waiting, "bad": len(bad)}
+    report(said, as_json, line)
+    if bad:
+        raise CommandFailed(f"{len(bad)} lines were left out")
 
 
 @command(policies_app, "list", "countersign policies list --tenant demo")

@@ -1,7 +1,11 @@
 """A policy as an export of clauses, one JSON object a line: {"id": "retail-039", "section": "Returns", "text": "…"}.
 
-Each section becomes a document; a clause keeps its id and its words to the letter. What it allows stands
-beside it, in lines of rules that name the clause: {"rule": "delivered-return", "clause": "retail-042"}.
+Each section becomes a document; a clause keeps its id and its words to the letter. A line with a `title` in place of a
+section is a document of its own, also where two have one title; `document` names the document where the export knows
+it. A line may say its `version`, `region`, `status`, `effective` and `expires`, and how customers ask for it (`asked`):
+lines of one section that differ in these are different documents. What a title marks as internal is private. So an
+approval of the whole file makes nothing count that was not meant to. What a clause allows stands beside it, in lines of
+rules that name the clause: {"rule": "delivered-return", "clause": "retail-042"}.
 """
 
 import re
@@ -12,20 +16,44 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from policies.documents import CLAUSE_LIMIT, BadDocument, Clause, PolicyDocument
 from refunds.canonical import BadJson, digest, read_json
+from refunds.ticket import said_small
+from refunds.vocabulary import DocumentStatus
 
 _ANYWHERE = "*"
 
 
-class ClauseLine(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Day = Annotated[date, Field(strict=False)]
 
-    id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
-    section: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    text: Annotated[str, StringConstraints(min_length=1, max_length=CLAUSE_LIMIT)]
+_INTERNAL = re.compile(r"^\W*internal\s*[:)\]–-]|[(\[]internal[)\]]", re.IGNORECASE)
+"""How a title says that it is not for customers."""
+
+
+class ClauseLine(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    id: Name
+    section: Title | None = None
+    title: Title | None = None
+    document: Name | None = None
+    text: Annotated[str, StringConstraints(min_length=1)] = Field(
+        validation_alias=AliasChoices("text", "content")
+    )
+    version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    region: Annotated[str, StringConstraints(pattern=r"^(\*|[A-Z]{2,3})$")] | None = None
+    status: DocumentStatus | None = None
+    effective: Day | None = None
+    expires: Day | None = None
+    asked: Annotated[
+        list[Annotated[str, StringConstraints(max_length=CLAUSE_LIMIT)]], Field(max_length=200)
+    ] = Field(default_factory=list)
+    path: str | None = None
+    """Where the export had it; not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,63 +65,128 @@ class Edition:
     effective_on: date = date(2000, 1, 1)
 
 
-def read_clause_lines(file: Path, rules_file: Path | None, edition: Edition) -> tuple[PolicyDocument, ...]:
-    """The documents of an export, a section each; BadDocument names the first line that breaks the form."""
-    sections: dict[str, list[Clause]] = {}
-    for number, value in _lines(file):
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What lines of one document have in common."""
+
+    name: str
+    title: str
+    version: int
+    region: str
+    status: DocumentStatus
+    effective_on: date
+    expires_on: date | None
+
+
+def read_clause_lines(
+    file: Path, rules_file: Path | None, edition: Edition, bad: dict[int, str] | None = None
+) -> tuple[PolicyDocument, ...]:
+    """The documents of an export. BadDocument names the first line that breaks the form.
+
+    With `bad`, such a line stops no other: it is left out, and stands there by its number with why.
+    """
+    groups: dict[_Group, list[Clause]] = {}
+    known: set[str] = set()
+    for number, text in enumerate(_text(file).split("\n"), start=1):
+        if not text.strip():
+            continue
         try:
-            line = ClauseLine.model_validate(value)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise BadDocument(
-                f"{file.name}:{number}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
-            ) from None
-        if not line.text.replace("\n", " ").isprintable() or not line.section.isprintable():
-            raise BadDocument(f"{file.name}:{number}: a control character in it")
-        sections.setdefault(line.section, []).append(Clause(line.id, line.text))
-    stated = list(_rules(rules_file)) if rules_file else []
-    known = [clause.number for clauses in sections.values() for clause in clauses]
-    if not known or len(set(known)) != len(known):
+            line = _clause_line(text, known)
+        except BadDocument as error:
+            if bad is None:
+                raise BadDocument(f"{file.name}:{number}: {error}") from None
+            bad[number] = str(error)
+            continue
+        known.add(line.id)
+        groups.setdefault(_group(line, edition), []).append(Clause(line.id, line.text, tuple(line.asked)))
+    if not groups:
         raise BadDocument(f"{file.name}: clauses have an id, each once, and there is at least one")
+    stated = list(_rules(rules_file)) if rules_file else []
     for rule in stated:
         if not isinstance(rule.get("clause"), str) or rule["clause"] not in known:
             raise BadDocument(f"{rules_file}: a rule names clause {rule.get('clause')}, which is not there")
-    names = _names(sections)
+    names = _names(groups)
     try:
-        return tuple(
-            _document(names[title], title, clauses, stated, edition) for title, clauses in sections.items()
-        )
+        return tuple(_document(names[group], group, clauses, stated) for group, clauses in groups.items())
     except TypeError as error:
         raise BadDocument(f"{rules_file}: a rule is JSON with whole numbers: {error}") from None
 
 
-def _names(titles: Iterable[str]) -> dict[str, str]:
-    """An id for each section, from its title; with a hash where two would have one, or one none."""
-    slugs = {title: re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:100] for title in titles}
+def _clause_line(text: str, known: set[str]) -> ClauseLine:
+    """A line of the export; BadDocument says what is wrong with it."""
+    try:
+        line = ClauseLine.model_validate(read_json(text))
+    except BadJson as error:
+        raise BadDocument(str(error)) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BadDocument(f"{'.'.join(map(str, first['loc']))}: {said_small(first['msg'])}") from None
+    if len(line.text) > CLAUSE_LIMIT:
+        raise BadDocument(
+            f"text: {len(line.text)} characters, at most {CLAUSE_LIMIT}: make it several clauses"
+        )
+    if line.section is None and line.title is None and line.document is None:
+        raise BadDocument("section: a clause has a section, a title or a document")
+    if line.id in known:
+        raise BadDocument(f"id: {line.id} stands twice: the first line counts")
+    said = (line.text.replace("\n", " "), line.section or "", line.title or "", *line.asked)
+    if not all(one.isprintable() for one in said):
+        raise BadDocument("a control character in it")
+    if line.expires is not None and line.effective is not None and line.expires <= line.effective:
+        raise BadDocument("expires: before it is in force")
+    return line
+
+
+def _group(line: ClauseLine, edition: Edition) -> _Group:
+    """The document of a line: its section, the one that it names, or its own."""
+    title = line.section or line.title or line.document or line.id
+    status = line.status or "approved"
+    return _Group(
+        name=line.document or line.section or line.id,
+        title=title,
+        version=line.version or edition.version,
+        region=line.region or edition.region,
+        status="private" if status == "approved" and _INTERNAL.search(title) else status,
+        effective_on=line.effective or edition.effective_on,
+        expires_on=line.expires,
+    )
+
+
+def _names(groups: Iterable[_Group]) -> dict[_Group, str]:
+    """An id for each document, from its name; with a hash where two would have one, or one none."""
+    slugs = {group: re.sub(r"[^a-z0-9]+", "-", group.name.lower()).strip("-")[:100] for group in groups}
     once = Counter(slugs.values())
     return {
-        title: slug if slug and once[slug] == 1 else f"{slug or 'section'}-{digest(title)[:8]}"
-        for title, slug in slugs.items()
+        group: slug if slug and once[slug] == 1 else f"{slug or 'section'}-{_apart(group, slugs)}"
+        for group, slug in slugs.items()
     }
 
 
+def _apart(group: _Group, groups: Iterable[_Group]) -> str:
+    """What tells a document from others of its slug: its name, and where that is theirs too, all that is said of it."""
+    if sum(other.name == group.name for other in groups) == 1:
+        return digest(group.name)[:8]
+    said = (group.name, group.region, group.status, group.effective_on.isoformat(), str(group.expires_on))
+    return digest(list(said))[:8]
+
+
 def _document(
-    name: str, title: str, clauses: list[Clause], stated: list[dict[str, object]], edition: Edition
+    name: str, group: _Group, clauses: list[Clause], stated: list[dict[str, object]]
 ) -> PolicyDocument:
     numbers = {clause.number for clause in clauses}
     rules = tuple(rule for rule in stated if rule["clause"] in numbers)
     words = [[clause.number, clause.quote] for clause in clauses]
     return PolicyDocument(
         document_id=name,
-        version=edition.version,
-        title=title,
-        region=edition.region,
-        status="approved",
-        effective_on=edition.effective_on,
-        expires_on=None,
+        version=group.version,
+        title=group.title,
+        region=group.region,
+        status=group.status,
+        effective_on=group.effective_on,
+        expires_on=group.expires_on,
         rules=rules,
         clauses=tuple(clauses),
-        sha256=digest([title, words, list(rules)]),
+        sha256=digest([group.title, words, list(rules)]),
     )
 
 
@@ -104,12 +197,15 @@ def _rules(file: Path) -> Iterator[dict[str, object]]:
         yield value
 
 
-def _lines(file: Path) -> Iterator[tuple[int, object]]:
+def _text(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise BadDocument(f"{file.name}: not UTF-8") from None
-    for number, line in enumerate(text.split("\n"), start=1):
+
+
+def _lines(file: Path) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(_text(file).split("\n"), start=1):
         if line.strip():
             try:
                 yield number, read_json(line)

@@ -315,6 +315,65 @@ def test_sections_that_sound_alike_are_documents_of_their_own(tmp_path: Path) ->
     assert names[-1] == "plain"
 
 
+def exported(folder: Path, *rows: object) -> tuple[dict[str, PolicyDocument], dict[int, str]]:
+    """The documents of an export by title and clause, and what was left out of it."""
+    file, bad = folder / "clauses.jsonl", dict[int, str]()
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    documents = read_clause_lines(file, None, Edition(), bad)
+    return {clause.number: document for document in documents for clause in document.clauses}, bad
+
+
+def test_a_bad_line_of_an_export_stops_no_other_and_is_said(tmp_path: Path) -> None:
+    found, bad = exported(
+        tmp_path,
+        {"id": "a", "section": "S", "text": "Words."},
+        {"id": "b", "section": "S", "text": "x" * 2_001},
+        "{",
+        {"id": "a", "section": "S", "text": "Again."},
+        {"id": "c", "text": "Nowhere."},
+        {"id": "d", "section": "S", "text": "More words."},
+    )
+    assert sorted(found) == ["a", "d"]
+    assert bad[2] == "text: 2001 characters, at most 2000: make it several clauses"
+    assert set(bad) == {2, 3, 4, 5} and "stands twice" in bad[4]
+
+
+def test_documents_of_one_title_stay_two(tmp_path: Path) -> None:
+    found, _ = exported(
+        tmp_path, *({"id": f"doc_{n}", "title": "Sending limits", "content": f"{n} a day."} for n in (1, 2))
+    )
+    assert found["doc_1"].document_id != found["doc_2"].document_id
+
+
+def test_nothing_counts_because_its_file_was_approved_as_a_whole(tmp_path: Path) -> None:
+    rows = [
+        {"id": "plain"},
+        {"id": "draft", "status": "draft"},
+        {"id": "over", "expires": "2026-01-01"},
+        {"id": "later", "effective": "2027-01-01"},
+        {"id": "there", "region": "UK"},
+        {"id": "notes", "section": "Internal: how to pay", "status": "approved"},
+        {"id": "codes", "section": "Bypass codes (Internal)"},
+        {"id": "inside", "section": "Internal transfers between accounts"},
+    ]
+    found, bad = exported(tmp_path, *({"section": "Returns", "text": "Words."} | row for row in rows))
+    assert bad == {}
+    assert len({document.document_id for document in found.values()}) == len(rows)
+    assert {name for name, document in found.items() if document.status == "approved"} == {
+        "plain", "over", "later", "there", "inside",
+    }  # fmt: skip
+    assert found["draft"].status == "draft" and found["notes"].status == found["codes"].status == "private"
+    assert found["over"].expires_on == date(2026, 1, 1) and found["later"].effective_on == date(2027, 1, 1)
+    assert found["there"].region == "UK"
+
+
+def test_a_clause_of_an_export_is_found_by_the_ways_to_ask_for_it(tmp_path: Path) -> None:
+    found, _ = exported(
+        tmp_path, {"id": "a", "section": "S", "text": "Words.", "asked": ["how long do I have"]}
+    )
+    assert found["a"].clauses[0].asked == ("how long do I have",)
+
+
 @pytest.mark.parametrize(
     "rule", ['{"rule": "change-of-mind", "clause": ["c-1"]}', '{"rule": "x", "clause": "c-9"}', "[]"]
 )

@@ -24,14 +24,16 @@ set local role books_guard;
 create function settled_as(of_tenant text, of_disbursement uuid) returns settlement_outcome
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
-  select s.outcome from settlements s where s.tenant = of_tenant and s.decision_id = of_disbursement order by s.seq desc limit 1;
+  select s.outcome from settlements s
+  where s.tenant = of_tenant and s.decision_id = of_disbursement and of_tenant = tenant() order by s.seq desc limit 1;
 end;
 
 -- Whether a refund of the provider is one that this house made.
 create function is_ours(of_tenant text, of_refund text) returns boolean
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
-  select exists (select from settlements s where s.tenant = of_tenant and s.provider_refund_id = of_refund);
+  select exists (
+    select from settlements s where s.tenant = of_tenant and s.provider_refund_id = of_refund and of_tenant = tenant());
 end;
 
 -- Whether a dispute of a payment is open at the bank.
@@ -41,7 +43,7 @@ begin atomic
   select exists (
     select from payments p join orders o on o.tenant = p.tenant and o.order_id = p.order_id
     cross join jsonb_array_elements(o.disputes) as d (said)
-    where p.tenant = of_tenant and p.payment_id = of_payment and d.said->>'payment_id' = p.payment_id
+    where p.tenant = of_tenant and p.tenant = tenant() and p.payment_id = of_payment and d.said->>'payment_id' = p.payment_id
       and d.said->>'status' = 'open');
 end;
 
@@ -59,7 +61,7 @@ begin atomic
     select d.made from jsonb_array_elements(o.disputes) as d (made)
     where d.made->>'payment_id' = p.payment_id and d.made->>'status' = 'lost'
   ) m
-  where p.tenant = of_tenant and p.payment_id = of_payment;
+  where p.tenant = of_tenant and p.tenant = tenant() and p.payment_id = of_payment;
 end;
 
 -- What of a payment can still be refunded: paid, less what went back elsewhere, less what is ordered here and did not
@@ -113,7 +115,7 @@ create function refund_outcome(of_tenant text, of_proposal uuid) returns settlem
 language sql stable security definer set search_path = books, pg_temp
 begin atomic
   select outcome_of(array_agg(settled_as(d.tenant, d.decision_id))) from disbursements d
-  where d.tenant = of_tenant and d.proposal_id = of_proposal;
+  where d.tenant = of_tenant and d.tenant = tenant() and d.proposal_id = of_proposal;
 end;
 
 -- Why a refund is a person's matter, where it is; of several payments the newest says it.
@@ -125,7 +127,7 @@ begin atomic
     select l.outcome, l.detail, l.settled_at from settlements l
     where l.tenant = d.tenant and l.decision_id = d.decision_id order by l.seq desc limit 1
   ) s
-  where d.tenant = of_tenant and d.proposal_id = of_proposal and s.outcome = 'needs_person'
+  where d.tenant = of_tenant and d.tenant = tenant() and d.proposal_id = of_proposal and s.outcome = 'needs_person'
   order by s.settled_at desc limit 1;
 end;
 
@@ -135,13 +137,13 @@ language sql stable security definer set search_path = books, pg_temp
 begin atomic
   select u.unit->>'line_id', sum((u.unit->>'quantity')::bigint)::bigint
   from proposals p cross join jsonb_array_elements(p.body::jsonb->'lines') as u (unit)
-  where p.tenant = of_tenant and p.proposal_id = of_proposal group by 1
+  where p.tenant = of_tenant and p.tenant = tenant() and p.proposal_id = of_proposal group by 1
   union all
   select coalesce(l.line_id, i.item), count(*)
   from (
     select p.tenant, p.order_id, m.item, row_number() over (partition by m.item order by m.place) as nth
     from proposals p cross join jsonb_array_elements_text(p.body::jsonb->'items') with ordinality as m (item, place)
-    where p.tenant = of_tenant and p.proposal_id = of_proposal
+    where p.tenant = of_tenant and p.tenant = tenant() and p.proposal_id = of_proposal
   ) i
   left join (
     select o.tenant, o.order_id, n.line->>'line_id' as line_id, n.line->>'sku' as sku, (n.line->>'quantity')::bigint as quantity,
@@ -161,7 +163,7 @@ begin atomic
   with mine as (
     select p.tenant, p.proposal_id, p.order_id, p.body::jsonb as body, o.lines, o.charges, o.refunds
     from proposals p left join orders o on o.tenant = p.tenant and o.order_id = p.order_id
-    where p.tenant = of_tenant and p.proposal_id = of_proposal and p.kind = 'refund'
+    where p.tenant = of_tenant and p.tenant = tenant() and p.proposal_id = of_proposal and p.kind = 'refund'
   ), others as (
     select distinct d.tenant, d.proposal_id from mine
     join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
