@@ -14,11 +14,11 @@ from refunds.money import Currency, Money, currency, read_amount
 
 
 class BadAuthority(ValueError):
-    """Limits that do not rise, or are above the house's own."""
+    """ApprovalLimits that do not rise, or are above the house's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ApprovalLimits:
     """From which amounts on a currency takes a specialist, and two people; in minor units."""
 
     currency: Currency
@@ -27,7 +27,7 @@ class Limits:
 
     @classmethod
     def read(cls, code: str, specialist_from: str | None, two_people_from: str | None) -> Self:
-        """Limits as people write them, the house's own where none; ValueError or BadAuthority where they are none."""
+        """ApprovalLimits as people write them, the house's own where none; ValueError or BadAuthority where they are none."""
         of = currency(code)
         specialist, two = (
             most if text is None else read_amount(text, of).amount_minor
@@ -51,14 +51,14 @@ class _LimitsLine(BaseModel):
     two_people_from: str | None = None
 
 
-def read_limits(text: str) -> list[Limits]:
-    """Limits of a file, one JSON object a line; ValueError names the line that is none, or a currency given twice."""
-    found: list[Limits] = []
+def read_limits(text: str) -> list[ApprovalLimits]:
+    """ApprovalLimits of a file, one JSON object a line; ValueError names the line that is none, or a currency given twice."""
+    found: list[ApprovalLimits] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             try:
                 said = _LimitsLine.model_validate(read_json(line))
-                found.append(Limits.read(said.currency, said.specialist_from, said.two_people_from))
+                found.append(ApprovalLimits.read(said.currency, said.specialist_from, said.two_people_from))
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 raise ValueError(
@@ -94,7 +94,7 @@ async def add_authority_rules(tx: Transaction, rules: Iterable[AuthorityRule]) -
         )
 
 
-async def set_authority_rules(tx: Transaction, tenant: TenantId, every: Sequence[Limits]) -> None:
+async def set_authority_rules(tx: Transaction, tenant: TenantId, every: Sequence[ApprovalLimits]) -> None:
     """Put the limits of currencies in the place of those that are there; the transaction is in the tenant."""
     for limits in every:
         await tx.rows("delete_authority_rules", currency=limits.currency)

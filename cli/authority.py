@@ -9,7 +9,7 @@ import typer
 from cli.terminal import CommandFailed, Json, Tenant, command, group, home, report, tell, tenant_id
 
 if TYPE_CHECKING:
-    from app.authority import Limits
+    from app.authority import ApprovalLimits
     from policies.authority import AuthorityRule
     from refunds.ids import TenantId
 
@@ -51,11 +51,11 @@ async def authority_set(
     A limit may be lower than the house's (500.00 and 2,000.00, or 50000 and 200000 without decimals) and not higher. It
     takes the place of what the currency had before.
     """
-    from app.authority import BadAuthority, Limits
+    from app.authority import BadAuthority, ApprovalLimits
 
     shop = tenant_id(tenant)
     try:
-        limits = Limits.read(currency, specialist_from, two_people_from)
+        limits = ApprovalLimits.read(currency, specialist_from, two_people_from)
     except ValueError as error:
         raise (CommandFailed if isinstance(error, BadAuthority) else typer.BadParameter)(str(error)) from None
     await _write(shop, [limits])
@@ -87,7 +87,7 @@ async def authority_import(
     )
 
 
-async def _write(shop: "TenantId", every: "Sequence[Limits]") -> None:
+async def _write(shop: "TenantId", every: "Sequence[ApprovalLimits]") -> None:
     """Put the limits of currencies in the place of those that are there."""
     from app.authority import set_authority_rules
     from app.house import books_of_owner

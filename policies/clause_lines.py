@@ -28,7 +28,7 @@ _ANYWHERE = "*"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Day = Annotated[date, Field(strict=False)]
+IsoDay = Annotated[date, Field(strict=False)]
 
 _INTERNAL = re.compile(r"^\W*internal\s*[:)\]–-]|[(\[]internal[)\]]", re.IGNORECASE)
 """How a title says that it is not for customers."""
@@ -47,8 +47,8 @@ class ClauseLine(BaseModel):
     version: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     region: Annotated[str, StringConstraints(pattern=r"^(\*|[A-Z]{2,3})$")] | None = None
     status: DocumentStatus | None = None
-    effective: Day | None = None
-    expires: Day | None = None
+    effective: IsoDay | None = None
+    expires: IsoDay | None = None
     asked: Annotated[
         list[Annotated[str, StringConstraints(max_length=CLAUSE_LIMIT)]], Field(max_length=200)
     ] = Field(default_factory=list)
