@@ -27,7 +27,7 @@ class ApprovalLimits:
 
     @classmethod
     def read(cls, code: str, specialist_from: str | None, two_people_from: str | None) -> Self:
-        """ApprovalLimits as people write them, the house's own where none; ValueError or BadAuthority where they are none."""
+        """Limits as people write them, the house's own where none; ValueError or BadAuthority where they are none."""
         of = currency(code)
         specialist, two = (
             most if text is None else read_amount(text, of).amount_minor
@@ -52,7 +52,7 @@ class _LimitsLine(BaseModel):
 
 
 def read_limits(text: str) -> list[ApprovalLimits]:
-    """ApprovalLimits of a file, one JSON object a line; ValueError names the line that is none, or a currency given twice."""
+    """Limits of a file, one JSON object a line; ValueError names the line that is none, or a currency given twice."""
     found: list[ApprovalLimits] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():

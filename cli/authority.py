@@ -51,7 +51,7 @@ async def authority_set(
     A limit may be lower than the house's (500.00 and 2,000.00, or 50000 and 200000 without decimals) and not higher. It
     takes the place of what the currency had before.
     """
-    from app.authority import BadAuthority, ApprovalLimits
+    from app.authority import ApprovalLimits, BadAuthority
 
     shop = tenant_id(tenant)
     try:
