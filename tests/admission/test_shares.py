@@ -1,9 +1,9 @@
 """Shares: units sum to lines, lines, shipping and fees to what was paid, whatever goes back in whichever order."""
 
-import os
 from datetime import UTC, datetime
 
 import pytest
+from conftest import CAMPAIGN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from refunds.shares import Unbalanced, in_proportion, shares_of
 from refunds.vocabulary import PaymentKind, PaymentOrder
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
-EXAMPLES = 20_000 if os.environ.get("COUNTERSIGN_CAMPAIGN") else 300
+EXAMPLES = 20_000 if CAMPAIGN else 300
 ORDERS: tuple[PaymentOrder, ...] = ("gift_card_first", "card_first", "in_proportion")
 PLAIN = RefundParameters(rule="change-of-mind", clause="1")
 

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from conftest import CAMPAIGN
 from desk_kit import DeskStage
 from psycopg.types.json import Jsonb
 from stage import Stage
@@ -17,6 +18,7 @@ from refunds.canonical import sha256
 from refunds.ids import TenantId
 
 DEMO = TenantId("demo")
+MANY = 40 if CAMPAIGN else 3
 
 
 async def paid_twice(stage: Stage, order_id: str = "D300") -> None:
@@ -210,18 +212,22 @@ async def test_a_refund_is_done_when_all_of_its_payments_are(stage: Stage) -> No
     assert made(stage) == BOTH
 
 
-async def test_four_who_approve_at_once_pay_each_payment_once(stage: Stage) -> None:
-    await paid_twice(stage)
-    case, _ = await stage.paused()
+async def test_four_who_approve_each_of_many_at_once_pay_each_payment_once(stage: Stage) -> None:
+    """Four people for each case, three runners and three cashiers, all at the same time."""
+    await stage.many_orders(MANY)
+    people = ("demo-reviewer", "demo-reviewer-2", "demo-specialist", "demo-specialist-2")
+    cases = []
+    for number in range(MANY):
+        await paid_twice(stage, f"X{number}")
+        cases.append((await stage.paused(ticket_id=f"t-{number}", order_id=f"X{number}"))[0])
     said = await asyncio.gather(
-        *(
-            stage.say(case, DecisionRequest("approve"), who)
-            for who in ("demo-reviewer", "demo-reviewer-2", "demo-specialist", "demo-specialist-2")
-        ),
+        *(stage.say(case, DecisionRequest("approve"), who) for case in cases for who in people),
         return_exceptions=True,
     )
-    assert sum(isinstance(one, Conflict) for one in said) == 3
-    await asyncio.gather(*(stage.run(case) for _ in range(3)))
+    assert sum(isinstance(one, Conflict) for one in said) == 3 * MANY
+    await asyncio.gather(*(stage.run(case) for case in cases for _ in range(3)))
     await asyncio.gather(*(stage.house.executor.settle_all() for _ in range(3)))
     await stage.finish()
-    assert made(stage) == BOTH
+    assert made(stage) == sorted(
+        pair for number in range(MANY) for pair in ((f"gift_X{number}", 2_900), (f"pay_X{number}", 5_000))
+    )
