@@ -1,5 +1,6 @@
 """Shares: units sum to lines, lines, shipping and fees to what was paid, whatever goes back in whichever order."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,12 +8,12 @@ from conftest import CAMPAIGN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.clauses.claim import Allow, Claim
+from policies.clauses.claim import Allow, Claim, Deny, LeaveToPerson
 from policies.clauses.what_goes_back import RefundParameters, refund_rest, refund_units
 from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
 from refunds.legs import Leg, split
 from refunds.money import Currency, Money
-from refunds.order import Charge, Discount, Line, MadeRefund, OrderFacts, Payment, Units
+from refunds.order import Charge, Discount, Line, MadeRefund, OrderFacts, Payment, Units, counted
 from refunds.shares import Unbalanced, in_proportion, shares_of
 from refunds.vocabulary import PaymentKind, PaymentOrder
 
@@ -151,3 +152,54 @@ def test_an_order_that_does_not_add_up_has_no_shares() -> None:
     )
     with pytest.raises(Unbalanced):
         shares_of(order)
+
+
+@given(order=orders(), over=st.integers(-300, 300), data=st.data())
+def test_what_a_rule_allows_or_says_can_be_computed_from_the_order_alone(
+    order: OrderFacts, over: int, data: st.DataObject
+) -> None:
+    """Earlier refunds of units and of nobody knows what, sums that do not add up: each sentence is a fact of the order."""
+    for line in order.lines:
+        back = data.draw(st.integers(0, line.quantity))
+        if back and line.price.amount_minor <= order.left.amount_minor:
+            legs = split(Money(line.price.amount_minor, order.currency), order.payments, "card_first")
+            told = (Units(line.line_id, back),) if data.draw(st.booleans()) else ()
+            to = legs[0].payment_id if legs else order.payments[0].payment_id
+            order = after(order, Allow(line.price, to, told, 0, legs if len(legs) > 1 else ()))
+    first, *others = order.payments
+    if over and first.paid.amount_minor + over >= first.refunded.amount_minor:
+        first = replace(first, paid=Money(first.paid.amount_minor + over, order.currency))
+    order = replace(order, payments=(first, *others))
+    named = (
+        tuple(
+            Units(line.line_id, quantity)
+            for line in order.lines
+            if (quantity := data.draw(st.integers(0, line.quantity)))
+        )
+        or order.units()
+    )
+    by = data.draw(st.sampled_from([None, *ORDERS]))
+    claim = Claim(order, None, says_damaged=False, now=NOW, named=named, payment_order=by)
+    said, there = refund_units(claim, named, PLAIN), counted(order.not_refunded())
+    match said:
+        case Allow(amount, _, units, charges, legs):
+            assert order.difference_minor == 0 and charges == 0
+            assert 0 < amount.amount_minor <= order.left.amount_minor and not counted(units) - there
+            assert sum(leg.amount.amount_minor for leg in legs) in {0, amount.amount_minor}
+            assert by is not None or len(order.payments) == 1
+        case Deny(because) if because.startswith("its refund has been made or ordered already"):
+            assert not counted(named) & there
+            made = [one for one in order.refunds if counted(one.units) & counted(named)]
+            assert not made or because.endswith(f": {made[-1].amount} on {NOW.date().isoformat()}")
+        case Deny(because) if "has been returned" in because:
+            assert order.left.amount_minor == 0 < order.paid.amount_minor and str(order.paid) in because
+        case Deny(because):
+            assert because == "there is nothing to return on this order"
+        case LeaveToPerson("order_unbalanced"):
+            assert order.difference_minor != 0
+        case LeaveToPerson("several_payments"):
+            assert len(order.payments) > 1 and by is None
+        case LeaveToPerson("more_than_left"):
+            assert counted(named) - there or order.unexplained.amount_minor > 0 or order.refunds
+        case _:
+            raise AssertionError(said)
