@@ -68,9 +68,10 @@ async def _check_amount(tx: Transaction, current: CurrentProposal, wanted: int |
         return
     if wanted < 0:
         raise BadDecision("amount: below zero")
-    order = await order_facts(tx, current.proposal.order_id)
-    left = order.left.amount_minor if order and current.proposal.legs else None
-    if not current.proposal.legs:
+    if current.proposal.legs:
+        order = await order_facts(tx, current.proposal.order_id)
+        left = order.left.amount_minor if order else None
+    else:
         row = await tx.row("left_of_payment", payment_id=current.proposal.payment_id)
         left = row["amount_left"] if row else None
     if left is None or wanted > left:
