@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from policies.languages import DEFAULT
 from records.books import Transaction
 from records.cases import Case
 from records.snapshots import Snapshot
@@ -74,6 +75,7 @@ def checks_of(
     cited: Sequence[DossierCitation],
     *,
     gone_before: bool,
+    language: str = DEFAULT,
 ) -> list[Check]:
     """What the house looked at for this case, looked at again now."""
     found = [
@@ -84,7 +86,9 @@ def checks_of(
         Check("Kill switch", not snapshot.killed, "on: nothing is paid" if snapshot.killed else "off"),
     ]
     if order is not None:
-        found.append(Check("The order adds up to what was paid", order.difference_minor == 0, balance(order)))
+        found.append(
+            Check("The order adds up to what was paid", order.difference_minor == 0, balance(order, language))
+        )
     current = snapshot.current
     if current is None:
         return found
@@ -110,20 +114,22 @@ def checks_of(
         enough = current.ordered or all(
             leg.payment_id in left and leg.amount <= left[leg.payment_id] for leg in proposal.parts
         )
-        said = " and ".join(str(left.get(leg.payment_id, "unknown")) for leg in proposal.parts)
+        said = " and ".join(
+            left[leg.payment_id].shown(language) if leg.payment_id in left else "unknown"
+            for leg in proposal.parts
+        )
         found.append(Check("Within what is left of the payment", enough, f"{said} left"))
         found.append(
             Check(
                 "Not refunded before", not gone_before, "more than is left" if gone_before else "none of it"
             )
         )
-        unsaid = order.unexplained if order else None
-        known = unsaid is None or unsaid.amount_minor == 0
+        unsaid = order.unexplained if order and order.unexplained.amount_minor else None
         found.append(
             Check(
                 "Earlier refunds say for what",
-                known,
-                "all of them" if known else f"{unsaid} went back, and nobody said for what",
+                not unsaid,
+                f"{unsaid.shown(language)} went back, and nobody said for what" if unsaid else "all of them",
             )
         )
         disputed = order is not None and order.disputed
@@ -134,7 +140,7 @@ def checks_of(
     return found
 
 
-def balance(order: OrderFacts) -> str:
+def balance(order: OrderFacts, language: str = DEFAULT) -> str:
     """How what was paid stands beside the sum of the items, in words."""
     difference = order.difference_minor
     if not order.payments:
@@ -142,4 +148,4 @@ def balance(order: OrderFacts) -> str:
     if difference == 0:
         return "to the cent"
     amount = Money(abs(difference), order.currency)
-    return f"{amount} {'more' if difference > 0 else 'less'} was paid than the order comes to"
+    return f"{amount.shown(language)} {'more' if difference > 0 else 'less'} was paid than the order comes to"

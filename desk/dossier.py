@@ -12,6 +12,7 @@ from desk.people import Person
 from policies.authority import AuthorityRule, highest_authority, may_approve
 from policies.budget import EXHAUSTED, audit_budget
 from policies.deadlines import Urgency, urgency
+from policies.languages import DEFAULT
 from policies.manifest import Manifest
 from records.books import Books, Row
 from records.cases import Case
@@ -173,8 +174,8 @@ def _share(order: OrderFacts, line: Line, quantity: int) -> Money | None:
 ASKED = frozenset({"asked_customer", "asked_colleague"})
 
 
-async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
-    """Read everything around a case in one transaction."""
+async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str = DEFAULT) -> Dossier:
+    """Read everything around a case in one transaction; sentences say amounts in the language of whoever reads."""
     async with books.transaction(case.tenant) as tx:
         snapshot = await snapshot_at(tx, case.case_id)
         current = snapshot.current
@@ -200,7 +201,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             budget_audit=audit_budget(trace, manifest.limits()),
             proposals=proposals,
             diff=_diff(proposals),
-            changed=_changed(proposals),
+            changed=_changed(proposals, language),
             cited=cited,
             order=order,
             earlier=await tx.rows(
@@ -215,8 +216,10 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             rating=await tx.row("rating_of", case_id=case.case_id),
             claim=owner,
             rule=rule,
-            checks=checks_of(case, snapshot, order, cited, gone_before=bool(gone and gone["gone"])),
-            effect=effect_of(current, order, rule, votes) if case.mode == "production" else "",
+            checks=checks_of(
+                case, snapshot, order, cited, gone_before=bool(gone and gone["gone"]), language=language
+            ),
+            effect=effect_of(current, order, rule, votes, language) if case.mode == "production" else "",
             findings=await tx.rows("findings_of", case_id=case.case_id),
             calls=await tx.rows("calls_of", case_id=case.case_id),
             progress=await tx.row("progress_of", case_id=case.case_id),
@@ -229,6 +232,7 @@ def effect_of(
     order: OrderFacts | None,
     rule: AuthorityRule | None,
     votes: Sequence[Row] = (),
+    language: str = DEFAULT,
 ) -> str:
     """One sentence that says what Approve will do; empty where there is nothing to approve."""
     if current is None or current.decision is not None:
@@ -240,7 +244,7 @@ def effect_of(
         case "reply":
             does = "sends this reply and returns no money"
         case "refund":
-            does = f"sends this reply and returns {_where(proposal, order)}, once"
+            does = f"sends this reply and returns {_where(proposal, order, language)}, once"
     yes = sum(vote["word"] == "approve" for vote in votes)
     missing = rule.approvals - yes if rule else 0
     if missing > 1:
@@ -249,14 +253,14 @@ def effect_of(
     return f"Approve {does}."
 
 
-def _where(proposal: Proposal, order: OrderFacts | None) -> str:
-    """What goes back, and to what was paid with: `79.00 USD to card …4242`; each where it is several."""
+def _where(proposal: Proposal, order: OrderFacts | None, language: str) -> str:
+    """What goes back, and to what was paid with: `$79.00 to card …4242`; each where it is several."""
     methods = {paid.payment_id: card(paid.method) for paid in order.payments} if order else {}
     parts = [
-        f"{leg.amount} to {methods.get(leg.payment_id, f'payment {leg.payment_id}')}"
+        f"{leg.amount.shown(language)} to {methods.get(leg.payment_id, f'payment {leg.payment_id}')}"
         for leg in proposal.parts
     ]
-    return parts[0] if len(parts) == 1 else f"{proposal.amount}: {' and '.join(parts)}"
+    return parts[0] if len(parts) == 1 else f"{proposal.amount.shown(language)}: {' and '.join(parts)}"
 
 
 def _plural(does: str) -> str:
@@ -271,7 +275,7 @@ def card(method: str) -> str:
     return method.replace("_", " ")
 
 
-def may_say_yes(person: Person, shown: Dossier) -> str:
+def may_say_yes(person: Person, shown: Dossier, language: str = DEFAULT) -> str:
     """Why this person's approval does not count; empty where it does."""
     if not shown.deciding or shown.current is None:
         return "there is nothing to approve"
@@ -287,7 +291,7 @@ def may_say_yes(person: Person, shown: Dossier) -> str:
     if any(vote["person"] == person.person for vote in shown.votes):
         return "you have voted: somebody else must agree"
     if not may_approve(authority, shown.rule):
-        return f"{shown.current.proposal.amount} needs a specialist"
+        return f"{shown.current.proposal.amount.shown(language)} needs a specialist"
     return ""
 
 
@@ -312,7 +316,7 @@ def _diff(proposals: Sequence[Row]) -> list[tuple[str, str]]:
     return [(line[0], line[2:]) for line in lines if line[0] != "?"]
 
 
-def _changed(proposals: Sequence[Row]) -> list[tuple[str, str, str]]:
+def _changed(proposals: Sequence[Row], language: str) -> list[tuple[str, str, str]]:
     """What else is different from the proposal before: its name, then and now."""
     both = _bodies(proposals)
     if both is None:
@@ -320,7 +324,9 @@ def _changed(proposals: Sequence[Row]) -> list[tuple[str, str, str]]:
     before, now = both
 
     def money(body: dict[str, Any]) -> str:
-        return str(Money(body["amount_minor"], body["currency"])) if body["amount_minor"] else "no refund"
+        if not body["amount_minor"]:
+            return "no refund"
+        return Money(body["amount_minor"], body["currency"]).shown(language)
 
     def units(body: dict[str, Any]) -> str:
         return ", ".join(f"{one['quantity']} × {one['line_id']}" for one in body.get("lines", []))

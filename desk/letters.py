@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from policies.languages import DEFAULT
 from records.cases import LastEvent
 from records.money import CurrentProposal
 from refunds.money import Money
@@ -30,16 +31,23 @@ class Letter:
     body: str
 
 
-def letter(now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None) -> Letter | None:
-    """The letter that a case calls for where it stands; None where the customer is told nothing."""
+def letter(
+    now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None, language: str = DEFAULT
+) -> Letter | None:
+    """The letter that a case calls for where it stands; None where the customer is told nothing.
+
+    Amounts stand in it as people of the language write them.
+    """
     if now.status == "needs_human" and now.reason == "asked_customer":
         asked = current.decision.instruction if current and current.decision else None
         return Letter("received", _letter(asked, "Please answer this message.")) if asked else None
-    body = _body(now, current, reply_by_person)
+    body = _body(now, current, reply_by_person, language)
     return Letter(now.status, body) if body else None
 
 
-def _body(now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None) -> str | None:
+def _body(
+    now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None, language: str
+) -> str | None:
     match now.status:
         case "bypassed" if now.reason in _SILENT:
             return None
@@ -54,11 +62,12 @@ def _body(now: LastEvent, current: CurrentProposal | None, reply_by_person: str 
         case "replied":
             return current.proposal.draft if current else None
         case "refunded" if current is not None and current.settled is not None:
-            return "\n\n".join((current.proposal.draft, _made(current)))
+            return "\n\n".join((current.proposal.draft, _made(current, language)))
         case "refund_failed" if now.ended and current is not None and _returned(current).amount_minor:
             return _letter(
-                f"We returned {_returned(current)} of the {current.proposal.amount} that we approved. The rest could"
-                " not be returned yet.",
+                f"We returned {_returned(current).shown(language)} of the"
+                f" {current.proposal.amount.shown(language)} that we approved."
+                " The rest could not be returned yet.",
                 "A colleague is looking after it; you need not do anything.",
             )
         case "refund_failed" if now.ended:
@@ -87,12 +96,12 @@ def _returned(current: CurrentProposal) -> Money:
     return Money(sum(amount.amount_minor for amount in made), current.proposal.amount.currency)
 
 
-def _made(current: CurrentProposal) -> str:
+def _made(current: CurrentProposal, language: str) -> str:
     settled = current.settled
     assert settled is not None  # noqa: S101  (the caller has looked)
     methods = "payment methods" if current.proposal.legs else "payment method"
     return (
-        f"We returned {current.proposal.amount} to your original {methods} on"
+        f"We returned {current.proposal.amount.shown(language)} to your original {methods} on"
         f" {settled.at.date().isoformat()} (reference {settled.provider_refund_id})."
         " Your bank may take some days to show it."
     )

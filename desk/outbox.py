@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from desk.channels import Channel, NotSent
 from desk.letters import Letter, letter
 from desk.ratings import RATED
+from policies.languages import DEFAULT
 from records.books import Books, Transaction
 from records.cases import Case, case_by_id
 from records.customers import lost_replies
@@ -51,12 +52,15 @@ class Outbox:
             if case.mode != "production":
                 return  # nothing of it leaves the house
             recipient = await recipient_of(tx, case.customer_id)
-            if recipient is not None:
-                await self._write(tx, case, recipient)
-            elif await self._due(tx, case) is not None:
+            due = await self._due(tx, case, recipient.language)
+            if due is not None and recipient.address is not None:
+                await self._write(tx, case, recipient.address, due)
+            elif due is not None:
                 log.info("no address for the reply to case %s: it is listed in operations", case_id)
             unsent = [reply for reply in await replies_of(tx, case_id) if reply.delivered_at is None]
-        failures = [failure for reply in unsent if (failure := await self._send(case, reply, recipient))]
+        failures = [
+            failure for reply in unsent if (failure := await self._send(case, reply, recipient.address))
+        ]
         if failures:
             raise ReplyNotSent(f"case {case_id}: {'; '.join(failures)}")
 
@@ -70,19 +74,18 @@ class Outbox:
                     enqueued += 1
         return enqueued
 
-    async def _due(self, tx: Transaction, case: Case) -> Letter | None:
+    async def _due(self, tx: Transaction, case: Case, language: str | None) -> Letter | None:
         """What the case calls for where it stands."""
         snapshot = await snapshot_at(tx, case.case_id)
         by_person = [row["reply"] for row in await takeovers_of(tx, case.case_id) if row["act"] == "reply"]
-        return letter(snapshot.state, snapshot.current, by_person[-1] if by_person else None)
+        reply = by_person[-1] if by_person else None
+        return letter(snapshot.state, snapshot.current, reply, language or DEFAULT)
 
-    async def _write(self, tx: Transaction, case: Case, recipient: str) -> None:
-        due = await self._due(tx, case)
-        if due is not None:
-            round_ = await round_of(tx, case.case_id, due.outcome)
-            again = f".{round_}" if round_ > 1 else ""
-            name = f"{case.case_id}.{due.outcome}{again}@{self.domain}"
-            await write_reply(tx, case.case_id, due.outcome, round_, name, recipient, self._body(case, due))
+    async def _write(self, tx: Transaction, case: Case, recipient: str, due: Letter) -> None:
+        round_ = await round_of(tx, case.case_id, due.outcome)
+        again = f".{round_}" if round_ > 1 else ""
+        name = f"{case.case_id}.{due.outcome}{again}@{self.domain}"
+        await write_reply(tx, case.case_id, due.outcome, round_, name, recipient, self._body(case, due))
 
     def _body(self, case: Case, due: Letter) -> str:
         """The letter, with the link to a thumb under an outcome that has one."""

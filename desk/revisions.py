@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from desk.notes import BadDecision, clean_text
-from policies.amounts import amounts_in, foreign_amounts
+from policies.amounts import amounts_in, stated_in
 from records.books import Transaction
 from records.cases import Case
 from records.money import CurrentProposal
 from records.orders import order_facts
+from refunds.money import Money
 from refunds.order import OrderFacts, Units, counted
 from refunds.proposal import DRAFT_LIMIT
 from refunds.shares import Unbalanced, shares_of
@@ -44,23 +45,19 @@ async def check_revision(
         if amount_minor > worth:
             raise BadDecision(f"amount: {amount_minor} is more than the {worth} that these units cost")
     if reply is not None:
-        before = current.proposal.amount.amount_minor
-        wanted = before if amount_minor is None else amount_minor
-        check_reply_text(reply, _known_amounts(current, order) | {wanted})
+        before = current.proposal.amount
+        wanted = before if amount_minor is None else Money(amount_minor, before.currency)
+        check_reply_text(reply, _known_amounts(current, order) | {wanted.amount_minor})
         _check_stated(reply, before, wanted)
 
 
-def _check_stated(reply: str, before: int, wanted: int) -> None:
+def _check_stated(reply: str, before: Money, wanted: Money) -> None:
     """A reply that speaks of money speaks of what is paid, and of no amount that was proposed before."""
     stated = set(amounts_in(reply))
-    if wanted != before and before in stated:
-        raise BadDecision(f"reply: still says {_written(before)}, and {_written(wanted)} is proposed")
-    if wanted and stated and wanted not in stated:
-        raise BadDecision(f"reply: does not say the {_written(wanted)} that is proposed")
-
-
-def _written(amount_minor: int) -> str:
-    return f"{amount_minor // 100}.{amount_minor % 100:02d}"
+    if wanted != before and before.amount_minor in stated:
+        raise BadDecision(f"reply: still says {before}, and {wanted} is proposed")
+    if wanted.amount_minor and stated and wanted.amount_minor not in stated:
+        raise BadDecision(f"reply: does not say the {wanted} that is proposed")
 
 
 async def _check_amount(tx: Transaction, current: CurrentProposal, wanted: int | None) -> None:
@@ -109,10 +106,10 @@ def check_reply_text(reply: str, known: set[int]) -> None:
         raise BadDecision(f"reply: from 1 to {DRAFT_LIMIT} characters")
     if not all(letter == "\n" or letter.isprintable() for letter in reply):
         raise BadDecision("reply: a control character in it")
-    strange = foreign_amounts(reply, known)
+    strange = [one for one in stated_in(reply) if one.minor not in known]
     if strange:
         raise BadDecision(
-            f"reply: says {_written(strange[0])}, which is no amount of the order, its policy or this refund"
+            f"reply: says {strange[0]}, which is no amount of the order, its policy or this refund"
         )
 
 

@@ -4,6 +4,7 @@ It has no node that pays and no tool that writes: the boundary is its shape. Not
 checkpointed; after a crash it reads everything again, and an open proposal of its case ends it at once.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -38,6 +39,7 @@ from records.library import rules_in_force
 from records.run_inputs import run_input_of
 from refunds.canonical import digest
 from refunds.evidence import Grounded
+from refunds.money import load
 from refunds.trace import TraceEvent
 from refunds.vocabulary import Stage
 from tools.gateway import Gateway, Ticks, ToolResult, context_of
@@ -226,7 +228,16 @@ class CaseAgent:
         started = self.ticks()  # what the books take, and their absence, is no latency of the drafting
         result, cost = "cited_draft", granted.planning
         try:
-            made = draft(case, run.asked, run.order, run.evidence, stated, run.snapshot.now, revision_of(run))
+            made = draft(
+                case,
+                run.asked,
+                run.order,
+                run.evidence,
+                stated,
+                run.snapshot.now,
+                revision_of(run),
+                run.amounts_in,
+            )
             if isinstance(made, LeaveToPerson):
                 run.draft, result = None, made.reason
                 if made.citations:
@@ -334,6 +345,7 @@ class CaseAgent:
         start = await run_input_of(
             self.books.reading(snapshot.case.tenant, snapshot.case.customer_id), snapshot.case
         )
+        await asyncio.to_thread(load, start.language or DEFAULT)
         case = snapshot.case
         looked = look_at_text(asked_in(case, start.answers))
         number = self.end.runs_from + start.run
@@ -346,6 +358,7 @@ class CaseAgent:
             number=number,
             known=context.known,
             language=start.language if start.language in LANGUAGES else DEFAULT,
+            amounts_in=start.language or DEFAULT,
             looked=looked,
             findings=list(looked.findings),
         )

@@ -20,6 +20,7 @@ from policies.clauses import (
 )
 from policies.clauses.claim import says_cancel, says_damaged
 from policies.conflicts import conflict_with
+from policies.languages import DEFAULT
 from records.cases import Case
 from records.library import StatedRule
 from records.money import CurrentProposal
@@ -97,9 +98,13 @@ def draft(
     stated: list[StatedRule],
     now: datetime,
     revision: Revision | None,
+    language: str = DEFAULT,
 ) -> Draft | LeaveToPerson:
-    """The reply to a case; where no clause decides a request for money, or its amount, a person reads it."""
-    made = _drafted(case, asked, order, evidence, stated, now, revision)
+    """The reply to a case; where no clause decides a request for money, or its amount, a person reads it.
+
+    Amounts stand in it as people of the customer's language write them.
+    """
+    made = _drafted(case, asked, order, evidence, stated, now, revision, language)
     if isinstance(made, LeaveToPerson) or revision is None:
         return made
     wanted = revision.from_amount.amount_minor if revision.amount_minor is None else revision.amount_minor
@@ -124,6 +129,7 @@ def _drafted(
     stated: list[StatedRule],
     now: datetime,
     revision: Revision | None,
+    language: str,
 ) -> Draft | LeaveToPerson:
     if case.intent != "refund_request":
         return Draft("reply", _answer(order, evidence), evidence.citations)
@@ -142,6 +148,7 @@ def _drafted(
         says_damaged=says_damaged(asked),
         says_cancel=says_cancel(asked),
         now=now,
+        language=language,
     )
     judgement = judgement_of(claim, rules)
     if judgement is None:
@@ -179,7 +186,7 @@ def _drafted(
     revised = _revised(proposed, order, judgement, revision)
     if revised.kind == "reply":
         return replace(revised, text=_answer(order, Grounded(cited)))
-    return replace(revised, text=_offer(order, revised, judgement.citation))
+    return replace(revised, text=_offer(order, revised, judgement.citation, language))
 
 
 def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
@@ -265,18 +272,19 @@ def _answer(order: OrderFacts, evidence: Grounded) -> str:
     )
 
 
-def _offer(order: OrderFacts, made: Draft, citation: Citation) -> str:
+def _offer(order: OrderFacts, made: Draft, citation: Citation, language: str) -> str:
+    amount = made.amount.shown(language)
     return _letter(
         _delivery(order),
-        f"Under our policy {_source(citation)}, {made.amount} goes back to your original payment method"
-        + (f"s: {_parts(order, made)}." if made.legs else "."),
+        f"Under our policy {_source(citation)}, {amount} goes back to your original payment method"
+        + (f"s: {_parts(order, made, language)}." if made.legs else "."),
     )
 
 
-def _parts(order: OrderFacts, made: Draft) -> str:
+def _parts(order: OrderFacts, made: Draft, language: str) -> str:
     """What goes back to each of several payments, as people call them."""
     kinds = {payment.payment_id: payment.kind.replace("_", " ") for payment in order.payments}
-    return " and ".join(f"{leg.amount} to your {kinds[leg.payment_id]}" for leg in made.legs)
+    return " and ".join(f"{leg.amount.shown(language)} to your {kinds[leg.payment_id]}" for leg in made.legs)
 
 
 def _question(order: OrderFacts, what: str, citation: Citation) -> str:

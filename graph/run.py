@@ -67,6 +67,9 @@ class AgentRun:
     language: str = "en"
     """The language in which the customer is written to."""
 
+    amounts_in: str = "en"
+    """The language in which amounts are written; the customer's own also where nobody writes to them in it."""
+
     looked: Looked | None = None
     findings: list[Finding] = field(default_factory=list)
     """What was noticed, for the reviewer."""

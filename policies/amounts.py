@@ -1,19 +1,82 @@
-"""Amounts in a text: what a reply may say of money. Pure."""
+"""Amounts in a text: what a reply may say of money, however people write it. Pure."""
 
 import re
-from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
 
-_AMOUNT = re.compile(r"(?<![\w.,])(\d{1,3}(?:[,'\N{NO-BREAK SPACE} ]\d{3})+|\d+)[.,](\d{2})(?![\w%]|[.,]\d)")
+from babel import Locale
+
+from policies.languages import LANGUAGES
+from refunds.money import CURRENCIES, Currency, minor_digits
+
+_SIGNS: dict[str, str] = {"\N{FULLWIDTH YEN SIGN}": "JPY"}
+"""What stands for a currency beside an amount, in the languages that replies are written in; English says it first."""
+
+for _language in LANGUAGES:
+    for _code, _sign in Locale(_language).currency_symbols.items():
+        if _code in CURRENCIES and ("$" in _sign or not _sign.isascii()):
+            _SIGNS.setdefault(_sign.upper().replace("\N{NARROW NO-BREAK SPACE}", " "), _code)
+
+_NAMES = {"dollar": "USD", "euro": "EUR", "pound": "GBP", "franc": "CHF", "yen": "JPY"}
+_TIMES = {"k": 1_000, "thousand": 1_000, "million": 1_000_000}
+_WORDS = r"dollars?|euros?|pounds?|cents?|bucks|quid|francs?|yen|dólares|libras"
+
+_MARK = (
+    rf"(?:(?-i:\b(?:{'|'.join(sorted(CURRENCIES))})(?![A-Za-z]))"
+    rf"|{'|'.join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))}|(?:{_WORDS})\b)"
+)
+_NUMBER = r"\d{1,3}(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,]\d{1,4})?(?!\d)|\d+(?:[.,]\d+)?"
+_STATED = re.compile(
+    rf"(?P<before>{_MARK})?(?(before)\s?|(?<![\w.,-]))(?P<number>{_NUMBER})(?![\d%]|[.,]\d)"
+    rf"(?:\s?(?P<times>million|thousand|k)\b)?(?(before)|(?:\s?(?P<after>{_MARK})(?!\d))?)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An amount that a text states: as people count it, and of which currency where the text says so."""
+
+    amount: Decimal
+    unit: str
+    """An ISO 4217 code, a word such as CENTS, or nothing."""
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.unit}".strip()
+
+    @property
+    def minor(self) -> int:
+        """In minor units, those of two digits where no currency is said; -1 where that is no whole number."""
+        minor = self.amount.scaleb(minor_digits(Currency(self.unit)))
+        return int(minor) if minor == minor.to_integral_value() else -1
+
+
+def stated_in(text: str) -> list[Stated]:
+    """Every amount of a text in order: a number beside a currency, and one with two decimals without."""
+    found = []
+    for match in _STATED.finditer(text):
+        unit = _unit(match["before"] or match["after"] or "")
+        if unit or re.search(r"[.,]\d{2}$", match["number"]):
+            times = _TIMES.get((match["times"] or "").lower(), 1)
+            found.append(Stated(_amount(match["number"], unit) * times, unit))
+    return found
 
 
 def amounts_in(text: str) -> list[int]:
-    """Every amount with two decimals that a text states, in minor units and in order."""
-    return [
-        int(re.sub(r"\D", "", match.group(1))) * 100 + int(match.group(2)) for match in _AMOUNT.finditer(text)
-    ]
+    """Every amount that a text states, in minor units and in order."""
+    return [stated.minor for stated in stated_in(text)]
 
 
-def foreign_amounts(text: str, known: Iterable[int]) -> list[int]:
-    """The amounts of a text that are none of those that it may speak of."""
-    allowed = set(known)
-    return [amount for amount in amounts_in(text) if amount not in allowed]
+def _unit(mark: str) -> str:
+    sign: str | None = _SIGNS.get(mark.upper())
+    return sign or _NAMES.get(mark.lower().rstrip("s"), mark.upper())
+
+
+def _amount(number: str, unit: str) -> Decimal:
+    """A number with groups or decimals: what follows its last mark are decimals unless that can only be a group."""
+    whole, mark, last = re.fullmatch(r"(.*?)(?:([.,])(\d+))?", number, re.ASCII).groups()  # type: ignore[union-attr]
+    digits = minor_digits(Currency(unit)) if unit in CURRENCIES else 2
+    grouped = mark and len(last) == 3 and (digits != 3 or mark in whole)
+    if mark is None or grouped:
+        return Decimal(re.sub(r"\D", "", number))
+    return Decimal(f"{re.sub(r'[^0-9]', '', whole) or '0'}.{last}")

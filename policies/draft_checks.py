@@ -9,7 +9,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
+from policies.amounts import stated_in
 from policies.languages import language_of
 from refunds.evidence import Citation
 from refunds.masking import NOBODY, KnownNames, mask, private
@@ -26,14 +28,6 @@ _QUOTE_FROM = 12
 
 _CITED = re.compile(r"\b([a-z0-9]+(?:-[a-z0-9]+)+-v\d+)\b")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_CURRENCY = (
-    r"(?:USD|EUR|GBP|CHF|JPY|CAD|AUD|US\$|\$|€|£|dollars?|euros?|pounds?|cents?|bucks|quid|francs?|"
-    r"dólares|libras)"
-)
-_MONEY = re.compile(
-    rf"{_CURRENCY}\s?(\d+(?:[.,]\d+)*)|(\d+(?:[.,]\d+)*)\s?(?:million|thousand|k\b)?\s?{_CURRENCY}",
-    re.IGNORECASE,
-)
 _RELATIVE = re.compile(
     r"\b(?:tomorrow|tonight|today|yesterday|(?:next|this|coming|by) (?:mon|tues|wednes|thurs|fri|satur|sun)day|"
     r"(?:next|this|coming) (?:week|month|year)|(?:an?|one|half an?|another) (?:hour|day|week|month|year)|"
@@ -197,7 +191,7 @@ def _money(reply: str, facts: DraftFacts) -> str | None:
     known = decided | _sums(" ".join((*facts.texts, *(one.quote for one in facts.citations))))
     said = _sums(reply)
     for one in sorted(said - known):
-        return f"the amount {one[0]} {one[1]} is in no fact"
+        return f"the amount {one[0]:f} {one[1]} is in no fact"
     if decided and not decided & said:
         return f"the reply does not say the decided amount, {facts.amount}"
     # Outside of quotes only the decided amount is promised: a price of the order may be told, not paid.
@@ -207,7 +201,7 @@ def _money(reply: str, facts: DraftFacts) -> str | None:
     return None
 
 
-def _near_refund(reply: str, one: tuple[str, str]) -> bool:
+def _near_refund(reply: str, one: tuple[Decimal, str]) -> bool:
     """Whether an amount stands in a sentence that gives money back."""
     sentences = re.split(r"(?<=[.!?])\s|\n", _QUOTED.sub(" ", reply))
     return any(
@@ -217,20 +211,9 @@ def _near_refund(reply: str, one: tuple[str, str]) -> bool:
     )
 
 
-def _sums(text: str) -> set[tuple[str, str]]:
-    """The amounts of a text with their currencies, each in one form."""
-    found: set[tuple[str, str]] = set()
-    for match in _MONEY.finditer(text):
-        number = match[1] or match[2]
-        unit = match[0].replace(number, "").strip().lower()
-        found.add((_number(number), _UNITS.get(unit, unit.upper())))
-    return found
-
-
-_UNITS = {
-    "$": "USD", "us$": "USD", "dollar": "USD", "dollars": "USD", "€": "EUR", "euro": "EUR", "euros": "EUR", "£": "GBP",
-    "pound": "GBP", "pounds": "GBP",
-}  # fmt: skip
+def _sums(text: str) -> set[tuple[Decimal, str]]:
+    """The amounts of a text that stand beside a currency."""
+    return {(one.amount.normalize(), one.unit) for one in stated_in(text) if one.unit}
 
 
 def _done(reply: str) -> str | None:

@@ -10,6 +10,14 @@ from refunds.vocabulary import CaseStatus
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a reply goes to: an address and a language, each None where the books do not say."""
+
+    address: str | None
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerReply:
     """What a customer is told of an outcome; `message_id` stays the same however often it is sent."""
 
@@ -84,7 +92,7 @@ async def round_of(tx: Transaction, case_id: CaseId, outcome: CaseStatus) -> int
     return int(row["round"]) if row else 1
 
 
-async def recipient_of(tx: Transaction, customer_id: CustomerId) -> str | None:
-    """Where a customer's replies go: their address in the books; None where there is none."""
-    row = await tx.row("email_of_customer", customer_id=customer_id)
-    return str(row["email"]) if row and row["email"] else None
+async def recipient_of(tx: Transaction, customer_id: CustomerId) -> Recipient:
+    """Where a customer's replies go, and in which language amounts are written there, as far as the books say."""
+    row = await tx.row("recipient_of", customer_id=customer_id)
+    return Recipient(row["email"], row["language"]) if row else Recipient(None, None)

@@ -12,7 +12,7 @@ from desk.audit_trail import TrailQuery, export, trail
 from desk.dossier import dossier_of
 from desk.notes import BadDecision, storable
 from desk.pages.forms import Opened, visitor
-from desk.pages.render import page
+from desk.pages.render import page, reads
 from desk.people import AUDITORS, NoAuthority, Person
 from desk.queue import find_case
 from desk.sessions import Visit
@@ -109,7 +109,7 @@ async def printed(request: Request, case_id: str, services: Opened, visit: Audit
     """One case on paper: what was asked, found, proposed, decided by whom, paid and said."""
     case = await find_case(services.books, visit.person, case_id)
     visit.person.may_audit(case.tenant)
-    shown = await dossier_of(services.books, services.manifest, case)
+    shown = await dossier_of(services.books, services.manifest, case, reads(request))
     acts = await trail(
         services.books, visit.person, TrailQuery(case_id=case.case_id), [case.tenant], most=500
     )

@@ -14,7 +14,7 @@ from desk.letters import rejection
 from desk.messages import add_message
 from desk.notes import BadDecision, clean_text
 from desk.pages.forms import Opened, SentForm, actor, visitor
-from desk.pages.render import go, is_fragment, page, said
+from desk.pages.render import go, is_fragment, page, reads, said
 from desk.people import DECIDERS, Person
 from desk.queue import find_case
 from desk.refusals import BESIDE_THE_FORM, status_of
@@ -242,7 +242,8 @@ async def _screen(
     typed: SentForm | None = None,
     done: str | None = None,
 ) -> Response:
-    shown = await dossier_of(services.books, services.manifest, case)
+    language = reads(request)
+    shown = await dossier_of(services.books, services.manifest, case, language)
     async with services.books.transaction(case.tenant) as books:
         deciders = await books.rows("deciders")
     mine = bool(visit.person.roles_in(case.tenant) & DECIDERS)
@@ -256,7 +257,7 @@ async def _screen(
         typed=typed,
         done=done,
         decides_here=mine,
-        no_yes=may_say_yes(visit.person, shown),
+        no_yes=may_say_yes(visit.person, shown, language),
         confirm=confirms(shown),
         letters={code: rejection(code) for code in get_args(RejectCode)},
         colleagues=_colleagues(deciders, visit.person),

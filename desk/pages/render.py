@@ -6,27 +6,46 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from babel.core import negotiate_locale
+from babel.localedata import locale_identifiers
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from desk.dossier import card
 from desk.people import AUDITORS, DECIDERS, OPERATORS
 from desk.sessions import Visit
+from policies.languages import DEFAULT
 from refunds.money import Currency, Money
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 
-def bare(amount: object) -> str:
+@pass_context
+def bare(context: Context, amount: Money | str) -> str:
     """An amount without its currency, under a heading that names it; empty where there is none."""
-    return str(amount).partition(" ")[0] if amount else ""
+    return amount.bare(context["language"]) if isinstance(amount, Money) else ""
 
 
-def money(amount_minor: int | None, currency: str | None) -> str:
-    """An amount as people write it; a dash where there is none."""
-    return str(Money(amount_minor, Currency(currency))) if amount_minor and currency else "—"
+def money(amount_minor: int | None, currency: str | None) -> Money | str:
+    """An amount; a dash where there is none."""
+    return Money(amount_minor, Currency(currency)) if amount_minor and currency else "—"
+
+
+@pass_context
+def written(context: Context, value: object) -> object:
+    """Whatever a template shows: amounts as whoever reads it writes them."""
+    return value.shown(context["language"]) if isinstance(value, Money) else value
+
+
+def reads(request: Request) -> str:
+    """The language that the browser asks for first of those whose amounts are known; English where it asks for none."""
+    asked = [
+        one.partition(";")[0].strip() for one in request.headers.get("accept-language", "")[:200].split(",")
+    ]
+    return negotiate_locale(asked, locale_identifiers(), sep="-") or DEFAULT
 
 
 def span(length: timedelta) -> str:
@@ -58,6 +77,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=written,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -86,6 +106,7 @@ def page(
         "visit": visit,
         "csrf": visit.csrf if visit else "",
         "path": request.url.path,
+        "language": reads(request),
         "decides": bool(held & DECIDERS),
         "audits": bool(held & AUDITORS),
         "operates": bool(held & OPERATORS),
@@ -105,6 +126,6 @@ def go(request: Request, address: str) -> Response:
 def said(request: Request, message: str, status: int, visit: Visit | None = None) -> Response:
     """A refusal: a line in the page where a part of it asked, a page of its own otherwise."""
     if is_fragment(request):
-        text = environment().get_template("_said.html").render(message=message, code=status)
+        text = environment().get_template("_said.html").render(message=message, code=status, language=DEFAULT)
         return HTMLResponse(text, status)
     return page(request, "refused.html", visit, status, message=message, code=status)

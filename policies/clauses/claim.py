@@ -53,6 +53,9 @@ class Claim:
     payment_order: PaymentOrder | None = None
     """To which payment money goes back first, where a clause in force says it."""
 
+    language: str = "en"
+    """In which amounts are written in what the customer is told."""
+
     def units(self) -> tuple[Units, ...] | None:
         """The wanted units; None where one is not in the order, or more often than the order has it.
 

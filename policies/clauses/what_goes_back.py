@@ -41,7 +41,7 @@ def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameter
 
     Where the sums of an order do not add up to what was paid, no rule knows what a part of it cost.
     """
-    refused = _not_by_rule(claim.order, units)
+    refused = _not_by_rule(claim, units)
     if refused is not None:
         return refused
     order = claim.order
@@ -65,37 +65,40 @@ def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameter
 def refund_rest(claim: Claim) -> RuleVerdict:
     """Everything that is left of what was paid: a whole order is taken back, with shipping and fees."""
     order, units = claim.order, claim.order.not_refunded()
-    refused = _not_by_rule(order, units or order.units())
+    refused = _not_by_rule(claim, units or order.units())
     if refused is not None:
         return refused
     charges = max(0, order.charged.amount_minor - order.charges_gone_minor)
     return _allowed(claim, order.left.amount_minor, units, min(charges, order.left.amount_minor))
 
 
-def _not_by_rule(order: OrderFacts, units: tuple[Units, ...]) -> Deny | LeaveToPerson | None:
+def _not_by_rule(claim: Claim, units: tuple[Units, ...]) -> Deny | LeaveToPerson | None:
     """Why no rule says what goes back for these units; None where one does."""
+    order = claim.order
     if order.difference_minor != 0 or not order.payments:
         return LeaveToPerson("order_unbalanced")
     wanted, there = counted(units), counted(order.not_refunded())
     if not wanted & there:
-        return Deny(f"its refund has been made or ordered already{_made_before(order, units)}")
+        return Deny(f"its refund has been made or ordered already{_made_before(claim, units)}")
     if wanted - there:
         return LeaveToPerson("more_than_left")
     if order.paid.amount_minor == 0:
         return Deny("there is nothing to return on this order")
     if order.left.amount_minor == 0:
-        return Deny(f"all of the {order.paid} that was paid has been returned, or its return is ordered")
+        return Deny(
+            f"all of the {order.paid.shown(claim.language)} that was paid has been returned, or its return is ordered"
+        )
     return None
 
 
-def _made_before(order: OrderFacts, units: tuple[Units, ...]) -> str:
+def _made_before(claim: Claim, units: tuple[Units, ...]) -> str:
     """When and how much, of the refund that these units were in; empty where the books do not know."""
     lines = {one.line_id for one in units}
-    made = [one for one in order.refunds if any(part.line_id in lines for part in one.units)]
+    made = [one for one in claim.order.refunds if any(part.line_id in lines for part in one.units)]
     if not made:
         return ""
     last = made[-1]
-    return f": {last.amount}" + (f" on {last.at.date().isoformat()}" if last.at else "")
+    return f": {last.amount.shown(claim.language)}" + (f" on {last.at.date().isoformat()}" if last.at else "")
 
 
 def _gone(order: OrderFacts) -> tuple[Units, ...]:

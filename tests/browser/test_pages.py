@@ -82,7 +82,7 @@ def test_a_large_amount_takes_two_people_and_a_second_review_at_the_sentence(des
     one, other = desk.visitor(then=at), desk.visitor("demo-specialist", then=at)
     one.keyboard.press("a")
     expect(one.locator("dialog#approve")).to_contain_text(
-        "together they send this reply and return 2399.00 USD"
+        "together they send this reply and return $2,399.00"
     )
     one.keyboard.press("Enter")
     one.wait_for_url(re.compile(r"\?done="))
@@ -101,8 +101,8 @@ def test_an_edit_comes_back_with_a_digest_of_its_own_and_a_diff(desk: Any) -> No
     page.fill("#edit [name=amount]", "40.00")
     page.click("#edit button:has-text('Ask for this')")
     expect(page.locator("input[name=digest]").first).not_to_have_value(before)
-    expect(page.locator("h1")).to_have_text("40.00 USD")
-    expect(page.locator(".diff")).to_contain_text("79.00 USD")
+    expect(page.locator("h1")).to_have_text("$40.00")
+    expect(page.locator(".diff")).to_contain_text("$79.00")
     page.keyboard.press("a")
     page.wait_for_selector("#strip [data-status=refunded]")
     assert [

@@ -56,7 +56,7 @@ async def test_nothing_is_told_before_the_outcome_is_true(desk: DeskStage) -> No
     await desk.answer_customer(case.case_id)
     [text] = desk.sent()
     [refund] = desk.stage.house.provider.all_refunds()
-    assert "We returned 79.00 USD" in text.replace("=\n", "")
+    assert "We returned $79.00" in text.replace("=\n", "")
     assert refund.refund_id in text.replace("=\n", "")
 
 

@@ -38,7 +38,7 @@ async def test_who_has_spoken_has_it_in_hand_no_longer(desk: DeskStage) -> None:
     async with desk.visit() as visitor, desk.visit("demo-specialist") as specialist:
         text = (await visitor.get(f"/cases/{case.case_id}")).text
         assert (
-            "Approve is one of 2 that are needed, 1 of them a specialist; together they send this reply and return 2399.00 USD"
+            "Approve is one of 2 that are needed, 1 of them a specialist; together they send this reply and return $2,399.00"
             in text
         )
         await visitor.post(f"/cases/{case.case_id}/claim", act="claim")

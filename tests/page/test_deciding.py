@@ -1,11 +1,14 @@
 """A person decides: on what is on the screen, in their own name, and within what the books allow."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from desk_kit import DeskStage
 
+from app.imports import import_customer_book
 from desk.letters import rejection
+from refunds.ids import TenantId
 
 
 async def test_one_screen_shows_what_a_decision_needs(desk: DeskStage) -> None:
@@ -19,8 +22,8 @@ async def test_one_screen_shows_what_a_decision_needs(desk: DeskStage) -> None:
         text = (await visitor.get(f"/cases/{case.case_id}")).text
     for shown in (
         "My tablet arrived cracked. I want a refund, please.",
-        "79.00 USD",
-        "Approve sends this reply and returns 79.00 USD to card …4242, once.",
+        "$79.00",
+        "Approve sends this reply and returns $79.00 to card …4242, once.",
         proposal["citations"][0]["quote"],
         proposal["citations"][0]["citation_id"],
         "in force since",
@@ -36,7 +39,7 @@ async def test_one_screen_shows_what_a_decision_needs(desk: DeskStage) -> None:
         proposal["digest"],
     ):
         assert shown in text, shown
-    assert text.index("79.00 USD</span></h1>") < text.index("The customer wrote")
+    assert text.index("$79.00</span></h1>") < text.index("The customer wrote")
 
 
 async def test_a_word_carries_its_person_its_digest_and_where_it_was_said(desk: DeskStage) -> None:
@@ -233,3 +236,24 @@ async def test_a_screen_that_is_stale_says_so(desk: DeskStage) -> None:
         assert "demo-reviewer-2 said revise at" in (await visitor.get(status)).text
         await desk.stage.run(case)
         assert "another proposal than the one on this screen" in (await visitor.get(status)).text
+
+
+async def test_a_letter_says_amounts_in_the_language_of_the_customer_and_the_desk_in_that_of_who_reads(
+    desk: DeskStage,
+    tmp_path: Path,
+) -> None:
+    book = tmp_path / "customers.jsonl"
+    book.write_text('{"customer_id": "C100", "email": "c100@shop.example", "language": "de"}')
+    await import_customer_book(desk.stage.url, TenantId("demo"), book)
+    case, state = await desk.stage.paused()
+    assert "79,00 $ goes back to your original payment method." in str(state["draft"])
+    async with desk.visit() as visitor:
+        for asked, shown in (("", "$79.00"), ("de-DE,de;q=0.9,en;q=0.5", "79,00 $"), ("xx", "$79.00")):
+            page = (await visitor.get(f"/cases/{case.case_id}", headers={"accept-language": asked})).text
+            assert f'<span class="amount">{shown}</span></h1>' in page
+            assert f"Approve sends this reply and returns {shown} to card …4242, once." in page
+        await visitor.decide(case.case_id, "approve")
+    await desk.stage.finish()
+    await desk.answer_customer(case.case_id)
+    [text] = desk.sent()
+    assert "We returned 79,00 $ to your original payment method" in text.replace("=\n", "")

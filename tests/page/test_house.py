@@ -34,7 +34,7 @@ async def test_the_audit_says_who_what_when_on_which_digest_from_where(desk: Des
             "claim",
             "as agreed",
             "127.0.0.1",
-            "79.00 USD",
+            "$79.00",
             ">page<",
             ">api<",
         ):
@@ -242,7 +242,7 @@ async def test_the_figures_tell_who_decides_how(desk: DeskStage) -> None:
         assert re.search(r"\d+ of 30 within five seconds|30 approvals in a row", page)
         assert "Two who disagreed" in page and "demo-specialist: approve" in page
         assert "classifier human review" in page and "draft ready for review" in page
-        assert "2370.00 USD" in page
+        assert "$2,370.00" in page
         reviews = page[page.index("To review again") :]
         assert all(kind in reviews for kind in ("refunded", "rejected", "bypassed"))
 

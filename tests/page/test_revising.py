@@ -41,7 +41,7 @@ async def test_the_reply_without_the_refund_is_a_proposal_of_its_own(desk: DeskS
         await desk.stage.run(case)
         text = (await visitor.get(f"/cases/{case.case_id}")).text
         assert "Approve sends this reply and returns no money." in text
-        assert "<del>79.00 USD</del> <ins>no refund</ins>" in text
+        assert "<del>$79.00</del> <ins>no refund</ins>" in text
         await visitor.decide(case.case_id, "approve")
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "replied"
@@ -67,7 +67,7 @@ async def test_an_edit_is_a_new_proposal_with_its_own_digest_and_a_diff(desk: De
         )
         assert after["said"]["draft"] == reply
         text = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert "<del>79.00 USD</del> <ins>50.00 USD</ins>" in text and "<ins>With our regrets.</ins>" in text
+        assert "<del>$79.00</del> <ins>$50.00</ins>" in text and "<ins>With our regrets.</ins>" in text
         await visitor.decide(case.case_id, "approve")
     await desk.stage.finish()
     [refund] = desk.stage.house.provider.all_refunds()
@@ -139,7 +139,7 @@ async def test_other_items_are_judged_by_the_same_rules(desk: DeskStage) -> None
         ({"units:404": "1"}, "not in the order"),
         ({"units:1": "2"}, "as often as the order has it"),
         ({"units:1": "many"}, "as a whole number"),
-        ({"reply": "We return 500.00 USD to you."}, "500.00, which is no amount"),
+        ({"reply": "We return 500.00 USD to you."}, "500.00 USD, which is no amount"),
         ({"reply": "x" * 6_001}, "from 1 to 6000"),
         ({"reply": "a bell \x07 rings"}, "control character"),
         ({}, "nothing is different"),

@@ -44,7 +44,7 @@ async def test_it_says_what_was_sent_when_and_with_which_key(desk: DeskStage) ->
         page = (await specialist.get("/unknown")).text
         for shown in (
             case.ticket_id,
-            "79.00 USD",
+            "$79.00",
             "pay_D300",
             send["key"],
             "demo-reviewer",
