@@ -18,7 +18,7 @@ from policies.clauses import (
     RuleInForce,
     judgement_of,
 )
-from policies.clauses.claim import says_cancel, says_damaged
+from policies.clauses.cause import leaves_cause_open, says_cancel, says_damaged
 from policies.conflicts import conflict_with
 from policies.languages import DEFAULT
 from records.cases import Case
@@ -146,6 +146,7 @@ def _drafted(
         wanted=None if items is None else tuple(Sku(sku) for sku in items),
         named=revision.units if revision and revision.units else None,
         says_damaged=says_damaged(asked),
+        cause_open=leaves_cause_open(asked, _names(case, order)),
         says_cancel=says_cancel(asked),
         now=now,
         language=language,
@@ -232,6 +233,12 @@ def _revised(proposed: Draft, order: OrderFacts, judgement: Judgement, revision:
         legs=legs if len(legs) > 1 else (),
         edited_by=revision.by,
     )
+
+
+def _names(case: Case, order: OrderFacts) -> list[str]:
+    """What a text may call the goods, the order and the customer."""
+    goods = [name for line in order.lines for name in (line.name, line.category, line.sku)]
+    return [*goods, order.order_id, order.customer_id, *(case.ticket.items or ())]
 
 
 def _items(order: OrderFacts) -> str:

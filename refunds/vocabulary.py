@@ -56,6 +56,7 @@ HandoffReason = Literal[
     "more_than_left",
     "payment_disputed",
     "policy_conflict",
+    "unclear_request",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.

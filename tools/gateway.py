@@ -14,7 +14,7 @@ from datetime import date
 from typing import Protocol, assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
-from policies.clauses.claim import says_cancel
+from policies.clauses.cause import says_cancel
 from policies.steering import steering_of
 from records.books import WAITS, Books, BooksAway, Waits
 from records.cases import Case

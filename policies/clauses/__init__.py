@@ -4,7 +4,7 @@ A rule is a pure function of the claim and of its parameters, which stand in the
 document: the version in force brings its own numbers. It allows, denies, bars, asks or has nothing to say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -91,7 +91,22 @@ def judgement_of(claim: Claim, rules: Iterable[RuleInForce]) -> Judgement | None
         if found is not None:
             beside = order.citation if order and isinstance(found, Allow) and found.legs else None
             said.append(Judgement(found, rule.rule, rule.citation, beside, claim.payment_order))
-    return min(said, key=lambda judgement: _weight(judgement.verdict), default=None)
+    best = min(said, key=lambda judgement: _weight(judgement.verdict), default=None)
+    if best is not None and _rests_on_silence(best, claim, stated):
+        return replace(best, verdict=LeaveToPerson("unclear_request", (best.citation,)))
+    return best
+
+
+def _rests_on_silence(found: Judgement, claim: Claim, rules: Sequence[RuleInForce]) -> bool:
+    """Whether a denial stands only where nothing is damaged, and the words do not rule that out."""
+    match found.verdict:
+        case Bar(unless_damaged=True):
+            return claim.says_damaged or claim.cause_open
+        case Deny() if claim.cause_open and not claim.says_damaged:
+            otherwise = judgement_of(replace(claim, says_damaged=True, cause_open=False), rules)
+            return otherwise is not None and not isinstance(otherwise.verdict, Deny | Bar)
+        case _:
+            return False
 
 
 def _weight(verdict: Allow | Ask | Bar | Deny | LeaveToPerson) -> int:

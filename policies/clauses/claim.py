@@ -1,6 +1,5 @@
 """A claim: what a refund rule looks at, and what it may answer."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,28 +12,6 @@ from refunds.money import Money
 from refunds.order import Line, OrderFacts, Units, counted
 from refunds.vocabulary import HandoffReason, PaymentOrder
 
-_DAMAGE = re.compile(
-    r"\b(crack\w*|broke\w*|damag\w*|defect\w*|shatter\w*|faulty|dead on arrival|does(?:n't| not) (?:work|turn on))\b",
-    re.IGNORECASE,
-)
-_NO_DAMAGE = re.compile(
-    r"(?:\b(?:no|not|never|nothing|without|none)|n['’]t)\s+(?:(?:is|was|been|be|at|all|any|a|the|really|it)\s+){0,3}"
-    r"(?:crack|broke|damag|defect|shatter|fault)\w*|\bundamaged\b",
-    re.IGNORECASE,
-)
-_CANCEL = re.compile(
-    r"\b(cancel\w*|no longer (?:need\w*|want\w*)(?!\s+(?:e-?mails?|mails?|newsletters?|calls?|to)\b)|"
-    r"ordered (?:\w+ ){0,4}by mistake)\b",
-    re.IGNORECASE,
-)
-_NO_CANCEL = re.compile(
-    r"(?:\b(?:no|not|never|without|instead of|undo|undoing|reverse|reversing)|n['’]t)"
-    r"(?:\s+(?!possible|available|able|if|then|otherwise|but|so|just|please)\w+){0,6}\s+cancel\w*|"
-    r"\b(?:do not|never|don['’]t),[^,.!?]*,\s*cancel|"
-    r"\bwhy\b[^.?!]*\bcancel\w*|\bcancel\w*[^.?!]*\?\s*no\b|\bkeep it\b",
-    re.IGNORECASE,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -46,6 +23,9 @@ class Claim:
 
     says_damaged: bool
     now: datetime
+    cause_open: bool = False
+    """The words say something that may be damage and may be none: no denial stands on their saying none."""
+
     says_cancel: bool = False
     named: tuple[Units, ...] | None = None
     """The units that a person named, line by line; they count in place of the ticket's items."""
@@ -145,6 +125,8 @@ class Bar:
     """The clause says no whatever another clause allows, as for a final sale; `because` is for the customer."""
 
     because: str
+    unless_damaged: bool = False
+    """Damage lifts it: a person reads it where the words claim some, or leave it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +146,3 @@ class LeaveToPerson:
 
 
 RuleVerdict = Allow | Deny | Bar | Ask | LeaveToPerson | None
-
-
-def says_damaged(text: str) -> bool:
-    """Whether a text claims damage; one that also says that there is none is for a person to read."""
-    return _DAMAGE.search(text) is not None and _NO_DAMAGE.search(text) is None
-
-
-def says_cancel(text: str) -> bool:
-    """Whether a text asks for a cancellation, or gives a reason for one; who also says not to is read by a person."""
-    return _CANCEL.search(text) is not None and _NO_CANCEL.search(text) is None

@@ -35,4 +35,9 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     # A text says damage of something; only where nothing else is wanted is it said of these.
     if rule.unless_damaged and claim.says_damaged and len(barred) == len(wanted):
         return None
-    return Bar(f"{barred[0]} cannot be returned")
+    if not rule.unless_damaged:
+        return Bar(f"{barred[0]} cannot be returned")
+    return Bar(
+        f"{barred[0]} cannot be returned unless it came damaged, and your message does not say that it did",
+        unless_damaged=True,
+    )

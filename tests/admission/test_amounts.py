@@ -77,7 +77,7 @@ def test_of_two_equal_items_each_goes_back_once() -> None:
     )
     gone = refunded(left, 2_000, 2)
     assert verdict(claim(gone, "SKU-1")) == Deny(
-        "its refund has been made or ordered already: 20.00 USD on 2026-06-01"
+        "its refund has been made or ordered already: $20.00 on 2026-06-01"
     )
 
 
@@ -117,7 +117,7 @@ def test_what_went_back_before_the_order_came_here_is_not_given_back_again() -> 
     assert verdict(claim(facts, "SKU-1", "SKU-2")) == LeaveToPerson("more_than_left")
     spent = bought([10_000], 10_000, refunded=10_000)
     assert verdict(claim(spent)) == Deny(
-        "all of the 100.00 USD that was paid has been returned, or its return is ordered"
+        "all of the $100.00 that was paid has been returned, or its return is ordered"
     )
 
 

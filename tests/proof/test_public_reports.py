@@ -1,6 +1,6 @@
 """Public reports of other shops' refund bugs, played on their orders: each amount is right, or a person is told why not.
 
-Of `data/public_reports` the tickets about money are held here; those about what a text says are of its reading.
+All of `data/public_reports` is played. What is wrong still is named here, and a law fails when one of those comes right.
 """
 
 import json
@@ -22,7 +22,8 @@ from refunds.money import Currency
 
 DATA = Path(__file__).parents[3] / "shared/data/public_reports"
 DEMO = TenantId("demo")
-MONEY = ("pr-01", "pr-02", "pr-03a", "pr-03b", "pr-04", "pr-12", "pr-18", "pr-18b", "pr-19")
+OF_READING = {"pr-06b", "pr-07d", "pr-07g", "pr-07i", "pr-07l", "pr-11a", "pr-13", "pr-17"}
+"""Those that are still wrong: what the words want is not read (a refund that is not wanted, a greeting, a box and its goods)."""
 
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not there")
 
@@ -48,24 +49,34 @@ async def opened(stage: Stage) -> None:
 
 
 async def test_each_report_about_money_ends_right(stage: Stage) -> None:
+    """Every report is played; what is right at the end, and the amount to the cent, stands in it."""
     await opened(stage)
-    wrong: list[str] = []
-    played = [line for line in lines("tickets.jsonl") if line["ticket"]["ticket_id"] in MONEY]
-    assert len(played) == len(MONEY)
+    wrong = {}
+    played = lines("tickets.jsonl")
+    assert len(played) >= 23
     for line in played:
-        ticket, right = line["ticket"], line["right"]
-        case, state = await stage.paused(**{"intent": None, "items": None, **ticket})
-        proposal = state["proposal"]
-        assert isinstance(proposal, dict)
-        draft = str(state["draft"])
-        if proposal["kind"] == "refund":
-            await stage.say(case, DecisionRequest("approve"), "demo-specialist")
-            await stage.finish()
-            ended = (await stage.house.state(case))["status"]
-            if proposal["amount_minor"] != right.get("amount_minor", 3_000) or ended != "refunded":
-                wrong.append(f"{ticket['ticket_id']}: {proposal['amount_minor']} {ended}")
-        elif right["outcome"] == "refund" or proposal["kind"] == "reply":
-            wrong.append(f"{ticket['ticket_id']}: {proposal['kind']} {state['reason']}: {draft[:200]}")
-        if right.get("never_says", "\0") in draft:
-            wrong.append(f"{ticket['ticket_id']} says {right['never_says']}")
-    assert wrong == []
+        said = await wrong_with(stage, line["ticket"], line["right"])
+        if said:
+            wrong[line["ticket"]["ticket_id"]] = said
+    assert set(wrong) == OF_READING, wrong
+
+
+async def wrong_with(stage: Stage, ticket: dict[str, Any], right: dict[str, Any]) -> str:
+    """What is wrong with how a report ends; empty where nothing is. What is proposed is approved and paid."""
+    case, state = await stage.paused(**{"intent": None, "items": None, **ticket})
+    proposal, draft = state["proposal"], str(state["draft"])
+    if proposal is None:
+        return "" if right["outcome"] != "refund" else f"{state['status']} {state['reason']}"
+    assert isinstance(proposal, dict)
+    if right.get("never_says", "\0") in draft:
+        return f"says {right['never_says']}"
+    if proposal["kind"] != "refund":
+        denied = proposal["kind"] == "reply" and right["outcome"] in {"refund_or_handoff", "handoff"}
+        return f"{proposal['kind']} {state['reason']}" if right["outcome"] == "refund" or denied else ""
+    if right["outcome"] in {"no_refund", "handoff"} or proposal["rule"] == right.get("rule"):
+        return f"a refund of {proposal['amount_minor']}"
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
+    await stage.finish()
+    ended = (await stage.house.state(case))["status"]
+    exact = proposal["amount_minor"] == right.get("amount_minor", proposal["amount_minor"])
+    return "" if exact and ended == "refunded" else f"{proposal['amount_minor']} {ended}"

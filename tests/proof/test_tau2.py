@@ -14,7 +14,7 @@ from conftest import CAMPAIGN
 from stage import Cluster
 
 from evals.tau2 import BadData, Score, open_exam, read_shop, score_exam
-from policies.clauses.claim import says_cancel
+from policies.clauses.cause import says_cancel
 
 DATA = Path(os.environ.get("COUNTERSIGN_DATA", Path(__file__).parents[3] / "shared/data")) / "tau2_retail"
 

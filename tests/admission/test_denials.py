@@ -1,0 +1,90 @@
+"""A denial rests on what the words say, never on what they leave out: where an exception of the clause is open, a person reads."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from policy_kit import claim, order, rules
+from stage import Stage
+
+from policies.clauses import Bar, Deny, LeaveToPerson, RuleInForce, judgement_of
+from policies.clauses.cause import leaves_cause_open
+from refunds.order import OrderFacts
+
+PLAIN = [
+    "I changed my mind about the tablet and want a refund.",
+    "I'd like to return this, please. It doesn't fit.",
+    "I don’t need it any longer. Order D300.",
+    "Refund please",
+    "Can I get my money back? I bought it by mistake three weeks ago.",
+]
+OPEN = [
+    "The tablet arrived ripped.",
+    "The flowers were wilted when they came, I want a refund.",
+    "One key is dead.",
+    "It smells. I want my money back.",
+    "Der Bildschirm flackert.",
+    "It is not what the picture shows.",
+    "The seal was never opened, I want to return it.",
+]
+
+
+def barred(**stated: object) -> RuleInForce:
+    rule = {"rule": "excluded-category", "clause": "1", "categories": ["tablet"], **stated}
+    return RuleInForce("excluded-category", rule, rules()[0].citation)
+
+
+def said_of(facts: OrderFacts, text: str, *more: RuleInForce) -> object:
+    names = [line.name for line in facts.lines] + [facts.order_id]
+    found = judgement_of(replace(claim(facts), cause_open=leaves_cause_open(text, names)), [*rules(), *more])
+    return found and found.verdict
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_an_exclusion_denies_a_change_of_mind_and_names_its_exception(text: str) -> None:
+    assert said_of(order("D300", 3), text, barred()) == Bar(
+        "Tablet cannot be returned unless it came damaged, and your message does not say that it did",
+        unless_damaged=True,
+    )
+
+
+@pytest.mark.parametrize("text", OPEN)
+def test_words_that_may_mean_damage_deny_nothing(text: str) -> None:
+    assert said_of(order("D300", 3), text, barred()) == LeaveToPerson("unclear_request", (barred().citation,))
+    late = said_of(order("D300", 20), text)
+    assert isinstance(late, LeaveToPerson) and late.reason == "unclear_request", (
+        "within the window for damage"
+    )
+
+
+@pytest.mark.parametrize("text", OPEN)
+def test_what_no_exception_of_the_policy_would_lift_is_denied_whatever_the_words_mean(text: str) -> None:
+    assert isinstance(said_of(order("D300", 300), text), Deny)
+    assert isinstance(said_of(order("D300", 3), text, barred(unless_damaged=False)), Bar)
+
+
+def test_without_the_exception_nothing_of_it_is_said() -> None:
+    assert said_of(order("D300", 3), PLAIN[0], barred(unless_damaged=False)) == Bar(
+        "Tablet cannot be returned"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason"),
+    [
+        ("I changed my mind about the bottle and want a refund.", "reply", "draft_ready_for_review"),
+        ("The bottle came ripped at one side. I want a refund.", "handoff", "unclear_request"),
+    ],
+)
+async def test_a_person_reads_the_case_with_the_clause_beside_it(
+    stage: Stage, text: str, kind: str, reason: str
+) -> None:
+    await stage.forced(
+        "update books.orders set lines = jsonb_set(lines, '{0}', lines->0 || %s::jsonb) where order_id = 'D300'",
+        json.dumps({"name": "Bottle", "category": "personal-care"}),
+    )
+    _, state = await stage.paused(question=text, items=["SKU-1"])
+    proposal = state["proposal"]
+    assert isinstance(proposal, dict)
+    assert (proposal["kind"], state["reason"]) == (kind, reason)
+    assert "hygiene-goods-v1" in state["citations"]
