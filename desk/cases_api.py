@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from desk.arrivals import note_arrival
 from desk.assignments import assign
 from desk.authentication import desk_services, signed_in
 from desk.bodies import StrictRoute
@@ -16,6 +17,8 @@ from desk.people import Person
 from desk.queue import Filters, cases_waiting, find_case
 from desk.schemas import (
     Acknowledged,
+    ArrivalBody,
+    ArrivalNoted,
     AssignmentBody,
     CasesQuery,
     CaseView,
@@ -171,6 +174,25 @@ async def write_message(
     )
     response.status_code = 201 if new else 200
     return MessageWritten(case_id=case.case_id, message_id=message_id, new=new)
+
+
+@router.post("/cases/{case_id}/returns", status_code=201)
+async def note_return(
+    case_id: str,
+    body: ArrivalBody,
+    response: Response,
+    services: Opened,
+    person: Annotated[Person, Depends(signed_in("messages:write"))],
+) -> ArrivalNoted:
+    """Goods that the customer sent back have arrived; a refund that waits for them goes on."""
+    case = await find_case(services.books, person, case_id)
+    arrival_id = body.arrival_id or uuid4()
+    units = [Units(LineId(one.line_id), one.quantity) for one in body.lines]
+    new = await note_arrival(
+        services.books, person, case.tenant, case.case_id, arrival_id, units, body.condition
+    )
+    response.status_code = 201 if new else 200
+    return ArrivalNoted(case_id=case.case_id, arrival_id=arrival_id, new=new)
 
 
 @router.post("/cases/{case_id}/assignments", status_code=201)

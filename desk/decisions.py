@@ -25,6 +25,8 @@ from refunds.terms import Terms
 from refunds.vocabulary import Asked, RejectCode, VoteWord
 
 TIME_TO_PAY = timedelta(hours=24)
+TIME_FOR_RETURN = timedelta(days=45)
+"""How long an approval stays in force that waits for the goods; after that a person decides anew."""
 """After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
 
 _CODE: TypeAdapter[RejectCode] = TypeAdapter(RejectCode)
@@ -189,7 +191,7 @@ class Desk:
             person=person.person,
             authority=authority,
             decided_at=now,
-            execute_by=current.expires_at + TIME_TO_PAY,
+            execute_by=current.expires_at + (TIME_FOR_RETURN if proposal.goods_first else TIME_TO_PAY),
         )
         payload = ballot.payload()
         vote = Vote(ballot, payload, self.key.sign(payload))

@@ -125,6 +125,12 @@ class Dossier:
         return self.deciding and self.current is not None and self.current.proposal.kind == "handoff"
 
     @property
+    def wants_goods(self) -> bool:
+        """Whether the refund that is proposed or approved waits for goods of the order."""
+        current = self.current
+        return current is not None and current.proposal.goods_first and not current.ordered
+
+    @property
     def worded_by(self) -> str | None:
         """Who wrote the words of the proposal, where a person sent the one before back with them."""
         if len(self.proposals) < 2 or not self.proposals[-2]["revised_reply"]:
@@ -245,6 +251,8 @@ def effect_of(
             does = "sends this reply and returns no money"
         case "refund":
             does = f"sends this reply and returns {_where(proposal, order, language)}, once"
+            if proposal.goods_first:
+                does += ", when the goods have come back as they were sold"
     yes = sum(vote["word"] == "approve" for vote in votes)
     missing = rule.approvals - yes if rule else 0
     if missing > 1:

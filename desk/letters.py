@@ -61,6 +61,12 @@ def _body(
             return reply_by_person
         case "replied":
             return current.proposal.draft if current else None
+        case "refund_pending" if now.reason == "awaiting_return" and current is not None:
+            return current.proposal.draft
+        case "refunded" if (
+            current is not None and current.settled is not None and current.proposal.goods_first
+        ):
+            return _letter("What you sent back has arrived.", _made(current, language))
         case "refunded" if current is not None and current.settled is not None:
             return "\n\n".join((current.proposal.draft, _made(current, language)))
         case "refund_failed" if now.ended and current is not None and _returned(current).amount_minor:

@@ -16,6 +16,7 @@ from refunds.vocabulary import (
     ProviderAct,
     RejectCode,
     ReleaseState,
+    ReturnCondition,
     Role,
     Scope,
     SecondVerdict,
@@ -146,6 +147,21 @@ class MessageBody(Strict):
     text: str = Field(max_length=8_000)
     author: Asked = "customer"
     message_id: str | None = Field(default=None, pattern=r"^[0-9a-fA-F-]{32,36}$")
+
+
+class ReturnedUnitsBody(Strict):
+    """So many of a line."""
+
+    line_id: str = Field(min_length=1, max_length=128)
+    quantity: int = Field(ge=1, le=100_000)
+
+
+class ArrivalBody(Strict):
+    """Goods that came back; the same `arrival_id` again changes nothing."""
+
+    lines: list[ReturnedUnitsBody] = Field(min_length=1, max_length=200)
+    condition: ReturnCondition = "as_sold"
+    arrival_id: UUID | None = Field(default=None, strict=False)
 
 
 class FlagValueBody(Strict):
@@ -291,6 +307,14 @@ class MessageWritten(BaseModel):
 
     case_id: UUID
     message_id: UUID
+    new: bool
+
+
+class ArrivalNoted(BaseModel):
+    """Whether an arrival was new."""
+
+    case_id: UUID
+    arrival_id: UUID
     new: bool
 
 

@@ -280,8 +280,8 @@ class CaseAgent:
     async def _word(self, run: AgentRun, made: Draft, granted: Granted) -> Worded:
         """The draft in a model's words, where there is a model and no person gave words of their own."""
         revision = revision_of(run)
-        if self.writer is None or (revision is not None and revision.reply is not None):
-            return Worded(None)
+        if self.writer is None or made.goods_first or (revision is not None and revision.reply is not None):
+            return Worded(None)  # what comes first and what follows is said in the rule's own words
         planned = Sum(granted.planning.tokens, granted.planning.cost_micros)
         limits = self.manifest.limits().less(planned, granted.planning.ms)
         watch = self.end.watch(run)

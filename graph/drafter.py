@@ -18,7 +18,7 @@ from policies.clauses import (
     RuleInForce,
     judgement_of,
 )
-from policies.clauses.cause import leaves_cause_open, says_cancel, says_damaged
+from policies.clauses.cause import leaves_cause_open, says_cancel, says_credit, says_damaged
 from policies.conflicts import conflict_with
 from policies.languages import DEFAULT
 from records.cases import Case
@@ -52,6 +52,7 @@ class Draft:
     edited_upward: bool = False
     charges_minor: int = 0
     legs: tuple[Leg, ...] = ()
+    goods_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ def _drafted(
             pass
         case _:
             assert_never(verdict)
+    if says_credit(asked):
+        return LeaveToPerson("store_credit_wanted", (citation,))
     against = conflict_with(evidence, citation, [rule.citation for rule in rules])
     if against is not None:
         return LeaveToPerson("policy_conflict", (against, citation))
@@ -183,11 +186,12 @@ def _drafted(
         rule=judgement.rule,
         charges_minor=verdict.charges_minor,
         legs=verdict.legs,
+        goods_first=verdict.goods == "first",
     )
     revised = _revised(proposed, order, judgement, revision)
     if revised.kind == "reply":
         return replace(revised, text=_answer(order, Grounded(cited)))
-    return replace(revised, text=_offer(order, revised, judgement.citation, language))
+    return replace(revised, text=_offer(order, revised, judgement.citation, verdict, language))
 
 
 def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
@@ -221,6 +225,7 @@ def _revised(proposed: Draft, order: OrderFacts, judgement: Judgement, revision:
             units=(),
             charges_minor=0,
             legs=(),
+            goods_first=False,
             edited_by=revision.by,
         )
     amount = Money(revision.amount_minor, proposed.amount.currency)
@@ -279,13 +284,27 @@ def _answer(order: OrderFacts, evidence: Grounded) -> str:
     )
 
 
-def _offer(order: OrderFacts, made: Draft, citation: Citation, language: str) -> str:
+def _offer(order: OrderFacts, made: Draft, citation: Citation, verdict: Allow, language: str) -> str:
     amount = made.amount.shown(language)
-    return _letter(
-        _delivery(order),
+    goes_back = (
         f"Under our policy {_source(citation)}, {amount} goes back to your original payment method"
-        + (f"s: {_parts(order, made, language)}." if made.legs else "."),
+        + (f"s: {_parts(order, made, language)}" if made.legs else "")
     )
+    match verdict.goods:
+        case "unsaid":
+            return _letter(_delivery(order), f"{goes_back}.")
+        case "keep":
+            return _letter(_delivery(order), f"{goes_back}.", "You need not send anything back.")
+        case "first":
+            goods = ", ".join(f"{one.quantity} × {order.line(one.line_id).name}" for one in made.units)
+            return _letter(
+                _delivery(order),
+                f"{goes_back} once this is back with us as you received it: {goods}.",
+                verdict.how_to_return
+                or f"Please put the number of your order, {order.order_id}, into the parcel.",
+            )
+        case _:
+            assert_never(verdict.goods)
 
 
 def _parts(order: OrderFacts, made: Draft, language: str) -> str:

@@ -62,4 +62,5 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
         edited_upward=drafted.edited_upward,
         charges_minor=drafted.charges_minor,
         legs=drafted.legs,
+        goods_first=drafted.goods_first,
     )

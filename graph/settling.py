@@ -74,7 +74,7 @@ class Settling:
         match result:
             case "refund_created" | "duplicate_ignored" | "blocked:expired":
                 pass
-            case "blocked:kill_switch":
+            case "blocked:kill_switch" | "awaiting_return":
                 await self._note(snapshot, "refund_pending", result)
             case "blocked:approval_mismatch" | "blocked:not_approved" | "blocked:over_refund":
                 await self._note(snapshot, "refund_failed", result)
@@ -151,7 +151,7 @@ def _after_approval(now: CaseFacts) -> AfterApproval:
 
 def _after_refund(result: RefundResult) -> AfterRefund:
     match result:
-        case "refund_created" | "duplicate_ignored" | "blocked:kill_switch":
+        case "refund_created" | "duplicate_ignored" | "blocked:kill_switch" | "awaiting_return":
             return "settlement"
         case "blocked:expired":
             return "approval"
@@ -167,7 +167,7 @@ def _after_settlement(snapshot: CaseSnapshot) -> AfterSettlement:
         return "approval"
     if now.outcome in FINAL:
         return "close"
-    if now.ordered or snapshot.killed:
+    if now.ordered or snapshot.killed or now.awaits_return:
         return "settlement"
     return "refund"
 

@@ -69,7 +69,12 @@ class CaseSnapshot:
             killed=self.killed,
             expired=decision is None and self.current.past_deciding,
             withdrawn=self.withdrawn,
-            lapsed=approved and self.current.past_paying and (unsent_and_late or not self.current.ordered),
+            lapsed=approved
+            and (
+                (self.current.past_paying and (unsent_and_late or not self.current.ordered))
+                or self.current.returned_otherwise
+            ),
+            awaits_return=self.current.awaits_return,
             ordered=self.current.ordered,
             outcome=settled.outcome if settled else None,
         )
@@ -106,7 +111,10 @@ class CaseSnapshot:
             return now.expired or now.withdrawn
         if now.ordered:
             return now.outcome in FINAL
-        return not (self.killed and self.state.reason == "blocked:kill_switch" and not now.lapsed)
+        parked = (self.killed and self.state.reason == "blocked:kill_switch") or (
+            now.awaits_return and self.state.reason == "awaiting_return"
+        )
+        return now.lapsed or not parked
 
 
 def thread_of(config: RunnableConfig) -> ThreadId:

@@ -49,7 +49,10 @@ class CaseFacts:
     """Undecided, and the release that proposed it was rolled back."""
 
     lapsed: bool = False
-    """Approved, not ordered or refused unsent, and past the time to pay."""
+    """Approved, not ordered or refused unsent, and past the time to pay; or the goods came otherwise than agreed."""
+
+    awaits_return: bool = False
+    """Approved, and waits for the goods to come back."""
 
     ordered: bool = False
     outcome: SettlementOutcome | None = None
@@ -124,8 +127,12 @@ HOUSE_EDGES: dict[Edge, Validator[CaseFacts]] = {
         ),
     ),
     ("refund", "settlement"): Validator(
-        "settlement_requires_order_or_kill_switch",
-        lambda now: now.word == "approve" and now.kind == "refund" and (now.ordered or now.killed),
+        "settlement_requires_order_or_wait",
+        lambda now: (
+            now.word == "approve"
+            and now.kind == "refund"
+            and (now.ordered or now.killed or now.awaits_return)
+        ),
     ),
     ("refund", "approval"): Validator("return_requires_no_order", lambda now: not now.ordered),
     ("refund", "close"): Validator(
@@ -133,10 +140,10 @@ HOUSE_EDGES: dict[Edge, Validator[CaseFacts]] = {
         lambda now: now.ended or (now.word == "approve" and now.kind == "refund" and not now.ordered),
     ),
     ("settlement", "settlement"): Validator(
-        "wait_requires_order_or_kill_switch",
+        "wait_requires_order_or_reason",
         lambda now: (
             now.word == "approve"
-            and (now.ordered or now.killed)
+            and (now.ordered or now.killed or now.awaits_return)
             and now.outcome not in {"succeeded", "failed", "refused"}
         ),
     ),

@@ -148,7 +148,7 @@ async def thread_case(tx: Transaction, thread_id: UUID) -> tuple[TenantId, CaseI
 async def write_event(tx: Transaction, case: Case, status: CaseStatus, reason: str, *, ended: bool) -> bool:
     """Write an end or a stop; False where the case had ended. Refused where the facts say otherwise."""
     row = await tx.row("insert_case_event", case_id=case.case_id, status=status, reason=reason, ended=ended)
-    if row is not None and (ended or status in {"bypassed", "blocked"}):
+    if row is not None and (ended or status in {"bypassed", "blocked"} or reason == "awaiting_return"):
         await enqueue_desk(tx, case.tenant, case.case_id)
     return row is not None
 

@@ -28,6 +28,7 @@ _BLOCKED: dict[str, RefundResult] = {
     "blocked:not_approved": "blocked:not_approved",
     "blocked:over_refund": "blocked:over_refund",
     "blocked:mode": "blocked:mode",
+    "blocked:awaiting_return": "awaiting_return",
 }
 
 
@@ -66,6 +67,12 @@ class CurrentProposal:
     past_paying: bool
     ordered: bool
     settled: Settled | None
+    awaits_return: bool
+    """Approved, and the goods that are wanted back first are not all there as they were sold."""
+
+    returned_otherwise: bool
+    """Approved, and something of them came otherwise: what was approved does not fit it."""
+
     legs: Mapping[PaymentId, SettlementOutcome | None]
     """What was learnt last of each payment that it goes back to; empty before it was ordered."""
 
@@ -121,6 +128,8 @@ def current_proposal_of_row(row: Row) -> CurrentProposal | None:
         waits_for_answer=bool(row["waits_for_answer"]),
         past_paying=row["past_paying"],
         ordered=row["ordered"],
+        awaits_return=bool(row["awaits_return"]),
+        returned_otherwise=bool(row["returned_otherwise"]),
         settled=Settled(row["outcome"], row["detail"], row["provider_refund_id"], row["settled_at"])
         if row["outcome"]
         else None,

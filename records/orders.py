@@ -69,8 +69,9 @@ async def order_facts(reads: Reads, order_id: str) -> OrderFacts | None:
             )
             for dispute in row["disputes"]
         ),
-        returns=tuple(
-            Returned(Units.of_json(one), datetime.fromisoformat(one["arrived_at"])) for one in row["returns"]
+        returns=(
+            *(_returned_of(one, noted_here=False) for one in row["returns"]),
+            *(_returned_of(one, noted_here=True) for one in row["arrivals"]),
         ),
         version=row["version"],
     )
@@ -102,6 +103,15 @@ def _refund_of(refund: Mapping[str, Any], currency: Currency, *, here: bool) -> 
         refund_id=refund.get("refund_id", ""),
         payment_id=PaymentId(refund["payment_id"]) if refund.get("payment_id") else None,
         here=here,
+    )
+
+
+def _returned_of(said: Mapping[str, Any], *, noted_here: bool) -> Returned:
+    return Returned(
+        Units.of_json(dict(said)),
+        datetime.fromisoformat(said["arrived_at"]),
+        said.get("condition", "as_sold"),
+        noted_here,
     )
 
 
@@ -160,7 +170,9 @@ def _row(order: OrderFacts, number: int) -> dict[str, object]:
         ],
         "returns": [
             {**returned.units.to_json(), "arrived_at": returned.arrived_at.isoformat()}
+            | ({} if returned.condition == "as_sold" else {"condition": returned.condition})
             for returned in order.returns
+            if not returned.noted_here
         ],
         "version": order.version,
     }

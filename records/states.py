@@ -62,6 +62,7 @@ def proposal_shown(current: CurrentProposal) -> State:
         "lines": [units.to_json() for units in proposal.units],
         "charges_minor": proposal.charges_minor,
         "legs": [leg.to_json() for leg in proposal.parts],
+        "goods_first": proposal.goods_first,
         "rule": proposal.rule or None,
         "expires_at": current.expires_at.isoformat(),
     }
@@ -69,7 +70,7 @@ def proposal_shown(current: CurrentProposal) -> State:
 
 def refund_of(status: CaseStatus, reason: str, current: CurrentProposal) -> State | None:
     """What became of the money: the result of the contract with what was signed, in all and for each payment."""
-    blocked = reason if reason.startswith("blocked:") else None
+    blocked = reason if reason.startswith("blocked:") or reason == "awaiting_return" else None
     if not (current.ordered or blocked) or current.proposal.kind != "refund" or status == "needs_human":
         return None
     return {

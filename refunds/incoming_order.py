@@ -87,7 +87,8 @@ def read_order_line(line: str, tenant: TenantId, unstated: Unstated) -> OrderFac
                 for one in read.disputes
             ),
             returns=tuple(
-                Returned(Units(LineId(one.line_id), one.quantity), one.arrived_at) for one in read.returns
+                Returned(Units(LineId(one.line_id), one.quantity), one.arrived_at, one.condition)
+                for one in read.returns
             ),
             version=read.version,
         )

@@ -1,13 +1,13 @@
 """Order facts: what the shop's own books say of an order, what was paid for it and what came back."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Currency, Money
-from refunds.vocabulary import ChargeKind, DisputeStatus, OrderStatus, PaymentKind
+from refunds.vocabulary import ChargeKind, DisputeStatus, OrderStatus, PaymentKind, ReturnCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,9 @@ class Returned:
 
     units: Units
     arrived_at: datetime
+    condition: ReturnCondition = "as_sold"
+    noted_here: bool = False
+    """Noted beside a case of this house; the shop's own books may tell of the same goods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,21 @@ class OrderFacts:
     def disputed(self) -> bool:
         """Whether a dispute is open at the bank."""
         return any(one.status == "open" for one in self.disputes)
+
+    @property
+    def arrived(self) -> Counter[LineId]:
+        """How many of each line came back: as the shop says it, or as it was noted here, whichever is more."""
+        return self._noted(self.returns)
+
+    @property
+    def arrived_otherwise(self) -> Counter[LineId]:
+        """How many of those came otherwise than they were sold."""
+        return self._noted([one for one in self.returns if one.condition != "as_sold"])
+
+    def _noted(self, returns: Sequence[Returned]) -> Counter[LineId]:
+        return counted(one.units for one in returns if one.noted_here) | counted(
+            one.units for one in returns if not one.noted_here
+        )
 
     def line(self, line_id: LineId) -> Line:
         """The line of a name; StopIteration where there is none."""

@@ -30,7 +30,7 @@ from pydantic import (
 
 from refunds.money import MAX_MINOR
 from refunds.ticket import ITEM_LIMIT, Identifier
-from refunds.vocabulary import DisputeStatus, OrderStatus, PaymentKind
+from refunds.vocabulary import DisputeStatus, OrderStatus, PaymentKind, ReturnCondition
 
 PAYMENT_LIMIT = 20
 EVENT_LIMIT = 100
@@ -151,6 +151,7 @@ class ReturnLine(_Strict):
     line_id: Identifier
     quantity: Quantity
     arrived_at: Moment
+    condition: ReturnCondition = "as_sold"
 
 
 class OrderLine(_Strict):

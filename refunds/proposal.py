@@ -59,6 +59,9 @@ class Proposal:
     legs: tuple[Leg, ...] = ()
     """What goes back to each payment where it is more than one; the first is `payment_id`, and they sum to `amount`."""
 
+    goods_first: bool = False
+    """The money goes back when the units have come back as they were sold, and not before."""
+
     def __post_init__(self) -> None:
         money = self.kind == "refund"
         if money != (self.amount.amount_minor > 0):
@@ -66,6 +69,8 @@ class Proposal:
         if money != bool(self.order_id and self.payment_id):
             raise ValueError("a refund names its order and its payment and nothing else does")
         check_legs(self.legs, self.payment_id, self.amount)
+        if self.goods_first and not (money and self.units):
+            raise ValueError("goods that are wanted back first are units of a refund")
         if self.edited_upward and self.edited_by is None:
             raise ValueError("an edit has a person")
         if len(self.draft) > DRAFT_LIMIT:
@@ -81,8 +86,10 @@ class Proposal:
     def body(self) -> str:
         """The canonical JSON that the digest is taken over and the books keep."""
         legs = {"legs": [leg.to_json() for leg in self.legs]} if self.legs else {}
+        goods_first = {"goods_first": True} if self.goods_first else {}
         return canonical(
             legs
+            | goods_first
             | {
                 "tenant": self.tenant,
                 "proposal_id": str(self.proposal_id),
@@ -151,4 +158,5 @@ class Proposal:
             edited_upward=value["edited_upward"] is True,
             charges_minor=int(str(value.get("charges_minor", 0))),
             legs=tuple(Leg.of_json(leg, amount.currency) for leg in legs),
+            goods_first=value.get("goods_first") is True,
         )

@@ -57,6 +57,8 @@ HandoffReason = Literal[
     "payment_disputed",
     "policy_conflict",
     "unclear_request",
+    "returned_otherwise",
+    "store_credit_wanted",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.
@@ -133,6 +135,7 @@ RefundResult = Literal[
     "blocked:not_approved",
     "blocked:over_refund",
     "blocked:mode",
+    "awaiting_return",
 ]
 
 # Run-time flags, set by an operator. The newest row of a name counts.
@@ -204,6 +207,9 @@ PaymentKind = Literal["card", "wallet", "bank", "gift_card", "store_credit", "ca
 ChargeKind = Literal["shipping", "fee"]
 DisputeStatus = Literal["open", "won", "lost"]
 
+# How goods came back that a customer sent.
+ReturnCondition = Literal["as_sold", "used", "damaged", "incomplete"]
+
 # To which payment money goes back first where an order was paid more than once, as a clause says it.
 PaymentOrder = Literal["gift_card_first", "card_first", "in_proportion"]
 Budget = Literal["steps", "tokens", "latency", "cost"]
@@ -238,5 +244,6 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "review_verdict": get_args(ReviewVerdict),
     "stage": get_args(Stage),
     "release_state": get_args(ReleaseState),
+    "return_condition": get_args(ReturnCondition),
 }
 """Name of each Postgres enum of the schema `books`, with its labels in order."""

@@ -6,6 +6,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from desk.arrivals import note_arrival
 from desk.assignments import assign
 from desk.claims import claim, release_claim
 from desk.decisions import DecisionRequest, NothingToDecide
@@ -28,7 +29,7 @@ from refunds.ids import LineId, PersonId
 from refunds.money import read_amount
 from refunds.order import Units, counted
 from refunds.proposal import Proposal
-from refunds.vocabulary import Asked, Authority, RejectCode, SecondVerdict, TakeoverAct
+from refunds.vocabulary import Asked, Authority, RejectCode, ReturnCondition, SecondVerdict, TakeoverAct
 
 router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
@@ -203,6 +204,19 @@ async def _write(services: DeskServices, act: SentForm, case: Case) -> str:
     return "stay"
 
 
+@router.post("/cases/{case_id}/return")
+async def note_return(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
+    """Note that goods have come back, and how."""
+    return await _do(request, services, act, case_id, _note_return)
+
+
+async def _note_return(services: DeskServices, act: SentForm, case: Case) -> str:
+    condition: ReturnCondition = act.one_of("condition", get_args(ReturnCondition))
+    units = _units(act) or ()
+    await note_arrival(services.books, act.visit.person, case.tenant, case.case_id, uuid4(), units, condition)
+    return "stay"
+
+
 @router.post("/cases/{case_id}/second-review")
 async def second_review(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
     """What a colleague says of a decided case."""
@@ -262,6 +276,7 @@ async def _screen(
         letters={code: rejection(code) for code in get_args(RejectCode)},
         colleagues=_colleagues(deciders, visit.person),
         asked=ASKED,
+        conditions=get_args(ReturnCondition),
         me=visit.person.person,
     )
 

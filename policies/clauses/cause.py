@@ -25,6 +25,12 @@ _NO_CANCEL = re.compile(
     re.IGNORECASE,
 )
 
+_CREDIT = re.compile(
+    r"\b(?:store|shop) credit\b|\b(?:voucher|gift card|coupon)\b[^.?!]{0,30}\binstead\b"
+    r"|\binstead\b[^.?!]{0,30}\b(?:voucher|gift card|coupon)\b",
+    re.IGNORECASE,
+)
+
 # Words that tell nothing of how the goods are: of asking, of changing one's mind, of time, and the small ones.
 _PLAIN = frozenset(
     """
@@ -62,6 +68,11 @@ def says_cancel(text: str) -> bool:
     """Whether a text asks for a cancellation, or gives a reason for one; who also says not to is read by a person."""
     plain = _straight(text)
     return _CANCEL.search(plain) is not None and _NO_CANCEL.search(plain) is None
+
+
+def says_credit(text: str) -> bool:
+    """Whether a text speaks of store credit, or of a voucher in place of money: a person reads which is wanted."""
+    return _CREDIT.search(text) is not None
 
 
 def leaves_cause_open(text: str, names: Iterable[str]) -> bool:

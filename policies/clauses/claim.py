@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from refunds.evidence import Citation
 from refunds.ids import LineId, PaymentId, Sku
@@ -11,6 +12,8 @@ from refunds.legs import Leg
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Units, counted
 from refunds.vocabulary import HandoffReason, PaymentOrder
+
+Goods = Literal["first", "keep", "unsaid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,10 @@ class Allow:
     """What of it is for shipping and fees."""
 
     legs: tuple[Leg, ...] = ()
+    goods: Goods = "unsaid"
+    """Whether the customer sends the goods back first, may keep them, or the clause says nothing of it."""
+
+    how_to_return: str = ""
 
 
 @dataclass(frozen=True, slots=True)

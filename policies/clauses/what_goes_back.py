@@ -1,5 +1,6 @@
 """What goes back for units of an order: their shares, shipping where the clause gives it, less what it deducts."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +36,15 @@ class RefundParameters(RuleParameters):
     return_label: AmountsByCurrency = Field(default_factory=dict)
     """What the shop keeps for the return label that it paid."""
 
+    goods_first: bool = False
+    """The goods come back first, as they were sold; the money follows."""
+
+    how_to_return: Annotated[str, Field(max_length=600)] = ""
+    """What the letter says of the way back."""
+
+    keep_below: AmountsByCurrency = Field(default_factory=dict)
+    """Where less than this goes back, the customer keeps the goods, and nothing is deducted for their return."""
+
 
 def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameters) -> RuleVerdict:
     """What these units cost, back to the payments of the order; a person says it where that is not plain.
@@ -54,12 +64,25 @@ def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameter
         return LeaveToPerson("more_than_left")
     charges = _shipping(order, shares, clause, whole=whole)
     goods = max(0, min(goods, most))
-    deducted = goods * clause.restocking_percent // 100 + clause.return_label.get(order.currency, 0)
+    came = _came_back(order, units)
+    if came == "otherwise":
+        return LeaveToPerson("returned_otherwise")
+    keep = came == "not_yet" and goods + charges < clause.keep_below.get(order.currency, 0)
+    deducted = (
+        0 if keep else goods * clause.restocking_percent // 100 + clause.return_label.get(order.currency, 0)
+    )
     if goods + charges == 0:
         return Deny("there is nothing to return on this order")
     if deducted >= goods + charges:
         return Deny("what is deducted for the return is as much as what would go back")
-    return _allowed(claim, goods + charges - deducted, units, charges)
+    allowed = _allowed(claim, goods + charges - deducted, units, charges)
+    if not isinstance(allowed, Allow) or came == "all":
+        return allowed
+    if keep:
+        return replace(allowed, goods="keep")
+    return (
+        replace(allowed, goods="first", how_to_return=clause.how_to_return) if clause.goods_first else allowed
+    )
 
 
 def refund_rest(claim: Claim) -> RuleVerdict:
@@ -70,6 +93,16 @@ def refund_rest(claim: Claim) -> RuleVerdict:
         return refused
     charges = max(0, order.charged.amount_minor - order.charges_gone_minor)
     return _allowed(claim, order.left.amount_minor, units, min(charges, order.left.amount_minor))
+
+
+def _came_back(order: OrderFacts, units: tuple[Units, ...]) -> Literal["all", "otherwise", "not_yet"]:
+    """Whether these units, after those that were refunded before, have come back; and as they were sold."""
+    if any(order.arrived_otherwise[one.line_id] for one in units):
+        return "otherwise"
+    there, gone = order.arrived, order.gone
+    return (
+        "all" if all(there[one.line_id] >= gone[one.line_id] + one.quantity for one in units) else "not_yet"
+    )
 
 
 def _not_by_rule(claim: Claim, units: tuple[Units, ...]) -> Deny | LeaveToPerson | None:

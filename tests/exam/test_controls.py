@@ -16,7 +16,8 @@ from evals.exam.episode_run import Player
 from evals.exam.exam_run import approved_documents, graded
 from evals.exam.sets import FILES
 from evals.exam.world import equipment
-from graph import admission, case_agent, granting
+from graph import admission, case_agent, drafter, granting
+from policies import clauses
 from policies.actions import ARGUMENTS, ActionRequest, Blocked, RequestHumanApproval, read_request
 from policies.admission import Arrival, BypassAgent, RunAgent, admit
 from policies.grading import ExpectedEnd
@@ -205,6 +206,9 @@ CONTROLS = (
     )),
     Control("the time to pay", "`check_disbursement()`", "blocked:expired", edited("check_disbursement", ("if decided.execute_by <= clock() then", "if false then"))),
     Control("the kill switch before the money", "`check_disbursement()`", "blocked:kill_switch", edited("check_disbursement", ("if kill_switch(new.tenant) then", "if false then")), "unexpected_reason"),
+    Control("the goods before the money", "`check_disbursement()`, `awaits_return()`", "awaiting_return", edited("check_disbursement", ("if awaits_return(new.tenant, new.proposal_id) then", "if false then"))),
+    Control("no denial on what words leave open", "`policies/clauses`", "unclear_request", swapped(clauses, "_rests_on_silence", nothing), "unexpected_reason"),
+    Control("no refund that the best clause forbids", "`policies/conflicts.py`", "policy_conflict", swapped(drafter, "conflict_with", nothing), "unexpected_reason"),
     Control("no word on a withdrawn release", "`check_withdrawn()`", "release_held_while_paused", said("drop trigger check_withdrawn on books.votes")),
     Control("the budget", "`policies/budget.py`", "step_budget_exhausted", swapped(case_agent, "next_step_reason", nothing), "unexpected_reason"),
     Control("the detection of loops", "`tools/gateway.py`, `policies/loops.py`", "loop_detected", both(swapped(gateway, "REPEATS", 99), swapped(case_agent, "goes_in_circles", nothing)), "unexpected_reason"),

@@ -162,7 +162,7 @@ async def test_a_revision_pays_nothing_and_makes_a_new_proposal(stage: Stage) ->
     assert (state["status"], new["amount_minor"]) == ("needs_human", 5_000)
     assert new["digest"] != old["digest"]
     assert await stage.count("disbursements") == 0
-    assert "50.00 USD" in str(state["draft"])
+    assert "$50.00" in str(state["draft"])
     person = await stage.person("demo-reviewer")
     with pytest.raises(Conflict):
         await stage.house.desk.decide(

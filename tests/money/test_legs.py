@@ -54,10 +54,10 @@ async def test_one_decision_pays_each_payment_its_part(desk: DeskStage) -> None:
     assert [one["clause"] for one in proposal["citations"]][:2] == ["1", "3"], (
         "the clause that says the order is cited"
     )
-    assert "50.00 USD to your card and 29.00 USD to your gift card" in str(state["draft"])
+    assert "$50.00 to your card and $29.00 to your gift card" in str(state["draft"])
     async with desk.visit() as visitor:
         page = (await visitor.get(f"/cases/{case.case_id}")).text
-        assert "returns 79.00 USD: 50.00 USD to card …4242 and 29.00 USD to gift card 1, once" in page
+        assert "returns $79.00: $50.00 to card …4242 and $29.00 to gift card 1, once" in page
     await stage.say(case, DecisionRequest("approve"))
     await stage.finish()
     assert made(stage) == BOTH
@@ -165,7 +165,7 @@ async def test_a_leg_that_fails_is_a_persons_and_the_customer_is_told_what_was_p
     assert sorted(str(leg["outcome"]) for leg in refund["legs"]) == ["failed", "succeeded"]
     await desk.answer_customer(case.case_id)
     [letter] = [text for text in desk.sent() if "could not be returned yet" in text.replace("=\n", "")]
-    assert f"We returned {amount / 100:.2f} USD of the 79.00 USD" in letter.replace("=\n", "")
+    assert f"We returned ${amount / 100:.2f} of the $79.00" in letter.replace("=\n", "")
     person = await stage.person("demo-specialist")
     await take_case_over(
         stage.house.desk,

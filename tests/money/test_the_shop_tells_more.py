@@ -60,7 +60,7 @@ async def test_a_line_that_was_refunded_elsewhere_is_denied_with_when_and_how_mu
     await told(stage, refunds=(made,))
     _, state = await stage.paused()
     assert made.at is not None
-    assert f"already: 79.00 USD on {made.at.date().isoformat()}" in str(state["draft"])
+    assert f"already: $79.00 on {made.at.date().isoformat()}" in str(state["draft"])
 
 
 async def test_an_approved_refund_that_does_not_fit_any_more_is_a_persons(stage: Stage) -> None:
@@ -104,7 +104,7 @@ async def test_nothing_is_approved_or_sent_while_a_dispute_is_open(stage: Stage)
 async def test_what_a_bank_took_is_not_there_to_be_given_back(stage: Stage) -> None:
     await told(stage, disputes=await dispute(stage, "lost"))
     _, state = await stage.paused()
-    assert "all of the 79.00 USD that was paid has been returned" in str(state["draft"])
+    assert "all of the $79.00 that was paid has been returned" in str(state["draft"])
 
 
 async def test_our_own_refund_that_the_shop_tells_back_is_counted_once(stage: Stage) -> None:

@@ -84,9 +84,9 @@ async def test_postgres_counts_the_items_at_the_order_too(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("items", "paid", "said"),
     [
-        pytest.param([CUP], 2_605, "6.05 USD more was paid than the order comes to", id="shipping"),
-        pytest.param([CUP, CUP, CUP], 5_400, "6.00 USD less was paid than the order comes to", id="discount"),
-        pytest.param([CUP], 1_999, "0.01 USD less was paid than the order comes to", id="a cent"),
+        pytest.param([CUP], 2_605, "$6.05 more was paid than the order comes to", id="shipping"),
+        pytest.param([CUP, CUP, CUP], 5_400, "$6.00 less was paid than the order comes to", id="discount"),
+        pytest.param([CUP], 1_999, "$0.01 less was paid than the order comes to", id="a cent"),
     ],
 )
 async def test_what_does_not_add_up_is_a_persons_who_sees_by_how_much(
@@ -109,7 +109,7 @@ async def test_of_a_whole_order_goes_back_what_is_left_and_of_a_part_no_more_tha
     assert state["reason"] == "more_than_left"
     await stage.forced("update books.payments set refunded_before_minor = 4000 where payment_id = 'pay_CUPS'")
     _, state = await stage.paused(**ASKED)
-    assert "all of the 40.00 USD that was paid has been returned" in str(state["draft"])
+    assert "all of the $40.00 that was paid has been returned" in str(state["draft"])
 
 
 async def test_two_payments_are_the_reason_where_no_clause_says_their_order(stage: Stage) -> None:

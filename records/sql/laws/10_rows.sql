@@ -45,7 +45,7 @@ declare
   sealed text;
 begin
   foreach sealed in array array[
-    'anchors', 'assignments', 'audit_events', 'case_events', 'cases', 'claims', 'decisions', 'deliveries',
+    'anchors', 'arrivals', 'assignments', 'audit_events', 'case_events', 'cases', 'claims', 'decisions', 'deliveries',
     'disbursements', 'findings', 'flags', 'found_refund_acts', 'found_refunds', 'messages', 'model_calls',
     'notice_tries', 'notices', 'passwords', 'payments', 'policy_imports', 'policy_reviews', 'proposals',
     'provider_acts', 'provider_answers', 'ratings', 'release_steps', 'releases', 'replies', 'second_reviews', 'sends',
@@ -64,7 +64,7 @@ declare
   walled text;
 begin
   foreach walled in array array[
-    'assignments', 'audit_events', 'authority_rules', 'case_events', 'cases', 'claims', 'clause_vectors',
+    'arrivals', 'assignments', 'audit_events', 'authority_rules', 'case_events', 'cases', 'claims', 'clause_vectors',
     'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
     'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
     'policy_documents', 'policy_imports', 'policy_reviews', 'progress', 'proposals', 'provider_acts',
@@ -87,6 +87,8 @@ end $$;
 create policy own_orders on orders as restrictive for select to graph using (customer_id = customer());
 create policy own_payments on payments as restrictive for select to graph
   using (exists (select from orders o where o.tenant = payments.tenant and o.order_id = payments.order_id));
+create policy own_arrivals on arrivals as restrictive for select to graph
+  using (exists (select from orders o where o.tenant = arrivals.tenant and o.order_id = arrivals.order_id));
 -- A person is known before a tenant is; an anchor covers every tenant.
 create policy sign_in on memberships for select to desk using (true);
 create policy every_head on audit_events for select to anchorer using (true);

@@ -90,7 +90,7 @@ begin
       word.word = 'approve' and open.kind = 'refund' and not ordered
       and because in ('blocked:approval_mismatch', 'blocked:not_approved', 'blocked:over_refund'))
     when 'refund_pending' then not ending and word.word = 'approve' and open.kind = 'refund' and not ordered
-      and because = 'blocked:kill_switch'
+      and (because = 'blocked:kill_switch' or (because = 'awaiting_return' and awaits_return(of_tenant, open.proposal_id)))
     else false
   end;
 end $$;
@@ -278,7 +278,7 @@ create function waits_for_a_person(status case_status, reason text) returns bool
 set search_path = books, pg_temp
 begin atomic
   select status in ('needs_human', 'bypassed', 'blocked', 'refund_failed') or (status = 'refund_pending'
-    and reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired'));
+    and reason not in ('refund_created', 'pending', 'blocked:kill_switch', 'blocked:expired', 'awaiting_return'));
 end;
 
 create function keep_waiting() returns trigger language plpgsql security definer

@@ -82,7 +82,8 @@ begin atomic
   select exists (
     select from proposals p join cases c on c.tenant = p.tenant and c.case_id = p.case_id
     join orders o on o.tenant = c.tenant and o.order_id = c.order_id
-    where p.tenant = of_tenant and p.proposal_id = of_proposal and o.changed_at > p.proposed_at);
+    where p.tenant = of_tenant and p.proposal_id = of_proposal and (o.changed_at > p.proposed_at or exists (
+      select from arrivals a where a.tenant = o.tenant and a.order_id = o.order_id and a.arrived_at > p.proposed_at)));
 end;
 
 -- Whether a clause that a proposal cites counts no more: its document was withdrawn, is approved no more, or has a newer

@@ -144,6 +144,9 @@ begin
   if new.word = 'approve' and new.kind <> 'handoff' and policy_changed(new.tenant, new.proposal_id) then
     perform refuse('policy_changed', 'the policy that this stands on was changed since: send it back for a new proposal');
   end if;
+  if new.word = 'approve' and order_changed(new.tenant, new.proposal_id) and is_withdrawn(new.tenant, new.proposal_id) then
+    perform refuse('stale_proposal', 'the shop told something new of the order since: it is proposed again');
+  end if;
   return new;
 end $$;
 

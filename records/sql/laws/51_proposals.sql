@@ -58,7 +58,7 @@ begin
         if may_be_paid(refund_outcome(new.tenant, decided.proposal_id)) then
           perform refuse('proposal_open', 'the money of the one before is ordered');
         end if;
-      elsif decided.execute_by > clock() and not (
+      elsif decided.execute_by > clock() and not returned_otherwise(new.tenant, decided.proposal_id) and not (
         select status = 'received' and reason = 'taken_over' from case_events
         where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1) then
         perform refuse('proposal_open', 'the approval of the one before is in force');

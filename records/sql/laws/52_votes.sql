@@ -84,7 +84,7 @@ begin
     perform refuse('ballot_mismatch', 'the signed text does not say to which payments the refund goes back');
   end if;
   if new.decided_at not between clock() - interval '1 minute' and clock() + interval '1 second'
-     or new.execute_by not between clock() and open.expires_at + interval '24 hours' then
+     or new.execute_by not between clock() and open.expires_at + time_to_pay(open.body) then
     perform refuse('ballot_mismatch', 'a ballot is of now and in force for a bounded time');
   end if;
   if exists (select from votes where tenant = new.tenant and proposal_id = new.proposal_id

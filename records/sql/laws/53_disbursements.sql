@@ -53,6 +53,12 @@ begin
   if decided.execute_by <= clock() then
     perform refuse('blocked:expired');
   end if;
+  if returned_otherwise(new.tenant, new.proposal_id) then
+    perform refuse('blocked:expired', 'the goods came back otherwise than they were sold: a person decides anew');
+  end if;
+  if awaits_return(new.tenant, new.proposal_id) then
+    perform refuse('blocked:awaiting_return', 'the goods are wanted back first');
+  end if;
   if new.amount_minor > left_of_payment(new.tenant, new.payment_id)
      or units_refunded(new.tenant, new.proposal_id) then
     perform refuse('blocked:over_refund');
@@ -152,6 +158,43 @@ begin
   return new;
 end $$;
 
+-- What arrives is of the case's own order and customer, no more of a line than it has, and noted by somebody of the shop.
+create function check_arrival() returns trigger language plpgsql security definer
+set search_path = books, pg_temp as $$
+declare
+  owner cases;
+  bought bigint;
+begin
+  if new.tenant is distinct from tenant() then
+    perform refuse('unknown_case');
+  end if;
+  perform hold_case(new.tenant, new.case_id);
+  select * into owner from cases where tenant = new.tenant and case_id = new.case_id;
+  select (l.line->>'quantity')::bigint into bought from orders o cross join jsonb_array_elements(o.lines) as l (line)
+    where o.tenant = new.tenant and o.order_id = owner.order_id and o.customer_id = owner.customer_id
+      and l.line->>'line_id' = new.line_id;
+  if bought is null or new.order_id is distinct from owner.order_id::text then
+    perform refuse('foreign_order', 'no such line of the order of this case');
+  end if;
+  perform from payments where tenant = new.tenant and order_id = new.order_id order by payment_id for update;
+  if exists (select from arrivals where tenant = new.tenant and arrival_id = new.arrival_id and line_id = new.line_id) then
+    return new; -- the key refuses the second one; it is the same again
+  end if;
+  if new.quantity + coalesce((
+    select sum(a.quantity) from arrivals a
+    where a.tenant = new.tenant and a.order_id = new.order_id and a.line_id = new.line_id), 0) > bought then
+    perform refuse('more_than_bought', 'more of a line came back than was bought');
+  end if;
+  if not exists (
+    select from memberships m join people p on p.person = m.person
+    where m.tenant = new.tenant and m.person = new.person and p.active and m.role in ('reviewer', 'specialist', 'operator', 'service')
+  ) then
+    perform refuse('no_authority', 'not of this tenant');
+  end if;
+  new.arrived_at := clock();
+  return new;
+end $$;
+
 reset role;
 
 set local role books_scribe;
@@ -178,6 +221,7 @@ reset role;
 
 set local role books_owner;
 
+create trigger check_arrival before insert on arrivals for each row execute function check_arrival();
 create trigger check_disbursement before insert on disbursements for each row execute function check_disbursement();
 create trigger check_effect before insert on disbursements for each row execute function check_effect();
 create trigger check_effect before insert on replies for each row execute function check_effect();

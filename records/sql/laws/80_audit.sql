@@ -14,6 +14,7 @@ create view written with (security_invoker = true) as
   union all select 'disbursements', decision_id::text, to_jsonb(t) from disbursements t
   union all select 'sends', decision_id || '/' || attempt, to_jsonb(t) from sends t
   union all select 'settlements', decision_id || '/' || seq, to_jsonb(t) from settlements t
+  union all select 'arrivals', arrival_id || '/' || line_id, to_jsonb(t) from arrivals t
   union all select 'messages', message_id::text, to_jsonb(t) from messages t
   union all select 'replies', case_id || '/' || outcome || '/' || round, to_jsonb(t) from replies t
   union all select 'takeovers', takeover_id::text, to_jsonb(t) from takeovers t
@@ -74,6 +75,7 @@ end $$;
 reset role;
 
 set local role books_owner;
+create trigger b_audit after insert on arrivals for each row execute function write_audit('arrival_id', 'line_id');
 create trigger b_audit after insert on assignments for each row execute function write_audit('case_id', 'seq');
 create trigger b_audit after insert on case_events for each row execute function write_audit('case_id', 'seq');
 create trigger b_audit after insert on cases for each row execute function write_audit('case_id');

@@ -12,13 +12,13 @@ grant select on
   waiting, written
   to desk;
 grant select, insert on
-  assignments, cases, claims, decisions, deliveries, flags, found_refund_acts, messages, notice_tries, notices,
+  arrivals, assignments, cases, claims, decisions, deliveries, flags, found_refund_acts, messages, notice_tries, notices,
   policy_reviews, provider_acts, ratings, release_steps, releases, replies, second_reviews, session_ends, sessions,
   shadow_grades, sign_ins, takeovers, unread_answers, votes
   to desk;
 
 grant select on
-  authority_rules, case_state, clause_vectors, customers, decisions, flags, messages, orders, payments,
+  arrivals, authority_rules, case_state, clause_vectors, customers, decisions, flags, messages, orders, payments,
   policy_clauses, policy_documents, policy_reviews, release_state_now, release_steps, releases, settlement_state,
   settlements, spend, takeovers, tenants
   to graph;
@@ -52,7 +52,7 @@ grant select on
   to importer;
 
 grant select on
-  authority_rules, case_events, cases, decisions, disbursements, flags, found_refund_acts, found_refunds,
+  arrivals, authority_rules, case_events, cases, decisions, disbursements, flags, found_refund_acts, found_refunds,
   memberships, messages, orders, payments, people, policy_documents, policy_reviews, proposals, provider_acts,
   release_steps, releases, sends, settlements, takeovers, tenants, votes
   to books_guard;
@@ -105,6 +105,9 @@ grant execute on function
 grant execute on function
   refund_outcome(text, uuid)
   to books_scribe, graph;
+grant execute on function
+  awaits_return(text, uuid), returned_otherwise(text, uuid)
+  to books_scribe, desk, graph;
 grant execute on function
   refund_question(text, uuid), settled_as(text, uuid)
   to books_scribe;

@@ -68,6 +68,8 @@ left join lateral (
       select from messages m where m.tenant = d.tenant and m.case_id = d.case_id and m.author = d.asks::text
         and m.at > d.decided_at) as waits_for_answer,
     coalesce(d.execute_by <= clock(), false) as past_paying,
+    d.word = 'approve' and not x.ordered and awaits_return(d.tenant, d.proposal_id) as awaits_return,
+    d.word = 'approve' and not x.ordered and returned_otherwise(d.tenant, d.proposal_id) as returned_otherwise,
     x.ordered, x.outcome, x.detail, x.provider_refund_id, x.settled_at, x.legs,
     h.amount_minor as set_amount_minor, h.edited_by as set_by
   from proposals p
@@ -122,7 +124,9 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
       d.asks is not null and not exists (
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text
           and m.at > d.decided_at))
-      and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant) and d.execute_by > clock()))
+      and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant) and d.execute_by > clock())
+      and not (e.reason = 'awaiting_return' and d.execute_by > clock() and awaits_return(c.tenant, p.proposal_id)
+        and not returned_otherwise(c.tenant, p.proposal_id)))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
 order by c.received_at, c.case_id
@@ -177,6 +181,14 @@ left join lateral (
 
 -- takeovers_of --
 select person, act, reply, amount_minor, currency, note, at from takeovers where case_id = %(case_id)s order by at;
+
+-- insert_arrival --
+-- Goods that came back, as somebody notes them beside a case; no row where this arrival is there already.
+insert into arrivals (tenant, arrival_id, case_id, order_id, line_id, quantity, condition, person, via, address)
+select tenant(), %(arrival_id)s, %(case_id)s, %(order_id)s, l.line_id, l.quantity, %(condition)s, %(person)s, %(via)s, %(address)s
+from jsonb_to_recordset(%(lines)s) as l (line_id text, quantity bigint)
+on conflict do nothing
+returning line_id;
 
 -- insert_message --
 -- What a customer or a colleague says of a case; no row where this message is there already.

@@ -57,7 +57,7 @@ where c.received_at > clock() - interval '40 days' and c.mode is null and (k.ema
       ) > (
         select count(*) from replies r where r.tenant = c.tenant and r.case_id = c.case_id and r.outcome = 'received'))
       or (
-        (e.ended or e.status in ('bypassed', 'blocked')
+        (e.ended or e.status in ('bypassed', 'blocked') or (e.status = 'refund_pending' and e.reason = 'awaiting_return')
           or (e.status = 'needs_human' and exists (
             select from proposals p where p.tenant = c.tenant and p.case_id = c.case_id and p.kind = 'handoff'
               and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)

@@ -27,6 +27,9 @@ select set_config('books.tenant', %(tenant)s, true);
 -- ordered here and did not fail.
 select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.delivered_at, o.currency, o.lines, o.charges,
   o.discounts, o.disputes, o.returns, o.version,
+  (select coalesce(jsonb_agg(jsonb_build_object('line_id', a.line_id, 'quantity', a.quantity, 'condition', a.condition,
+      'arrived_at', a.arrived_at) order by a.arrived_at), '[]')
+    from arrivals a where a.tenant = o.tenant and a.order_id = o.order_id) as arrivals,
   (select coalesce(jsonb_agg(jsonb_build_object('payment_id', p.payment_id, 'method', p.method, 'kind', p.kind,
       'amount_minor', p.amount_minor, 'currency', p.currency,
       'refunded_minor', least(p.amount_minor, p.amount_minor - left_of_payment(p.tenant, p.payment_id)))
