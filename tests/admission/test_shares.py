@@ -1,78 +1,24 @@
 """Shares: units sum to lines, lines, shipping and fees to what was paid, whatever goes back in whichever order."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from conftest import CAMPAIGN
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from order_kit import NOW, ORDERS, after, orders
 
 from policies.clauses.claim import Allow, Claim, Deny, LeaveToPerson
 from policies.clauses.what_goes_back import RefundParameters, refund_rest, refund_units
 from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
-from refunds.legs import Leg, split
+from refunds.legs import split
 from refunds.money import Currency, Money
-from refunds.order import Charge, Discount, Line, MadeRefund, OrderFacts, Payment, Units, counted
+from refunds.order import Line, OrderFacts, Payment, Units, counted
 from refunds.shares import Unbalanced, in_proportion, shares_of
-from refunds.vocabulary import PaymentKind, PaymentOrder
+from refunds.vocabulary import PaymentOrder
 
-NOW = datetime(2026, 10, 1, tzinfo=UTC)
 EXAMPLES = 20_000 if CAMPAIGN else 300
-ORDERS: tuple[PaymentOrder, ...] = ("gift_card_first", "card_first", "in_proportion")
 PLAIN = RefundParameters(rule="change-of-mind", clause="1")
-
-
-@st.composite
-def orders(draw: st.DrawFn) -> OrderFacts:
-    """An order as a shop has them: lines, quantities, discounts, tax in or on top, shipping, fees, one to three payments."""
-    currency = Currency(draw(st.sampled_from(["USD", "EUR", "JPY", "KWD"])))
-    included = draw(st.booleans())
-    lines = []
-    for number in range(1, draw(st.integers(1, 5)) + 1):
-        quantity, unit = draw(st.integers(1, 7)), draw(st.integers(0, 20_000))
-        lines.append(
-            Line(
-                LineId(str(number)), Sku(f"S{number}"), "Thing", "kitchen", Money(unit, currency), quantity,
-                draw(st.integers(0, unit * quantity)), draw(st.integers(0, 4_000)), tax_included=included,
-            )
-        )  # fmt: skip
-    charges = tuple(
-        Charge(draw(st.sampled_from(["shipping", "fee"])), "it", Money(draw(st.integers(0, 2_000)), currency))
-        for _ in range(draw(st.integers(0, 3)))
-    )
-    gross = sum(line.price.amount_minor for line in lines) + sum(one.price.amount_minor for one in charges)
-    off = draw(st.integers(0, gross))
-    paid, payments = gross - off, list[Payment]()
-    kinds: list[PaymentKind] = draw(
-        st.lists(st.sampled_from(["card", "gift_card", "wallet"]), min_size=1, max_size=3)
-    )
-    for number, kind in enumerate(kinds, start=1):
-        part = paid if number == len(kinds) else draw(st.integers(0, paid))
-        paid -= part
-        payments.append(
-            Payment(PaymentId(f"p{number}"), kind, Money(part, currency), Money(0, currency), kind)
-        )
-    return OrderFacts(
-        TenantId("demo"), OrderId("O"), CustomerId("C"), "US", "delivered", NOW, NOW, tuple(lines), tuple(payments),
-        charges, (Discount("off", Money(off, currency)),) if off else (),
-    )  # fmt: skip
-
-
-def after(order: OrderFacts, made: Allow) -> OrderFacts:
-    """The order when this refund was made, as the books then tell of it."""
-    back = {leg.payment_id: leg.amount for leg in made.legs or (Leg(made.payment_id, made.amount),)}
-    payments = tuple(
-        Payment(one.payment_id, one.method, one.paid, one.refunded + back[one.payment_id], one.kind)
-        if one.payment_id in back
-        else one
-        for one in order.payments
-    )
-    refund = MadeRefund(NOW, made.amount, made.units, made.charges_minor, here=True)
-    return OrderFacts(
-        order.tenant, order.order_id, order.customer_id, order.region, order.status, order.ordered_at,
-        order.delivered_at, order.lines, payments, order.charges, order.discounts, (*order.refunds, refund),
-    )  # fmt: skip
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -190,9 +136,13 @@ def test_what_a_rule_allows_or_says_can_be_computed_from_the_order_alone(
         case Deny(because) if because.startswith("its refund has been made or ordered already"):
             assert not counted(named) & there
             made = [one for one in order.refunds if counted(one.units) & counted(named)]
-            assert not made or because.endswith(f": {made[-1].amount} on {NOW.date().isoformat()}")
+            assert not made or because.endswith(
+                f": {made[-1].amount.shown('en')} on {NOW.date().isoformat()}"
+            )
         case Deny(because) if "has been returned" in because:
-            assert order.left.amount_minor == 0 < order.paid.amount_minor and str(order.paid) in because
+            assert (
+                order.left.amount_minor == 0 < order.paid.amount_minor and order.paid.shown("en") in because
+            )
         case Deny(because):
             assert because == "there is nothing to return on this order"
         case LeaveToPerson("order_unbalanced"):

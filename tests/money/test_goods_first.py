@@ -82,9 +82,8 @@ async def test_the_letter_goes_out_first_the_goods_come_and_then_the_money_goes_
         assert await stage.house.driver.sweep() == 0, "it waits, and nobody asks again"
         page = (await visitor.get(f"/cases/{case.case_id}")).text
         assert "Note the arrival" in page
-        answer = await visitor.post(
-            f"/cases/{case.case_id}/return", **{"units:1": "1", "condition": "as_sold"}
-        )
+        came: dict[str, Any] = {"units:1": "1", "condition": "as_sold"}
+        answer = await visitor.post(f"/cases/{case.case_id}/return", **came)
         assert answer.status_code in {200, 303}, answer.text
     await stage.finish()
     state = await stage.house.state(case)
