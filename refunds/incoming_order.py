@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from refunds.canonical import BadJson, read_json
 from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Currency, Money
+from refunds.money import currency as known_currency
 from refunds.order import (
     Charge,
     Discount,
@@ -57,7 +58,10 @@ def read_order_line(line: str, tenant: TenantId, unstated: Unstated) -> OrderFac
         raise BadOrder(
             "lines: give the goods as lines" + ("" if read.items is None else ", and not as items too")
         )
-    currency = Currency(read.currency) if read.currency else unstated.currency
+    try:
+        currency = known_currency(read.currency) if read.currency else unstated.currency
+    except ValueError as error:
+        raise BadOrder(f"currency: {error}") from None
     ordered_at = read.ordered_at or min(unstated.ordered_at, read.delivered_at or unstated.ordered_at)
     if read.delivered_at is not None and read.delivered_at < ordered_at:
         raise BadOrder("delivered_at: before ordered_at")
