@@ -12,6 +12,7 @@ from records.queue import enqueue, enqueue_desk
 from records.snapshots import snapshot_at
 from records.takeovers import Takeover, insert_takeover
 from refunds.ids import CaseId, TenantId
+from refunds.legs import largest
 from refunds.money import Money
 from refunds.proposal import DRAFT_LIMIT
 from refunds.vocabulary import TakeoverAct
@@ -90,17 +91,17 @@ def check_reply(requested: TakeoverRequest) -> None:
 
 
 async def _refund(tx: Transaction, case: Case, person: Person, requested: TakeoverRequest) -> Takeover:
-    """The refund that a person wants proposed: to the payment of the case's own order, within what is left of it."""
+    """The refund that a person wants proposed: to the payments of the case's own order, within what is left of them."""
     order = await order_facts(tx, case.order_id) if case.order_id else None
     if order is None or order.customer_id != case.customer_id or not order.payments:
         raise BadDecision(
             "amount_minor: this case names no order of its customer, so nothing can be paid back"
         )
-    payment = max(order.payments, key=lambda paid: paid.left.amount_minor)
+    payment = largest(order.payments)
     amount = Money(requested.amount_minor or 0, payment.paid.currency)
-    if not 0 < amount.amount_minor <= payment.left.amount_minor:
+    if not 0 < amount.amount_minor <= order.left.amount_minor:
         raise BadDecision(
-            f"amount_minor: from 1 to the {payment.left.amount_minor} that is left of the payment"
+            f"amount_minor: from 1 to the {order.left.amount_minor} that is left of what was paid"
         )
     return Takeover(
         person=person.person,

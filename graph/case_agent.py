@@ -18,7 +18,13 @@ from langgraph.types import Command
 from graph.drafter import Draft, Worded, Writer, draft, drafted_by
 from graph.granting import grant
 from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
-from graph.proposing import PROPOSED_BY_PERSON, proposal_of, revision_of
+from graph.proposing import (
+    HANDED_OVER,
+    PROPOSED_BY_PERSON,
+    UNFIT,
+    proposal_of,
+    revision_of,
+)
 from graph.run import AgentRun, Granted, Runs, StepCost, asked_in
 from graph.run_end import InItsCase, RunEnd
 from graph.snapshot import snapshot_of, thread_of
@@ -36,6 +42,7 @@ from policies.spending import Sum
 from policies.steering import steering_of
 from records.books import Books, BooksAway, Refused
 from records.library import rules_in_force
+from records.orders import order_facts
 from records.run_inputs import run_input_of
 from refunds.canonical import digest
 from refunds.evidence import Grounded
@@ -45,17 +52,6 @@ from refunds.vocabulary import Stage
 from tools.gateway import Gateway, Ticks, ToolResult, context_of
 
 Node = Callable[[AgentState, RunnableConfig], Awaitable[Command[Any] | dict[str, Any]]]
-
-PROVIDER_AHEAD = "provider_ahead"
-"""Why a case is handed over whose payment has a refund at the provider that these books do not know."""
-
-UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
-"""Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
-
-RELEASE_HELD = "release_held"
-"""Why a run is handed over whose release was rolled back under it, or that no release may take."""
-
-HANDED_OVER = frozenset({RELEASE_HELD, PROVIDER_AHEAD})
 
 log = logging.getLogger("countersign.graph")
 
@@ -342,11 +338,10 @@ class CaseAgent:
         again = now.word == "revise" or now.lapsed or now.withdrawn or snapshot.taken_over
         if now.open_proposal and not again:
             return None
-        start = await run_input_of(
-            self.books.reading(snapshot.case.tenant, snapshot.case.customer_id), snapshot.case
-        )
-        await asyncio.to_thread(load, start.language or DEFAULT)
         case = snapshot.case
+        reads = self.books.reading(case.tenant, case.customer_id)
+        start = await run_input_of(reads, case)
+        await asyncio.to_thread(load, start.language or DEFAULT)
         looked = look_at_text(asked_in(case, start.answers))
         number = self.end.runs_from + start.run
         context = replace(context_of(case, start, self.manifest.agent_version), run=number)
@@ -363,7 +358,9 @@ class CaseAgent:
             findings=list(looked.findings),
         )
         if start.written is not None:
-            run.draft, run.handoff = drafted_by(start.written, snapshot.current), PROPOSED_BY_PERSON
+            order = await order_facts(reads, start.written.order_id)
+            run.draft = drafted_by(start.written, snapshot.current, order)
+            run.handoff = PROPOSED_BY_PERSON
             return self.runs.start(run), run
         verdict = admit(
             Arrival(

@@ -28,7 +28,7 @@ from records.takeovers import Takeover
 from refunds.evidence import Citation, Grounded
 from refunds.finding import Finding
 from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
-from refunds.legs import Leg, split
+from refunds.legs import Leg, split, spread
 from refunds.money import NOTHING, Money
 from refunds.order import OrderFacts, Units, counted
 from refunds.vocabulary import HandoffReason, ProposalKind
@@ -194,9 +194,11 @@ def _drafted(
     return replace(revised, text=_offer(order, revised, judgement.citation, verdict, language))
 
 
-def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
-    """What a person wrote, as a draft that carries their name."""
+def drafted_by(written: Takeover, current: CurrentProposal | None, order: OrderFacts | None) -> Draft:
+    """What a person wrote, as a draft that carries their name; what one payment does not bear goes to the others."""
     before = current.proposal.amount.amount_minor if current else 0
+    fits = order is not None and written.amount <= order.left
+    legs = spread(written.amount, order.payments, written.payment_id) if order is not None and fits else ()
     return Draft(
         kind="refund",
         text=written.reply,
@@ -204,6 +206,7 @@ def drafted_by(written: Takeover, current: CurrentProposal | None) -> Draft:
         order_id=written.order_id,
         payment_id=written.payment_id,
         amount=written.amount,
+        legs=legs if len(legs) > 1 else (),
         edited_by=written.person,
         edited_upward=written.amount.amount_minor > before,
     )

@@ -11,6 +11,17 @@ from refunds.proposal import Proposal
 PROPOSED_BY_PERSON = "proposed_by_person"
 """Why a proposal waits that a person wrote and somebody else decides."""
 
+PROVIDER_AHEAD = "provider_ahead"
+"""Why a case is handed over whose payment has a refund at the provider that these books do not know."""
+
+UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
+"""Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
+
+RELEASE_HELD = "release_held"
+"""Why a run is handed over whose release was rolled back under it, or that no release may take."""
+
+HANDED_OVER = frozenset({RELEASE_HELD, PROVIDER_AHEAD})
+
 
 def revision_of(run: AgentRun) -> Revision | None:
     """What a person wants to be different: in the word that sent it back, or in a proposal before."""

@@ -66,6 +66,27 @@ def split(amount: Money, payments: Sequence[Payment], by: PaymentOrder) -> tuple
     )
 
 
+def largest(payments: Sequence[Payment]) -> Payment:
+    """The payment of which most is left; ValueError where there is none."""
+    return max(payments, key=lambda payment: payment.left.amount_minor)
+
+
+def spread(amount: Money, payments: Sequence[Payment], first: PaymentId) -> tuple[Leg, ...]:
+    """An amount that a person set: to one payment as far as it goes, and on to the others in their order.
+
+    ValueError where together they do not have so much; one leg where one payment bears it.
+    """
+    if amount.amount_minor > sum(payment.left.amount_minor for payment in payments):
+        raise ValueError("more than is left of the payments")
+    legs, rest = list[Leg](), amount.amount_minor
+    for payment in sorted(payments, key=lambda payment: payment.payment_id != first):
+        part = min(rest, payment.left.amount_minor)
+        rest -= part
+        if part:
+            legs.append(Leg(payment.payment_id, Money(part, amount.currency)))
+    return tuple(legs)
+
+
 def _in_turn(payments: Sequence[Payment], by: PaymentOrder) -> list[int]:
     """The places of payments, the one that money goes back to first at the front."""
     places = list(range(len(payments)))

@@ -181,8 +181,7 @@ async def _take_over(services: DeskServices, act: SentForm, case: Case) -> str:
         if shown.order is None or not shown.order.payments:
             raise BadDecision("amount: this case names no order of its customer, so nothing can be paid back")
         try:
-            most = max(shown.order.payments, key=lambda paid: paid.left.amount_minor)
-            amount = read_amount(act.text("amount"), most.paid.currency).amount_minor
+            amount = read_amount(act.text("amount"), shown.order.currency).amount_minor
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
     reply = "" if wanted == "close" else act.text("reply")

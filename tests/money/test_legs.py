@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from stage import Stage
 
 from desk.decisions import Conflict, DecisionRequest
+from desk.notes import BadDecision
 from desk.takeovers import TakeoverRequest, take_case_over
 from records.books import Refused
 from records.cases import Case
@@ -231,3 +232,27 @@ async def test_four_who_approve_each_of_many_at_once_pay_each_payment_once(stage
     assert made(stage) == sorted(
         pair for number in range(MANY) for pair in ((f"gift_X{number}", 2_900), (f"pay_X{number}", 5_000))
     )
+
+
+async def test_a_person_who_takes_over_proposes_over_both_payments(stage: Stage) -> None:
+    await paid_twice(stage)
+    case, state = await stage.paused(question="Where is my money? Refund it.", items=["SKU-9"])
+    assert state["proposal"]["kind"] == "handoff"  # type: ignore[index]
+    reviewer = await stage.person("demo-reviewer")
+    for amount in (7_901, 0):
+        with pytest.raises(BadDecision, match="7900 that is left"):
+            await take_case_over(
+                stage.house.desk,
+                reviewer,
+                DEMO,
+                case.case_id,
+                TakeoverRequest("propose", "So be it.", amount),
+            )
+    wanted = TakeoverRequest("propose", "We return 60.00 USD.", 6_000)
+    await take_case_over(stage.house.desk, reviewer, DEMO, case.case_id, wanted)
+    await stage.finish()
+    proposal: Any = (await stage.house.state(case))["proposal"]
+    assert [leg["amount_minor"] for leg in proposal["legs"]] == [5_000, 1_000]
+    await stage.say(case, DecisionRequest("approve"), "demo-specialist")
+    await stage.finish()
+    assert made(stage) == [("gift_D300", 1_000), ("pay_D300", 5_000)]
