@@ -150,6 +150,7 @@ def _drafted(
         cause_open=leaves_cause_open(asked, _names(case, order)),
         says_cancel=says_cancel(asked),
         now=now,
+        asked_at=case.received_at,
         language=language,
     )
     judgement = judgement_of(claim, rules)

@@ -36,6 +36,9 @@ class Claim:
     payment_order: PaymentOrder | None = None
     """To which payment money goes back first, where a clause in force says it."""
 
+    asked_at: datetime | None = None
+    """When the customer asked: a window that was open then does not close over the time that the house takes."""
+
     language: str = "en"
     """In which amounts are written in what the customer is told."""
 
@@ -85,13 +88,14 @@ class Claim:
         return counted(units) in (counted(self.order.units()), counted(self.order.not_refunded()))
 
     def days_since_delivery(self) -> int | None:
-        """Whole days since the wanted lines came, the last of them; None before delivery."""
+        """Whole days from when the wanted lines came, the last of them, to the asking; None before delivery."""
         came = [line.delivered_at or self.order.delivered_at for line in self.lines()]
         came = came or [self.order.delivered_at]
         if None in came:
             return None
-        days = (self.now - max(one for one in came if one is not None)).days
-        return days if days >= 0 else None
+        last = max(one for one in came if one is not None)
+        until = self.asked_at if self.asked_at is not None and self.asked_at >= last else self.now
+        return (until - last).days if until >= last else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,3 +88,15 @@ async def test_a_person_reads_the_case_with_the_clause_beside_it(
     assert isinstance(proposal, dict)
     assert (proposal["kind"], state["reason"]) == (kind, reason)
     assert "hygiene-goods-v1" in str(state["citations"])
+
+
+async def test_a_window_does_not_close_over_the_time_that_the_house_takes(stage: Stage) -> None:
+    case = await stage.submit(
+        question="I changed my mind about the tablet and want a refund.", items=["SKU-1"]
+    )
+    await stage.forced(
+        "update books.orders set delivered_at = (select received_at from books.cases) - interval '13 days 23 hours' where order_id = 'D300'"
+    )
+    await stage.move_clock(days=5)
+    proposal = (await stage.run(case))["proposal"]
+    assert isinstance(proposal, dict) and proposal["kind"] == "refund", proposal

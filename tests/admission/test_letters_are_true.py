@@ -97,7 +97,12 @@ def test_what_a_letter_states_can_be_computed_again_from_the_order(
         )
     )
     text, language = data.draw(st.sampled_from(TEXTS)), data.draw(st.sampled_from(LANGUAGES))
-    case = cast("Case", SimpleNamespace(intent="refund_request", ticket=SimpleNamespace(items=skus)))
+    case = cast(
+        "Case",
+        SimpleNamespace(
+            intent="refund_request", received_at=NOW, customer_id="C", ticket=SimpleNamespace(items=skus)
+        ),
+    )
     made = draft(
         case,
         text,
@@ -250,7 +255,12 @@ def test_the_law_sees_a_letter_that_is_a_little_wrong(said: str, instead: str) -
     ]
     seen = 0
     for facts, text in letters:
-        case = cast("Case", SimpleNamespace(intent="refund_request", ticket=SimpleNamespace(items=None)))
+        case = cast(
+            "Case",
+            SimpleNamespace(
+                intent="refund_request", received_at=NOW, customer_id="C", ticket=SimpleNamespace(items=None)
+            ),
+        )
         made: Any = draft(
             case, text, facts, Grounded((CLAUSE,), by_rule=True), rules("card_first", {}), NOW, None, "en"
         )
