@@ -168,6 +168,14 @@ def _tenants(person: Person, wanted: TenantId | None) -> list[TenantId]:
     return [wanted]
 
 
+async def goods_awaited(books: Books, person: Person, *, most: int) -> list[Row]:
+    """Cases of the person's tenants whose refund waits for goods to come back, the longest waiting first."""
+    rows = []
+    for tenant in _tenants(person, None):
+        rows += await books.reading(tenant).rows("goods_awaited", most=most)
+    return sorted(rows, key=lambda row: row["at"])[:most]
+
+
 async def disbursement_ledger(books: Books, person: Person, *, most: int) -> list[Row]:
     """Every disbursement with its sends and its last settlement."""
     return await _listed(books, person, "ledger", person.tenants, most=most)

@@ -17,7 +17,7 @@ from desk.notes import BadDecision, storable
 from desk.pages.forms import Opened, visitor
 from desk.pages.render import go, page
 from desk.people import DECIDERS, NotSignedIn, Person
-from desk.queue import Filters, NoSuchCase, QueuePage, find_case, queue_page
+from desk.queue import Filters, NoSuchCase, QueuePage, find_case, goods_awaited, queue_page
 from desk.services import DeskServices
 from desk.sessions import Visit, visit_of
 from policies.deadlines import urgency
@@ -33,6 +33,9 @@ Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 PAGE = 50
 LOOK_AHEAD = 500
 """How far down the queue the next case is looked for."""
+
+AWAITED = 50
+"""Cases that wait for goods, as many as the page lists."""
 
 STAGES = {0: "to decide", 1: "to take up", 2: "waiting for an answer"}
 KEEP_ALIVE_SECONDS = 15.0
@@ -115,7 +118,9 @@ async def queue(request: Request, services: Opened, visit: Visiting, wanted: Wan
     """The first page of the desk."""
     found = await _found(services, visit.person, wanted)
     done = request.query_params.get("done", "")
-    return page(request, "queue.html", visit, **_shown(found, visit.person, wanted), done=done or None)
+    awaited = await goods_awaited(services.books, visit.person, most=AWAITED)
+    shown = _shown(found, visit.person, wanted)
+    return page(request, "queue.html", visit, **shown, awaited=awaited, done=done or None)
 
 
 @router.get("/rows")

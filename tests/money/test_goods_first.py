@@ -82,10 +82,14 @@ async def test_the_letter_goes_out_first_the_goods_come_and_then_the_money_goes_
         assert await stage.house.driver.sweep() == 0, "it waits, and nobody asks again"
         page = (await visitor.get(f"/cases/{case.case_id}")).text
         assert "Note the arrival" in page
+        queue = (await visitor.get("/")).text
+        assert "waiting for goods to come back: 1" in queue and "Nothing waits" in queue
         came: dict[str, Any] = {"units:1": "1", "condition": "as_sold"}
         answer = await visitor.post(f"/cases/{case.case_id}/return", **came)
         assert answer.status_code in {200, 303}, answer.text
     await stage.finish()
+    async with desk.visit() as visitor:
+        assert "waiting for goods" not in (await visitor.get("/")).text
     state = await stage.house.state(case)
     assert (state["status"], stage.refunds()) == ("refunded", 1)
     await desk.answer_customer(case.case_id)

@@ -21,5 +21,7 @@ create table arrivals (
   foreign key (tenant, case_id) references cases
 );
 create index arrivals_of_order on arrivals (tenant, order_id);
+-- Which cases wait for goods, without a look at all others.
+create index case_events_awaiting_return on case_events (tenant, at) where reason = 'awaiting_return';
 
 reset role;

@@ -292,6 +292,18 @@ where c.order_id is not null and c.received_at > clock() - make_interval(days =>
     and o.case_id <> c.case_id and o.received_at > clock() - make_interval(days => %(days)s))
 order by c.order_id, c.received_at desc limit %(most)s;
 
+-- goods_awaited --
+-- Cases whose refund waits for goods to come back, the longest waiting first, and until when its approval is in force.
+select c.case_id, c.ticket_id, c.tenant, c.customer_id, c.order_id, e.at, d.execute_by, d.amount_minor, d.currency
+from case_events e
+join cases c on c.tenant = e.tenant and c.case_id = e.case_id
+join decisions d on d.tenant = e.tenant and d.case_id = e.case_id and d.word = 'approve'
+where e.tenant = tenant() and e.reason = 'awaiting_return' and e.status = 'refund_pending' and not exists (
+  select from case_events n where n.tenant = e.tenant and n.case_id = e.case_id and n.seq > e.seq)
+  and not exists (
+    select from decisions n where n.tenant = d.tenant and n.case_id = d.case_id and n.decided_at > d.decided_at)
+order by e.at limit %(most)s;
+
 -- known_customer --
 -- What is known of a customer, to be masked.
 select name, address, email from customers where customer_id = %(customer_id)s;
