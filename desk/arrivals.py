@@ -58,5 +58,5 @@ async def note_arrival(
             return bool(rows)
     except Refused as refused:
         if refused.reason == "more_than_bought":
-            raise Conflict("lines: more of a line would have come back than was bought") from None
+            raise Conflict(f"lines: {refused.detail or 'more of a line came back than was bought'}") from None
         raise

@@ -186,13 +186,12 @@ async def note_return(
 ) -> ArrivalNoted:
     """Goods that the customer sent back have arrived; a refund that waits for them goes on."""
     case = await find_case(services.books, person, case_id)
-    arrival_id = body.arrival_id or uuid4()
     units = [Units(LineId(one.line_id), one.quantity) for one in body.lines]
     new = await note_arrival(
-        services.books, person, case.tenant, case.case_id, arrival_id, units, body.condition
+        services.books, person, case.tenant, case.case_id, body.arrival_id, units, body.condition
     )
     response.status_code = 201 if new else 200
-    return ArrivalNoted(case_id=case.case_id, arrival_id=arrival_id, new=new)
+    return ArrivalNoted(case_id=case.case_id, arrival_id=body.arrival_id, new=new)
 
 
 @router.post("/cases/{case_id}/assignments", status_code=201)

@@ -120,7 +120,10 @@ class Dossier:
     def to_take_over(self) -> bool:
         """Whether a person may end the case by themselves, or propose."""
         now = self.snapshot.state
-        if now.status in {"bypassed", "blocked", "refund_failed"} or now.reason in ASKED:
+        if now.status in {"bypassed", "blocked", "refund_failed"} or now.reason in {
+            *ASKED,
+            "awaiting_return",
+        }:
             return True
         return self.deciding and self.current is not None and self.current.proposal.kind == "handoff"
 

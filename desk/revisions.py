@@ -8,9 +8,9 @@ from records.books import Transaction
 from records.cases import Case
 from records.money import CurrentProposal
 from records.orders import order_facts
-from refunds.money import Money
+from refunds.money import Currency, Money
 from refunds.order import OrderFacts, Units, counted
-from refunds.proposal import DRAFT_LIMIT
+from refunds.proposal import DRAFT_LIMIT, FIRST
 from refunds.shares import Unbalanced, shares_of
 
 
@@ -47,13 +47,16 @@ async def check_revision(
     if reply is not None:
         before = current.proposal.amount
         wanted = before if amount_minor is None else Money(amount_minor, before.currency)
-        check_reply_text(reply, _known_amounts(current, order) | {wanted.amount_minor})
+        if current.proposal.goods_first and FIRST not in reply:
+            raise BadDecision(f"reply: has to say that the money goes back “{FIRST}”")
+        of = order.currency if order is not None else None
+        check_reply_text(reply, _known_amounts(current, order) | {wanted.amount_minor}, of)
         _check_stated(reply, before, wanted)
 
 
 def _check_stated(reply: str, before: Money, wanted: Money) -> None:
     """A reply that speaks of money speaks of what is paid, and of no amount that was proposed before."""
-    stated = set(amounts_in(reply))
+    stated = set(amounts_in(reply, before.currency))
     if wanted != before and before.amount_minor in stated:
         raise BadDecision(f"reply: still says {before}, and {wanted} is proposed")
     if wanted.amount_minor and stated and wanted.amount_minor not in stated:
@@ -98,7 +101,7 @@ def check_units(order: OrderFacts | None, units: Sequence[Units]) -> int:
         return sum(line.price.amount_minor for line in order.lines if line.line_id in named)
 
 
-def check_reply_text(reply: str, known: set[int]) -> None:
+def check_reply_text(reply: str, known: set[int], of: Currency | None = None) -> None:
     """BadDecision where a reply is empty, too long, has a control character or an amount of nowhere."""
     if reply != clean_text(reply):
         raise BadDecision("reply: a tab, a carriage return or a space at an end of it")
@@ -106,7 +109,9 @@ def check_reply_text(reply: str, known: set[int]) -> None:
         raise BadDecision(f"reply: from 1 to {DRAFT_LIMIT} characters")
     if not all(letter == "\n" or letter.isprintable() for letter in reply):
         raise BadDecision("reply: a control character in it")
-    strange = [one for one in stated_in(reply) if one.minor not in known]
+    strange = [
+        one for one in stated_in(reply, of) if one.minor not in known or not (of is None or one.can_be(of))
+    ]
     if strange:
         raise BadDecision(
             f"reply: says {strange[0]}, which is no amount of the order, its policy or this refund"

@@ -157,11 +157,11 @@ class ReturnedUnitsBody(Strict):
 
 
 class ArrivalBody(Strict):
-    """Goods that came back; the same `arrival_id` again changes nothing."""
+    """Goods that came back and how; the same `arrival_id` again changes nothing, so that a request can be repeated."""
 
     lines: list[ReturnedUnitsBody] = Field(min_length=1, max_length=200)
-    condition: ReturnCondition = "as_sold"
-    arrival_id: UUID | None = Field(default=None, strict=False)
+    condition: ReturnCondition
+    arrival_id: UUID = Field(strict=False)
 
 
 class FlagValueBody(Strict):

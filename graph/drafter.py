@@ -31,6 +31,7 @@ from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
 from refunds.legs import Leg, split, spread
 from refunds.money import NOTHING, Money
 from refunds.order import OrderFacts, Units, counted
+from refunds.proposal import FIRST
 from refunds.vocabulary import HandoffReason, ProposalKind
 
 NAMED_ITEMS = 3
@@ -53,6 +54,7 @@ class Draft:
     charges_minor: int = 0
     legs: tuple[Leg, ...] = ()
     goods_first: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ def _drafted(
         charges_minor=verdict.charges_minor,
         legs=verdict.legs,
         goods_first=verdict.goods == "first",
+        kept=verdict.goods == "keep",
     )
     revised = _revised(proposed, order, judgement, revision)
     if revised.kind == "reply":
@@ -230,6 +233,7 @@ def _revised(proposed: Draft, order: OrderFacts, judgement: Judgement, revision:
             charges_minor=0,
             legs=(),
             goods_first=False,
+            kept=False,
             edited_by=revision.by,
         )
     amount = Money(revision.amount_minor, proposed.amount.currency)
@@ -303,7 +307,7 @@ def _offer(order: OrderFacts, made: Draft, citation: Citation, verdict: Allow, l
             goods = ", ".join(f"{one.quantity} × {order.line(one.line_id).name}" for one in made.units)
             return _letter(
                 _delivery(order),
-                f"{goes_back} once this is back with us as you received it: {goods}.",
+                f"{goes_back} {FIRST}: {goods}.",
                 verdict.how_to_return
                 or f"Please put the number of your order, {order.order_id}, into the parcel.",
             )

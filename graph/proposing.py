@@ -34,7 +34,9 @@ def revision_of(run: AgentRun) -> Revision | None:
             word.revised_amount_minor, word.decided_by, before, word.revised_units, word.revised_reply
         )
     lapsed = run.snapshot.facts.lapsed
-    reply = current.proposal.draft if lapsed else word.revised_reply if word.word == "revise" else None
+    # A letter that asks for the goods first is written anew: they may be here, or come otherwise, by now.
+    kept = lapsed and not current.proposal.goods_first
+    reply = current.proposal.draft if kept else word.revised_reply if word.word == "revise" else None
     if current.set_by is None and reply is None:
         return None
     units = current.proposal.units if current.proposal.edited_by else None
@@ -50,7 +52,7 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
     found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
     drafted = made or Draft("handoff", "", found)
     reason = run.handoff or "planner_requested_handoff"
-    if made and run.snapshot.facts.lapsed:
+    if made and run.snapshot.facts.lapsed and not run.snapshot.taken_over:
         reason = "approval_lapsed"
     return Proposal(
         tenant=case.tenant,
@@ -74,4 +76,5 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
         charges_minor=drafted.charges_minor,
         legs=drafted.legs,
         goods_first=drafted.goods_first,
+        kept=drafted.kept,
     )

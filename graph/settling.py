@@ -167,7 +167,7 @@ def _after_settlement(snapshot: CaseSnapshot) -> AfterSettlement:
         return "approval"
     if now.outcome in FINAL:
         return "close"
-    if now.ordered or snapshot.killed or now.awaits_return:
+    if now.ordered or snapshot.parked:
         return "settlement"
     return "refund"
 

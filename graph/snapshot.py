@@ -73,6 +73,7 @@ class CaseSnapshot:
             and (
                 (self.current.past_paying and (unsent_and_late or not self.current.ordered))
                 or self.current.returned_otherwise
+                or (self.taken_over and not self.current.ordered)
             ),
             awaits_return=self.current.awaits_return,
             ordered=self.current.ordered,
@@ -111,10 +112,13 @@ class CaseSnapshot:
             return now.expired or now.withdrawn
         if now.ordered:
             return now.outcome in FINAL
-        parked = (self.killed and self.state.reason == "blocked:kill_switch") or (
-            now.awaits_return and self.state.reason == "awaiting_return"
-        )
-        return now.lapsed or not parked
+        return now.lapsed or not self.parked
+
+    @property
+    def parked(self) -> bool:
+        """Approved, and waiting for what the books say it waits for; what holds no more is written anew."""
+        waits = self.facts.awaits_return and self.state.reason == "awaiting_return"
+        return waits or (self.killed and self.state.reason == "blocked:kill_switch")
 
 
 def thread_of(config: RunnableConfig) -> ThreadId:

@@ -17,12 +17,27 @@ for _language in LANGUAGES:
         if _code in CURRENCIES and ("$" in _sign or not _sign.isascii()):
             _SIGNS.setdefault(_sign.upper().replace("\N{NARROW NO-BREAK SPACE}", " "), _code)
 
-_NAMES = {"dollar": "USD", "euro": "EUR", "pound": "GBP", "franc": "CHF", "yen": "JPY"}
+_SHARED = {
+    "$": frozenset({"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "TWD", "CLP", "COP", "ARS"}),
+    "¥": frozenset({"JPY", "CNY"}),
+    "\N{FULLWIDTH YEN SIGN}": frozenset({"JPY", "CNY"}),
+}
+"""Signs that several currencies have: such a one means that of the order, where it can."""
+
+_NAMES = {
+    "dollar": "USD", "buck": "USD", "dólare": "USD", "euro": "EUR", "pound": "GBP", "quid": "GBP", "libra": "GBP",
+    "franc": "CHF", "yen": "JPY", "cent": "CENT",
+}  # fmt: skip
 _TIMES = {"k": 1_000, "thousand": 1_000, "million": 1_000_000}
 _WORDS = r"dollars?|euros?|pounds?|cents?|bucks|quid|francs?|yen|dólares|libras"
 
+_ENGLISH = {"ALL", "BAM", "COP", "CUP", "GEL", "MAD", "MOP", "PEN", "SOS", "TOP", "TRY"}
+"""Codes that are English words too: those are codes in capitals alone."""
+
+_CODES = "|".join(sorted(CURRENCIES - _ENGLISH))
+_CAPITALS = "|".join(sorted(_ENGLISH))
 _MARK = (
-    rf"(?:(?-i:\b(?:{'|'.join(sorted(CURRENCIES))})(?![A-Za-z]))"
+    rf"(?:(?<![A-Za-z])(?:{_CODES}|(?-i:{_CAPITALS}))(?![A-Za-z])"
     rf"|{'|'.join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))}|(?:{_WORDS})\b)"
 )
 _NUMBER = r"\d{1,3}(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,]\d{1,4})?(?!\d)|\d+(?:[.,]\d+)?"
@@ -47,27 +62,38 @@ class Stated:
     @property
     def minor(self) -> int:
         """In minor units, those of two digits where no currency is said; -1 where that is no whole number."""
+        if self.unit == "CENT":
+            return int(self.amount) if self.amount == self.amount.to_integral_value() else -1
         minor = self.amount.scaleb(minor_digits(Currency(self.unit)))
         return int(minor) if minor == minor.to_integral_value() else -1
 
+    def can_be(self, of: Currency) -> bool:
+        """Whether it may be an amount of this currency: it says no other one."""
+        return self.unit in {"", "CENT", of}
 
-def stated_in(text: str) -> list[Stated]:
-    """Every amount of a text in order: a number beside a currency, and one with two decimals without."""
+
+def stated_in(text: str, of: Currency | None = None) -> list[Stated]:
+    """Every amount of a text in order: a number beside a currency, and one with two decimals without.
+
+    `of` is the currency that a sign means which several have.
+    """
     found = []
     for match in _STATED.finditer(text):
-        unit = _unit(match["before"] or match["after"] or "")
+        unit = _unit(match["before"] or match["after"] or "", of)
         if unit or re.search(r"[.,]\d{2}$", match["number"]):
             times = _TIMES.get((match["times"] or "").lower(), 1)
             found.append(Stated(_amount(match["number"], unit) * times, unit))
     return found
 
 
-def amounts_in(text: str) -> list[int]:
+def amounts_in(text: str, of: Currency | None = None) -> list[int]:
     """Every amount that a text states, in minor units and in order."""
-    return [stated.minor for stated in stated_in(text)]
+    return [stated.minor for stated in stated_in(text, of)]
 
 
-def _unit(mark: str) -> str:
+def _unit(mark: str, of: Currency | None) -> str:
+    if of is not None and of in _SHARED.get(mark, ()):
+        return of
     sign: str | None = _SIGNS.get(mark.upper())
     return sign or _NAMES.get(mark.lower().rstrip("s"), mark.upper())
 

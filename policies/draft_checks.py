@@ -15,6 +15,7 @@ from policies.amounts import stated_in
 from policies.languages import language_of
 from refunds.evidence import Citation
 from refunds.masking import NOBODY, KnownNames, mask, private
+from refunds.money import Currency
 
 SHORTEST = 60
 LONGEST = 3_000
@@ -187,33 +188,34 @@ def _figures(reply: str, facts: DraftFacts) -> str | None:
 
 def _money(reply: str, facts: DraftFacts) -> str | None:
     """What is said with a currency is the decided amount, or stands so in a quote or in the order."""
-    decided = _sums(facts.amount)
-    known = decided | _sums(" ".join((*facts.texts, *(one.quote for one in facts.citations))))
-    said = _sums(reply)
+    of = Currency(facts.amount.rpartition(" ")[2]) if facts.amount else None
+    decided = _sums(facts.amount, of)
+    known = decided | _sums(" ".join((*facts.texts, *(one.quote for one in facts.citations))), of)
+    said = _sums(reply, of)
     for one in sorted(said - known):
         return f"the amount {one[0]:f} {one[1]} is in no fact"
     if decided and not decided & said:
         return f"the reply does not say the decided amount, {facts.amount}"
     # Outside of quotes only the decided amount is promised: a price of the order may be told, not paid.
-    promised = _sums(_QUOTED.sub(" ", reply)) - decided
-    if facts.amount and any(_near_refund(reply, one) for one in promised):
+    promised = _sums(_QUOTED.sub(" ", reply), of) - decided
+    if facts.amount and any(_near_refund(reply, one, of) for one in promised):
         return f"the reply promises another amount than {facts.amount}"
     return None
 
 
-def _near_refund(reply: str, one: tuple[Decimal, str]) -> bool:
+def _near_refund(reply: str, one: tuple[Decimal, str], of: Currency | None) -> bool:
     """Whether an amount stands in a sentence that gives money back."""
     sentences = re.split(r"(?<=[.!?])\s|\n", _QUOTED.sub(" ", reply))
     return any(
-        one in _sums(sentence)
+        one in _sums(sentence, of)
         and re.search(r"refund|return|back|reimburs|credit|receive|pay", sentence, re.IGNORECASE)
         for sentence in sentences
     )
 
 
-def _sums(text: str) -> set[tuple[Decimal, str]]:
-    """The amounts of a text that stand beside a currency."""
-    return {(one.amount.normalize(), one.unit) for one in stated_in(text) if one.unit}
+def _sums(text: str, of: Currency | None) -> set[tuple[Decimal, str]]:
+    """The amounts of a text that stand beside a currency; `of` is what a sign means that several have."""
+    return {(one.amount.normalize(), one.unit) for one in stated_in(text, of) if one.unit}
 
 
 def _done(reply: str) -> str | None:

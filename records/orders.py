@@ -103,6 +103,7 @@ def _refund_of(refund: Mapping[str, Any], currency: Currency, *, here: bool) -> 
         refund_id=refund.get("refund_id", ""),
         payment_id=PaymentId(refund["payment_id"]) if refund.get("payment_id") else None,
         here=here,
+        kept=bool(refund.get("kept")),
     )
 
 

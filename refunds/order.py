@@ -109,6 +109,9 @@ class MadeRefund:
     here: bool = False
     """Ordered by this house, and not failed."""
 
+    kept: bool = False
+    """The customer kept the goods."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
@@ -183,6 +186,11 @@ class OrderFacts:
     def gone(self) -> Counter[LineId]:
         """How many of each line have been refunded, or their refund was ordered and did not fail."""
         return counted(units for refund in self.refunds for units in refund.units)
+
+    @property
+    def gone_with_goods(self) -> Counter[LineId]:
+        """How many of each line were refunded whose goods were not left to the customer."""
+        return counted(units for refund in self.refunds if not refund.kept for units in refund.units)
 
     @property
     def charges_gone_minor(self) -> int:

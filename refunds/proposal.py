@@ -14,6 +14,9 @@ from refunds.vocabulary import ProposalKind
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
+FIRST = "once this is back with us as you received it"
+"""What every letter says where the goods come first; without it money would be promised for nothing."""
+
 DRAFT_LIMIT = 6_000
 """Characters of a reply; a reviewer reads it whole before countersigning."""
 
@@ -62,6 +65,9 @@ class Proposal:
     goods_first: bool = False
     """The money goes back when the units have come back as they were sold, and not before."""
 
+    kept: bool = False
+    """The customer keeps the units: they are not among those that come back."""
+
     def __post_init__(self) -> None:
         money = self.kind == "refund"
         if money != (self.amount.amount_minor > 0):
@@ -87,9 +93,11 @@ class Proposal:
         """The canonical JSON that the digest is taken over and the books keep."""
         legs = {"legs": [leg.to_json() for leg in self.legs]} if self.legs else {}
         goods_first = {"goods_first": True} if self.goods_first else {}
+        kept = {"kept": True} if self.kept else {}
         return canonical(
             legs
             | goods_first
+            | kept
             | {
                 "tenant": self.tenant,
                 "proposal_id": str(self.proposal_id),
@@ -159,4 +167,5 @@ class Proposal:
             charges_minor=int(str(value.get("charges_minor", 0))),
             legs=tuple(Leg.of_json(leg, amount.currency) for leg in legs),
             goods_first=value.get("goods_first") is True,
+            kept=value.get("kept") is True,
         )

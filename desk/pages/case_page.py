@@ -1,7 +1,7 @@
 """One case on one screen, and what a person does with it. Each form names the digest that was on the screen."""
 
 from typing import Annotated, Any, get_args
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -212,7 +212,13 @@ async def note_return(request: Request, case_id: str, services: Opened, act: Dec
 async def _note_return(services: DeskServices, act: SentForm, case: Case) -> str:
     condition: ReturnCondition = act.one_of("condition", get_args(ReturnCondition))
     units = _units(act) or ()
-    await note_arrival(services.books, act.visit.person, case.tenant, case.case_id, uuid4(), units, condition)
+    try:
+        arrival_id = UUID(act.text("arrival_id"))
+    except ValueError:
+        raise BadDecision("arrival_id: open the page again") from None
+    await note_arrival(
+        services.books, act.visit.person, case.tenant, case.case_id, arrival_id, units, condition
+    )
     return "stay"
 
 
@@ -276,6 +282,7 @@ async def _screen(
         colleagues=_colleagues(deciders, visit.person),
         asked=ASKED,
         conditions=get_args(ReturnCondition),
+        arrival_id=uuid4(),
         me=visit.person.person,
     )
 

@@ -43,7 +43,7 @@ class RefundParameters(RuleParameters):
     """What the letter says of the way back."""
 
     keep_below: AmountsByCurrency = Field(default_factory=dict)
-    """Where less than this goes back, the customer keeps the goods, and nothing is deducted for their return."""
+    """Where less than this goes back of the order in all, the customer keeps the goods, and nothing is deducted."""
 
 
 def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameters) -> RuleVerdict:
@@ -67,7 +67,8 @@ def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameter
     came = _came_back(order, units)
     if came == "otherwise":
         return LeaveToPerson("returned_otherwise")
-    keep = came == "not_yet" and goods + charges < clause.keep_below.get(order.currency, 0)
+    before = order.paid.amount_minor - order.left.amount_minor
+    keep = came == "not_yet" and goods + charges + before < clause.keep_below.get(order.currency, 0)
     deducted = (
         0 if keep else goods * clause.restocking_percent // 100 + clause.return_label.get(order.currency, 0)
     )
@@ -99,7 +100,7 @@ def _came_back(order: OrderFacts, units: tuple[Units, ...]) -> Literal["all", "o
     """Whether these units, after those that were refunded before, have come back; and as they were sold."""
     if any(order.arrived_otherwise[one.line_id] for one in units):
         return "otherwise"
-    there, gone = order.arrived, order.gone
+    there, gone = order.arrived, order.gone_with_goods
     return (
         "all" if all(there[one.line_id] >= gone[one.line_id] + one.quantity for one in units) else "not_yet"
     )

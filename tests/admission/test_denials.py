@@ -26,6 +26,12 @@ OPEN = [
     "Der Bildschirm flackert.",
     "It is not what the picture shows.",
     "The seal was never opened, I want to return it.",
+    "It won't work, please refund me.",
+    "I can't get it to work.",
+    "Something is off with it.",
+    "It came in two.",
+    "It does not do what it should. Refund, please.",
+    "I got it 💔",
 ]
 
 

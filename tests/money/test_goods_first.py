@@ -13,6 +13,7 @@ from stage import Stage
 
 from desk.arrivals import note_arrival
 from desk.decisions import Conflict, DecisionRequest
+from desk.flags import set_kill_switch
 from desk.notes import BadDecision
 from desk.takeovers import TakeoverRequest, take_case_over
 from graph.snapshot import read_snapshot
@@ -23,7 +24,7 @@ from records.orders import follow_orders, order_facts
 from refunds.ids import LineId, TenantId
 from refunds.order import Returned, Units
 from refunds.refund import approved
-from refunds.vocabulary import ReturnCondition
+from refunds.vocabulary import ReturnCondition, TakeoverAct
 
 DEMO = TenantId("demo")
 HOW = "Please use the label in our next message."
@@ -84,7 +85,7 @@ async def test_the_letter_goes_out_first_the_goods_come_and_then_the_money_goes_
         assert "Note the arrival" in page
         queue = (await visitor.get("/")).text
         assert "waiting for goods to come back: 1" in queue and "Nothing waits" in queue
-        came: dict[str, Any] = {"units:1": "1", "condition": "as_sold"}
+        came: dict[str, Any] = {"units:1": "1", "condition": "as_sold", "arrival_id": str(uuid4())}
         answer = await visitor.post(f"/cases/{case.case_id}/return", **came)
         assert answer.status_code in {200, 303}, answer.text
     await stage.finish()
@@ -109,7 +110,8 @@ async def test_the_shops_own_books_tell_of_the_return_too_and_the_same_goods_cou
         assert (await follow_orders(tx, {1: replace(order, returns=(came,))})).moved == 1
     await stage.finish()
     assert (await stage.house.state(case))["status"] == "refunded"
-    assert await arrives(stage, case), "a person notes what the shop told already"
+    with pytest.raises(Conflict, match="still waits for"):
+        await arrives(stage, case)  # a person notes what the shop told already
     await stage.finish()
     assert stage.refunds() == 1
 
@@ -229,10 +231,128 @@ async def test_who_is_a_stranger_to_the_order_notes_nothing(desk: DeskStage) -> 
         await note_arrival(
             stage.house.desk_books, person, DEMO, case.case_id, uuid4(), [Units(LineId("9"), 1)], "as_sold"
         )
-    body = {"lines": [{"line_id": "1", "quantity": 1}], "arrival_id": str(uuid4())}
+    body = {"lines": [{"line_id": "1", "quantity": 1}], "condition": "as_sold", "arrival_id": str(uuid4())}
     path = f"/api/cases/{case.case_id}/returns"
     assert (await desk.ask("POST", path, body, "demo-auditor")).status_code == 403
     assert (await desk.ask("POST", path, body, "demo-helpdesk")).status_code == 201
     assert (await desk.ask("POST", path, body, "demo-helpdesk")).status_code == 200, "the same again"
     assert (await desk.ask("POST", path, body | {"condition": "eaten"}, "demo-helpdesk")).status_code == 422
+    unsaid = {name: value for name, value in body.items() if name != "condition"}
+    assert (await desk.ask("POST", path, unsaid, "demo-helpdesk")).status_code == 422, "nobody looked at them"
     assert await stage.count("arrivals") == 1
+
+
+async def test_what_was_approved_under_the_kill_switch_is_told_when_it_is_lifted(desk: DeskStage) -> None:
+    stage = desk.stage
+    books, operator = stage.house.desk_books, await stage.person("demo-operator")
+    await policy(stage)
+    case = await stage.approved()
+    await set_kill_switch(books, operator, on=True, reason="x", tenant="*")
+    await stage.finish()
+    assert (await events(stage, case))[-1] == ("refund_pending", "blocked:kill_switch")
+    await set_kill_switch(books, operator, on=False, reason="x", tenant="*")
+    await stage.finish()
+    assert (await events(stage, case))[-1] == ("refund_pending", "awaiting_return")
+    await desk.answer_customer(case.case_id)
+    assert len(desk.sent()) == 1
+    await set_kill_switch(books, operator, on=True, reason="x", tenant="*")
+    assert await arrives(stage, case)
+    await stage.finish()
+    assert ((await events(stage, case))[-1], stage.refunds()) == (
+        ("refund_pending", "blocked:kill_switch"),
+        0,
+    )
+    assert await stage.house.driver.sweep() == 0
+    await set_kill_switch(books, operator, on=False, reason="x", tenant="*")
+    await stage.finish()
+    assert stage.refunds() == 1
+
+
+async def test_the_goods_of_another_refund_release_nothing(stage: Stage) -> None:
+    await policy(stage, goods_first=False)
+    await stage.forced(
+        "update books.orders set lines = jsonb_set(lines, '{0,quantity}', '2') where order_id = 'D300'"
+    )
+    await stage.forced("update books.payments set amount_minor = 15800 where order_id = 'D300'")
+    first = await stage.approved(items=["SKU-1"])
+    await stage.finish()
+    assert stage.refunds() == 1, "paid at once, and its goods come back later"
+    await policy(stage)
+    second = await stage.approved(items=["SKU-1"])
+    await stage.finish()
+    assert await arrives(stage, first)
+    await stage.finish()
+    assert stage.refunds() == 1, "what came back is of the first"
+    assert await arrives(stage, second)
+    await stage.finish()
+    assert stage.refunds() == 2
+
+
+async def test_what_does_not_fit_any_more_waits_for_nothing(stage: Stage) -> None:
+    await policy(stage)
+    first, second = await stage.approved(), await stage.approved()
+    await stage.finish()
+    assert await arrives(stage, first)
+    await stage.finish()
+    assert stage.refunds() == 1
+    state = await stage.house.state(second)
+    assert (state["status"], state["reason"]) == ("refund_failed", "blocked:over_refund")
+
+
+@pytest.mark.parametrize("act", ["close", "propose"])
+async def test_who_waits_for_goods_that_do_not_come_is_taken_over(stage: Stage, act: TakeoverAct) -> None:
+    await policy(stage)
+    case = await stage.approved()
+    await stage.finish()
+    reviewer = await stage.person("demo-reviewer")
+    wanted = (
+        TakeoverRequest("close", note="The parcel is lost.")
+        if act == "close"
+        else TakeoverRequest("propose", "We return 20.00 USD: you keep it.", 2_000)
+    )
+    await take_case_over(stage.house.desk, reviewer, DEMO, case.case_id, wanted)
+    await stage.finish()
+    if act == "propose":
+        proposal: Any = (await stage.house.state(case))["proposal"]
+        assert (proposal["amount_minor"], proposal["reason"]) == (2_000, "proposed_by_person")
+        await stage.say(case, DecisionRequest("approve"), "demo-specialist")
+        await stage.finish()
+    assert [one.amount.amount_minor for one in stage.house.provider.all_refunds()] == (
+        [] if act == "close" else [2_000]
+    )
+    if act == "close":
+        assert await arrives(stage, case)
+        await stage.finish()
+        assert ((await stage.house.state(case))["status"], stage.refunds()) == ("closed_by_human", 0)
+
+
+async def test_each_approval_tells_its_own_way_back(desk: DeskStage) -> None:
+    stage = desk.stage
+    await policy(stage)
+    case = await stage.approved()
+    await stage.finish()
+    await desk.answer_customer(case.case_id)
+    await policy(stage, how_to_return="To our new address.")
+    await stage.move_clock(days=60)
+    await stage.finish()
+    await stage.say(case, DecisionRequest("approve"))
+    await stage.finish()
+    await desk.answer_customer(case.case_id)
+    assert [HOW in text for text in desk.sent()].count(True) == 1
+    assert ["To our new address." in text for text in desk.sent()].count(True) == 1
+
+
+async def test_a_reply_of_a_persons_own_keeps_the_condition(stage: Stage) -> None:
+    await policy(stage)
+    case, _ = await stage.paused()
+    with pytest.raises(BadDecision, match="once this is back"):
+        await stage.say(case, DecisionRequest("revise", revised_reply="We return 79.00 USD to you."))
+
+
+async def test_what_has_no_effect_outside_waits_for_nothing(stage: Stage) -> None:
+    await policy(stage)
+    case, _ = await stage.paused()
+    await stage.forced("update books.cases set mode = 'dry_run' where case_id = %s", case.case_id)
+    await stage.say(case, DecisionRequest("approve"))
+    await stage.finish()
+    assert (await events(stage, case))[-1] == ("approved", "dry_run")

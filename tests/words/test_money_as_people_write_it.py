@@ -59,7 +59,17 @@ def test_what_is_written_in_any_language_is_read_back_to_the_minor_unit(
         ("$5 million and 5k EUR", [500_000_000, 500_000]),
         ("¥5,800.50", [-1]),
         ("try 3 all 4 top", []),
+        ("120.00USD, 120usd, Usd 120 and 79 cents", [12_000, 12_000, 12_000, 79]),
     ],
 )
 def test_a_number_is_an_amount_beside_a_currency_or_with_two_decimals(text: str, amounts: list[int]) -> None:
     assert [stated.minor for stated in stated_in(text)] == amounts
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "unit"),
+    [("¥79.00", "CNY", "CNY"), ("¥79", "JPY", "JPY"), ("$5", "CAD", "CAD"), ("$5", "EUR", "USD")],
+)
+def test_a_sign_that_several_currencies_have_means_that_of_the_order(text: str, of: str, unit: str) -> None:
+    [stated] = stated_in(text, Currency(of))
+    assert (stated.unit, stated.can_be(Currency(of))) == (unit, unit == of)

@@ -80,7 +80,8 @@ begin
         'invalid_decision', 'invalid_action', 'forbidden_action', 'invalid_arguments', 'missing_arguments',
         'unexpected_arguments', 'invalid_argument_types', 'invalid_state_transition')
       and (open.proposal_id is null or word.word = 'revise'
-        or (word.word = 'approve' and not ordered and word.execute_by <= clock()) or not may_be_paid(outcome))
+        or (word.word = 'approve' and not ordered and (word.execute_by <= clock() or returned_otherwise(of_tenant, open.proposal_id)))
+        or (word.word is null and is_withdrawn(of_tenant, open.proposal_id)) or not may_be_paid(outcome))
     when 'expired' then word.word is null and open.expires_at <= clock()
     when 'rejected' then word.word = 'reject'
     when 'replied' then word.word = 'approve' and open.kind = 'reply'
@@ -157,6 +158,7 @@ begin
   end if;
   select * into last from case_events where tenant = new.tenant and case_id = new.case_id order by seq desc limit 1;
   if not coalesce(last.status in ('bypassed', 'blocked', 'refund_failed')
+    or (last.status = 'refund_pending' and last.reason = 'awaiting_return')
     or (last.status = 'needs_human' and last.reason in ('asked_customer', 'asked_colleague')) or (
     last.status = 'needs_human' and exists (
       select from proposals p where p.tenant = new.tenant and p.case_id = new.case_id and p.kind = 'handoff'

@@ -155,75 +155,6 @@ begin atomic
   group by 1;
 end;
 
--- What of each line of an order came back to the shop, and how much of it not as it was sold: as the shop's own books say
--- it, or as it was noted beside a case, whichever is more.
-create function arrived(of_tenant text, of_order text) returns table (line_id text, quantity bigint, otherwise bigint)
-language sql stable security definer set search_path = books, pg_temp
-begin atomic
-  select s.line_id, max(s.quantity)::bigint, max(s.otherwise)::bigint
-  from (
-    select n.source, n.line_id, sum(n.quantity) as quantity,
-      coalesce(sum(n.quantity) filter (where n.condition <> 'as_sold'), 0) as otherwise
-    from (
-      select 'shop' as source, r.said->>'line_id' as line_id, (r.said->>'quantity')::bigint as quantity,
-        coalesce(r.said->>'condition', 'as_sold') as condition
-      from orders o cross join jsonb_array_elements(o.returns) as r (said)
-      where o.tenant = of_tenant and o.tenant = tenant() and o.order_id = of_order
-      union all
-      select 'here', a.line_id, a.quantity, a.condition::text from arrivals a
-      where a.tenant = of_tenant and a.tenant = tenant() and a.order_id = of_order
-    ) n group by n.source, n.line_id
-  ) s group by s.line_id;
-end;
-
--- The units of a proposal that wants the goods back first, each with how many of its line have to be there: its own, and
--- those that a refund was made for before which wanted them back or was made elsewhere.
-create function units_to_come(of_tenant text, of_proposal uuid) returns table (line_id text, needed bigint, there bigint, otherwise bigint)
-language sql stable security definer set search_path = books, pg_temp
-begin atomic
-  with mine as (
-    select p.tenant, p.proposal_id, p.order_id, o.refunds
-    from proposals p join orders o on o.tenant = p.tenant and o.order_id = p.order_id
-    where p.tenant = of_tenant and p.tenant = tenant() and p.proposal_id = of_proposal
-      and p.kind = 'refund' and (p.body::jsonb->>'goods_first')::boolean
-  ), before as (
-    select u.line_id, u.quantity from (
-      select distinct d.tenant, d.proposal_id from mine
-      join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
-      join proposals p on p.tenant = d.tenant and p.proposal_id = d.proposal_id
-      where may_be_paid(settled_as(d.tenant, d.decision_id)) and (p.body::jsonb->>'goods_first')::boolean
-    ) others cross join lateral units_of(others.tenant, others.proposal_id) u
-    union all
-    select u.unit->>'line_id', (u.unit->>'quantity')::bigint
-    from mine cross join jsonb_array_elements(mine.refunds) as r (made) cross join jsonb_array_elements(r.made->'lines') as u (unit)
-    where not is_ours(mine.tenant, r.made->>'refund_id')
-  )
-  select w.line_id, w.quantity + coalesce((select sum(b.quantity) from before b where b.line_id = w.line_id), 0)::bigint,
-    coalesce(a.quantity, 0), coalesce(a.otherwise, 0)
-  from mine cross join lateral units_of(mine.tenant, mine.proposal_id) w
-  left join lateral arrived(mine.tenant, mine.order_id) a on a.line_id = w.line_id;
-end;
-
--- Whether goods that a proposal wants back first have not all come as they were sold.
-create function awaits_return(of_tenant text, of_proposal uuid) returns boolean
-language sql stable security definer set search_path = books, pg_temp
-begin atomic
-  select exists (select from units_to_come(of_tenant, of_proposal) u where u.there - u.otherwise < u.needed);
-end;
-
--- Whether something of them came otherwise than it was sold: what was countersigned does not fit it.
-create function returned_otherwise(of_tenant text, of_proposal uuid) returns boolean
-language sql stable security definer set search_path = books, pg_temp
-begin atomic
-  select exists (select from units_to_come(of_tenant, of_proposal) u where u.otherwise > 0);
-end;
-
--- How long after a proposal's time to decide an approval of it may be in force: a parcel takes weeks.
-create function time_to_pay(body text) returns interval language sql immutable set search_path = books, pg_temp
-begin atomic
-  select case when (body::jsonb->>'goods_first')::boolean then interval '45 days' else interval '24 hours' end;
-end;
-
 -- Whether what a proposal gives back of an order, with what went back of it before and did not fail, is more than the
 -- order has: of a line more units than were bought, or more of shipping and fees than they cost.
 create function units_refunded(of_tenant text, of_proposal uuid) returns boolean
@@ -260,6 +191,89 @@ begin atomic
       select sum((c.charge->>'price_minor')::bigint) from jsonb_array_elements(mine.charges) as c (charge)
     ), 0)
   );
+end;
+
+-- What of each line of an order came back to the shop, and how much of it not as it was sold: as the shop's own books say
+-- it, or as it was noted beside a case, whichever is more.
+create function arrived(of_tenant text, of_order text) returns table (line_id text, quantity bigint, otherwise bigint)
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select s.line_id, max(s.quantity)::bigint, max(s.otherwise)::bigint
+  from (
+    select n.source, n.line_id, sum(n.quantity) as quantity,
+      coalesce(sum(n.quantity) filter (where n.condition <> 'as_sold'), 0) as otherwise
+    from (
+      select 'shop' as source, r.said->>'line_id' as line_id, (r.said->>'quantity')::bigint as quantity,
+        coalesce(r.said->>'condition', 'as_sold') as condition
+      from orders o cross join jsonb_array_elements(o.returns) as r (said)
+      where o.tenant = of_tenant and o.tenant = tenant() and o.order_id = of_order
+      union all
+      select 'here', a.line_id, a.quantity, a.condition::text from arrivals a
+      where a.tenant = of_tenant and a.tenant = tenant() and a.order_id = of_order
+    ) n group by n.source, n.line_id
+  ) s group by s.line_id;
+end;
+
+-- The units of a proposal that wants the goods back first, each with how many of its line have to be there: its own, and
+-- those that a refund was made for before, here or elsewhere, unless the customer kept them.
+create function units_to_come(of_tenant text, of_proposal uuid) returns table (line_id text, needed bigint, there bigint, otherwise bigint)
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  with mine as (
+    select p.tenant, p.proposal_id, p.order_id, o.refunds
+    from proposals p join orders o on o.tenant = p.tenant and o.order_id = p.order_id
+    where p.tenant = of_tenant and p.tenant = tenant() and p.proposal_id = of_proposal
+      and p.kind = 'refund' and (p.body::jsonb->>'goods_first')::boolean
+  ), before as (
+    select u.line_id, u.quantity from (
+      select distinct d.tenant, d.proposal_id from mine
+      join disbursements d on d.tenant = mine.tenant and d.order_id = mine.order_id and d.proposal_id <> mine.proposal_id
+      join proposals p on p.tenant = d.tenant and p.proposal_id = d.proposal_id
+      where may_be_paid(settled_as(d.tenant, d.decision_id)) and (p.body::jsonb->>'kept')::boolean is not true
+    ) others cross join lateral units_of(others.tenant, others.proposal_id) u
+    union all
+    select u.unit->>'line_id', (u.unit->>'quantity')::bigint
+    from mine cross join jsonb_array_elements(mine.refunds) as r (made) cross join jsonb_array_elements(r.made->'lines') as u (unit)
+    where not is_ours(mine.tenant, r.made->>'refund_id')
+  )
+  select w.line_id, w.quantity + coalesce((select sum(b.quantity) from before b where b.line_id = w.line_id), 0)::bigint,
+    coalesce(a.quantity, 0), coalesce(a.otherwise, 0)
+  from mine cross join lateral units_of(mine.tenant, mine.proposal_id) w
+  left join lateral arrived(mine.tenant, mine.order_id) a on a.line_id = w.line_id;
+end;
+
+-- Whether goods that a proposal wants back first have not all come as they were sold. What does not fit the order any more
+-- waits for nothing.
+create function awaits_return(of_tenant text, of_proposal uuid) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select exists (select from units_to_come(of_tenant, of_proposal) u where u.there - u.otherwise < u.needed)
+    and not units_refunded(of_tenant, of_proposal) and not exists (
+      select from legs_of(of_tenant, of_proposal) l
+      where l.amount_minor > coalesce(left_of_payment(of_tenant, l.payment_id), -1));
+end;
+
+-- Whether something was told of an order since: by its shop, by who takes returns in, or by another refund of it.
+create function order_touched(of_tenant text, of_order text, since timestamptz) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select of_tenant = tenant() and (
+    exists (select from orders o where o.tenant = of_tenant and o.order_id = of_order and o.changed_at > since)
+    or exists (select from arrivals a where a.tenant = of_tenant and a.order_id = of_order and a.arrived_at > since)
+    or exists (select from disbursements d where d.tenant = of_tenant and d.order_id = of_order and d.ordered_at > since));
+end;
+
+-- Whether something of them came otherwise than it was sold: what was countersigned does not fit it.
+create function returned_otherwise(of_tenant text, of_proposal uuid) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select exists (select from units_to_come(of_tenant, of_proposal) u where u.otherwise > 0);
+end;
+
+-- How long after a proposal's time to decide an approval of it may be in force: a parcel takes weeks.
+create function time_to_pay(body text) returns interval language sql immutable set search_path = books, pg_temp
+begin atomic
+  select case when (body::jsonb->>'goods_first')::boolean then interval '45 days' else interval '24 hours' end;
 end;
 
 reset role;

@@ -53,15 +53,18 @@ begin
   if decided.execute_by <= clock() then
     perform refuse('blocked:expired');
   end if;
+  if new.amount_minor > left_of_payment(new.tenant, new.payment_id)
+     or units_refunded(new.tenant, new.proposal_id) then
+    perform refuse('blocked:over_refund');
+  end if;
+  if owner.mode is not null then
+    return new; -- check_effect says that nothing of it leaves the house
+  end if;
   if returned_otherwise(new.tenant, new.proposal_id) then
     perform refuse('blocked:expired', 'the goods came back otherwise than they were sold: a person decides anew');
   end if;
   if awaits_return(new.tenant, new.proposal_id) then
     perform refuse('blocked:awaiting_return', 'the goods are wanted back first');
-  end if;
-  if new.amount_minor > left_of_payment(new.tenant, new.payment_id)
-     or units_refunded(new.tenant, new.proposal_id) then
-    perform refuse('blocked:over_refund');
   end if;
   if not coalesce(votes_suffice(new.tenant, new.proposal_id), false) then
     perform refuse('blocked:not_approved');
@@ -184,6 +187,12 @@ begin
     select sum(a.quantity) from arrivals a
     where a.tenant = new.tenant and a.order_id = new.order_id and a.line_id = new.line_id), 0) > bought then
     perform refuse('more_than_bought', 'more of a line came back than was bought');
+  end if;
+  if new.quantity > (
+    select min(u.needed - u.there) from proposals p cross join lateral units_to_come(p.tenant, p.proposal_id) u
+    where p.tenant = new.tenant and p.case_id = new.case_id and u.line_id = new.line_id
+      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) then
+    perform refuse('more_than_bought', 'more of a line than this case still waits for');
   end if;
   if not exists (
     select from memberships m join people p on p.person = m.person

@@ -120,6 +120,9 @@ grant execute on function
   similarity(real[], real[]), state_of_release(text)
   to desk, graph;
 grant execute on function
+  order_touched(text, text, timestamptz)
+  to desk, graph;
+grant execute on function
   end_without_effect(uuid), endpoint_load(text), tell_progress(uuid, stage, text), thread_case(uuid)
   to graph;
 

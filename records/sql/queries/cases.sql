@@ -105,7 +105,7 @@ left join lateral (
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
 ) p on true
 left join lateral (
-  select status, reason, ended from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+  select status, reason, ended, at from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
 left join decisions d on d.tenant = c.tenant and d.proposal_id = p.proposal_id
 left join lateral (
@@ -125,8 +125,8 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text
           and m.at > d.decided_at))
       and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant) and d.execute_by > clock())
-      and not (e.reason = 'awaiting_return' and d.execute_by > clock() and awaits_return(c.tenant, p.proposal_id)
-        and not returned_otherwise(c.tenant, p.proposal_id)))
+      and not (e.reason = 'awaiting_return' and d.execute_by > clock() and (not order_touched(c.tenant, c.order_id, e.at)
+        or (awaits_return(c.tenant, p.proposal_id) and not returned_otherwise(c.tenant, p.proposal_id)))))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
 order by c.received_at, c.case_id

@@ -8,6 +8,8 @@ select email, language from customers where customer_id = %(customer_id)s;
 select 1 + case
   when %(outcome)s::case_status = 'received' then (
     select count(*) - 1 from decisions where case_id = %(case_id)s and asks = 'customer')
+  when %(outcome)s::case_status = 'refund_pending' then (
+    select count(*) - 1 from decisions where case_id = %(case_id)s and word = 'approve' and kind = 'refund')
   else (
     select count(*) from case_events where case_id = %(case_id)s and status = 'received' and reason = 'taken_over')
 end as round;
@@ -47,7 +49,7 @@ join lateral (
   select status, reason, at, ended from case_events e
   where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
 ) e on true
-where c.received_at > clock() - interval '40 days' and c.mode is null and (k.email is not null) = %(reachable)s
+where c.received_at > clock() - interval '90 days' and c.mode is null and (k.email is not null) = %(reachable)s
   and (%(customers)s::text[] is null or c.customer_id = any(%(customers)s)) and (
   (
     e.at between clock() - make_interval(days => %(days)s) and clock() - interval '5 seconds'
@@ -67,9 +69,11 @@ where c.received_at > clock() - interval '40 days' and c.mode is null and (k.ema
           select from takeovers t where t.tenant = c.tenant and t.case_id = c.case_id and t.act = 'reply'))
         and not exists (
           select from replies r where r.tenant = c.tenant and r.case_id = c.case_id and r.outcome = e.status
-            and r.round = 1 + (
+            and r.round = case when e.status = 'refund_pending' then (
+              select count(*) from decisions d where d.tenant = c.tenant and d.case_id = c.case_id and d.word = 'approve'
+                and d.kind = 'refund') else 1 + (
               select count(*) from case_events n where n.tenant = c.tenant and n.case_id = c.case_id
-                and n.status = 'received' and n.reason = 'taken_over')))
+                and n.status = 'received' and n.reason = 'taken_over') end))
     )
   )
   or %(reachable)s and exists (

@@ -38,7 +38,7 @@ select o.tenant, o.order_id, o.customer_id, o.region, o.status, o.ordered_at, o.
   (select coalesce(jsonb_agg(r.made), '[]') from jsonb_array_elements(o.refunds) as r (made)
     where not is_ours(o.tenant, r.made->>'refund_id')) as refunds,
   (select coalesce(jsonb_agg(jsonb_build_object('at', h.at, 'amount_minor', h.amount_minor,
-      'charges_minor', coalesce((n.body::jsonb->>'charges_minor')::bigint, 0),
+      'charges_minor', coalesce((n.body::jsonb->>'charges_minor')::bigint, 0), 'kept', (n.body::jsonb->>'kept')::boolean,
       'lines', (select coalesce(jsonb_agg(jsonb_build_object('line_id', u.line_id, 'quantity', u.quantity)), '[]')
         from units_of(n.tenant, n.proposal_id) u)) order by h.at), '[]')
     from (
