@@ -18,7 +18,7 @@ from policies.clauses import (
     RuleInForce,
     judgement_of,
 )
-from policies.clauses.cause import leaves_cause_open, says_cancel, says_credit, says_damaged
+from policies.clauses.cause import leaves_cause_open, refuses_money, says_cancel, says_credit, says_damaged
 from policies.conflicts import conflict_with
 from policies.languages import DEFAULT
 from records.cases import Case
@@ -173,6 +173,8 @@ def _drafted(
             pass
         case _:
             assert_never(verdict)
+    if refuses_money(asked):
+        return LeaveToPerson("unclear_request", (citation,))
     if says_credit(asked):
         return LeaveToPerson("store_credit_wanted", (citation,))
     against = conflict_with(evidence, citation, [rule.citation for rule in rules])

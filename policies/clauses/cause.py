@@ -10,7 +10,8 @@ _DAMAGE = re.compile(
 )
 _NO_DAMAGE = re.compile(
     r"(?:\b(?:no|not|never|nothing|without|none)|n['’]t)\s+(?:(?:is|was|been|be|at|all|any|a|the|really|it)\s+){0,3}"
-    r"(?:crack|broke|damag|defect|shatter|fault)\w*|\bundamaged\b",
+    r"(?:crack|broke|damag|defect|shatter|fault)\w*|\bundamaged\b"
+    r"|\b(?:is|are|was|were|looks?|works?|working)\s+(?:\w+\s+)?(?:fine|okay|ok|intact|perfect\w*|unharmed|well)\b",
     re.IGNORECASE,
 )
 _CANCEL = re.compile(
@@ -23,6 +24,12 @@ _NO_CANCEL = re.compile(
     r"(?:\s+(?!possible|available|able|if|then|otherwise|but|so|just|please)\w+){0,6}\s+cancel\w*|"
     r"\b(?:do not|never|don['’]t),[^,.!?]*,\s*cancel|"
     r"\bwhy\b[^.?!]*\bcancel\w*|\bcancel\w*[^.?!]*\?\s*no\b|\bkeep it\b",
+    re.IGNORECASE,
+)
+
+_NO_MONEY = re.compile(
+    r"(?:\b(?:no|not|never|without|instead of|rather than)|n't)\s+(?:\w+\s+){0,5}"
+    r"(?:refund\w*|money back|reimburs\w*)\b",
     re.IGNORECASE,
 )
 
@@ -75,6 +82,11 @@ def says_cancel(text: str) -> bool:
     """Whether a text asks for a cancellation, or gives a reason for one; who also says not to is read by a person."""
     plain = _straight(text)
     return _CANCEL.search(plain) is not None and _NO_CANCEL.search(plain) is None
+
+
+def refuses_money(text: str) -> bool:
+    """Whether a text says no to a refund, or wants something in its place: a person reads what it is."""
+    return _NO_MONEY.search(_straight(text)) is not None
 
 
 def says_credit(text: str) -> bool:

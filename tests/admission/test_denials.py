@@ -8,7 +8,7 @@ from policy_kit import claim, order, rules
 from stage import Stage
 
 from policies.clauses import Bar, Deny, LeaveToPerson, RuleInForce, judgement_of
-from policies.clauses.cause import leaves_cause_open
+from policies.clauses.cause import leaves_cause_open, refuses_money
 from refunds.order import OrderFacts
 
 PLAIN = [
@@ -106,3 +106,33 @@ async def test_a_window_does_not_close_over_the_time_that_the_house_takes(stage:
     await stage.move_clock(days=5)
     proposal = (await stage.run(case))["proposal"]
     assert isinstance(proposal, dict) and proposal["kind"] == "refund", proposal
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I don’t want a refund! Please just send me the missing charger.",
+        "The tablet arrived cracked. Please do not refund my order.",
+        "The tablet arrived cracked. No need to give me a refund, a new cable is enough.",
+        "The tablet arrived cracked. I would like a replacement instead of a refund.",
+    ],
+)
+async def test_who_says_no_to_a_refund_is_offered_none(stage: Stage, text: str) -> None:
+    _, state = await stage.paused(question=text, items=["SKU-1"])
+    proposal = state["proposal"]
+    assert isinstance(proposal, dict)
+    assert (proposal["kind"], state["reason"]) == ("handoff", "unclear_request")
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        ("I do not want it any more, refund please.", False),
+        ("It is not what I ordered. I want my money back.", False),
+        ("I can't return it in a shop. Refund me, please.", False),
+        ("Never mind the box, I want a refund for the tablet.", False),
+        ("I want a replacement, not a refund.", True),
+    ],
+)
+def test_no_to_something_else_is_no_no_to_a_refund(text: str, refuses: bool) -> None:
+    assert refuses_money(text) is refuses
