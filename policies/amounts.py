@@ -3,19 +3,12 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from babel import Locale
 
 from policies.languages import LANGUAGES
 from refunds.money import CURRENCIES, Currency, minor_digits
-
-_SIGNS: dict[str, str] = {"\N{FULLWIDTH YEN SIGN}": "JPY"}
-"""What stands for a currency beside an amount, in the languages that replies are written in; English says it first."""
-
-for _language in LANGUAGES:
-    for _code, _sign in Locale(_language).currency_symbols.items():
-        if _code in CURRENCIES and ("$" in _sign or not _sign.isascii()):
-            _SIGNS.setdefault(_sign.upper().replace("\N{NARROW NO-BREAK SPACE}", " "), _code)
 
 _SHARED = {
     "$": frozenset({"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN", "TWD", "CLP", "COP", "ARS"}),
@@ -36,16 +29,35 @@ _ENGLISH = {"ALL", "BAM", "COP", "CUP", "GEL", "MAD", "MOP", "PEN", "SOS", "TOP"
 
 _CODES = "|".join(sorted(CURRENCIES - _ENGLISH))
 _CAPITALS = "|".join(sorted(_ENGLISH))
-_MARK = (
-    rf"(?:(?<![A-Za-z])(?:{_CODES}|(?-i:{_CAPITALS}))(?![A-Za-z])"
-    rf"|{'|'.join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))}|(?:{_WORDS})\b)"
-)
 _NUMBER = r"\d{1,3}(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,]\d{1,4})?(?!\d)|\d+(?:[.,]\d+)?"
-_STATED = re.compile(
-    rf"(?P<before>{_MARK})?(?(before)\s?|(?<![\w.,-]))(?P<number>{_NUMBER})(?![\d%]|[.,]\d)"
-    rf"(?:\s?(?P<times>million|thousand|k)\b)?(?(before)|(?:\s?(?P<after>{_MARK})(?!\d))?)",
-    re.IGNORECASE,
-)
+
+
+@cache
+def signs() -> dict[str, str]:
+    """What stands for a currency beside an amount, in the languages that replies are written in; English says it first.
+
+    The tables of the languages are read from their files, once a process: an event loop does it on a thread first.
+    """
+    found = {"\N{FULLWIDTH YEN SIGN}": "JPY"}
+    for language in LANGUAGES:
+        for code, sign in Locale(language).currency_symbols.items():
+            if code in CURRENCIES and ("$" in sign or not sign.isascii()):
+                found.setdefault(sign.upper().replace("\N{NARROW NO-BREAK SPACE}", " "), code)
+    return found
+
+
+@cache
+def _stated() -> re.Pattern[str]:
+    by_length = sorted(signs(), key=len, reverse=True)
+    mark = (
+        rf"(?:(?<![A-Za-z])(?:{_CODES}|(?-i:{_CAPITALS}))(?![A-Za-z])"
+        rf"|{'|'.join(map(re.escape, by_length))}|(?:{_WORDS})\b)"
+    )
+    return re.compile(
+        rf"(?P<before>{mark})?(?(before)\s?|(?<![\w.,-]))(?P<number>{_NUMBER})(?![\d%]|[.,]\d)"
+        rf"(?:\s?(?P<times>million|thousand|k)\b)?(?(before)|(?:\s?(?P<after>{mark})(?!\d))?)",
+        re.IGNORECASE,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ def stated_in(text: str, of: Currency | None = None) -> list[Stated]:
     `of` is the currency that a sign means which several have.
     """
     found = []
-    for match in _STATED.finditer(text):
+    for match in _stated().finditer(text):
         unit = _unit(match["before"] or match["after"] or "", of)
         if unit or re.search(r"[.,]\d{2}$", match["number"]):
             times = _TIMES.get((match["times"] or "").lower(), 1)
@@ -94,7 +106,7 @@ def amounts_in(text: str, of: Currency | None = None) -> list[int]:
 def _unit(mark: str, of: Currency | None) -> str:
     if of is not None and of in _SHARED.get(mark, ()):
         return of
-    sign: str | None = _SIGNS.get(mark.upper())
+    sign: str | None = signs().get(mark.upper())
     return sign or _NAMES.get(mark.lower().rstrip("s"), mark.upper())
 
 

@@ -15,6 +15,7 @@ from graph.server.allowlist import RouteAllowlist
 from graph.server.memory import keep_off_disk
 from graph.server.resources import open_resources
 from graph.services import the_services, the_settings
+from policies.amounts import signs
 from records.books import named_queries
 from records.migrate import laws, schema_version
 from runtime.logs import log_to_standard_error
@@ -48,6 +49,7 @@ def _read_files() -> None:
     named_queries()
     schema_version()
     laws()
+    signs()
     refund_agent()
 
 

@@ -25,7 +25,7 @@ from refunds.money import Currency, Money
 from refunds.order import OrderFacts, Units, counted
 from refunds.vocabulary import OrderStatus
 
-EXAMPLES = 20_000 if CAMPAIGN else 400
+EXAMPLES = 20_000 if CAMPAIGN else 200
 CLAUSE = Citation("policy-v1", "policy", 1, "1", "What the policy says of it.")
 SOURCE = r"“What the policy says of it\.” \(policy-v1, clause 1\)"
 WINDOW, DAMAGED, LATE = 30, 90, 10
