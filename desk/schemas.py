@@ -149,17 +149,10 @@ class MessageBody(Strict):
     message_id: str | None = Field(default=None, pattern=r"^[0-9a-fA-F-]{32,36}$")
 
 
-class ReturnedUnitsBody(Strict):
-    """So many of a line."""
-
-    line_id: str = Field(min_length=1, max_length=128)
-    quantity: int = Field(ge=1, le=100_000)
-
-
 class ArrivalBody(Strict):
     """Goods that came back and how; the same `arrival_id` again changes nothing, so that a request can be repeated."""
 
-    lines: list[ReturnedUnitsBody] = Field(min_length=1, max_length=200)
+    lines: list[LineUnits] = Field(min_length=1, max_length=200)
     condition: ReturnCondition
     arrival_id: UUID = Field(strict=False)
 

@@ -18,13 +18,7 @@ from langgraph.types import Command
 from graph.drafter import Draft, Worded, Writer, draft, drafted_by
 from graph.granting import grant
 from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
-from graph.proposing import (
-    HANDED_OVER,
-    PROPOSED_BY_PERSON,
-    UNFIT,
-    proposal_of,
-    revision_of,
-)
+from graph.proposing import HANDED_OVER, PROPOSED_BY_PERSON, UNFIT, proposal_of, revision_of
 from graph.run import AgentRun, Granted, Runs, StepCost, asked_in
 from graph.run_end import InItsCase, RunEnd
 from graph.snapshot import snapshot_of, thread_of

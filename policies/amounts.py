@@ -66,7 +66,7 @@ class Stated:
 
     amount: Decimal
     unit: str
-    """An ISO 4217 code, a word such as CENTS, or nothing."""
+    """An ISO 4217 code, CENT, or nothing."""
 
     def __str__(self) -> str:
         return f"{self.amount:f} {self.unit}".strip()
