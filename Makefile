@@ -60,7 +60,7 @@ picture: setup ## draw the compiled graph into docs/how-it-is-built.md
 	$(BIN)/python -m evals.picture
 
 lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv
-	uv pip compile --quiet --upgrade --python-version 3.11 --universal --extra server --extra statistics --group dev --generate-hashes \
+	uv pip compile --quiet --upgrade --python-version 3.11 --universal --extra server --extra statistics --extra training --group dev --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
 
 clean: ## remove what setup and the tools made; var/ stays

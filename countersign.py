@@ -4,10 +4,11 @@ import os
 
 from cli.audit import audit_app
 from cli.authority import authority_app
-from cli.cases import cases_app, intake_app
+from cli.cases import cases_app
 from cli.customers import customers_app
 from cli.database import db_app
 from cli.exams import exam_app
+from cli.intake import intake_app
 from cli.operations import operations_app
 from cli.orders import orders_app
 from cli.people import people_app

@@ -19,7 +19,6 @@ from cli.terminal import (
     office,
     person,
     report,
-    say,
     show_state,
     tell,
 )
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from refunds.ticket import Ticket
 
 cases_app = group("Cases, from the ticket to the decision.")
-intake_app = group("The intake bundle.", "countersign intake sign < ticket.json")
 
 Tickets = Annotated[
     str, typer.Argument(metavar="FILE|-", help="Tickets, JSON or JSONL; - is standard input.")
@@ -225,18 +223,3 @@ async def say_decision(opened: "Office", who: "Person", case: "Case", word: "Dec
     said = await opened.desk.decide(who, case.tenant, case.case_id, str(proposal["digest"]), word)
     if said.decision is None:
         sys.stderr.write(f"countersign: recorded; {said.more_people} more must agree\n")
-
-
-@command(intake_app, "sign", "countersign intake sign < ticket.json")
-async def intake_sign(as_json: Json = True) -> None:
-    """Sign a ticket's bundle_version and route as they stand, with the development key."""
-    from datetime import UTC, datetime
-
-    from app.house import home_private_key, make_keys
-    from policies.intake import sign
-    from refunds.canonical import canonical
-
-    del as_json  # a signed ticket is JSON in any case
-    make_keys(home())
-    for ticket in tickets_of_file("-"):
-        say(canonical(sign(ticket, home_private_key(home(), "intake"), datetime.now(UTC)).to_json()))

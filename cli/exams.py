@@ -10,6 +10,8 @@ import typer
 from cli.terminal import CommandFailed, Json, command, group, home, report, say, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evals.exam.examining import Examined
 
 exam_app = group("The exam.", "countersign eval questions --half test")
@@ -263,6 +265,48 @@ async def eval_questions(
     tell(sums(asked), as_json, questions_table)
     if any(one.wrong for one in asked):
         raise CommandFailed("a clause was cited that does not answer: the lines above say which")
+
+
+@command(exam_app, "reading", "countersign eval reading --half test --json")
+async def eval_reading(
+    half: Annotated[str, typer.Option(help="tuning or test.")] = "test",
+    as_json: Json = False,
+) -> None:
+    """Tickets as customers write them, read by the trained reader, beside what a person read in them."""
+    from cli.printing import bar_on_terminal, figures_table
+    from evals.intake.measures import score_reading
+    from evals.intake.tickets import HALVES
+    from policies.reading import trained_reader
+
+    if half not in HALVES:
+        raise typer.BadParameter("--half: tuning or test")
+    with bar_on_terminal("reading") as said:
+        score = score_reading(trained_reader(), half, said)
+    for name, tickets in score.wrong.items():
+        sys.stderr.write(f"countersign: {name}: {', '.join(tickets)}\n")
+    tell([score.to_json()], as_json, figures_table)
+
+
+@command(exam_app, "intake", "countersign eval intake --data ../shared/data --json")
+async def eval_intake(data: Data = Path("../shared/data"), as_json: Json = False) -> None:
+    """What the intake finds: urgent matters; and outside utterances, each by a bundle that was trained without it."""
+    from cli.printing import figures_table
+    from evals.intake.measures import outside_score, urgent_score
+    from evals.intake.rows import outside_rows, own_rows
+    from evals.intake.training import train
+    from policies.reading import TrainedReader, trained_reader
+    from policies.reading.bundle import bundle_of
+
+    own, folder = list(own_rows()), data / "intake"
+    outside = list(outside_rows(folder))
+
+    def without(kept: "Callable[[str], bool]") -> TrainedReader:
+        return TrainedReader(bundle_of(train([*own, *(row for row in outside if kept(row.text))], "fold")))
+
+    tell([urgent_score(trained_reader())], as_json, figures_table)
+    if not outside:
+        raise CommandFailed(f"{folder}: not there: name the outside data with --data")
+    tell(list(outside_score(without, folder)), as_json, figures_table)
 
 
 @command(exam_app, "tau2", "countersign eval tau2 --data ../shared/data --json")

@@ -345,6 +345,14 @@ def questions_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(columns, ([row[column] for column in columns] for row in rows))
 
 
+def figures_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Figures by name; of rows that have the same ones, a line each."""
+    columns = list(rows[0])
+    if all(list(row) == columns for row in rows) and len(rows) > 1:
+        return table(columns, ([row[column] for column in columns] for row in rows))
+    return table(("", ""), ((name, figure) for row in rows for name, figure in row.items()))
+
+
 def no_refund_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Requests that end without money."""
     return table(

@@ -40,6 +40,7 @@ from desk.schemas import (
 from desk.second_reviews import review_again
 from desk.services import DeskServices
 from desk.takeovers import TakeoverRequest, take_case_over
+from desk.tickets import ticket_schema
 from policies.budget import audit_budget
 from records.cases import Case
 from records.messages import messages_of
@@ -56,9 +57,7 @@ router = APIRouter(
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
 Opened = Annotated[DeskServices, Depends(desk_services)]
-_TICKET = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": Ticket.model_json_schema()}}}
-}
+_TICKET = {"requestBody": {"required": True, "content": {"application/json": {"schema": ticket_schema()}}}}
 
 
 @router.post("/tickets", status_code=201, response_model=Submitted, openapi_extra=_TICKET)

@@ -197,6 +197,7 @@ class Desk:
         vote = Vote(ballot, payload, self.key.sign(payload))
         if not await cast_vote(tx, vote, word.note, person.via, person.address):
             raise Conflict(f"{person.person} has voted on this proposal before")
+        asks: Asked | None = "customer" if word.word == "approve" and proposal.question else word.asks
         decision = await complete(
             tx,
             proposal.proposal_id,
@@ -207,12 +208,12 @@ class Desk:
             revised_reply=word.revised_reply,
             letter=word.letter,
             instruction=word.note if word.word == "revise" else None,
-            asks=word.asks,
+            asks=asks,
             legs=proposal.legs,
         )
         if decision is not None:
             await enqueue(tx, case.tenant, case.case_id)
-            if word.asks == "customer":
+            if asks == "customer":
                 await enqueue_desk(tx, case.tenant, case.case_id)
             return DecisionResult(decision, 0)
         rule = await authority_of(tx, case.tenant, current)

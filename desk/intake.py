@@ -47,12 +47,13 @@ class Intake:
             )
         person.may_submit(tenant)
         async with self.books.transaction(tenant) as tx:
-            now, release_stages, known = await arrival(tx, ticket.ticket_id)
+            now, release_stages, orders, known = await arrival(tx, ticket)
             if known is not None:
                 return same_or_refused(known, ticket), False
             ours = is_raw(ticket) and self.key is not None
+            filed = classify(ticket, self.manifest.intake_bundle, orders)
             if ours and self.key is not None:
-                ticket = sign(classify(ticket, self.manifest.intake_bundle), self.key, now)
+                ticket = sign(filed.ticket, self.key, now)
             check = verify_intake(ticket, self.keys, now)
             # A signature made a moment ago cannot have been used before; any other is looked up.
             used = not ours and check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
@@ -67,6 +68,8 @@ class Intake:
                 submitted_by=person.person,
                 release=assigned(release_stages, tenant, ticket.customer_id, self.manifest.agent_version),
                 graph_version=self.manifest.graph_version,
+                intent=filed.intent,
+                order_id=filed.order_id,
                 mode=self.mode,
             )
             if opened is not None:
@@ -83,7 +86,7 @@ class Intake:
 def same_or_refused(case: Case, ticket: Ticket) -> Case:
     """The case, if the ticket asks the same as the one it came from."""
     stated = (
-        (ticket.intent, case.intent),
+        (ticket.intent, case.ticket.intent),
         (ticket.route, case.route),
         (ticket.bundle_version, case.bundle_version),
     )

@@ -39,6 +39,8 @@ def letter(
     Amounts stand in it as people of the language write them.
     """
     if now.status == "needs_human" and now.reason == "asked_customer":
+        if current and current.decision and current.decision.word == "approve":
+            return Letter("received", current.proposal.draft)
         asked = current.decision.instruction if current and current.decision else None
         return Letter("received", _letter(asked, "Please answer this message.")) if asked else None
     body = _body(now, current, reply_by_person, language)

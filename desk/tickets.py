@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from refunds.ticket import BadTicket, Ticket
 
@@ -23,6 +24,25 @@ def read_tickets(raw: bytes, source: str) -> Iterator[Ticket]:
                 raise BadTicket(f"{source}:{number}: {error}") from None
     if not found:
         raise BadTicket(f"{source}: no ticket in it")
+
+
+def ticket_schema() -> dict[str, Any]:
+    """The JSON schema of a ticket, its parts in their places, as a document that it is put into needs it."""
+    schema = Ticket.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def placed(value: object) -> Any:  # noqa: ANN401  (JSON)
+        match value:
+            case {"$ref": str(ref)}:
+                return placed(parts[ref.rsplit("/", 1)[1]])
+            case dict():
+                return {name: placed(one) for name, one in value.items()}
+            case list():
+                return [placed(one) for one in value]
+            case _:
+                return value
+
+    return dict(placed(schema))
 
 
 def _is_one_object(text: str) -> bool:

@@ -26,7 +26,7 @@ from policies.manifest import DEMO_CORPUS
 from records.books import Books, Transaction
 from records.orders import import_orders
 from records.states import State
-from refunds.ids import OrderId, PaymentId, PersonId, TenantId
+from refunds.ids import CustomerId, OrderId, PaymentId, PersonId, TenantId
 from refunds.incoming_order import BadOrder, Unstated, read_order_line
 from refunds.money import Currency
 from refunds.order import OrderFacts
@@ -153,11 +153,30 @@ def _without(where: str, line: str) -> tuple[str, str]:
 
 
 def copy_of(order: OrderFacts, name: str) -> OrderFacts:
-    """A copy of an order under a name of its own, with payments of its own."""
+    """A copy of an order under a number of its own, of a customer of its own, with payments of its own.
+
+    The name is of figures, as the numbers of this shop are.
+    """
     payments = tuple(
         replace(payment, payment_id=PaymentId(f"{payment.payment_id}/{name}")) for payment in order.payments
     )
-    return replace(order, order_id=OrderId(f"{order.order_id}/{name}"), payments=payments)
+    return replace(
+        order,
+        order_id=OrderId(f"{order.order_id}/{name}"),
+        customer_id=CustomerId(f"{order.customer_id}/{name}"),
+        payments=payments,
+    )
+
+
+def copies_of(shop: Shop, text: str, order_id: str, name: str) -> tuple[list[OrderFacts], str]:
+    """Copies of an order, the first, and of its customer's others; and a text that names them by their own numbers."""
+    customer = shop.orders[order_id].customer_id
+    others = [one for one in shop.orders.values() if one.customer_id == customer and one.order_id != order_id]
+    copies = [copy_of(one, name) for one in (shop.orders[order_id], *others)]
+    for original, copy in zip((shop.orders[order_id], *others), copies, strict=True):
+        bare = original.order_id.removeprefix("#")
+        text = re.sub(rf"#?{re.escape(bare)}\b", copy.order_id, text)
+    return copies, text
 
 
 @dataclass(frozen=True)
@@ -171,9 +190,10 @@ class Exam:
 
     async def scored(self, number: int, task: ExpectedRefund) -> Scored:
         """One request on its own copy of its order, approved, and sent a second time."""
-        order = copy_of(self.shop.orders[task.order_id], f"own-{number}")
-        state, proposed, method = await self._through(f"own-{number}", order, task)
-        again, _, _ = await self._through(f"own-{number}-again", order, task)
+        (order, *_), text = copies_of(self.shop, task.text, task.order_id, str(number))
+        own = replace(task, text=text)
+        state, proposed, method = await self._through(f"own-{number}", order, own)
+        again, _, _ = await self._through(f"own-{number}-again", order, own)
         refunded, paid_again = _refunded(state), _refunded(again)
         exact = (proposed, refunded, method) == (task.amount_minor, task.amount_minor, task.method)
         return Scored(
@@ -219,7 +239,7 @@ class Exam:
     async def _decide(self, ticket: dict[str, object]) -> tuple[State, int, str]:
         """The end of a signed ticket to which everybody says yes; what was proposed, and to which method."""
         manifest, key = self.house.manifest, home_private_key(self.house.home, "intake")
-        read = classify(Ticket.read({"tenant": TAU2, **ticket}), manifest.intake_bundle)
+        read = classify(Ticket.read({"tenant": TAU2, **ticket}), manifest.intake_bundle).ticket
         case = await self.house.intake.submit(sign(read, key, datetime.now(UTC)), self.helpdesk)
         state = await self.house.go_on(case)
         amount, method = 0, ""
@@ -272,7 +292,11 @@ async def open_exam(home: Home, folder: Path) -> AsyncIterator[Exam]:
     shop = read_shop(folder)
     with database_of_its_own(home, DATABASE) as (url, provider_file):
         await prepare(home, url)
-        copies = [copy_of(shop.orders[task.order_id], f"own-{n}") for n, task in enumerate(shop.expected)]
+        copies = [
+            copy
+            for n, task in enumerate(shop.expected)
+            for copy in copies_of(shop, task.text, task.order_id, str(n))[0]
+        ]
         await fill_shop(url, folder / CLAUSES_FILE, RULES, [*shop.orders.values(), *copies])
         async with open_house(home, url, HouseSettings(provider_file=provider_file)) as house:
             tokens = demo_tokens(home)

@@ -11,12 +11,13 @@ from graph.releases import Releases
 from graph.snapshot import contract_state, snapshot_of, thread_of
 from graph.state import STATE_VERSION, CaseState
 from policies.admission import Arrival, BypassAgent, admit
-from policies.intake import verify_intake
+from policies.intake import classify, verify_intake
 from policies.manifest import Manifest
 from policies.signature import PublicKeys
 from policies.transitions import cross
 from records.books import Books
 from records.cases import books_now, case_by_ticket, open_case, write_event
+from records.orders import customer_orders
 from records.queue import enqueue
 from records.releases import release_stages
 from refunds.ids import CaseId, CustomerId, PersonId, TenantId, ThreadId
@@ -98,7 +99,10 @@ class Admission:
         tenant = TenantId(ticket.tenant)
         if not await self.books.knows(tenant):
             return _turned_away("wrong_tenant")
-        async with self.books.transaction(tenant) as tx:
+        async with self.books.transaction(tenant, CustomerId(ticket.customer_id)) as tx:
+            filed = classify(
+                ticket, self.manifest.intake_bundle, await customer_orders(tx, CustomerId(ticket.customer_id))
+            )
             check = verify_intake(ticket, self.intake_keys, await books_now(tx))
             replayed = check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = CaseId(uuid4())
@@ -113,6 +117,8 @@ class Admission:
                 submitted_by=submitted_by,
                 release=taker,
                 graph_version=self.manifest.graph_version,
+                intent=filed.intent,
+                order_id=filed.order_id,
                 mode=self.mode,
             )
             if opened is not None:

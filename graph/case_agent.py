@@ -15,11 +15,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
-from graph.drafter import Draft, Worded, Writer, draft, drafted_by
+from graph.drafter import Draft, Worded, Writer, draft, drafted_by, which_order_question
 from graph.granting import grant
 from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
-from graph.proposing import HANDED_OVER, PROPOSED_BY_PERSON, UNFIT, proposal_of, revision_of
-from graph.run import AgentRun, Granted, Runs, StepCost, asked_in
+from graph.proposing import DRAFTED, HANDED_OVER, PROPOSED_BY_PERSON, UNFIT, proposal_of, revision_of
+from graph.run import AgentRun, Granted, Runs, StepCost, asked_in, texts_of
 from graph.run_end import InItsCase, RunEnd
 from graph.snapshot import snapshot_of, thread_of
 from graph.state import AgentInput, AgentState, Output
@@ -32,6 +32,8 @@ from policies.hygiene import look_at_text
 from policies.languages import DEFAULT, LANGUAGES
 from policies.loops import goes_in_circles
 from policies.manifest import Manifest
+from policies.reading import trained_reader
+from policies.request import order_of, request_of
 from policies.spending import Sum
 from policies.steering import steering_of
 from records.books import Books, BooksAway, Refused
@@ -141,7 +143,7 @@ class CaseAgent:
         """The action that the planner requests, with what that cost."""
         case = run.snapshot.case
         question = run.looked.text if run.looked else run.asked
-        view = PlannerView(question, case.intent, case.order_id, [event.result for event in run.trace])
+        view = PlannerView(question, case.intent, run.context.order_id, [event.result for event in run.trace])
         if self.model_planner is None or run.steering.retrieval_only:
             return PlanResult(await self.planner.next_action(view))
         await self.end.watch(run).at("planning")
@@ -220,7 +222,7 @@ class CaseAgent:
         try:
             made = draft(
                 case,
-                run.asked,
+                run.request,
                 run.order,
                 run.evidence,
                 stated,
@@ -338,7 +340,16 @@ class CaseAgent:
         await asyncio.to_thread(load, start.language or DEFAULT)
         looked = look_at_text(asked_in(case, start.answers))
         number = self.end.runs_from + start.run
-        context = replace(context_of(case, start, self.manifest.agent_version), run=number)
+        reading = start.corrected or trained_reader().read(
+            texts_of(case, start.answers),
+            start.orders,
+            case.order_id,
+            stated=case.ticket.intent is not None,
+        )
+        about = order_of(reading, start.orders, case.order_id)
+        request = request_of(reading, case.ticket, about, start.orders)
+        release = self.manifest.agent_version
+        context = replace(context_of(case, start, release, request, about), run=number)
         run = AgentRun(
             snapshot,
             context,
@@ -348,6 +359,8 @@ class CaseAgent:
             known=context.known,
             language=start.language if start.language in LANGUAGES else DEFAULT,
             amounts_in=start.language or DEFAULT,
+            reading=reading,
+            request=request,
             looked=looked,
             findings=list(looked.findings),
         )
@@ -372,6 +385,10 @@ class CaseAgent:
             run.handoff = verdict.reason
         elif looked.goes_to is not None and not self._reads(run):
             run.handoff = looked.goes_to
+        elif reading.urgent:
+            run.handoff = "urgent_matter"
+        elif about is None and request.doubt == "several_orders" and len(start.orders) > 1:
+            run.draft, run.handoff = which_order_question(start.orders), DRAFTED
         if snapshot.current is not None and snapshot.current.proposals >= PROPOSALS_A_CASE:
             run.handoff = "loop_detected"
         return self.runs.start(run), run

@@ -1,6 +1,6 @@
 """The drafter: a reply whose every number and date comes from order facts or policy, never from a customer's text."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -18,9 +18,9 @@ from policies.clauses import (
     RuleInForce,
     judgement_of,
 )
-from policies.clauses.cause import leaves_cause_open, refuses_money, says_cancel, says_credit, says_damaged
 from policies.conflicts import conflict_with
 from policies.languages import DEFAULT
+from policies.request import MoneyRequest
 from records.cases import Case
 from records.library import StatedRule
 from records.money import CurrentProposal
@@ -30,11 +30,12 @@ from refunds.finding import Finding
 from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
 from refunds.legs import Leg, split, spread
 from refunds.money import NOTHING, Money
-from refunds.order import OrderFacts, Units, counted
+from refunds.order import CustomerOrder, Line, OrderFacts, Units, counted
 from refunds.proposal import FIRST
 from refunds.vocabulary import HandoffReason, ProposalKind
 
 NAMED_ITEMS = 3
+ORDERS_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Draft:
     legs: tuple[Leg, ...] = ()
     goods_first: bool = False
     kept: bool = False
+    question: bool = False
+    """It asks the customer, and what they answer runs the case again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Revision:
 
 def draft(
     case: Case,
-    asked: str,
+    request: MoneyRequest,
     order: OrderFacts,
     evidence: Grounded,
     stated: list[StatedRule],
@@ -107,7 +110,7 @@ def draft(
 
     Amounts stand in it as people of the customer's language write them.
     """
-    made = _drafted(case, asked, order, evidence, stated, now, revision, language)
+    made = _drafted(case, request, order, evidence, stated, now, revision, language)
     if isinstance(made, LeaveToPerson) or revision is None:
         return made
     wanted = revision.from_amount.amount_minor if revision.amount_minor is None else revision.amount_minor
@@ -126,7 +129,7 @@ def draft(
 
 def _drafted(
     case: Case,
-    asked: str,
+    request: MoneyRequest,
     order: OrderFacts,
     evidence: Grounded,
     stated: list[StatedRule],
@@ -134,7 +137,9 @@ def _drafted(
     revision: Revision | None,
     language: str,
 ) -> Draft | LeaveToPerson:
-    if case.intent != "refund_request":
+    if request.doubt is not None:
+        return LeaveToPerson(request.doubt)
+    if not request.wanted:
         return Draft("reply", _answer(order, evidence), evidence.citations)
     rules = [
         RuleInForce(str(rule.parameters["rule"]), rule.parameters, rule.citation)
@@ -144,13 +149,16 @@ def _drafted(
     if order.disputed:
         return LeaveToPerson("payment_disputed")
     items = case.ticket.items
+    asked_for = request.ask.lines if request.ask and items is None else None
+    if asked_for == () and not (revision and revision.units):
+        return Draft("reply", _which_of(order), evidence.citations, question=True)
     claim = Claim(
         order=order,
         wanted=None if items is None else tuple(Sku(sku) for sku in items),
-        named=revision.units if revision and revision.units else None,
-        says_damaged=says_damaged(asked),
-        cause_open=leaves_cause_open(asked, _names(case, order)),
-        says_cancel=says_cancel(asked),
+        named=revision.units if revision and revision.units else asked_for,
+        says_damaged=request.damaged,
+        cause_open=request.cause_open,
+        says_cancel=request.cancels,
         now=now,
         asked_at=case.received_at,
         language=language,
@@ -166,17 +174,13 @@ def _drafted(
         case Deny(because) | Bar(because):
             return Draft("reply", _denial(order, because, citation), cited, rule=judgement.rule)
         case Ask(what):
-            return Draft("reply", _question(order, what, citation), cited, rule=judgement.rule)
+            return Draft("reply", _question(order, what, citation), cited, rule=judgement.rule, question=True)
         case LeaveToPerson():
             return verdict
         case Allow():
             pass
         case _:
             assert_never(verdict)
-    if refuses_money(asked):
-        return LeaveToPerson("unclear_request", (citation,))
-    if says_credit(asked):
-        return LeaveToPerson("store_credit_wanted", (citation,))
     against = conflict_with(evidence, citation, [rule.citation for rule in rules])
     if against is not None:
         return LeaveToPerson("policy_conflict", (against, citation))
@@ -250,12 +254,6 @@ def _revised(proposed: Draft, order: OrderFacts, judgement: Judgement, revision:
     )
 
 
-def _names(case: Case, order: OrderFacts) -> list[str]:
-    """What a text may call the goods, the order and the customer."""
-    goods = [name for line in order.lines for name in (line.name, line.category, line.sku)]
-    return [*goods, order.order_id, order.customer_id, *(case.ticket.items or ())]
-
-
 def _items(order: OrderFacts) -> str:
     names = [line.name for line in order.lines[:NAMED_ITEMS]]
     more = len(order.lines) - len(names)
@@ -327,6 +325,40 @@ def _question(order: OrderFacts, what: str, citation: Citation) -> str:
     return _letter(
         _delivery(order),
         f"Before we can go on, please tell us: {what}? Our policy says {_source(citation)}.",
+    )
+
+
+def _which_of(order: OrderFacts) -> str:
+    goods = "\n".join(f"- {line.quantity} × {named(line)}" for line in order.lines)
+    return _letter(
+        f"Which of these of your order {order.order_id} do you mean, and how many?",
+        goods,
+        "Please answer this message; nothing is decided before you do.",
+    )
+
+
+def named(line: Line) -> str:
+    """A line as a letter calls it, with the options that tell it from others."""
+    options = ", ".join(value for _, value in line.options)
+    return f"{line.name} ({options})" if options else line.name
+
+
+def which_order_question(orders: Sequence[CustomerOrder]) -> Draft:
+    """Asks a customer which of their orders they mean."""
+    listed = "\n".join(
+        f"- {order.order_id} of {order.ordered_at.date().isoformat()}: "
+        + ", ".join(line.name for line in order.lines[:NAMED_ITEMS])
+        for order in orders[:ORDERS_LISTED]
+    )
+    return Draft(
+        "reply",
+        _letter(
+            "Which of your orders is this about?",
+            listed,
+            "Please answer this message with its number; nothing is decided before you do.",
+        ),
+        (),
+        question=True,
     )
 
 

@@ -5,9 +5,11 @@ from uuid import uuid4
 from graph.drafter import Draft, Revision
 from graph.run import AgentRun
 from policies.manifest import Manifest
+from refunds.canonical import canonical, sha256
 from refunds.ids import ProposalId
 from refunds.proposal import Proposal
 
+DRAFTED = "draft_ready_for_review"
 PROPOSED_BY_PERSON = "proposed_by_person"
 """Why a proposal waits that a person wrote and somebody else decides."""
 
@@ -48,7 +50,7 @@ def revision_of(run: AgentRun) -> Revision | None:
 def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
     """What this run asks a person to countersign; a run without a draft hands the case over."""
     case, current = run.snapshot.case, run.snapshot.current
-    made = run.draft if run.draft and run.handoff in {"draft_ready_for_review", PROPOSED_BY_PERSON} else None
+    made = run.draft if run.draft and run.handoff in {DRAFTED, PROPOSED_BY_PERSON} else None
     found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
     drafted = made or Draft("handoff", "", found)
     reason = run.handoff or "planner_requested_handoff"
@@ -77,4 +79,6 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
         legs=drafted.legs,
         goods_first=drafted.goods_first,
         kept=drafted.kept,
+        question=drafted.question,
+        reading=sha256(canonical(run.reading.to_json())) if run.reading else "",
     )

@@ -9,6 +9,8 @@ from graph.drafter import Draft
 from graph.snapshot import CaseSnapshot
 from policies.actions import ActionRequest
 from policies.hygiene import Looked
+from policies.reading import own_words
+from policies.request import NOTHING_ASKED, MoneyRequest
 from policies.steering import Steering
 from policies.transitions import Progress
 from records.cases import Case
@@ -16,6 +18,7 @@ from refunds.evidence import Grounded
 from refunds.finding import Finding
 from refunds.masking import NOBODY, KnownNames
 from refunds.order import OrderFacts
+from refunds.reading import TicketReading
 from refunds.ticket import QUESTION_LIMIT
 from refunds.trace import TraceEvent
 from tools.gateway import ToolContext
@@ -70,6 +73,12 @@ class AgentRun:
     amounts_in: str = "en"
     """The language in which amounts are written; the customer's own also where nobody writes to them in it."""
 
+    reading: TicketReading | None = None
+    """What the customer asks, by their words."""
+
+    request: MoneyRequest = NOTHING_ASKED
+    """What of it is wanted in money, with what the ticket states beside the words."""
+
     looked: Looked | None = None
     findings: list[Finding] = field(default_factory=list)
     """What was noticed, for the reviewer."""
@@ -91,7 +100,7 @@ class AgentRun:
 
     @property
     def asked(self) -> str:
-        """The customer's words: the question and the answers since; the newest stay where it is too long."""
+        """The customer's own words; the newest stay where they are too many."""
         return asked_in(self.snapshot.case, self.answers)
 
     @property
@@ -105,9 +114,14 @@ class AgentRun:
         )
 
 
+def texts_of(case: Case, answers: Sequence[str]) -> tuple[str, ...]:
+    """What a customer wrote: with the ticket, and the answers since. Spans of a reading count in these, joined."""
+    return (*case.ticket.texts, *answers)
+
+
 def asked_in(case: Case, answers: Sequence[str]) -> str:
-    """The words of a customer: the question and the answers since."""
-    words = "\n\n".join((case.ticket.question, *answers))
+    """A customer's own words, of the ticket and of the answers since."""
+    words = "\n\n".join(own_words(text) for text in texts_of(case, answers))
     return words if len(words) <= QUESTION_LIMIT else words[-QUESTION_LIMIT:]
 
 

@@ -12,6 +12,7 @@ from policies.manifest import Manifest
 from records.books import Books
 from records.cases import write_event
 from records.money import propose
+from records.readings import write_reading
 from records.snapshots import current_proposal
 from records.traces import read_trace, write_findings, write_trace
 from refunds.proposal import Proposal
@@ -63,6 +64,8 @@ class InItsCase:
                 return False
             write_trace(tx, case.case_id, case.customer_id, run.trace)
             write_findings(tx, case.case_id, run.findings)
+            if run.reading is not None and run.reading.reader != "person":
+                write_reading(tx, case.case_id, run.reading, run.number)
             return await propose(tx, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
 
     async def block(self, run: AgentRun, reason: str) -> None:
@@ -70,6 +73,8 @@ class InItsCase:
         async with self.books.transaction(case.tenant, case.customer_id) as tx:
             write_trace(tx, case.case_id, case.customer_id, run.trace)
             write_findings(tx, case.case_id, run.findings)
+            if run.reading is not None and run.reading.reader != "person":
+                write_reading(tx, case.case_id, run.reading, run.number)
             await write_event(tx, case, "blocked", reason, ended=False)
 
     async def shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:

@@ -46,6 +46,9 @@ class CaseSnapshot:
     release: str | None = None
     """The release under which the case goes on, where releases are kept; None where none may take it."""
 
+    reading: str | None = None
+    """The newest reading of its words, as the books keep it."""
+
     @property
     def facts(self) -> CaseFacts:
         """What the validators of the graph's edges are asked about."""
@@ -63,7 +66,8 @@ class CaseSnapshot:
             blocked=blocked,
             open_proposal=True,
             kind=self.current.proposal.kind,
-            word=decision.word if decision else None,
+            # An approved question is answered by another run, as a revision is.
+            word="revise" if decision and decision.asks else decision.word if decision else None,
             waiting=self.current.waits_for_answer and not self.taken_over,
             ended=self.state.ended,
             killed=self.killed,
@@ -175,7 +179,9 @@ async def snapshot_of(books: Books, thread_id: ThreadId) -> CaseSnapshot | None:
 async def read_snapshot(books: Books, case: Case) -> CaseSnapshot:
     """A case as it is now."""
     now = await snapshot_now(books, case.tenant, case.case_id)
-    return CaseSnapshot(case, now.state, now.current, now.killed, now.now, now.keeps_releases, now.release)
+    return CaseSnapshot(
+        case, now.state, now.current, now.killed, now.now, now.keeps_releases, now.release, now.reading
+    )
 
 
 async def case_of(books: Books, thread_id: ThreadId) -> Case | None:
@@ -213,7 +219,7 @@ async def contract_state(tx: Transaction, case: Case, manifest: Manifest) -> Sta
 
 def shown_as_seen(snapshot: CaseSnapshot, trace: list[TraceEvent], manifest: Manifest) -> State:
     """The state of the contract from a snapshot that was just read and the trace of the run that has just ended."""
-    seen = Snapshot(snapshot.state, snapshot.current, snapshot.killed, snapshot.now)
+    seen = Snapshot(snapshot.state, snapshot.current, snapshot.killed, snapshot.now, reading=snapshot.reading)
     return {
         **state_seen(snapshot.case, seen, trace),
         "budget_audit": audit_budget(trace, manifest.limits()),

@@ -29,6 +29,7 @@ class Output(TypedDict, total=False):
     trace: Annotated[list[dict[str, Any]], latest]
     budget_audit: Annotated[str, latest]
     refund: Annotated[dict[str, Any] | None, latest]
+    reading: Annotated[dict[str, Any] | None, latest]
 
 
 class CaseState(Output, total=False):

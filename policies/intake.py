@@ -2,13 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
+from policies.reading import trained_reader
+from policies.reading.order_numbers import key_of
+from policies.request import intent_of, order_of
 from policies.signature import PublicKeys, SigningKey
 from refunds.canonical import canonical
+from refunds.ids import OrderId
+from refunds.order import CustomerOrder
 from refunds.ticket import Ticket
 from refunds.vocabulary import IntakeVerdict, Intent, Route
 
@@ -19,35 +24,6 @@ LIFETIME_SECONDS = 15 * 60
 
 CLOCK_SKEW_SECONDS = 60
 
-# What a person must see at once, whatever else the ticket says.
-_URGENT = re.compile(
-    r"\b(lawyer|attorney|legal action|sue|court|police|injur\w*|burn(?:ed|t)|fire|smoke|shock|hospital|"
-    r"chargeback|fraud|stolen|identity theft|kill|suicide)\b",
-    re.IGNORECASE,
-)
-_INTENTS: tuple[tuple[Intent, re.Pattern[str]], ...] = (
-    (
-        "account_access",
-        re.compile(r"\b(password|log ?in|sign ?in|locked out|two-factor|my account)\b", re.IGNORECASE),
-    ),
-    (
-        "refund_request",
-        re.compile(
-            r"\b((want|like|need|request\w*|get|give|process|issue)\b.{0,40}\b(refund|money back|return it)|"
-            r"refund (me|my|this|the)|cancel (my|this|the) order)",
-            re.IGNORECASE | re.DOTALL,
-        ),
-    ),
-    (
-        "policy_question",
-        re.compile(r"\b(policy|allowed|eligible|how long|can i return|warranty|rules?)\b", re.IGNORECASE),
-    ),
-    (
-        "order_question",
-        re.compile(r"\b(order|package|parcel|deliver\w*|shipping|tracking|where is)\b", re.IGNORECASE),
-    ),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class IntakeCheck:
@@ -57,16 +33,37 @@ class IntakeCheck:
     jti: str | None
 
 
-def classify(ticket: Ticket, bundle_version: str) -> Ticket:
-    """The ticket with its bundle, route and intent; what the submitter stated is kept."""
-    guessed: Iterator[Intent] = (name for name, pattern in _INTENTS if pattern.search(ticket.question))
-    intent: Intent = ticket.intent if ticket.intent is not None else next(guessed, "other")
-    route: Route = ticket.route or (
-        "human_review_now" if _URGENT.search(ticket.question) else "guarded_agent"
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A ticket as the intake files it."""
+
+    ticket: Ticket
+    """With its bundle and route; what the submitter stated is kept, and nothing is stated for them."""
+
+    intent: Intent
+    order_id: OrderId | None
+    """The customer's own order that it is about, as the books name it."""
+
+
+def classify(ticket: Ticket, bundle_version: str, orders: Sequence[CustomerOrder] = ()) -> Filed:
+    """What a ticket is, by its words and by what the books know of its customer's orders."""
+    stated = own_order(ticket.order_id, orders)
+    reading = trained_reader().read(ticket.texts, orders, stated, stated=ticket.intent is not None)
+    route: Route = ticket.route or ("human_review_now" if reading.urgent else "guarded_agent")
+    return Filed(
+        ticket.model_copy(update={"bundle_version": ticket.bundle_version or bundle_version, "route": route}),
+        ticket.intent or intent_of(reading),
+        order_of(reading, orders, stated),
     )
-    return ticket.model_copy(
-        update={"bundle_version": ticket.bundle_version or bundle_version, "route": route, "intent": intent}
-    )
+
+
+def own_order(stated: str | None, orders: Sequence[CustomerOrder]) -> OrderId | None:
+    """The customer's order of a number as people write it; the number itself where they have none of it."""
+    if stated is None:
+        return None
+    own = [order.order_id for order in orders if key_of(order.order_id) == key_of(stated)]
+    exact = [order_id for order_id in own if order_id == stated]
+    return exact[0] if exact else own[0] if len(own) == 1 else OrderId(stated)
 
 
 def is_raw(ticket: Ticket) -> bool:

@@ -11,6 +11,7 @@ from policies.actions import ARGUMENTS, TIERS
 from policies.budget import Limits
 from policies.documents import corpus_sha256
 from policies.prompts import PROMPTS, Prompt, PromptName, prompt
+from policies.reading.bundle import bundle_sha256
 from policies.spending import SpendLimits
 from refunds.canonical import digest
 
@@ -82,6 +83,9 @@ class Manifest(BaseModel):
     prompts: dict[PromptName, Pinned]
     tool_schema: Pinned
     corpus: Pinned
+    reader: Pinned
+    """The trained bundle of the intake."""
+
     budgets: dict[PlannerKind, Profile]
     time_to_decide_hours: Annotated[int, Field(ge=1, le=720)]
     spending: dict[PlannerKind, SpendLimits]
@@ -129,6 +133,7 @@ def check_manifest(manifest: Manifest, corpus: Path = DEMO_CORPUS) -> Manifest:
     for field, wanted, found in (
         ("tool_schema.sha256", manifest.tool_schema.sha256, tool_schema_sha256()),
         ("corpus.sha256", manifest.corpus.sha256, corpus_sha256(corpus)),
+        ("reader.sha256", manifest.reader.sha256, bundle_sha256()),
     ):
         if wanted != found:
             raise ManifestMismatch(

@@ -8,9 +8,11 @@ from typing import cast
 from uuid import UUID
 
 from records.books import Row, Transaction
+from records.orders import customer_orders_of
 from records.queue import enqueue_desk
 from refunds.canonical import canonical
 from refunds.ids import CaseId, CustomerId, OrderId, PersonId, TenantId, ThreadId, TicketId
+from refunds.order import CustomerOrder
 from refunds.release import ReleaseStage
 from refunds.ticket import Ticket
 from refunds.vocabulary import CaseMode, CaseStatus, IntakeVerdict, Intent, Route
@@ -90,6 +92,8 @@ async def open_case(
     submitted_by: PersonId,
     release: str,
     graph_version: str,
+    intent: Intent = "other",
+    order_id: OrderId | None = None,
     mode: CaseMode = "production",
 ) -> Case | None:
     """Insert a case; None where the ticket, the thread or the signature has one already."""
@@ -103,8 +107,8 @@ async def open_case(
         ticket_sha256=ticket.body_sha256(),
         question_sha256=ticket.question_sha256(),
         customer_id=ticket.customer_id,
-        order_id=ticket.order_id,
-        intent=ticket.intent or "other",
+        order_id=order_id,
+        intent=intent,
         bundle_version=ticket.bundle_version or "none",
         route=ticket.route or "human_review_now",
         verdict=verdict,
@@ -117,14 +121,17 @@ async def open_case(
     return Case.of(row) if row else None
 
 
-async def arrival(tx: Transaction, ticket_id: str) -> tuple[datetime, list[ReleaseStage], Case | None]:
-    """The time of the books, where each release stands, and the case that a ticket id already is."""
-    row = await tx.row("arrival", ticket_id=ticket_id)
+async def arrival(
+    tx: Transaction, ticket: Ticket
+) -> tuple[datetime, list[ReleaseStage], tuple[CustomerOrder, ...], Case | None]:
+    """The time of the books, where each release stands, the customer's orders, and the case that a ticket is."""
+    row = await tx.row("arrival", ticket_id=ticket.ticket_id, customer_id=ticket.customer_id)
     if row is None:
         raise LookupError("no clock")
     return (
         row["now"],
         [ReleaseStage.of(stage) for stage in row["release_stages"] or ()],
+        customer_orders_of(row["customer_orders"]),
         Case.of(row) if row["case_id"] else None,
     )
 

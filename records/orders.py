@@ -1,5 +1,6 @@
 """Orders in the books, as the customer of a case may see them; and the importer's way in."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from refunds.ids import CustomerId, LineId, OrderId, PaymentId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import (
     Charge,
+    CustomerOrder,
     Discount,
     Dispute,
     Line,
@@ -21,6 +23,8 @@ from refunds.order import (
     Returned,
     Units,
 )
+
+log = logging.getLogger("countersign.records")
 
 
 async def order_facts(reads: Reads, order_id: str) -> OrderFacts | None:
@@ -75,6 +79,29 @@ async def order_facts(reads: Reads, order_id: str) -> OrderFacts | None:
         ),
         version=row["version"],
     )
+
+
+def customer_orders_of(rows: Iterable[Mapping[str, Any]]) -> tuple[CustomerOrder, ...]:
+    """The orders of a customer, the newest first, as `customer_orders` in the books tells them.
+
+    One that cannot be read is left out: it is in nobody's way, and looking it up says what is wrong with it.
+    """
+    found: list[CustomerOrder] = []
+    for row in rows:
+        try:
+            lines = tuple(_line_of(line, Currency(row["currency"])) for line in row["lines"])
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("order %s cannot be read: %s", row["order_id"], type(error).__name__)
+            continue
+        at = datetime.fromisoformat(row["ordered_at"])
+        found.append(CustomerOrder(OrderId(row["order_id"]), row["status"], at, lines, row["region"]))
+    return tuple(found)
+
+
+async def customer_orders(tx: Transaction, customer_id: CustomerId) -> tuple[CustomerOrder, ...]:
+    """The newest orders of a customer; the transaction is in their tenant."""
+    row = await tx.row("customer_orders", customer_id=customer_id)
+    return customer_orders_of(row["orders"]) if row else ()
 
 
 def _line_of(line: Mapping[str, Any], currency: Currency) -> Line:

@@ -6,9 +6,13 @@ from datetime import datetime
 
 from records.books import Reads
 from records.cases import Case
+from records.orders import customer_orders_of
+from records.readings import reading_in
 from records.takeovers import Takeover
 from refunds.ids import OrderId, PaymentId, PersonId
 from refunds.money import Currency, Money
+from refunds.order import CustomerOrder
+from refunds.reading import TicketReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ class RunInput:
 
     language: str | None = None
     """The language in which the customer is written to, where the books say."""
+
+    orders: tuple[CustomerOrder, ...] = ()
+    """The customer's newest orders, against which their words are read."""
+
+    corrected: TicketReading | None = None
+    """What a person read, where the customer has written nothing since."""
 
 
 async def run_input_of(reads: Reads, case: Case) -> RunInput:
@@ -65,4 +75,6 @@ async def run_input_of(reads: Reads, case: Case) -> RunInput:
         run=row["run"],
         customer={kind: row[f"customer_{kind}"] for kind in ("name", "address", "email")},
         language=row["language"],
+        orders=customer_orders_of(row["customer_orders"]),
+        corrected=reading_in(row["corrected"]),
     )

@@ -25,6 +25,9 @@ class Snapshot:
     release: str | None = None
     """The release under which the case goes on; None where none may take it."""
 
+    reading: str | None = None
+    """The newest reading of its words, as the books keep it."""
+
 
 async def snapshot_at(tx: Transaction, case_id: CaseId) -> Snapshot:
     """Where a case stands; LookupError where there is none."""
@@ -50,6 +53,7 @@ def snapshot_of_row(row: Row | None, case_id: CaseId) -> Snapshot:
         row["now"],
         row["keeps_releases"],
         row["release_now"],
+        row["reading"],
     )
 
 

@@ -1,5 +1,7 @@
 """The state of the contract, rebuilt from the books alone."""
 
+import json
+
 from records.books import Transaction
 from records.cases import Case
 from records.money import CurrentProposal
@@ -36,6 +38,7 @@ def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State
         "proposal": None,
         "trace": [event.to_json() for event in trace],
         "refund": None,
+        "reading": json.loads(snapshot.reading) if snapshot.reading else None,
     }
     if current is not None:
         proposal = current.proposal
@@ -63,6 +66,7 @@ def proposal_shown(current: CurrentProposal) -> State:
         "charges_minor": proposal.charges_minor,
         "legs": [leg.to_json() for leg in proposal.parts],
         "goods_first": proposal.goods_first,
+        "question": proposal.question,
         "rule": proposal.rule or None,
         "expires_at": current.expires_at.isoformat(),
     }

@@ -62,6 +62,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerOrder:
+    """What of an order the words of its customer are read against: its name, its goods, how far it is."""
+
+    order_id: OrderId
+    status: OrderStatus
+    ordered_at: datetime
+    lines: tuple[Line, ...]
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
     """What an order cost beside its goods, tax and discount reckoned in."""
 

@@ -68,6 +68,12 @@ class Proposal:
     kept: bool = False
     """The customer keeps the units: they are not among those that come back."""
 
+    question: bool = False
+    """It asks the customer: approved, it keeps the case open for what they answer."""
+
+    reading: str = ""
+    """SHA-256 of the reading that it rests on; empty where it rests on none."""
+
     def __post_init__(self) -> None:
         money = self.kind == "refund"
         if money != (self.amount.amount_minor > 0):
@@ -77,6 +83,8 @@ class Proposal:
         check_legs(self.legs, self.payment_id, self.amount)
         if self.goods_first and not (money and self.units):
             raise ValueError("goods that are wanted back first are units of a refund")
+        if self.question and self.kind != "reply":
+            raise ValueError("a question is a reply without money")
         if self.edited_upward and self.edited_by is None:
             raise ValueError("an edit has a person")
         if len(self.draft) > DRAFT_LIMIT:
@@ -94,10 +102,14 @@ class Proposal:
         legs = {"legs": [leg.to_json() for leg in self.legs]} if self.legs else {}
         goods_first = {"goods_first": True} if self.goods_first else {}
         kept = {"kept": True} if self.kept else {}
+        question = {"question": True} if self.question else {}
+        reading = {"reading": self.reading} if self.reading else {}
         return canonical(
             legs
             | goods_first
             | kept
+            | question
+            | reading
             | {
                 "tenant": self.tenant,
                 "proposal_id": str(self.proposal_id),
@@ -168,4 +180,6 @@ class Proposal:
             legs=tuple(Leg.of_json(leg, amount.currency) for leg in legs),
             goods_first=value.get("goods_first") is True,
             kept=value.get("kept") is True,
+            question=value.get("question") is True,
+            reading=str(value.get("reading", "")),
         )

@@ -1,9 +1,17 @@
 """The ticket as it comes in, and the one reading of it. Text in it is data, whatever it says."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from refunds.canonical import BadJson, digest, read_json
 from refunds.vocabulary import Intent, Route
@@ -12,6 +20,9 @@ QUESTION_LIMIT = 8_000
 """Characters; longer than any ticket a person writes, short enough to read before deciding."""
 
 ITEM_LIMIT = 100
+MESSAGE_LIMIT = 20
+"""Texts of one conversation that come with a ticket; the shop's own among them."""
+
 LINE_LIMIT_BYTES = 256_000
 """A line of JSONL above this is refused before it is parsed."""
 
@@ -28,6 +39,16 @@ class BadTicket(ValueError):
     """A ticket breaks the contract; the message names the field."""
 
 
+class TicketMessage(BaseModel):
+    """One text of a conversation that a help desk had before it sent the ticket."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    at: Annotated[AwareDatetime, Field(strict=False)]
+    sender: Literal["customer", "shop"] = Field(alias="from")
+    text: Annotated[str, StringConstraints(min_length=1, max_length=QUESTION_LIMIT)]
+
+
 class Ticket(BaseModel):
     """A ticket with its intake; `bundle_version`, `route` and `intake` are absent on a raw one."""
 
@@ -42,6 +63,9 @@ class Ticket(BaseModel):
     )
     intent: Intent | None = None
     items: tuple[Identifier, ...] | None = Field(default=None, max_length=ITEM_LIMIT)
+    messages: tuple[TicketMessage, ...] | None = Field(default=None, max_length=MESSAGE_LIMIT)
+    """What was written after the question, in its order."""
+
     bundle_version: Identifier | None = None
     route: Route | None = None
     intake: Annotated[str, StringConstraints(max_length=8_192)] | None = None
@@ -54,8 +78,9 @@ class Ticket(BaseModel):
         if "question" in value and "text" in value:
             raise BadTicket("text: given beside question")
         fields = dict(value)
-        if isinstance(fields.get("items"), list):
-            fields["items"] = tuple(fields["items"])
+        for several in ("items", "messages"):
+            if isinstance(fields.get(several), list):
+                fields[several] = tuple(fields[several])
         try:
             ticket = cls.model_validate(fields)
         except ValidationError as error:
@@ -76,9 +101,15 @@ class Ticket(BaseModel):
         except BadJson as error:
             raise BadTicket(f"ticket: {error}") from None
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What the customer wrote, in its order."""
+        later = sorted(self.messages or (), key=lambda message: message.at)
+        return (self.question, *(message.text for message in later if message.sender == "customer"))
+
     def body(self) -> dict[str, object]:
         """Everything but the signature, as JSON: what the intake's SHA-256 is taken over."""
-        return self.model_dump(mode="json", exclude={"intake"}, exclude_none=True)
+        return self.model_dump(mode="json", by_alias=True, exclude={"intake"}, exclude_none=True)
 
     def body_sha256(self) -> str:
         """SHA-256 over the canonical JSON of the body."""
@@ -93,4 +124,4 @@ class Ticket(BaseModel):
 
     def to_json(self) -> dict[str, object]:
         """The whole ticket as JSON, absent fields left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -3,9 +3,56 @@
 Each set that Postgres stores is an enum of the same name there; a law compares the two.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-Intent = Literal["policy_question", "refund_request", "order_question", "account_access", "other"]
+Intent = Literal[
+    "policy_question",
+    "refund_request",
+    "order_question",
+    "account_access",
+    "other",
+    "cancellation",
+    "exchange",
+    "refund_status",
+    "dispute",
+    "complaint",
+]
+
+# What a customer asks of the shop, why, and whether money is wanted; as a reader finds it in the words.
+AskKind = Literal[
+    "refund",
+    "cancellation",
+    "replacement",
+    "exchange",
+    "refund_status",
+    "order_status",
+    "order_change",
+    "policy_question",
+    "account_access",
+    "dispute",
+    "complaint",
+    "other",
+]
+Cause = Literal[
+    "damaged",
+    "defective",
+    "wrong_item",
+    "missing",
+    "late",
+    "not_as_described",
+    "change_of_mind",
+    "unauthorised",
+]
+MoneyWish = Literal["wanted", "refused", "open"]
+AskState = Literal["open", "waiting", "done", "failed", "skipped"]
+ReadingDoubt = Literal[
+    "several_orders_fit",
+    "another_order",
+    "not_their_order",
+    "wanted_and_refused",
+    "not_sure",
+]
+ReaderKind = Literal["trained", "model", "person"]
 Route = Literal["guarded_agent", "human_review_now"]
 IntakeVerdict = Literal["verified", "unsigned_intake", "expired_intake", "replayed_intake", "wrong_tenant"]
 
@@ -57,8 +104,9 @@ HandoffReason = Literal[
     "payment_disputed",
     "policy_conflict",
     "unclear_request",
+    "several_orders",
+    "urgent_matter",
     "returned_otherwise",
-    "store_credit_wanted",
 ]
 
 # `received` stands only in the books: the case is there and no pause has been reached yet.
@@ -214,6 +262,14 @@ ReturnCondition = Literal["as_sold", "used", "damaged", "incomplete"]
 PaymentOrder = Literal["gift_card_first", "card_first", "in_proportion"]
 Budget = Literal["steps", "tokens", "latency", "cost"]
 
+
+def one_of(words: object, word: object) -> Any:  # noqa: ANN401  (of whichever set is given)
+    """The word, if it is one of a closed set; ValueError otherwise."""
+    if word not in get_args(words):
+        raise ValueError(f"{word!r} is none of {', '.join(get_args(words))}")
+    return word
+
+
 POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "intent": get_args(Intent),
     "route": get_args(Route),
@@ -245,5 +301,6 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "stage": get_args(Stage),
     "release_state": get_args(ReleaseState),
     "return_condition": get_args(ReturnCondition),
+    "reader_kind": get_args(ReaderKind),
 }
 """Name of each Postgres enum of the schema `books`, with its labels in order."""

@@ -14,7 +14,7 @@ from datetime import date
 from typing import Protocol, assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
-from policies.clauses.cause import says_cancel
+from policies.request import MoneyRequest
 from policies.steering import steering_of
 from records.books import WAITS, Books, BooksAway, Waits
 from records.cases import Case
@@ -96,16 +96,19 @@ class ToolResult:
     """The agent asked too often for one and the same thing: the run goes to a person."""
 
 
-def context_of(case: Case, start: RunInput, release: str) -> ToolContext:
-    """The context of a case."""
+def context_of(
+    case: Case, start: RunInput, release: str, request: MoneyRequest, order_id: OrderId | None
+) -> ToolContext:
+    """The context of a case that is about this order."""
+    order = next((one for one in start.orders if one.order_id == order_id), None)
     return ToolContext(
         tenant=case.tenant,
         case_id=case.case_id,
         customer_id=case.customer_id,
-        order_id=case.order_id,
-        region=start.region or DEFAULT_REGION,
-        as_of=(start.ordered_at or start.now).date(),
-        claim=_claim_of(case),
+        order_id=order_id,
+        region=(order.region if order else start.region) or DEFAULT_REGION,
+        as_of=((order.ordered_at if order else start.ordered_at) or start.now).date(),
+        claim=_claim_of(case, request),
         disabled=steering_of(start.flags).disabled_tools,
         release=release,
         run=start.run,
@@ -113,10 +116,13 @@ def context_of(case: Case, start: RunInput, release: str) -> ToolContext:
     )
 
 
-def _claim_of(case: Case) -> MoneyClaim:
-    if case.intent != "refund_request":
+def _claim_of(case: Case, request: MoneyRequest) -> MoneyClaim:
+    if not request.wanted:
         return "none"
-    return "stated" if case.ticket.items or says_cancel(case.ticket.question) else "unstated"
+    says_of_what = request.ask is not None and (
+        request.ask.lines is not None or request.ask.cause is not None
+    )
+    return "stated" if case.ticket.items or request.cancels or says_of_what else "unstated"
 
 
 class Meaning(Protocol):

@@ -166,7 +166,7 @@ class Player:
         ticket = Ticket.read({name: value for name, value in wanted.items() if value is not None})
         intake, helpdesk = self.house.intake, await self._person("demo-helpdesk")
         key, now = home_private_key(self.house.home, "intake"), datetime.now(UTC)
-        whole = classify(ticket, self.house.manifest.intake_bundle)
+        whole = classify(ticket, self.house.manifest.intake_bundle).ticket
         match self.episode.given.intake:
             case "unsigned":
                 ticket = whole

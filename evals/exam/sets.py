@@ -10,7 +10,7 @@ from evals.exam.adopting import ADOPTED
 from evals.exam.episode import EPISODES, SETS, Dataset, Episode, EpisodeAct, Given, read_episodes
 from evals.exam.exam_run import Prepare, approved_documents, code_sha256
 from evals.exam.receipt import BadReceipt, regraded
-from evals.tau2 import RULES, TAU2, VOTERS, ExpectedRefund, Shop, copy_of, fill_shop, read_shop
+from evals.tau2 import RULES, TAU2, VOTERS, ExpectedRefund, Shop, copies_of, fill_shop, read_shop
 from policies import grading
 from policies.clause_lines import Edition, read_clause_lines
 from policies.gate import DATASET
@@ -100,8 +100,9 @@ def _tau2(name: str, folder: Path) -> Sat:
         stranger = next(other for other in customers if other != original.customer_id)
         for rule, make in COUNTERPARTS.items():
             called = f"{number:03d} {rule}"
-            order, episode = make(called, copy_of(original, f"{number}-{len(orders)}"), task, stranger)
-            orders.append(order)
+            (copy, *others), text = copies_of(shop, task.text, task.order_id, f"{number}-{len(orders)}")
+            order, episode = make(called, copy, replace(task, text=text), stranger)
+            orders += [order, *others]
             episodes.append(episode)
     for number, (_, text) in enumerate(shop.without):
         orders, episodes = _add_without(shop, number, text, orders, episodes)
@@ -121,7 +122,10 @@ def _add_without(
 ) -> tuple[list[OrderFacts], list[Episode]]:
     """A request that ends without money, on a copy of the order that it names."""
     named = shop.order_named(text)
-    order = copy_of(named, f"none-{number}") if named else None
+    copies: list[OrderFacts] = []
+    if named:
+        copies, text = copies_of(shop, text, named.order_id, f"{number}-0-0")
+    order = copies[0] if copies else None
     ticket: dict[str, object] = {
         "tenant": TAU2,
         "customer_id": order.customer_id if order else "unknown",
@@ -132,7 +136,7 @@ def _add_without(
     episode = Episode(
         f"{number:03d} no refund is due", Given(ticket=ticket, then=_yes()), grading.ExpectedEnd(refunds=0)
     )
-    return ([*orders, order] if order else orders), [*episodes, episode]
+    return [*orders, *copies], [*episodes, episode]
 
 
 def _yes() -> list[EpisodeAct]:

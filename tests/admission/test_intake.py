@@ -115,7 +115,7 @@ def test_another_key_under_the_same_name_is_nobodys() -> None:
 def test_a_raw_ticket_is_routed_by_what_a_person_must_see(text: str, route: str) -> None:
     raw = a_ticket(question=text, bundle_version=None, route=None, intent=None)
     assert is_raw(raw)
-    classified = classify(raw, "intake_bundle_v2")
+    classified = classify(raw, "intake_bundle_v2").ticket
     assert (classified.route, classified.bundle_version) == (route, "intake_bundle_v2")
 
 

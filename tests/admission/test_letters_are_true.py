@@ -17,12 +17,15 @@ from graph.drafter import Draft, draft
 from policies.amounts import stated_in
 from policies.clauses.claim import Allow
 from policies.languages import LANGUAGES
+from policies.reading import trained_reader
+from policies.request import MoneyRequest, request_of
 from records.cases import Case
 from records.library import StatedRule
 from refunds.evidence import Citation, Grounded
 from refunds.ids import LineId
 from refunds.money import Currency, Money
-from refunds.order import OrderFacts, Units, counted
+from refunds.order import CustomerOrder, OrderFacts, Units, counted
+from refunds.ticket import Ticket
 from refunds.vocabulary import OrderStatus
 
 EXAMPLES = 20_000 if CAMPAIGN else 200
@@ -105,7 +108,7 @@ def test_what_a_letter_states_can_be_computed_again_from_the_order(
     )
     made = draft(
         case,
-        text,
+        asked_in(text, order),
         order,
         Grounded((CLAUSE,), by_rule=True),
         rules(data.draw(st.sampled_from(ORDERS)), more),
@@ -120,11 +123,24 @@ def test_what_a_letter_states_can_be_computed_again_from_the_order(
         ), made.text
 
 
+def asked_in(text: str, order: OrderFacts) -> MoneyRequest:
+    """What a text asks, with a ticket beside it that is a request for a refund of this order."""
+    own = CustomerOrder(order.order_id, order.status, order.ordered_at, order.lines)
+    ticket = Ticket.read(
+        {"ticket_id": "t", "tenant": "demo", "customer_id": "C", "question": text, "intent": "refund_request"}
+    )
+    return request_of(trained_reader().read([text], [own], own.order_id), ticket, own.order_id)
+
+
 def why_untrue(made: Draft, order: OrderFacts, text: str, kept: Fraction) -> str | None:
     """Which sentence of a letter is none that the order bears out; None where each is."""
     hello, first, *middle, team = made.text.split("\n\n")
     if (hello, team) != ("Hello,", "Your support team"):
         return "not a letter"
+    if made.question and first.startswith("Which of these"):
+        goods = "\n".join(f"- {line.quantity} × {line.name}" for line in order.lines)
+        asks = first == f"Which of these of your order {order.order_id} do you mean, and how many?"
+        return None if asks and middle[0] == goods and made.kind == "reply" else first
     names = ", ".join(line.name for line in order.lines[:3]) + (
         f" and {len(order.lines) - 3} more" if len(order.lines) > 3 else ""
     )
@@ -262,7 +278,14 @@ def test_the_law_sees_a_letter_that_is_a_little_wrong(said: str, instead: str) -
             ),
         )
         made: Any = draft(
-            case, text, facts, Grounded((CLAUSE,), by_rule=True), rules("card_first", {}), NOW, None, "en"
+            case,
+            asked_in(text, facts),
+            facts,
+            Grounded((CLAUSE,), by_rule=True),
+            rules("card_first", {}),
+            NOW,
+            None,
+            "en",
         )
         assert why_untrue(made, facts, text, Fraction(0)) is None, made.text
         if said in made.text:

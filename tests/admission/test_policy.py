@@ -23,7 +23,6 @@ from policies.clauses import (
     check_rules,
     judgement_of,
 )
-from policies.clauses.cause import says_damaged
 from policies.documents import BadDocument, read_corpus, read_document
 from policies.manifest import DEMO_CORPUS, MANIFEST, Manifest, ManifestMismatch, check_manifest
 from records.books import Books
@@ -75,24 +74,6 @@ def test_what_was_refunded_is_denied_and_what_is_free_is_nothing() -> None:
     free = Line(LineId("SKU-1"), Sku("SKU-1"), "Tablet", "tablet", Money(0, USD))
     nothing = replace(facts.payments[0], paid=Money(0, USD))
     assert isinstance(verdict(claim(replace(facts, lines=(free,), payments=(nothing,)))), Deny)
-
-
-@pytest.mark.parametrize(
-    ("text", "damaged"),
-    [
-        ("It arrived cracked.", True),
-        ("The glass is broken!", True),
-        ("It does not work", True),
-        ("It is not damaged, it simply does not suit me", False),
-        ("I opened it, nothing is broken, I just dislike it", False),
-        ("No damage at all", False),
-        ("It isn't defective", False),
-        ("It has never been damaged", False),
-        ("An undamaged box", False),
-    ],
-)
-def test_who_says_that_nothing_is_broken_claims_no_damage(text: str, damaged: bool) -> None:
-    assert says_damaged(text) is damaged
 
 
 def test_damage_of_one_thing_lifts_no_bar_for_another() -> None:

@@ -93,7 +93,7 @@ async def test_each_end_has_its_own_words(desk: DeskStage) -> None:
 
 
 async def test_a_hand_over_tells_the_customer_that_a_person_has_it(desk: DeskStage) -> None:
-    case, _ = await desk.stage.paused(order_id=None)
+    case, _ = await desk.stage.paused(order_id="D999")
     assert "A colleague has taken it" in await text_of(desk, case.case_id)
 
 

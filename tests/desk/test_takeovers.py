@@ -102,7 +102,7 @@ async def test_the_same_rules_and_the_same_authority_hold(desk: DeskStage) -> No
 
 
 async def test_without_an_order_of_its_customer_nothing_can_be_proposed(desk: DeskStage) -> None:
-    for fields in ({"order_id": None}, {"order_id": "D301"}):
+    for fields in ({"order_id": None, "customer_id": "C999"}, {"order_id": "D301"}):
         case = await desk.stage.submit(question=URGENT, intent=None, **fields)
         await desk.stage.run(case)
         assert await take_over(desk, case.case_id, act="propose", amount_minor=100, reply="x") == 422
@@ -131,7 +131,7 @@ async def propose(stage: Stage, case: Case) -> str:
 
 
 async def test_a_hand_over_is_answered_proposed_or_closed(desk: DeskStage) -> None:
-    answered, _ = await desk.stage.paused(order_id=None)
+    answered, _ = await desk.stage.paused(order_id="D999")
     assert await take_over(desk, answered.case_id, act="reply", reply="Which order do you mean?") == 200
     await desk.stage.finish()
     assert await desk.status(answered.case_id) == "closed_by_human"

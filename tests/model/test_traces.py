@@ -240,7 +240,7 @@ async def test_traces_are_found_by_model_prompt_tool_reason_and_time(
     with served(FakeOpenAI(diligent)) as fake:
         async with model_stage(cluster, url, tmp_path, fake) as stage:
             await stage.paused()
-            await stage.paused(order_id=None, ticket_id="no-order")
+            await stage.paused(order_id=None, customer_id="C999", ticket_id="no-order")
             books, person = stage.house.desk_books, await stage.person("demo-auditor")
 
             async def runs(**sought: Any) -> int:

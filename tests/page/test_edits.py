@@ -117,7 +117,9 @@ async def test_items_go_down_and_up_again_with_the_amount_that_is_named(stage: S
 )
 async def test_a_letter_and_its_money_say_the_same(stage: Stage, requested: dict[str, Any], why: str) -> None:
     await two_items(stage)
-    case, _ = await stage.paused()
+    case, _ = await stage.paused(
+        question="Everything in it arrived cracked. I want a refund for the whole order."
+    )
     with pytest.raises(Exception, match=why):
         await stage.say(case, DecisionRequest("revise", **requested))
 

@@ -1,6 +1,6 @@
 """Public reports of other shops' refund bugs, played on their orders: each amount is right, or a person is told why not.
 
-All of `data/public_reports` is played. What is wrong still is named here, and a law fails when one of those comes right.
+All of `data/public_reports` is played.
 """
 
 import json
@@ -22,9 +22,6 @@ from refunds.money import Currency
 
 DATA = Path(__file__).parents[3] / "shared/data/public_reports"
 DEMO = TenantId("demo")
-OF_READING = {"pr-07d", "pr-07g", "pr-07i", "pr-07l", "pr-11a"}
-"""Those that are still wrong: what stands around the words is not set apart (a greeting, a signature), nor #B124 read as B124."""
-
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is not there")
 
 
@@ -54,16 +51,25 @@ async def test_each_report_about_money_ends_right(stage: Stage) -> None:
     wrong = {}
     played = lines("tickets.jsonl")
     assert len(played) >= 23
+    there = {order["order_id"] for order in lines("orders.jsonl")}
     for line in played:
-        said = await wrong_with(stage, line["ticket"], line["right"])
+        if line["ticket"]["order_id"].lstrip("#") not in there:
+            continue  # its order is kept aside
+        after = [other for other in played if other["ticket"]["order_id"] == line["ticket"]["order_id"]][1:]
+        pays = all(other.get("after") for other in after)
+        said = await wrong_with(stage, line["ticket"], line["right"], pays=pays)
         if said:
             wrong[line["ticket"]["ticket_id"]] = said
-    assert set(wrong) == OF_READING, wrong
+    assert wrong == {}
 
 
-async def wrong_with(stage: Stage, ticket: dict[str, Any], right: dict[str, Any]) -> str:
-    """What is wrong with how a report ends; empty where nothing is. What is proposed is approved and paid."""
-    case, state = await stage.paused(**{"intent": None, "items": None, **ticket})
+async def wrong_with(stage: Stage, ticket: dict[str, Any], right: dict[str, Any], *, pays: bool) -> str:
+    """What is wrong with how a report ends; empty where nothing is.
+
+    What is proposed is approved and paid, but where other reports are told of the same order as it was.
+    """
+    case = await stage.submit(**{"intent": None, "items": None, **ticket})
+    state = await stage.run(case)
     proposal, draft = state["proposal"], str(state["draft"])
     if proposal is None:
         return "" if right["outcome"] != "refund" else f"{state['status']} {state['reason']}"
@@ -75,8 +81,10 @@ async def wrong_with(stage: Stage, ticket: dict[str, Any], right: dict[str, Any]
         return f"{proposal['kind']} {state['reason']}" if right["outcome"] == "refund" or denied else ""
     if right["outcome"] in {"no_refund", "handoff"} or proposal["rule"] == right.get("rule"):
         return f"a refund of {proposal['amount_minor']}"
+    exact = proposal["amount_minor"] == right.get("amount_minor", proposal["amount_minor"])
+    if not pays:
+        return "" if exact else f"{proposal['amount_minor']}"
     await stage.say(case, DecisionRequest("approve"), "demo-specialist")
     await stage.finish()
     ended = (await stage.house.state(case))["status"]
-    exact = proposal["amount_minor"] == right.get("amount_minor", proposal["amount_minor"])
     return "" if exact and ended == "refunded" else f"{proposal['amount_minor']} {ended}"

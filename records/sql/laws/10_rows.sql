@@ -48,7 +48,7 @@ begin
     'anchors', 'arrivals', 'assignments', 'audit_events', 'case_events', 'cases', 'claims', 'decisions', 'deliveries',
     'disbursements', 'findings', 'flags', 'found_refund_acts', 'found_refunds', 'messages', 'model_calls',
     'notice_tries', 'notices', 'passwords', 'payments', 'policy_imports', 'policy_reviews', 'proposals',
-    'provider_acts', 'provider_answers', 'ratings', 'release_steps', 'releases', 'replies', 'second_reviews', 'sends',
+    'provider_acts', 'provider_answers', 'ratings', 'readings', 'release_steps', 'releases', 'replies', 'second_reviews', 'sends',
     'session_ends', 'sessions', 'settlements', 'shadow_grades', 'shadow_runs', 'sign_ins', 'spend_alerts',
     'takeovers', 'trace_events', 'unread_answers', 'votes'
   ] loop
@@ -68,7 +68,7 @@ begin
     'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
     'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
     'policy_documents', 'policy_imports', 'policy_reviews', 'progress', 'proposals', 'provider_acts',
-    'provider_answers', 'ratings', 'replies', 'second_reviews', 'sends', 'settlements', 'shadow_grades',
+    'provider_answers', 'ratings', 'readings', 'replies', 'second_reviews', 'sends', 'settlements', 'shadow_grades',
     'shadow_runs', 'spend', 'spend_alerts', 'stalled_orders', 'takeovers', 'trace_events', 'unread_answers',
     'votes', 'waiting'
   ] loop

@@ -51,6 +51,16 @@ begin atomic
     from case_events where tenant = of_tenant and case_id = of_case order by seq desc limit 1), false);
 end;
 
+-- The order that a case is about: the one that it last proposed a refund of, or the one that it came with.
+create function order_of_case(of_tenant text, of_case uuid) returns text language sql stable security definer
+set search_path = books, pg_temp
+begin atomic
+  select coalesce((
+    select p.order_id from proposals p where p.tenant = c.tenant and p.case_id = c.case_id and p.kind = 'refund'
+    order by p.proposed_at desc limit 1), c.order_id::text)
+  from cases c where c.tenant = of_tenant and c.case_id = of_case;
+end;
+
 -- Whether the books bear out an end, or a stop on the way, that a program wants to write.
 create function is_true_event(of_tenant text, of_case uuid, said case_status, because text, ending boolean) returns boolean
 language plpgsql security definer set search_path = books, pg_temp as $$
@@ -79,12 +89,12 @@ begin
     when 'blocked' then not ending and because in (
         'invalid_decision', 'invalid_action', 'forbidden_action', 'invalid_arguments', 'missing_arguments',
         'unexpected_arguments', 'invalid_argument_types', 'invalid_state_transition')
-      and (open.proposal_id is null or word.word = 'revise'
+      and (open.proposal_id is null or word.word = 'revise' or word.asks is not null
         or (word.word = 'approve' and not ordered and (word.execute_by <= clock() or returned_otherwise(of_tenant, open.proposal_id)))
         or (word.word is null and is_withdrawn(of_tenant, open.proposal_id)) or not may_be_paid(outcome))
     when 'expired' then word.word is null and open.expires_at <= clock()
     when 'rejected' then word.word = 'reject'
-    when 'replied' then word.word = 'approve' and open.kind = 'reply'
+    when 'replied' then word.word = 'approve' and open.kind = 'reply' and word.asks is null
     when 'closed_by_human' then word.word = 'approve' and open.kind = 'handoff'
     when 'refunded' then outcome = 'succeeded'
     when 'refund_failed' then not may_be_paid(outcome) or (
@@ -222,7 +232,9 @@ begin
     when 'proposals' then said := 'needs_human'; because := to_jsonb(new)->>'reason';
     when 'decisions' then
       case to_jsonb(new)->>'word'
-        when 'approve' then said := 'approved'; because := 'approve';
+        when 'approve' then
+          said := case when to_jsonb(new)->>'asks' is null then 'approved' else 'needs_human' end;
+          because := coalesce('asked_' || (to_jsonb(new)->>'asks'), 'approve');
         when 'reject' then said := 'rejected'; because := to_jsonb(new)->>'code';
         else
           said := case when to_jsonb(new)->>'asks' is null then 'received' else 'needs_human' end;

@@ -81,7 +81,7 @@ language sql stable security definer set search_path = books, pg_temp
 begin atomic
   select exists (
     select from proposals p join cases c on c.tenant = p.tenant and c.case_id = p.case_id
-    join orders o on o.tenant = c.tenant and o.order_id = c.order_id
+    join orders o on o.tenant = c.tenant and o.order_id = order_of_case(c.tenant, c.case_id)
     where p.tenant = of_tenant and p.proposal_id = of_proposal and (o.changed_at > p.proposed_at or exists (
       select from arrivals a where a.tenant = o.tenant and a.order_id = o.order_id and a.arrived_at > p.proposed_at)));
 end;
@@ -96,7 +96,7 @@ begin atomic
       select p.tenant, p.body, coalesce(o.ordered_at, p.proposed_at)::date as on_date
       from proposals p
       join cases c on c.tenant = p.tenant and c.case_id = p.case_id
-      left join orders o on o.tenant = c.tenant and o.order_id = c.order_id
+      left join orders o on o.tenant = c.tenant and o.order_id = order_of_case(c.tenant, c.case_id)
       where p.tenant = of_tenant and p.proposal_id = of_proposal
     ) p
     cross join lateral jsonb_array_elements(p.body::jsonb->'citations') as c (said)

@@ -4,6 +4,17 @@ set local search_path = books, pg_temp;
 
 set local role books_guard;
 
+-- Of which order of its customer a case may propose: the one that it came with; where it came with none, the one that its
+-- words name; and one that a person read in them.
+create function may_name_order(of_tenant text, of_case uuid, of_order text) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select coalesce(bool_or(c.order_id is null or c.order_id = of_order or exists (
+    select from readings r cross join lateral jsonb_array_elements(r.body::jsonb->'asks') as a (ask)
+    where r.tenant = c.tenant and r.case_id = c.case_id and r.reader = 'person' and a.ask->>'order_id' = of_order)), false)
+  from cases c where c.tenant = of_tenant and c.case_id = of_case;
+end;
+
 -- A proposal says in its body what its columns say; its case is open and its release may propose; it follows the one
 -- before it only where that is decided, lapsed or withdrawn; an amount that a person set is raised by nobody but a
 -- person; and a refund goes to a payment of the case's own order, within what is left of it.
@@ -53,7 +64,7 @@ begin
       end if;
     elsif decided.word = 'reject' then
       perform refuse('proposal_open', 'a rejected case stays rejected');
-    elsif decided.word = 'approve' then
+    elsif decided.word = 'approve' and decided.asks is null then
       if exists (select from disbursements where tenant = new.tenant and proposal_id = decided.proposal_id) then
         if may_be_paid(refund_outcome(new.tenant, decided.proposal_id)) then
           perform refuse('proposal_open', 'the money of the one before is ordered');
@@ -90,7 +101,7 @@ begin
         from legs_in(new.body, new.payment_id, new.amount_minor) l) is not false then
       perform refuse('proposal_mismatch', 'the payments that it goes back to do not sum to it');
     end if;
-    if new.order_id is distinct from owner.order_id::text or exists (
+    if not may_name_order(new.tenant, new.case_id, new.order_id) or exists (
       select from legs_in(new.body, new.payment_id, new.amount_minor) l where not exists (
         select from orders o join payments p on p.tenant = o.tenant and p.order_id = o.order_id
         where o.tenant = new.tenant and o.order_id = new.order_id and o.customer_id = owner.customer_id

@@ -166,6 +166,11 @@ begin
       where tenant = new.tenant and proposal_id = new.proposal_id and word = new.word) then
     perform refuse('ballot_mismatch', 'the first limit of the votes counts');
   end if;
+  if new.word = 'approve' and (new.asks is not null) is distinct from coalesce((
+      select (p.body::jsonb->>'question')::boolean from proposals p
+      where p.tenant = new.tenant and p.proposal_id = new.proposal_id), false) then
+    perform refuse('ballot_mismatch', 'an approved question asks the customer, and nothing else that is approved does');
+  end if;
   if new.word = 'approve' and not coalesce(votes_suffice(new.tenant, new.proposal_id), false) then
     perform refuse('no_authority', 'more people must agree');
   end if;

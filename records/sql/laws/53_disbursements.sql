@@ -174,9 +174,9 @@ begin
   perform hold_case(new.tenant, new.case_id);
   select * into owner from cases where tenant = new.tenant and case_id = new.case_id;
   select (l.line->>'quantity')::bigint into bought from orders o cross join jsonb_array_elements(o.lines) as l (line)
-    where o.tenant = new.tenant and o.order_id = owner.order_id and o.customer_id = owner.customer_id
+    where o.tenant = new.tenant and o.order_id = order_of_case(new.tenant, new.case_id) and o.customer_id = owner.customer_id
       and l.line->>'line_id' = new.line_id;
-  if bought is null or new.order_id is distinct from owner.order_id::text then
+  if bought is null or new.order_id is distinct from order_of_case(new.tenant, new.case_id) then
     perform refuse('foreign_order', 'no such line of the order of this case');
   end if;
   perform from payments where tenant = new.tenant and order_id = new.order_id order by payment_id for update;

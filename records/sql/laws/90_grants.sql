@@ -13,7 +13,7 @@ grant select on
   to desk;
 grant select, insert on
   arrivals, assignments, cases, claims, decisions, deliveries, flags, found_refund_acts, messages, notice_tries, notices,
-  policy_reviews, provider_acts, ratings, release_steps, releases, replies, second_reviews, session_ends, sessions,
+  policy_reviews, provider_acts, ratings, readings, release_steps, releases, replies, second_reviews, session_ends, sessions,
   shadow_grades, sign_ins, takeovers, unread_answers, votes
   to desk;
 
@@ -23,7 +23,7 @@ grant select on
   settlements, spend, takeovers, tenants
   to graph;
 grant select, insert on
-  case_events, cases, disbursements, findings, model_calls, proposals, shadow_runs, spend_alerts, trace_events
+  case_events, cases, disbursements, findings, model_calls, proposals, readings, shadow_runs, spend_alerts, trace_events
   to graph;
 
 grant select on
@@ -54,7 +54,7 @@ grant select on
 grant select on
   arrivals, authority_rules, case_events, cases, decisions, disbursements, flags, found_refund_acts, found_refunds,
   memberships, messages, orders, payments, people, policy_documents, policy_reviews, proposals, provider_acts,
-  release_steps, releases, sends, settlements, takeovers, tenants, votes
+  readings, release_steps, releases, sends, settlements, takeovers, tenants, votes
   to books_guard;
 grant update (tenant) on payments to books_guard;
 
@@ -99,6 +99,9 @@ grant execute on function
 grant execute on function
   is_disputed(text, text)
   to cashier;
+grant execute on function
+  customer_orders(text), order_of_case(text, uuid)
+  to desk, graph;
 grant execute on function
   bought(jsonb)
   to importer;

@@ -12,6 +12,10 @@ select hold_case(%(tenant)s, %(case_id)s);
 -- Which case a thread is bound to.
 select tenant, case_id from books.thread_case(%(thread_id)s);
 
+-- customer_orders --
+-- The newest orders of a customer.
+select customer_orders(%(customer_id)s) as orders;
+
 -- case_by_id --
 select * from cases where case_id = %(case_id)s;
 
@@ -23,8 +27,8 @@ select * from cases where ticket_id = %(ticket_id)s;
 select true as used from cases where jti = %(jti)s and verdict = 'verified';
 
 -- arrival --
--- The time of the books, how far the releases are, and the case that a ticket id already is.
-select clock() as now, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as release_stages, c.*
+-- The time of the books, how far the releases are, the customer's orders, and the case that a ticket id already is.
+select clock() as now, customer_orders(%(customer_id)s) as customer_orders, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as release_stages, c.*
 from (select 1) one left join cases c on c.ticket_id = %(ticket_id)s;
 
 -- insert_case --
@@ -51,7 +55,8 @@ returning seq;
 -- Where a case stands: its last event, the open end of its chain, the word on that, and what became of its money.
 select
   e.status, e.reason, e.ended, kill_switch(tenant()) as killed, clock() as now, keeps_releases() as keeps_releases,
-  release_for((select c.release from cases c where c.case_id = %(case_id)s)) as release_now, s.*
+  release_for((select c.release from cases c where c.case_id = %(case_id)s)) as release_now,
+  (select r.body from readings r where r.case_id = %(case_id)s order by r.seq desc limit 1) as reading, s.*
 from (
   select status, reason, ended from case_events where case_id = %(case_id)s order by seq desc limit 1
 ) e
@@ -125,7 +130,7 @@ where not e.ended and e.status <> 'blocked' and (c.received_at, c.case_id) > (%(
         select from messages m where m.tenant = c.tenant and m.case_id = c.case_id and m.author = d.asks::text
           and m.at > d.decided_at))
       and not (e.reason = 'blocked:kill_switch' and kill_switch(c.tenant) and d.execute_by > clock())
-      and not (e.reason = 'awaiting_return' and d.execute_by > clock() and (not order_touched(c.tenant, c.order_id, e.at)
+      and not (e.reason = 'awaiting_return' and d.execute_by > clock() and (not order_touched(c.tenant, order_of_case(c.tenant, c.case_id), e.at)
         or (awaits_return(c.tenant, p.proposal_id) and not returned_otherwise(c.tenant, p.proposal_id)))))
     or s.outcome in ('succeeded', 'failed', 'refused')
   )
@@ -168,6 +173,10 @@ select o.region, o.ordered_at, clock() as now,
     select distinct on (tenant, name) name, value from flags where name <> 'kill_switch'
     order by tenant, name, set_at desc, seq desc) f) as flags,
   (select coalesce(max(run), 0) + 1 from trace_events e where e.case_id = c.case_id) as run,
+  customer_orders(%(customer_id)s) as customer_orders,
+  (select r.body from readings r where r.case_id = c.case_id and r.reader = 'person' and r.at > coalesce((
+    select max(m.at) from messages m where m.case_id = c.case_id and m.author = 'customer'), '-infinity')
+    order by r.seq desc limit 1) as corrected,
   k.name as customer_name, k.address as customer_address, k.email as customer_email, k.language
 from (select %(case_id)s::uuid as case_id) c
 left join customers k on k.customer_id = %(customer_id)s
@@ -196,6 +205,16 @@ insert into messages (tenant, message_id, case_id, author, body, body_sha256, pe
 values (tenant(), %(message_id)s, %(case_id)s, %(author)s, %(body)s, %(body_sha256)s, %(person)s, %(via)s, %(address)s)
 on conflict do nothing
 returning message_id;
+
+-- insert_reading --
+-- What a reader found in the words of a case; the number and the time are the books' own.
+insert into readings (tenant, case_id, seq, reader, version, body, run, person, via, address)
+values (tenant(), %(case_id)s, 1, %(reader)s, %(version)s, %(body)s, %(run)s, %(person)s, %(via)s, %(address)s)
+returning seq;
+
+-- readings_of --
+-- Every reading of a case, in order.
+select seq, reader, version, body, run, person, at from readings where case_id = %(case_id)s order by seq;
 
 -- messages_of --
 select message_id, author, body, at, person from messages where case_id = %(case_id)s order by at, message_id;

@@ -1,0 +1,196 @@
+"""The asks of a conversation: its statements put together, each field with the words that prove it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from policies.reading.bundle import Head
+from policies.reading.heard import (
+    CERTAIN,
+    ELSEWHERE,
+    LEFTOVER,
+    MEANT,
+    MONEY_ASKS,
+    SPEAKS_OF_REFUND,
+    SPOKEN,
+    SURE,
+    SUSPECTED,
+    Heard,
+)
+from policies.reading.order_meant import order_meant
+from policies.reading.units_meant import units_meant
+from refunds.ids import OrderId
+from refunds.order import CustomerOrder
+from refunds.reading import Field, TextSpan, TicketAsk
+from refunds.vocabulary import AskKind, Cause, MoneyWish
+
+
+def asks_of(
+    heard: Sequence[Heard],
+    orders: Sequence[CustomerOrder],
+    attached: OrderId | None,
+    whole: dict[Head, dict[str, float]] | None,
+) -> list[TicketAsk]:
+    """The asks; `whole` are the odds of a short text as a whole."""
+    by_kind: dict[AskKind, list[Heard]] = {}
+    for one in heard:
+        for kind in one.asks():
+            by_kind.setdefault(kind, []).append(one)
+    if whole is not None and whole["trade"]["other"] >= ELSEWHERE:
+        by_kind = {
+            kind: said
+            for kind, said in by_kind.items()
+            if kind not in SPEAKS_OF_REFUND or any(one.money("wanted") >= CERTAIN for one in said)
+        }
+    elif whole is not None and heard and whole["wish"]["true"] >= SPOKEN and set(by_kind) <= LEFTOVER:
+        best = max(heard, key=lambda one: max(one.odds["ask"].get(kind, 0.0) for kind in SPEAKS_OF_REFUND))
+        by_kind.setdefault(best.likeliest_of(SPEAKS_OF_REFUND), []).append(best)
+    if any(kind not in LEFTOVER for kind in by_kind):
+        by_kind = {kind: said for kind, said in by_kind.items() if kind not in LEFTOVER}
+    if not by_kind and heard:
+        best = max(heard, key=lambda one: 1 - one.odds["ask"].get("none", 0.0))
+        by_kind = {best.likeliest: [best]}
+    wishes = {
+        kind: [one for one in said if one.wants] for kind, said in by_kind.items() if kind in MONEY_ASKS
+    }
+    asks = [
+        _money_ask(kind, said, wishes, heard, orders, attached)
+        if kind in MONEY_ASKS
+        else _other_ask(kind, said, heard)
+        for kind, said in by_kind.items()
+    ]
+    return _one_of_two([ask for ask in asks if ask is not None], orders)
+
+
+def _one_of_two(asks: list[TicketAsk], orders: Sequence[CustomerOrder]) -> list[TicketAsk]:
+    """Who cancels an order and wants its money asks one thing: a cancellation before it is sent, a refund after."""
+    money = [ask for ask in asks if ask.ask in MONEY_ASKS and ask.money == "wanted"]
+    if len(money) != 2 or len({(ask.order_id, ask.lines) for ask in money}) != 1:
+        return asks
+    status = next((order.status for order in orders if order.order_id == money[0].order_id), None)
+    if status is None:
+        return asks
+    kept: AskKind = "cancellation" if status in {"pending", "processed", "shipped"} else "refund"
+    cause = next((ask.cause for ask in money if ask.cause), None)
+    conditions = any(ask.conditions for ask in money)
+    return [
+        replace(ask, cause=ask.cause or cause, conditions=conditions) if ask.ask == kept else ask
+        for ask in asks
+        if ask.ask == kept or ask not in money
+    ]
+
+
+def _other_ask(kind: AskKind, said: Sequence[Heard], heard: Sequence[Heard]) -> TicketAsk:
+    cause, proof = _cause(said, heard)
+    spans: dict[Field, tuple[TextSpan, ...]] = {"ask": _spans(said)}
+    if cause:
+        spans["cause"] = proof
+    refused = [one for one in heard if one.money("refused") >= MEANT or one.negates]
+    if refused:
+        spans["money"] = _spans(refused)
+    sure = _sure(kind, said)
+    return TicketAsk(kind, "refused" if refused else "open", cause=cause, sure=sure, spans=spans)
+
+
+def _money_ask(
+    kind: AskKind,
+    said: Sequence[Heard],
+    wishes: Mapping[AskKind, Sequence[Heard]],
+    heard: Sequence[Heard],
+    orders: Sequence[CustomerOrder],
+    attached: OrderId | None,
+) -> TicketAsk | None:
+    """The wish for money of a kind; None where what sounds like one refuses it."""
+    wanted = wishes[kind]
+    if not wanted:
+        if any(one.money("refused") >= MEANT or one.negates for one in said):
+            return None
+        return TicketAsk(kind, sure=_sure(kind, said), spans={"ask": _spans(said)})
+    newest = max(one.place[0] for one in heard if max(one.money("wanted"), one.money("refused")) >= MEANT)
+    wishing = [one for some in wishes.values() for one in some]
+    mine = [one for one in heard if _nearest(one, wishing) in wanted and one not in wishing]
+    refused = [
+        one for one in mine if one.money("refused") >= SUSPECTED and one.place[0] == newest and not one.keeps
+    ]
+    conditions = [
+        one
+        for one in (*wanted, *mine)
+        if one.condition >= MEANT and any(_beside(one, other) for other in wanted)
+    ]
+    alone = sum(bool(some) for some in wishes.values()) == 1
+    order_id, number_spans, doubt = order_meant(kind, wanted, heard, orders, attached, alone=alone)
+    money: MoneyWish = "wanted"
+    if refused:
+        since = any(one.place[0] == newest for one in wanted)
+        money, doubt = ("wanted", doubt or "wanted_and_refused") if since else ("refused", doubt)
+    if max(one.money("wanted") for one in wanted) < SURE:
+        doubt = doubt or "not_sure"
+    order = next((one for one in orders if one.order_id == order_id), None)
+    cause, proof = _cause(wanted, heard)
+    elsewhere = [one for one in wishing if one not in wanted]
+    lines, suggested, goods_spans = units_meant(wanted, elsewhere, heard, order, cause)
+    proofs: dict[Field, tuple[TextSpan, ...]] = {
+        "ask": _spans(said),
+        "money": _spans(refused if money == "refused" else wanted),
+        "conditions": _spans(conditions),
+        "order_id": number_spans,
+        "lines": goods_spans,
+        "cause": proof,
+    }
+    return TicketAsk(
+        kind,
+        money,
+        order_id=order_id,
+        lines=lines,
+        suggested=suggested,
+        cause=cause,
+        doubt=doubt,
+        conditions=bool(conditions),
+        sure=_sure(kind, wanted),
+        spans={name: spans for name, spans in proofs.items() if spans},
+    )
+
+
+def _spans(some: Iterable[Heard]) -> tuple[TextSpan, ...]:
+    return tuple(one.span for one in some)
+
+
+def _nearest(one: Heard, wishing: Sequence[Heard]) -> Heard:
+    """The wish that a statement belongs to: the nearest in its text, the one before it first."""
+    return min(
+        wishing,
+        key=lambda other: (
+            other.place[0] != one.place[0],
+            abs(other.place[1] - one.place[1]),
+            other.span.start > one.span.start,
+            abs(other.span.start - one.span.start),
+        ),
+    )
+
+
+def _sure(kind: AskKind, said: Iterable[Heard]) -> int:
+    """In percent."""
+    return round(100 * max(one.odds["ask"].get(kind, 0.0) for one in said))
+
+
+def _beside(one: Heard, other: Heard) -> bool:
+    """Whether two statements stand in one sentence or in two that follow each other."""
+    return one.place[0] == other.place[0] and abs(one.place[1] - other.place[1]) <= 1
+
+
+def _cause(said: Iterable[Heard], heard: Sequence[Heard]) -> tuple[Cause | None, tuple[TextSpan, ...]]:
+    """The cause with the best odds: of what is asked first, and of everything else after it."""
+    for some in (list(said), heard):
+        best = max(
+            (
+                (chance, label, one)
+                for one in some
+                for odds in (one.causes, one.odds["cause"])
+                for label, chance in odds.items()
+                if label != "none" and chance >= MEANT
+            ),
+            key=lambda found: found[0],
+            default=None,
+        )
+        if best is not None:
+            return best[1], (best[2].span,)  # type: ignore[return-value]
+    return None, ()

@@ -1,0 +1,117 @@
+"""The trained bundle: what a statement says, as calibrated odds of closed labels. Numbers in a file, no code in it.
+
+Each head is one question; the features are words, neighbouring words and the letters inside words. Training is in
+`evals/intake`; what is here only adds numbers up.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, get_args
+
+FILE = Path(__file__).parent / "bundle.json"
+
+Head = Literal["ask", "money", "cause", "condition", "urgent", "wish", "trade"]
+HEADS: tuple[Head, ...] = get_args(Head)
+
+SCALE = 64
+"""Weights stand in the file as whole numbers of this part of one."""
+
+WORDS_READ = 90
+"""Of one statement at most."""
+
+_WORD = re.compile(r"[a-z\u00df-\u024f]+(?:'[a-z]+)*|\d+|[?!]")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Labels by head, and what each feature adds to each label."""
+
+    version: str
+    sha256: str
+    labels: Mapping[Head, tuple[str, ...]]
+    columns: Mapping[Head, int]
+    """Where the labels of a head begin among all of them."""
+
+    bias: tuple[int, ...]
+    weights: Mapping[str, tuple[tuple[int, int], ...]]
+
+    def odds(self, text: str) -> dict[Head, dict[str, float]]:
+        """The odds of each label of each head for one statement; those of a head sum to one."""
+        sums = list(self.bias)
+        for feature in features(text):
+            for column, weight in self.weights.get(feature, ()):
+                sums[column] += weight
+        return {head: self._of_head(head, sums) for head in self.labels}
+
+    def _of_head(self, head: Head, sums: list[int]) -> dict[str, float]:
+        first = self.columns[head]
+        chances = [_logistic(sums[first + n] / SCALE) for n in range(len(self.labels[head]))]
+        whole = sum(chances)
+        return {label: chance / whole for label, chance in zip(self.labels[head], chances, strict=True)}
+
+
+def features(text: str) -> Iterator[str]:
+    """What a statement is told by, each feature once."""
+    return iter(dict.fromkeys(_features(text)))
+
+
+def _features(text: str) -> Iterator[str]:
+    words = ["<", *(_plain(word) for word in _WORD.findall(text.lower())[:WORDS_READ]), ">"]
+    for n, word in enumerate(words):
+        yield word
+        if n + 1 < len(words):
+            yield f"{word} {words[n + 1]}"
+        if n + 2 < len(words):
+            yield f"{word} {words[n + 1]} {words[n + 2]}"
+            yield f"{word} _ {words[n + 2]}"
+        if len(word) > 4:
+            around = f"({word})"
+            yield from (f"~{around[at : at + 4]}" for at in range(len(around) - 3))
+
+
+def _plain(word: str) -> str:
+    return "#" if word.isdecimal() else word.replace("'", "")
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
+
+
+def bundle_of(data: bytes) -> Bundle:
+    """The bundle in the bytes of its file. ValueError or KeyError where it is none."""
+    told = json.loads(data)
+    labels = {head: tuple(told["labels"][head]) for head in HEADS}
+    columns: dict[Head, int] = {}
+    for head, names in labels.items():
+        columns[head] = sum(len(labels[other]) for other in columns)
+        if len(set(names)) != len(names):
+            raise ValueError(f"{head}: a label stands twice")
+    wide = sum(len(names) for names in labels.values())
+    bias = tuple(int(one) for one in told["bias"])
+    weights = {
+        str(feature): tuple(
+            (int(column), int(weight)) for column, weight in zip(row[::2], row[1::2], strict=True)
+        )
+        for feature, row in told["weights"].items()
+    }
+    if len(bias) != wide or any(not 0 <= column < wide for row in weights.values() for column, _ in row):
+        raise ValueError("weights for labels that are not there")
+    return Bundle(str(told["version"]), sha256(data).hexdigest(), labels, columns, bias, weights)
+
+
+@cache
+def bundle_sha256(file: Path = FILE) -> str:
+    """The SHA-256 of the bundle of this release."""
+    return sha256(file.read_bytes()).hexdigest()
+
+
+@cache
+def bundle(file: Path = FILE) -> Bundle:
+    """The bundle of this release."""
+    return bundle_of(file.read_bytes())

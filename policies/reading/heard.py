@@ -1,0 +1,152 @@
+"""What is heard: the statements of a customer's own words, with what the bundle and the names in them say."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import get_args
+
+from policies.reading.bundle import Head
+from policies.reading.goods import Said
+from policies.reading.order_numbers import Numbered
+from refunds.reading import TextSpan
+from refunds.vocabulary import AskKind, MoneyWish
+
+MONEY_ASKS: frozenset[AskKind] = frozenset({"refund", "cancellation"})
+SPEAKS_OF_REFUND: frozenset[AskKind] = MONEY_ASKS | {"refund_status"}
+
+ASKED = 0.4
+"""The odds from which a statement is taken to ask something."""
+
+BEST = 0.3
+"""The odds from which it is taken to ask what it most likely does."""
+
+MEANT = 0.5
+"""The odds from which it is taken to want money, to refuse it, to give a cause."""
+
+SURE = 0.6
+"""The odds of a wish for money below which a person reads it."""
+
+SUSPECTED = 0.2
+"""The odds from which a refusal or a condition beside a wish for money makes it a person's."""
+
+URGENT = 0.3
+"""The odds from which a person must see it at once."""
+
+URGENT_STATED = 0.5
+"""The same where somebody has read the ticket and states what it is."""
+
+GUESSED = 0.2
+"""The odds from which an ask is named where a text has no better one."""
+
+SHORT = 4
+"""Statements up to which a text is also told as a whole."""
+
+SPOKEN = 0.3
+"""The odds from which a short text that asks nothing else speaks of a refund: wanted, promised or asked about."""
+
+CERTAIN = 0.8
+"""The odds of a wish that no other trade explains."""
+
+ELSEWHERE = 0.7
+"""The odds from which a short text is about another trade than a shop's: a transfer, a cash machine."""
+
+LEFTOVER: frozenset[AskKind] = frozenset({"complaint", "other"})
+"""Asked only where nothing else is."""
+
+
+_IT = re.compile(r"\b(?:it|that one|this one|this|that)\b", re.IGNORECASE)
+_NO_MONEY = re.compile(
+    r"\b(?:no|not|never|without|don't|dont|do not|please don't)\s+(?:\w+\s+){0,2}(?:refund|cancel|reimburse)\w*",
+    re.IGNORECASE,
+)
+_A_WORD = re.compile(r"[a-z']+")
+_COURTESY = frozenset(
+    """
+    thanks thank you please pls many very much in advance hi hello hey dear regards kind best wishes cheers
+    sorry for the trouble bother inconvenience good morning afternoon evening team sir madam all and a lot so
+    """.split()  # noqa: SIM905  (a list of words reads best as one)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A statement of the customer's own, with what the bundle and the names in it say."""
+
+    text: str
+    span: TextSpan
+    place: tuple[int, int]
+    """The number of its text, and of its sentence in that."""
+
+    odds: dict[Head, dict[str, float]]
+    causes: dict[str, float]
+    """The odds of each cause, of the whole sentence."""
+
+    numbers: tuple[Numbered, ...] = ()
+    goods: tuple[Said, ...] = ()
+    spans_of_goods: tuple[TextSpan, ...] = ()
+    goods_places: tuple[tuple[int, int], ...] = ()
+    """Where goods are named, in this statement's own text."""
+
+    def asks(self) -> list[AskKind]:
+        """What it asks: the likeliest label where that is no fact, and another one that is as likely."""
+        odds = self.odds["ask"]
+        best = max(odds, key=lambda label: odds[label])
+        named = [
+            label for label, chance in odds.items() if chance >= ASKED or (label == best and chance >= BEST)
+        ]
+        return [label for label in named if label != "none"]  # type: ignore[misc]
+
+    @property
+    def likeliest(self) -> AskKind:
+        """The ask with the best odds, however small; what wants money is not guessed."""
+        guess = self.likeliest_of(set(get_args(AskKind)) - SPEAKS_OF_REFUND)
+        return guess if self.odds["ask"][guess] >= GUESSED else "other"
+
+    def likeliest_of(self, kinds: Collection[AskKind]) -> AskKind:
+        """The one of these that it most likely asks."""
+        return max(sorted(kinds), key=lambda kind: self.odds["ask"].get(kind, 0.0))
+
+    def money(self, wish: MoneyWish) -> float:
+        return self.odds["money"].get(wish, 0.0)
+
+    @property
+    def understood(self) -> bool:
+        """Whether it asks, wants, refuses, gives a cause, or is a number or a courtesy: the rest may mean anything."""
+        if self.asks() or self.money("open") < MEANT or self.cause_here:
+            return True
+        rest = self.text if not self.numbers else ""
+        return rest.isascii() and set(_A_WORD.findall(rest.lower())) <= _COURTESY
+
+    @property
+    def wants(self) -> bool:
+        """Whether it wants money, and no word before that says no."""
+        return self.money("wanted") >= MEANT and not self.negates
+
+    @property
+    def negates(self) -> bool:
+        """Whether a no stands right before the money, whatever the bundle makes of it."""
+        return _NO_MONEY.search(self.text) is not None
+
+    @property
+    def names_goods(self) -> bool:
+        return any(not thing.out for thing in self.goods)
+
+    @property
+    def says_it(self) -> bool:
+        """Whether it means one thing by a pronoun."""
+        return _IT.search(self.text) is not None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it says of goods that they stay: no refusal of money for what else is named."""
+        return self.money("refused") >= MEANT and bool(self.goods)
+
+    @property
+    def cause_here(self) -> bool:
+        """Whether this statement itself gives a cause."""
+        odds = self.odds["cause"]
+        return any(chance >= MEANT for label, chance in odds.items() if label != "none")
+
+    @property
+    def condition(self) -> float:
+        return self.odds["condition"].get("true", 0.0)

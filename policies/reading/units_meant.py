@@ -1,0 +1,238 @@
+"""The units that a wish for money is about; nothing where the words leave it open, and then what may be meant."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from policies.reading.goods import NUMBERS, Said, taken
+from policies.reading.heard import Heard
+from refunds.ids import LineId
+from refunds.order import CustomerOrder, Units, counted
+from refunds.reading import TextSpan
+from refunds.vocabulary import Cause
+
+_EVERYTHING = re.compile(
+    r"\b(?:everything|all of (?:it|them|this|these|that)|the lot|all (?:the )?(?:items|things|goods|products|stuff)|"
+    r"(?:the |my |this |that )?(?:whole|entire|complete|full) (?:order|purchase|thing|lot|parcel|package|shipment)|"
+    r"all (?:my |the |of )?(?:\w+ )?orders|it all|them all|the rest|all items|every ?thing|every item)\b",
+    re.IGNORECASE,
+)
+
+_OBJECT = re.compile(
+    r"\b(?:return(?:ing)?|refund(?:ed|ing)?(?: me)?(?: (?:for|on|of))?|cancel(?:ling|ing)?|"
+    r"(?:money |cash )?back (?:for|on)|(?:money|cash) for|"
+    r"(?:send|sending|take|give|giving|bring|bringing) back|rid of|label for|only|and)\s+"
+    r"(?:the|my|our|this|that|these|those|both|one of (?:the|my|our|these|those)|one|all(?: the| my)?|"
+    r"\d+|two|three|four)\s+"
+    r"(?:(?:two|three|other|second|whole|broken|faulty|damaged|wrong|new|last|first|pair of)\s+)*"
+    r"(?P<what>[a-z][a-z'-]{2,})",
+    re.IGNORECASE,
+)
+_NO_GOODS = frozenset(
+    """
+    order orders item items product products thing things stuff goods one ones money amount price cost costs
+    rest lot full whole entire complete payment payments purchase purchases parcel package box delivery
+    shipment total difference return returns refund refunds postage shipping credit card account sum value same
+    it them everything all cash other others above following first second last two three four five six more
+    most wrong right old new original way shop store bank moment paypal visa mastercard label fee charge
+    service customer team support reason fact next day days week weeks month months year today now what which
+    who you me us my our your the this that these those a an some any being him her course time times trouble
+    help post mail address email reply answer inconvenience bother family wife husband son daughter mother
+    father friend birthday christmas holiday money's sale request policy dollars pounds euros bucks dollar
+    pound euro cents process processing return's confirmation situation matter problem issue case end beginning
+    meantime inconveniences warehouse cart basket checkout website site page app mine yours ours something
+    anything nothing immediate asap good free sure please pls plz back nine seven eight ten too for from with
+    without are was were and but that's go goes going will would can could as per via onto off yet only both
+    either neither each whatever whichever reasons pending open
+    """.split()  # noqa: SIM905  (a list of words reads best as one)
+)
+"""Words that name nothing of an order."""
+
+_ONE_OF = re.compile(
+    r"\b(?:an?|one|any|some|few|part|half)\s+(?:(?:of|thing|item|product|article|accessor\w+)\b)|"
+    r"\b(?:the|that|this) (?:\S+ )?(?:item|product|article|thing)\b|\bsomething\b",
+    re.IGNORECASE,
+)
+_SO_MANY = re.compile(
+    r"\b(?P<count>one|two|three|four|five|six|seven|eight|nine|ten|both|some|few|several)\b(?!\s+(?:days?|weeks?|months?|hours?|years?|times?))",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(r"\b(?:other|others|second|last|latter|former|remaining|rest)\b", re.IGNORECASE)
+_TOO = re.compile(r"\b(?:too|also|as well|plus)\b", re.IGNORECASE)
+
+_SOME_GOODS: frozenset[Cause] = frozenset(
+    {"damaged", "defective", "wrong_item", "missing", "not_as_described"}
+)
+"""Causes that are said of one thing rather than of all."""
+
+Found = tuple[Said, TextSpan]
+Units3 = tuple[tuple[Units, ...] | None, tuple[LineId, ...], tuple[TextSpan, ...]]
+
+
+def _strange(one: Heard) -> bool:
+    """Whether a statement asks for something that no line of the customer's orders is called."""
+    for match in _OBJECT.finditer(one.text):
+        start = match.start("what")
+        named = any(
+            first <= start < last or start <= first < match.end("what") + 14
+            for first, last in one.goods_places
+        )
+        if not named and match["what"].lower() not in _NO_GOODS and not one.numbers:
+            return True
+    return False
+
+
+def units_meant(
+    wanted: Sequence[Heard],
+    elsewhere: Sequence[Heard],
+    heard: Sequence[Heard],
+    order: CustomerOrder | None,
+    cause: Cause | None,
+) -> tuple[tuple[Units, ...] | None, tuple[LineId, ...], tuple[TextSpan, ...]]:
+    """The units, those that may be meant where that is open, and the words for it.
+
+    `elsewhere` are the statements of another wish for money.
+    """
+    if order is None:
+        return None, (), ()
+    places = {one.place for one in wanted}
+    asked = [one for one in heard if one.place in places and one not in elsewhere]
+    heard = [one for one in heard if one not in elsewhere]
+    here = _found(asked, order, out=False)
+    every = _found(heard, order, out=False)
+    out = _found(heard, order, out=True)
+    everything = any(_EVERYTHING.search(one.text) for one in asked)
+    spans = tuple(span for _, span in (*(here or ([] if everything else every)), *out))
+    whole = counted(order_units(order))
+
+    if everything and not _found(wanted, order, out=False):
+        here = []
+    elif everything:
+        named = _named(here, every, wanted, heard, order, spans) if here else None
+        if named is None or named[0] is None or counted(named[0]) != whole:
+            return left_open(here, order)
+        return None, (), spans
+    if any(_strange(one) for one in wanted):
+        return left_open(here or every, order)
+    if sum(whole.values()) == 1:
+        return None, (), spans
+    if everything and not here:
+        for thing, _ in out:
+            units = thing.units(order)
+            if units is None:
+                return left_open(out, order)
+            whole -= counted(units)
+        rest = any(_OTHER.search(one.text) for one in wanted)
+        if rest and not out:
+            return left_open(every, order)
+        return (_units(whole, order) if out else None), (), spans
+    if here:
+        return _named(here, every, wanted, heard, order, spans) or left_open(every, order)
+    if every:
+        kinds = {tuple(line.line_id for line in thing.of(order)) for thing, _ in every}
+        causes = [one for one in heard if one.cause_here and _found([one], order, out=False)]
+        single = any(one.says_it for one in wanted)
+        if len(kinds) > 1 and len(causes) == 1 and single:
+            every = _found(causes, order, out=False)
+            kinds = {tuple(line.line_id for line in thing.of(order)) for thing, _ in every}
+        if len(kinds) != 1 or any(_OTHER.search(one.text) for one in wanted):
+            return left_open(every, order)
+        return _meant(every, wanted, order, spans) or left_open(every, order)
+    about = [one for one in heard if one in asked or one.cause_here]
+    if out or any(_ONE_OF.search(one.text) or _OTHER.search(one.text) for one in about):
+        return left_open(out, order)
+    if len(order.lines) > 1 and cause in _SOME_GOODS:
+        return (), tuple(line.line_id for line in order.lines), ()
+    if any(_SO_MANY.search(one.text) for one in wanted):
+        return (), tuple(line.line_id for line in order.lines), ()
+    return None, (), ()
+
+
+def left_open(found: Sequence[Found], order: CustomerOrder) -> Units3:
+    """Nothing is read, and what may be meant is suggested."""
+    lines = [line.line_id for thing, _ in found for line in thing.of(order)]
+    return (), tuple(dict.fromkeys(lines)), tuple(span for _, span in found)
+
+
+def _found(some: Sequence[Heard], order: CustomerOrder, *, out: bool) -> list[Found]:
+    """What statements name of an order; what is named where money is refused stays, too."""
+    return [
+        (thing, span)
+        for one in some
+        for thing, span in zip(one.goods, one.spans_of_goods, strict=True)
+        if thing.of(order) and (thing.out or one.keeps) is out
+    ]
+
+
+def _named(
+    here: Sequence[Found],
+    every: Sequence[Found],
+    wanted: Sequence[Heard],
+    heard: Sequence[Heard],
+    order: CustomerOrder,
+    spans: tuple[TextSpan, ...],
+) -> Units3 | None:
+    """What the asking sentence itself names; None where that, or something said elsewhere, leaves it open."""
+    total: Counter[LineId] = Counter()
+    for thing, _ in here:
+        units = thing.units(order)
+        if units is None:
+            return None
+        total |= counted(units)
+    for thing, _ in every:
+        units = thing.units(order)
+        lines = {line.line_id for line in thing.of(order)}
+        if (
+            lines & set(total)
+            and units is not None
+            and any(total[n.line_id] not in {0, n.quantity} for n in units)
+        ):
+            return None
+    counts = {
+        match["count"].lower()
+        for one in wanted
+        if not one.names_goods
+        for match in _SO_MANY.finditer(one.text)
+    }
+    units_named = sum(total.values())
+    if any((2 if count == "both" else NUMBERS.get(count, 0)) != units_named for count in counts - {"one"}):
+        return None
+    if any(_OTHER.search(one.text) for one in wanted):
+        return None
+    more = any(
+        _TOO.search(one.text)
+        and any(not {line.line_id for line in thing.of(order)} <= set(total) for thing in one.goods)
+        for one in heard
+        if one.odds["ask"].get("none", 0.0) >= 0.5
+    )
+    return None if more else (_units(total, order), (), spans)
+
+
+def _meant(
+    every: Sequence[Found], wanted: Sequence[Heard], order: CustomerOrder, spans: tuple[TextSpan, ...]
+) -> Units3 | None:
+    """What a pronoun means, where a text names one kind of goods alone; so many of it as the asking words say."""
+    lines = every[0][0].of(order)
+    bought = sum(line.quantity for line in lines)
+    counts = {match["count"].lower() for one in wanted for match in _SO_MANY.finditer(one.text)} - (
+        {"one"}
+        if any("that one" in one.text.lower() or "this one" in one.text.lower() for one in wanted)
+        else set()
+    )
+    said = [thing.units(order) for thing, _ in every]
+    told = {units for units in said if units is not None}
+    if len(counts) > 1 or len(told) > 1:
+        return None
+    if not counts:
+        return (told.pop(), (), spans) if told and None not in said else None
+    number = 2 if counts == {"both"} else NUMBERS.get(counts.pop(), bought + 1)
+    units = taken(lines, number) if number <= bought and (number == bought or len(lines) == 1) else None
+    return (units, (), spans) if units else None
+
+
+def order_units(order: CustomerOrder) -> tuple[Units, ...]:
+    return tuple(Units(line.line_id, line.quantity) for line in order.lines)
+
+
+def _units(count: Counter[LineId], order: CustomerOrder) -> tuple[Units, ...]:
+    return tuple(Units(line.line_id, count[line.line_id]) for line in order.lines if count[line.line_id] > 0)

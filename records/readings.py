@@ -1,0 +1,51 @@
+"""Readings in the books: what a reader found in the words of a case."""
+
+import json
+
+from records.books import Reads, Row, Transaction
+from refunds.canonical import canonical
+from refunds.ids import CaseId, PersonId
+from refunds.reading import TicketReading
+from refunds.vocabulary import Via
+
+
+def write_reading(tx: Transaction, case_id: CaseId, reading: TicketReading, run: int) -> None:
+    """Write down what a program read for a run; it goes out with the next statement."""
+    tx.later(
+        "insert_reading",
+        case_id=case_id,
+        reader=reading.reader,
+        version=reading.version,
+        body=canonical(reading.to_json()),
+        run=run,
+        person=None,
+        via=None,
+        address=None,
+    )
+
+
+async def correct_reading(
+    tx: Transaction, case_id: CaseId, reading: TicketReading, person: PersonId, via: Via, address: str | None
+) -> None:
+    """Write down what a person read. Raises Refused."""
+    await tx.rows(
+        "insert_reading",
+        case_id=case_id,
+        reader=reading.reader,
+        version=reading.version,
+        body=canonical(reading.to_json()),
+        run=None,
+        person=person,
+        via=via,
+        address=address,
+    )
+
+
+def reading_in(body: str | None) -> TicketReading | None:
+    """The reading in its body; None where there is none."""
+    return TicketReading.of_json(json.loads(body)) if body else None
+
+
+async def readings_of(reads: Reads, case_id: CaseId) -> list[Row]:
+    """Every reading of a case, in order."""
+    return await reads.rows("readings_of", case_id=case_id)
