@@ -315,13 +315,24 @@ async def eval_tau2(
         Path,
         typer.Option(envvar="COUNTERSIGN_DATA", help="A folder with the data, or with tau2_retail in it."),
     ] = Path("../shared/data"),
+    words: Annotated[bool, typer.Option("--words", help="By customer, order and words alone.")] = False,
     as_json: Json = False,
 ) -> None:
     """A stranger's orders and requests, on a database of its own: exact to the cent, and nothing twice."""
-    from cli.printing import bar_on_terminal, no_refund_table, tau2_table
-    from evals.tau2 import open_exam, score_exam
+    from cli.printing import bar_on_terminal, figures_table, no_refund_table, tau2_table
+    from evals.tau2 import open_exam, score_exam, score_words
 
     folder = data / "tau2_retail" if (data / "tau2_retail").is_dir() else data
+    if words:
+        async with open_exam(home(), folder) as exam:
+            with bar_on_terminal("reading") as said:
+                rows, figures = await score_words(exam, said)
+        for row in rows if as_json else ():
+            say(json.dumps(row))
+        tell([figures], as_json, figures_table)
+        if figures["wrong"] or figures["elsewhere_proposed"]:
+            raise CommandFailed("a proposal was wrong: --json says which")
+        return
     async with open_exam(home(), folder) as exam:
         with bar_on_terminal("deciding") as said:
             score = await score_exam(exam, said)

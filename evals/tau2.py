@@ -56,6 +56,8 @@ class ExpectedRefund:
     text: str
     amount_minor: int
     method: str
+    text_alone: str
+    """The customer's words without the reason that the line holds beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def _expected(where: str, line: str, orders: dict[str, OrderFacts]) -> ExpectedR
             text=row["customer_text"] + reason,
             amount_minor=int(row["expected_refund_cents"]),
             method=row["method"],
+            text_alone=row["customer_text"],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{where}: not a line of expected refunds: {error!r}") from None
@@ -226,6 +229,25 @@ class Exam:
         state, _, _ = await self._decide(ticket | ({"intent": intent} if intent else {}))
         return order.order_id if order else None, state
 
+    async def by_words(self, number: int, task: ExpectedRefund) -> list[dict[str, object]]:
+        """A request by customer, order and text alone: on its own order, and on each other one of its customer."""
+        copies, text = copies_of(self.shop, task.text_alone, task.order_id, str(number))
+        rows: list[dict[str, object]] = []
+        due = {one.order_id for one in self.shop.expected if one.text_alone == task.text_alone}
+        for place, order in enumerate(copies):
+            if place and order.order_id.rpartition("/")[0] in due:
+                continue  # the same words ask for something of this one, too
+            ticket: dict[str, object] = {
+                "ticket_id": f"words-{number}-{place}",
+                "customer_id": order.customer_id,
+                "order_id": order.order_id,
+                "question": text,
+            }
+            state, amount, method = await self._decide(ticket, says_yes=False)
+            end = _read_as(state, amount, exact=(amount, method) == (task.amount_minor, task.method))
+            rows.append({"name": task.name, "order_id": order.order_id, "its_own": place == 0, "end": end})
+        return rows
+
     async def _through(self, name: str, order: OrderFacts, task: ExpectedRefund) -> tuple[State, int, str]:
         ticket: dict[str, object] = {
             "ticket_id": name,
@@ -236,7 +258,7 @@ class Exam:
         }
         return await self._decide(ticket | ({"items": list(task.items)} if task.items is not None else {}))
 
-    async def _decide(self, ticket: dict[str, object]) -> tuple[State, int, str]:
+    async def _decide(self, ticket: dict[str, object], *, says_yes: bool = True) -> tuple[State, int, str]:
         """The end of a signed ticket to which everybody says yes; what was proposed, and to which method."""
         manifest, key = self.house.manifest, home_private_key(self.house.home, "intake")
         read = classify(Ticket.read({"tenant": TAU2, **ticket}), manifest.intake_bundle).ticket
@@ -246,7 +268,7 @@ class Exam:
         proposal: Any = state["proposal"]
         if proposal is not None and proposal["kind"] == "refund":
             amount, method = proposal["amount_minor"], await self._method(proposal["payment_id"])
-        for voter in self.voters:
+        for voter in self.voters if says_yes else ():
             if state["status"] == "needs_human" and isinstance(proposal, dict):
                 said = await self.house.desk.decide(
                     voter, TAU2, case.case_id, str(proposal["digest"]), DecisionRequest("approve")
@@ -279,6 +301,32 @@ def _why(state: State) -> str:
     """Why a case waited for the person who ended it."""
     proposal: Any = state["proposal"]
     return str(proposal["reason"] if proposal else state["reason"])
+
+
+def _read_as(state: State, amount: int, *, exact: bool) -> str:
+    """What came of a request that has nothing but words."""
+    proposal: Any = state["proposal"]
+    if amount:
+        return "right" if exact else "wrong"
+    return "asked" if proposal is not None and proposal["question"] else "handed_over"
+
+
+async def score_words(
+    exam: Exam, said: Callable[[int, int], None]
+) -> tuple[list[dict[str, object]], dict[str, int]]:
+    """Every request by its words alone, and the sums: of its own order, and of other orders that it was attached to."""
+    rows: list[dict[str, object]] = []
+    for number, task in enumerate(exam.shop.expected):
+        rows += await exam.by_words(number, task)
+        said(number + 1, len(exam.shop.expected))
+    own = [row["end"] for row in rows if row["its_own"]]
+    other = [row["end"] for row in rows if not row["its_own"]]
+    sums = {"cases": len(own)} | {end: own.count(end) for end in ("right", "wrong", "asked", "handed_over")}
+    elsewhere = {
+        "elsewhere": len(other),
+        "elsewhere_proposed": sum(end in {"right", "wrong"} for end in other),
+    }
+    return rows, sums | elsewhere
 
 
 async def over_refunded(tx: Transaction) -> list[str]:

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
+from policies.reading.heard import FAULTS, MONEY_ASKS
 from refunds.ids import OrderId
 from refunds.order import CustomerOrder
 from refunds.reading import TicketAsk, TicketReading
 from refunds.ticket import Ticket
 from refunds.vocabulary import AskKind, Cause, HandoffReason, Intent, OrderStatus, ReadingDoubt
 
-MONEY: frozenset[AskKind] = frozenset({"refund", "cancellation"})
-FAULTS: frozenset[Cause] = frozenset({"damaged", "defective"})
 NO_FAULTS: frozenset[Cause] = frozenset({"change_of_mind"})
 """Causes after which nothing that was said can be damage."""
 
@@ -96,7 +95,7 @@ def request_of(
 ) -> MoneyRequest:
     """The request of a case that is about an order, of the reading of its texts and of what its ticket states."""
     status = next((order.status for order in orders if order.order_id == about), None)
-    money = [ask for ask in reading.asks if ask.ask in MONEY and ask.money != "open"]
+    money = [ask for ask in reading.asks if ask.ask in MONEY_ASKS and ask.money != "open"]
     wanted = [ask for ask in money if ask.money == "wanted"]
     here = [ask for ask in wanted if ask.order_id in {about, None} and ask.doubt not in ELSEWHERE] or wanted
     stated = ticket.intent in REFUND_INTENTS
@@ -125,7 +124,7 @@ def _doubt(
     """Why a person reads it, where one must."""
     stated = ticket.intent in REFUND_INTENTS
     refused = any(ask.money == "refused" for ask in reading.asks) and not any(
-        ask.ask in MONEY and ask.money != "refused" for ask in reading.asks
+        ask.ask in MONEY_ASKS and ask.money != "refused" for ask in reading.asks
     )
     match said_by:
         case "nobody":
@@ -160,9 +159,9 @@ def intent_of(reading: TicketReading) -> Intent:
     kinds = {ask.ask: ask for ask in reading.asks}
     for kind in _FIRST:
         ask = kinds.get(kind)
-        if ask is None or (kind in MONEY and ask.conditions):
+        if ask is None or (kind in MONEY_ASKS and ask.conditions):
             continue
-        if kind in MONEY and ask.money != "wanted":
+        if kind in MONEY_ASKS and ask.money != "wanted":
             return "policy_question"
         return _INTENTS[kind]
     return "other"
@@ -172,7 +171,7 @@ def order_of(
     reading: TicketReading, orders: Sequence[CustomerOrder], stated: OrderId | None
 ) -> OrderId | None:
     """The order that a case is about: the one that a person read, the ticket's, or the one that the words fit."""
-    read = next((ask.order_id for ask in reading.asks if ask.ask in MONEY and ask.order_id), None)
+    read = next((ask.order_id for ask in reading.asks if ask.ask in MONEY_ASKS and ask.order_id), None)
     if reading.reader == "person" and read is not None:
         return read
     if stated is not None:

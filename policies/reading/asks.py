@@ -7,6 +7,7 @@ from policies.reading.bundle import Head
 from policies.reading.heard import (
     CERTAIN,
     ELSEWHERE,
+    FAULTS,
     LEFTOVER,
     MEANT,
     MONEY_ASKS,
@@ -186,7 +187,7 @@ def _cause(said: Iterable[Heard], heard: Sequence[Heard]) -> tuple[Cause | None,
                 for one in some
                 for odds in (one.causes, one.odds["cause"])
                 for label, chance in odds.items()
-                if label != "none" and chance >= MEANT
+                if label != "none" and chance >= MEANT and not (label in FAULTS and one.denies_fault)
             ),
             key=lambda found: found[0],
             default=None,

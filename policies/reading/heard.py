@@ -9,9 +9,10 @@ from policies.reading.bundle import Head
 from policies.reading.goods import Said
 from policies.reading.order_numbers import Numbered
 from refunds.reading import TextSpan
-from refunds.vocabulary import AskKind, MoneyWish
+from refunds.vocabulary import AskKind, Cause, MoneyWish
 
 MONEY_ASKS: frozenset[AskKind] = frozenset({"refund", "cancellation"})
+FAULTS: frozenset[Cause] = frozenset({"damaged", "defective"})
 SPEAKS_OF_REFUND: frozenset[AskKind] = MONEY_ASKS | {"refund_status"}
 
 ASKED = 0.4
@@ -57,6 +58,11 @@ LEFTOVER: frozenset[AskKind] = frozenset({"complaint", "other"})
 _IT = re.compile(r"\b(?:it|that one|this one|this|that)\b", re.IGNORECASE)
 _NO_MONEY = re.compile(
     r"\b(?:no|not|never|without|don't|dont|do not|please don't)\s+(?:\w+\s+){0,2}(?:refund|cancel|reimburse)\w*",
+    re.IGNORECASE,
+)
+_NO_FAULT = re.compile(
+    r"\b(?:no|not|nothing|never|without|none|isn't|wasn't|aren't|undamaged|unbroken)\b\s*(?:\w+\s+){0,2}"
+    r"(?:crack|broke|damag|defect|scratch|shatter|fault|dent|torn)\w*|\bundamaged\b",
     re.IGNORECASE,
 )
 _A_WORD = re.compile(r"[a-z']+")
@@ -140,6 +146,11 @@ class Heard:
     def keeps(self) -> bool:
         """Whether it says of goods that they stay: no refusal of money for what else is named."""
         return self.money("refused") >= MEANT and bool(self.goods)
+
+    @property
+    def denies_fault(self) -> bool:
+        """Whether it says that nothing is broken, whatever the bundle makes of it."""
+        return _NO_FAULT.search(self.text) is not None
 
     @property
     def cause_here(self) -> bool:

@@ -58,6 +58,7 @@ _SO_MANY = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(r"\b(?:other|others|second|last|latter|former|remaining|rest)\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|them|these|those|that one|this one)\b", re.IGNORECASE)
 _TOO = re.compile(r"\b(?:too|also|as well|plus)\b", re.IGNORECASE)
 
 _SOME_GOODS: frozenset[Cause] = frozenset(
@@ -112,6 +113,9 @@ def units_meant(
         if named is None or named[0] is None or counted(named[0]) != whole:
             return left_open(here, order)
         return None, (), spans
+    first = next((one for one in wanted if one.names_goods), None)
+    if first is not None and any(_PRONOUN.search(one.text) for one in wanted[: wanted.index(first)]):
+        return left_open(every, order)  # "return them … and the watch, too": what they are stands before
     if any(_strange(one) for one in wanted):
         return left_open(here or every, order)
     if sum(whole.values()) == 1:
