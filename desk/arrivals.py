@@ -9,7 +9,7 @@ from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision
 from desk.people import Person
 from records.books import Books, Refused
-from records.cases import case_by_id
+from records.cases import case_by_id, order_of_case
 from records.orders import order_facts
 from records.queue import enqueue
 from refunds.ids import CaseId, TenantId
@@ -36,7 +36,8 @@ async def note_arrival(
             case = await case_by_id(tx, case_id)
             if case is None:
                 raise NothingToDecide(f"no case {case_id} for {tenant}")
-            order = await order_facts(tx, case.order_id) if case.order_id else None
+            about = await order_of_case(tx, case)
+            order = await order_facts(tx, about) if about else None
             if order is None or order.customer_id != case.customer_id:
                 raise BadDecision("lines: this case names no order of its customer")
             wanted = counted(units)

@@ -8,6 +8,7 @@ from typing import Any
 
 from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
 from desk.decisions import authority_of
+from desk.marked import MarkedWords, marked, said_of
 from desk.people import Person
 from policies.authority import AuthorityRule, highest_authority, may_approve
 from policies.budget import EXHAUSTED, audit_budget
@@ -19,6 +20,7 @@ from records.cases import Case
 from records.messages import messages_of
 from records.money import CurrentProposal
 from records.orders import order_facts
+from records.readings import reading_in
 from records.replies import CustomerReply, replies_of
 from records.snapshots import Snapshot, snapshot_at
 from records.takeovers import takeovers_of
@@ -27,6 +29,7 @@ from refunds.ids import PaymentId
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Payment, counted
 from refunds.proposal import Proposal
+from refunds.reading import TicketReading
 from refunds.shares import Unbalanced, shares_of
 
 EARLIER = 8
@@ -90,6 +93,34 @@ class Dossier:
 
     progress: Row | None
     """What a run does at this moment."""
+
+    @property
+    def reading(self) -> TicketReading | None:
+        """What was read in the customer's words last."""
+        return reading_in(self.snapshot.reading)
+
+    @property
+    def wrote(self) -> list[list[MarkedWords]]:
+        """What the customer wrote with the ticket, the words marked that the reading rests on."""
+        return self._marked()[: len(self.case.ticket.texts)]
+
+    @property
+    def said_since(self) -> list[tuple[Row, list[MarkedWords]]]:
+        """The messages since, those of the customer marked."""
+        answers = iter(self._marked()[len(self.case.ticket.texts) :])
+        return [
+            (row, next(answers) if row["author"] == "customer" else [MarkedWords(row["body"])])
+            for row in self.messages
+        ]
+
+    def _marked(self) -> list[list[MarkedWords]]:
+        answers = [row["body"] for row in self.messages if row["author"] == "customer"]
+        return marked((*self.case.ticket.texts, *answers), self.reading)
+
+    @property
+    def asks(self) -> list[str]:
+        """What the customer asks, a line each."""
+        return [said_of(ask) for ask in self.reading.asks] if self.reading else []
 
     @property
     def degraded(self) -> list[str]:
@@ -189,7 +220,8 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str
         snapshot = await snapshot_at(tx, case.case_id)
         current = snapshot.current
         trace = await read_trace(tx, case.case_id)
-        order = await order_facts(tx, case.order_id) if case.order_id else None
+        about = (current.proposal.order_id if current else None) or case.order_id
+        order = await order_facts(tx, about) if about else None
         if order is not None and order.customer_id != case.customer_id:
             order = None
         proposals = await tx.rows("proposals_of", case_id=case.case_id)
@@ -250,6 +282,8 @@ def effect_of(
     match proposal.kind:
         case "handoff":
             return "Approve closes this hand-over and sends nothing; to answer, take the case over."
+        case "reply" if proposal.question:
+            does = "sends this question and keeps the case open for the answer"
         case "reply":
             does = "sends this reply and returns no money"
         case "refund":
@@ -275,7 +309,7 @@ def _where(proposal: Proposal, order: OrderFacts | None, language: str) -> str:
 
 
 def _plural(does: str) -> str:
-    return does.replace("sends", "send").replace("returns", "return")
+    return does.replace("sends", "send").replace("returns", "return").replace("keeps", "keep")
 
 
 def card(method: str) -> str:

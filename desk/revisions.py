@@ -37,7 +37,8 @@ async def check_revision(
         if current.proposal.kind != "refund":
             raise BadDecision("amount: this proposal has no refund to change")
         await _check_amount(tx, current, amount_minor)
-    order = await order_facts(tx, case.order_id) if case.order_id else None
+    about = current.proposal.order_id or case.order_id
+    order = await order_facts(tx, about) if about else None
     if units is not None:
         worth = check_units(order, units)
         if amount_minor is None:

@@ -6,7 +6,7 @@ from desk.decisions import Conflict, DecisionRequest, Desk, NothingToDecide, cla
 from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
 from records.books import Refused, Transaction
-from records.cases import Case, case_by_id
+from records.cases import Case, case_by_id, order_of_case
 from records.orders import order_facts
 from records.queue import enqueue, enqueue_desk
 from records.snapshots import snapshot_at
@@ -92,7 +92,8 @@ def check_reply(requested: TakeoverRequest) -> None:
 
 async def _refund(tx: Transaction, case: Case, person: Person, requested: TakeoverRequest) -> Takeover:
     """The refund that a person wants proposed: to the payments of the case's own order, within what is left of them."""
-    order = await order_facts(tx, case.order_id) if case.order_id else None
+    about = await order_of_case(tx, case)
+    order = await order_facts(tx, about) if about else None
     if order is None or order.customer_id != case.customer_id or not order.payments:
         raise BadDecision(
             "amount_minor: this case names no order of its customer, so nothing can be paid back"

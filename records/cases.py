@@ -141,6 +141,12 @@ async def case_by_id(tx: Transaction, case_id: UUID) -> Case | None:
     return Case.of(row) if row else None
 
 
+async def order_of_case(tx: Transaction, case: Case) -> OrderId | None:
+    """The order that a case is about: the one that it last proposed a refund of, or the one that it came with."""
+    row = await tx.row("order_of_case", case_id=case.case_id)
+    return OrderId(row["order_id"]) if row and row["order_id"] else None
+
+
 async def case_by_ticket(tx: Transaction, ticket_id: str) -> Case | None:
     row = await tx.row("case_by_ticket", ticket_id=ticket_id)
     return Case.of(row) if row else None

@@ -64,8 +64,8 @@ def _compare(
 ) -> None:
     score.counts["tickets"] += 1
     score.note("asks", ticket.name, good={ask.ask for ask in reading.asks} == ticket.asks)
-    wish = next((ask for ask in reading.asks if ask.ask in MONEY_ASKS and ask.money == "wanted"), None)
-    proposes = wish is not None and wish.doubt is None and not wish.conditions
+    want = next((ask for ask in reading.asks if ask.ask in MONEY_ASKS and ask.money == "wanted"), None)
+    proposes = want is not None and want.doubt is None and not want.conditions
     score.note("no money is wanted", ticket.name, good=ticket.money == "wanted" or not proposes)
     if bool(reading.urgent) != ticket.urgent:
         score.note("urgent", ticket.name, good=False)
@@ -73,22 +73,22 @@ def _compare(
         return
     score.counts["money asks"] += 1
     score.counts["proposals"] += proposes
-    right = wish is not None and _lines_right(wish, ticket, orders)
+    right = want is not None and _lines_right(want, ticket, orders)
     score.note("lines", ticket.name, good=right)
-    settled = wish is not None and wish.lines != () and wish.order_id is not None
+    settled = want is not None and want.lines != () and want.order_id is not None
     score.note("lines of a proposal", ticket.name, good=right or not (proposes and settled))
     score.note("conditions", ticket.name, good=not ticket.conditions or not proposes)
 
 
-def _lines_right(wish: TicketAsk, ticket: LabelledTicket, orders: Sequence[CustomerOrder]) -> bool:
+def _lines_right(want: TicketAsk, ticket: LabelledTicket, orders: Sequence[CustomerOrder]) -> bool:
     order = next((one for one in orders if one.order_id == ticket.about), None)
-    if wish.order_id != ticket.about or order is None:
-        return wish.order_id is None and order is None
+    if want.order_id != ticket.about or order is None:
+        return want.order_id is None and order is None
     everything = {line.line_id: line.quantity for line in order.lines}
     if ticket.lines in {"unclear", None} if not isinstance(ticket.lines, dict) else False:
-        return wish.lines == ()
+        return want.lines == ()
     wanted = everything if ticket.lines == "whole" else ticket.lines
-    found = everything if wish.lines is None else {one.line_id: one.quantity for one in wish.lines}
+    found = everything if want.lines is None else {one.line_id: one.quantity for one in want.lines}
     return found == wanted
 
 
@@ -126,7 +126,7 @@ def outside_score(
             if _fold(str(told["text"])) == number:
                 asks = {ask.ask for ask in reader.read([str(told["text"])]).asks}
                 bank[bool(told["refund"]), bool(asks & SPEAKS_OF_REFUND)] += 1
-                kind = "status" if "refund_status" in asks else "wish" if asks & MONEY_ASKS else "neither"
+                kind = "status" if "refund_status" in asks else "want" if asks & MONEY_ASKS else "neither"
                 told_apart[str(told["intent"]), kind] += bool(told["refund"])
         for told in clinc:
             if _fold(str(told["text"])) == number:
@@ -138,8 +138,8 @@ def outside_score(
         "recall": round(bank[True, True] / max(1, bank[True, True] + bank[True, False]), 3),
         "false": round(bank[False, True] / max(1, bank[False, True] + bank[False, False]), 4),
     }
-    for intent, kind in (("request_refund", "wish"), ("Refund_not_showing_up", "status")):
-        both = told_apart[intent, "wish"] + told_apart[intent, "status"]
+    for intent, kind in (("request_refund", "want"), ("Refund_not_showing_up", "status")):
+        both = told_apart[intent, "want"] + told_apart[intent, "status"]
         yield {
             "set": f"{intent} told apart",
             "texts": both,

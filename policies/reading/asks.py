@@ -100,7 +100,7 @@ def _money_ask(
     orders: Sequence[CustomerOrder],
     attached: OrderId | None,
 ) -> TicketAsk | None:
-    """The wish for money of a kind; None where what sounds like one refuses it."""
+    """The want for money of a kind; None where what sounds like one refuses it."""
     wanted = wishes[kind]
     if not wanted:
         if any(one.money("refused") >= MEANT or one.negates for one in said):
@@ -156,7 +156,7 @@ def _spans(some: Iterable[Heard]) -> tuple[TextSpan, ...]:
 
 
 def _nearest(one: Heard, wishing: Sequence[Heard]) -> Heard:
-    """The wish that a statement belongs to: the nearest in its text, the one before it first."""
+    """The want that a statement belongs to: the nearest in its text, the one before it first."""
     return min(
         wishing,
         key=lambda other: (

@@ -75,7 +75,7 @@ SLIP_FROM, SLIPS_FROM = 5, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class NamedThing:
     """A place in a text that names goods."""
 
     start: int
@@ -89,7 +89,7 @@ class Said:
     all_of: bool = False
     plural: bool = False
     few: bool = False
-    """Said of some of them, without a number."""
+    """NamedThing of some of them, without a number."""
 
     out: bool = False
     """Named as what stays."""
@@ -150,7 +150,7 @@ class NamedGoods:
                 for word in _option_words(line):
                     self._options.setdefault(word, []).append((order.order_id, line))
 
-    def said_in(self, text: str, start: int, end: int) -> list[Said]:
+    def said_in(self, text: str, start: int, end: int) -> list[NamedThing]:
         """What a part of a text names, in its order."""
         tokens = [
             _Token(match[0].lower(), match.start(), match.end())
@@ -206,7 +206,7 @@ class NamedGoods:
         ]
         return fits[0] if len(fits) == 1 else None
 
-    def _said(self, text: str, tokens: Sequence[_Token], first: int, last: int, key: str) -> Said:
+    def _said(self, text: str, tokens: Sequence[_Token], first: int, last: int, key: str) -> NamedThing:
         found = self._names[key]
         best = max(weight for weight, _, _ in found)
         lines = [(order_id, line) for weight, order_id, line in found if weight == best]
@@ -217,7 +217,7 @@ class NamedGoods:
             lines, text, tokens[max(0, first - 4)].start, tokens[min(len(tokens), last + 6) - 1].end
         )
         words = [token.text for token in before]
-        return Said(
+        return NamedThing(
             tokens[first].start,
             tokens[last - 1].end,
             tuple(lines),
@@ -227,7 +227,7 @@ class NamedGoods:
             few=bool(_FEW & set(words)),
         )
 
-    def _ones(self, tokens: Sequence[_Token]) -> Iterator[Said]:
+    def _ones(self, tokens: Sequence[_Token]) -> Iterator[NamedThing]:
         """NamedGoods that only an option names: the blue ones."""
         for n, token in enumerate(tokens):
             lines = self._options.get(_stem(token.text))
@@ -235,7 +235,7 @@ class NamedGoods:
             before = _before(tokens, n)
             if lines and (after in _ONES or _DETERMINED & {word.text for word in before}):
                 words = [word.text for word in before]
-                yield Said(
+                yield NamedThing(
                     token.start,
                     token.end,
                     tuple(dict.fromkeys(lines)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from policies.reading.bundle import Head
-from policies.reading.goods import Said
+from policies.reading.goods import NamedThing
 from policies.reading.order_numbers import Numbered
 from refunds.reading import TextSpan
 from refunds.vocabulary import AskKind, Cause, MoneyWish
@@ -88,7 +88,7 @@ class Heard:
     """The odds of each cause, of the whole sentence."""
 
     numbers: tuple[Numbered, ...] = ()
-    goods: tuple[Said, ...] = ()
+    goods: tuple[NamedThing, ...] = ()
     spans_of_goods: tuple[TextSpan, ...] = ()
     goods_places: tuple[tuple[int, int], ...] = ()
     """Where goods are named, in this statement's own text."""
@@ -112,8 +112,8 @@ class Heard:
         """The one of these that it most likely asks."""
         return max(sorted(kinds), key=lambda kind: self.odds["ask"].get(kind, 0.0))
 
-    def money(self, wish: MoneyWish) -> float:
-        return self.odds["money"].get(wish, 0.0)
+    def money(self, what: MoneyWish) -> float:
+        return self.odds["money"].get(what, 0.0)
 
     @property
     def understood(self) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from policies.reading.goods import NUMBERS, Said, taken
+from policies.reading.goods import NUMBERS, NamedThing, taken
 from policies.reading.heard import Heard
 from refunds.ids import LineId
 from refunds.order import CustomerOrder, Units, counted
@@ -66,7 +66,7 @@ _SOME_GOODS: frozenset[Cause] = frozenset(
 )
 """Causes that are said of one thing rather than of all."""
 
-Found = tuple[Said, TextSpan]
+Found = tuple[NamedThing, TextSpan]
 Units3 = tuple[tuple[Units, ...] | None, tuple[LineId, ...], tuple[TextSpan, ...]]
 
 

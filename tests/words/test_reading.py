@@ -60,9 +60,9 @@ def read(text: str, *orders: CustomerOrder, attached: str | None = None) -> Tick
 
 
 def wanted(text: str, *orders: CustomerOrder, attached: str | None = None) -> Any:
-    """The one wish for money of a text."""
-    [wish] = [ask for ask in read(text, *orders, attached=attached).asks if ask.money == "wanted"]
-    return wish
+    """The one want for money of a text."""
+    [want] = [ask for ask in read(text, *orders, attached=attached).asks if ask.money == "wanted"]
+    return want
 
 
 def units(text: str) -> dict[str, int] | None:
@@ -107,10 +107,10 @@ def test_every_field_points_at_words_that_stand_in_the_stored_text(text: str) ->
 
 def test_offsets_lead_through_html_and_typography_to_the_words_themselves() -> None:
     text = "<p>Hello,</p><p>the kettle doesn&rsquo;t <b>work</b>. I want a&nbsp;<i>refund</i> for it, please.</p>"
-    wish = wanted(text, *BOTH, attached="B202")
-    [goods] = wish.spans["lines"]
+    want = wanted(text, *BOTH, attached="B202")
+    [goods] = want.spans["lines"]
     assert text[goods.start : goods.end] == "kettle"
-    assert any("refund" in text[span.start : span.end] for span in wish.spans["money"])
+    assert any("refund" in text[span.start : span.end] for span in want.spans["money"])
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_greeting_signature_and_footer_are_set_apart_and_a_wish_in_them_is_not()
         "Dear team,\n\nI want a refund for the toaster.\n\nKind regards\nA. Customer\nAcme Ltd, 1 High Street"
     )
     assert own_words(mail) == "I want a refund for the toaster."
-    wish = "The kettle is fine.\n\n--\nA. Customer\nPlease cancel my order"
-    assert any(ask.ask == "cancellation" for ask in read(wish, LIGHT, attached="B203").asks)
+    want = "The kettle is fine.\n\n--\nA. Customer\nPlease cancel my order"
+    assert any(ask.ask == "cancellation" for ask in read(want, LIGHT, attached="B203").asks)
 
 
 @pytest.mark.parametrize(

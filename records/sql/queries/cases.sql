@@ -19,6 +19,10 @@ select customer_orders(%(customer_id)s) as orders;
 -- case_by_id --
 select * from cases where case_id = %(case_id)s;
 
+-- order_of_case --
+-- The order that a case last proposed a refund of, or the one that it came with.
+select order_of_case(tenant(), %(case_id)s) as order_id;
+
 -- case_by_ticket --
 select * from cases where ticket_id = %(ticket_id)s;
 

@@ -1,0 +1,66 @@
+"""Marked words: a customer's texts with the words that the reading rests on, for the eye of a reviewer."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from refunds.reading import TicketAsk, TicketReading
+
+BETWEEN = 2
+"""Letters between two texts in the offsets of a reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedWords:
+    """A run of letters, and what the reading takes from it; nothing where it takes nothing."""
+
+    text: str
+    says: str = ""
+
+
+def marked(texts: Sequence[str], reading: TicketReading | None) -> list[list[MarkedWords]]:
+    """Each text cut at the words that prove a field."""
+    proofs = sorted(_proofs(reading)) if reading else []
+    found: list[list[MarkedWords]] = []
+    offset = 0
+    for text in texts:
+        within = [(max(0, a - offset), min(len(text), b - offset), says) for a, b, says in proofs]
+        found.append(list(_cut(text, [one for one in within if one[0] < one[1]])))
+        offset += len(text) + BETWEEN
+    return found
+
+
+def _proofs(reading: TicketReading) -> Iterator[tuple[int, int, str]]:
+    for ask in reading.asks:
+        for name, spans in ask.spans.items():
+            for span in spans:
+                yield span.start, span.end, f"{ask.ask.replace('_', ' ')}: {name.replace('_', ' ')}"
+    for span in reading.urgent:
+        yield span.start, span.end, "urgent"
+
+
+def _cut(text: str, proofs: Sequence[tuple[int, int, str]]) -> Iterator[MarkedWords]:
+    edges = sorted({0, len(text), *(edge for start, end, _ in proofs for edge in (start, end))})
+    for start, end in itertools.pairwise(edges):
+        says = dict.fromkeys(said for first, last, said in proofs if first <= start and end <= last)
+        yield MarkedWords(text[start:end], "; ".join(says))
+
+
+def said_of(ask: TicketAsk) -> str:
+    """An ask in a line, for a person."""
+    parts = [ask.ask.replace("_", " ")]
+    if ask.order_id is not None:
+        parts.append(f"of {ask.order_id}")
+    if ask.lines == ():
+        parts.append("which goods is open")
+    elif ask.lines is not None:
+        parts.append(", ".join(f"{units.quantity} of line {units.line_id}" for units in ask.lines))
+    if ask.cause is not None:
+        parts.append(ask.cause.replace("_", " "))
+    if ask.money != "open":
+        parts.append(f"money {ask.money}")
+    if ask.conditions:
+        parts.append("under a condition")
+    if ask.doubt is not None:
+        parts.append(f"in doubt: {ask.doubt.replace('_', ' ')}")
+    return " · ".join(parts)
