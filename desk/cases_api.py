@@ -10,6 +10,7 @@ from desk.assignments import assign
 from desk.authentication import desk_services, signed_in
 from desk.bodies import StrictRoute
 from desk.claims import claim, release_claim
+from desk.corrections import CorrectedAsk, Correction
 from desk.decisions import DecisionRequest
 from desk.messages import add_message
 from desk.notes import clean_text, storable
@@ -27,11 +28,13 @@ from desk.schemas import (
     DecisionBody,
     Event,
     Failure,
+    LineUnits,
     Message,
     MessageBody,
     MessageWritten,
     Queue,
     QueueRow,
+    ReadingBody,
     SecondReviewBody,
     SentReply,
     Submitted,
@@ -46,7 +49,7 @@ from records.cases import Case
 from records.messages import messages_of
 from records.replies import replies_of
 from records.states import state_of
-from refunds.ids import LineId, PersonId, TenantId
+from refunds.ids import LineId, OrderId, PersonId, TenantId
 from refunds.order import Units
 from refunds.ticket import BadTicket, Ticket
 
@@ -129,15 +132,37 @@ async def decide(
         body.amount_minor,
         body.note,
         body.asks,
-        revised_units=None
-        if body.lines is None
-        else tuple(Units(LineId(one.line_id), one.quantity) for one in body.lines),
+        revised_units=units_of(body.lines),
         revised_reply=None if body.reply is None else clean_text(body.reply),
         letter=None if body.letter is None else clean_text(body.letter),
+        correction=None if body.reading is None else correction_of(body.reading),
     )
     said = await services.desk.decide(person, case.tenant, case.case_id, body.digest, word)
     decision = said.decision.terms.decision_id if said.decision else None
     return Decided(case_id=case.case_id, word=body.word, decision_id=decision, more_people=said.more_people)
+
+
+def units_of(lines: list[LineUnits] | None) -> tuple[Units, ...] | None:
+    """The units in a body; None where it has none."""
+    return None if lines is None else tuple(Units(LineId(one.line_id), one.quantity) for one in lines)
+
+
+def correction_of(body: ReadingBody) -> Correction:
+    """The correction in a body."""
+    return Correction(
+        tuple(
+            CorrectedAsk(
+                one.ask,
+                one.money,
+                OrderId(one.order_id) if one.order_id else None,
+                units_of(one.lines),
+                one.cause,
+                one.conditions,
+            )
+            for one in body.asks
+        ),
+        body.urgent,
+    )
 
 
 @router.post("/cases/{case_id}/takeovers")

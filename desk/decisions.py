@@ -7,6 +7,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from desk.corrections import Correction, corrected
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from desk.revisions import check_reply_text, check_revision
@@ -16,7 +17,9 @@ from policies.signature import SigningKey
 from records.books import Books, Refused, Row, Transaction
 from records.cases import Case, case_by_id
 from records.money import CurrentProposal, cast_vote, complete
+from records.orders import customer_orders
 from records.queue import enqueue, enqueue_desk
+from records.readings import reading_in, write_reading
 from records.snapshots import snapshot_at
 from refunds.decision import Ballot, Decision, Vote
 from refunds.ids import CaseId, TenantId
@@ -25,9 +28,10 @@ from refunds.terms import Terms
 from refunds.vocabulary import Asked, RejectCode, VoteWord
 
 TIME_TO_PAY = timedelta(hours=24)
+"""After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
+
 TIME_FOR_RETURN = timedelta(days=45)
 """How long an approval stays in force that waits for the goods; after that a person decides anew."""
-"""After the last moment to decide; the same for every vote on a proposal, so that all of them agree."""
 
 _CODE: TypeAdapter[RejectCode] = TypeAdapter(RejectCode)
 
@@ -63,6 +67,9 @@ class DecisionRequest:
     revised_reply: str | None = None
     letter: str | None = None
     """With a reject: what the customer is told, where the person wrote it."""
+
+    correction: Correction | None = None
+    """With a revision: what the customer asks, as the person reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,12 @@ class Desk:
                 if held is not None:
                     # Their claim ends with their vote: somebody else may have to agree.
                     tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
+                if word.correction is not None:
+                    orders = await customer_orders(tx, case.customer_id, case.order_id)
+                    reading = corrected(reading_in(snapshot.reading), word.correction, orders)
+                    write_reading(
+                        tx, case_id, reading, person=person.person, via=person.via, address=person.address
+                    )
                 return await self.record(tx, person, case, current, word, snapshot.now)
         except Refused as refused:
             raise desk_refusal(refused) from None
@@ -133,6 +146,10 @@ class Desk:
             raise BadDecision("reply: only a revision changes what is proposed")
         if word.asks is not None and any(edit is not None for edit in edits):
             raise BadDecision("asks: first the answer, then the change")
+        if word.correction is not None and (
+            word.word != "revise" or word.asks is not None or any(edit is not None for edit in edits)
+        ):
+            raise BadDecision("reading: a revision corrects it, and asks for nothing else")
         if word.letter is not None:
             if word.word != "reject":
                 raise BadDecision("letter: only a reject has one")

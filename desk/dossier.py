@@ -8,7 +8,7 @@ from typing import Any
 
 from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
 from desk.decisions import authority_of
-from desk.marked import MarkedWords, marked, said_of
+from desk.marked import ReadWords
 from desk.people import Person
 from policies.authority import AuthorityRule, highest_authority, may_approve
 from policies.budget import EXHAUSTED, audit_budget
@@ -29,7 +29,6 @@ from refunds.ids import PaymentId
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Payment, counted
 from refunds.proposal import Proposal
-from refunds.reading import TicketReading
 from refunds.shares import Unbalanced, shares_of
 
 EARLIER = 8
@@ -95,32 +94,9 @@ class Dossier:
     """What a run does at this moment."""
 
     @property
-    def reading(self) -> TicketReading | None:
-        """What was read in the customer's words last."""
-        return reading_in(self.snapshot.reading)
-
-    @property
-    def wrote(self) -> list[list[MarkedWords]]:
-        """What the customer wrote with the ticket, the words marked that the reading rests on."""
-        return self._marked()[: len(self.case.ticket.texts)]
-
-    @property
-    def said_since(self) -> list[tuple[Row, list[MarkedWords]]]:
-        """The messages since, those of the customer marked."""
-        answers = iter(self._marked()[len(self.case.ticket.texts) :])
-        return [
-            (row, next(answers) if row["author"] == "customer" else [MarkedWords(row["body"])])
-            for row in self.messages
-        ]
-
-    def _marked(self) -> list[list[MarkedWords]]:
-        answers = [row["body"] for row in self.messages if row["author"] == "customer"]
-        return marked((*self.case.ticket.texts, *answers), self.reading)
-
-    @property
-    def asks(self) -> list[str]:
-        """What the customer asks, a line each."""
-        return [said_of(ask) for ask in self.reading.asks] if self.reading else []
+    def words(self) -> ReadWords:
+        """What the customer wrote, and what was read in it last."""
+        return ReadWords(self.case.ticket.texts, tuple(self.messages), reading_in(self.snapshot.reading))
 
     @property
     def degraded(self) -> list[str]:

@@ -1,13 +1,14 @@
 """Marked words: a customer's texts with the words that the reading rests on, for the eye of a reviewer."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from refunds.reading import TicketAsk, TicketReading
-
-BETWEEN = 2
-"""Letters between two texts in the offsets of a reading."""
+from records.books import Row
+from refunds.ids import LineId
+from refunds.order import counted
+from refunds.reading import BETWEEN, TicketAsk, TicketReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def marked(texts: Sequence[str], reading: TicketReading | None) -> list[list[Mar
     for text in texts:
         within = [(max(0, a - offset), min(len(text), b - offset), says) for a, b, says in proofs]
         found.append(list(_cut(text, [one for one in within if one[0] < one[1]])))
-        offset += len(text) + BETWEEN
+        offset += len(text) + len(BETWEEN)
     return found
 
 
@@ -64,3 +65,56 @@ def said_of(ask: TicketAsk) -> str:
     if ask.doubt is not None:
         parts.append(f"in doubt: {ask.doubt.replace('_', ' ')}")
     return " · ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWords:
+    """What a customer wrote, and what was read in it, as a reviewer sees it."""
+
+    texts: tuple[str, ...]
+    """With the ticket."""
+
+    messages: tuple[Row, ...]
+    """Since then, a colleague's too."""
+
+    reading: TicketReading | None
+
+    @property
+    def wrote(self) -> list[list[MarkedWords]]:
+        """The texts of the ticket, marked."""
+        return self._marked()[: len(self.texts)]
+
+    @property
+    def said_since(self) -> list[tuple[Row, list[MarkedWords]]]:
+        """The messages since, those of the customer marked."""
+        answers = iter(self._marked()[len(self.texts) :])
+        return [
+            (row, next(answers) if row["author"] == "customer" else [MarkedWords(row["body"])])
+            for row in self.messages
+        ]
+
+    def _marked(self) -> list[list[MarkedWords]]:
+        answers = [row["body"] for row in self.messages if row["author"] == "customer"]
+        return marked((*self.texts, *answers), self.reading)
+
+    @property
+    def asks(self) -> list[str]:
+        """What the customer asks, a line each."""
+        return [said_of(ask) for ask in self.reading.asks] if self.reading else []
+
+    @property
+    def main(self) -> TicketAsk | None:
+        """The ask that a person corrects first: the one for money, where there is one."""
+        asks = self.reading.asks if self.reading else ()
+        return next((ask for ask in asks if ask.money != "open"), next(iter(asks), None))
+
+    @property
+    def units(self) -> Counter[LineId]:
+        """How many of each line the words name."""
+        return counted((self.main.lines if self.main else ()) or ())
+
+    @property
+    def others(self) -> list[TicketAsk]:
+        """The asks beside the main one, each kind once."""
+        asks = self.reading.asks if self.reading else ()
+        return list({ask.ask: ask for ask in asks if ask is not self.main}.values())

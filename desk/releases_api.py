@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query
 from desk.authentication import desk_services, signed_in
 from desk.bodies import StrictRoute
 from desk.people import Person
-from desk.schemas import Failure, PromoteBody, ReasonBody, Receipts, ReleaseList, ReleaseMoved, Shadows
+from desk.release_schemas import PromoteBody, ReasonBody, Receipts, ReleaseList, ReleaseMoved, Shadows
+from desk.schemas import Failure
 from desk.services import DeskServices
 
 router = APIRouter(

@@ -8,14 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from refunds.vocabulary import (
     Asked,
+    AskKind,
     Audience,
     Authority,
     CaseStatus,
+    Cause,
     FoundRefundAct,
     Intent,
+    MoneyWish,
     ProviderAct,
     RejectCode,
-    ReleaseState,
     ReturnCondition,
     Role,
     Scope,
@@ -60,6 +62,26 @@ class LineUnits(Strict):
     quantity: int = Field(ge=1, le=10_000)
 
 
+class AskBody(Strict):
+    """One thing that a customer asks, as a person reads it."""
+
+    ask: AskKind
+    money: MoneyWish = Field(default="open", description="wanted or refused with a refund or a cancellation")
+    order_id: str | None = Field(default=None, max_length=128)
+    lines: list[LineUnits] | None = Field(
+        default=None, max_length=100, description="none is all of the order; an empty list asks the customer"
+    )
+    cause: Cause | None = None
+    conditions: bool = False
+
+
+class ReadingBody(Strict):
+    """What a customer asks, as a person reads it; the case runs again by it."""
+
+    asks: list[AskBody] = Field(min_length=1, max_length=8)
+    urgent: bool = False
+
+
 class DecisionBody(Strict):
     """A person's word on what was on their screen."""
 
@@ -81,6 +103,7 @@ class DecisionBody(Strict):
     letter: str | None = Field(
         default=None, max_length=6_000, description="on a reject: what the customer is told instead"
     )
+    reading: ReadingBody | None = Field(default=None, description="on a revise: what the customer asks")
     note: str | None = Field(default=None, max_length=2_000)
 
 
@@ -357,45 +380,3 @@ class Ready(BaseModel):
 
     ready: bool
     parts: dict[str, str]
-
-
-class ReasonBody(Strict):
-    """Why; it stays in the books."""
-
-    reason: str = Field(min_length=1, max_length=500)
-
-
-class PromoteBody(ReasonBody):
-    """One step up."""
-
-    percent: int = Field(default=0, ge=0, le=50, description="to canary: the share of customers")
-    tenants: list[str] = Field(default_factory=list, max_length=100, description="to canary: tenants, whole")
-    again: bool = Field(default=False, description="another share for a canary that stays one")
-
-
-class ReleaseMoved(BaseModel):
-    """Where a release stands now, and how many cases are proposed again."""
-
-    release: str
-    state: ReleaseState
-    proposed_again: int = 0
-
-
-class ReleaseList(BaseModel):
-    """The stages, the steps that were made, and each release by the hour."""
-
-    releases: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
-    hours: list[dict[str, Any]]
-
-
-class Shadows(BaseModel):
-    """Shadow runs beside what was done."""
-
-    shadows: list[dict[str, Any]]
-
-
-class Receipts(BaseModel):
-    """Receipts with the gate's word on each."""
-
-    receipts: list[dict[str, Any]]

@@ -100,9 +100,8 @@ class Admission:
         if not await self.books.knows(tenant):
             return _turned_away("wrong_tenant")
         async with self.books.transaction(tenant, CustomerId(ticket.customer_id)) as tx:
-            filed = classify(
-                ticket, self.manifest.intake_bundle, await customer_orders(tx, CustomerId(ticket.customer_id))
-            )
+            orders = await customer_orders(tx, CustomerId(ticket.customer_id), ticket.order_id)
+            filed = classify(ticket, self.manifest.intake_bundle, orders)
             check = verify_intake(ticket, self.intake_keys, await books_now(tx))
             replayed = check.jti is not None and await tx.row("jti_used", jti=check.jti) is not None
             case_id = CaseId(uuid4())

@@ -4,7 +4,6 @@ It has no node that pays and no tool that writes: the boundary is its shape. Not
 checkpointed; after a crash it reads everything again, and an open proposal of its case ends it at once.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -15,44 +14,32 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
-from graph.drafter import Draft, Worded, Writer, draft, drafted_by, which_order_question
+from graph.drafter import Draft, Worded, Writer, draft
 from graph.granting import grant
 from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
-from graph.proposing import DRAFTED, HANDED_OVER, PROPOSED_BY_PERSON, UNFIT, proposal_of, revision_of
-from graph.run import AgentRun, Granted, Runs, StepCost, asked_in, texts_of
+from graph.proposing import HANDED_OVER, UNFIT, proposal_of, revision_of
+from graph.run import AgentRun, Granted, Runs, StepCost
 from graph.run_end import InItsCase, RunEnd
-from graph.snapshot import snapshot_of, thread_of
+from graph.run_start import RunStart
 from graph.state import AgentInput, AgentState, Output
 from graph.tracing import Spans
 from policies.actions import GetPolicyEvidence, LookupOrder, action_name
-from policies.admission import Arrival, BypassAgent, admit
 from policies.budget import Limits, next_step_reason
 from policies.clauses import LeaveToPerson
-from policies.hygiene import look_at_text
-from policies.languages import DEFAULT, LANGUAGES
 from policies.loops import goes_in_circles
 from policies.manifest import Manifest
-from policies.reading import trained_reader
-from policies.request import order_of, request_of
 from policies.spending import Sum
-from policies.steering import steering_of
 from records.books import Books, BooksAway, Refused
 from records.library import rules_in_force
-from records.orders import order_facts
-from records.run_inputs import run_input_of
 from refunds.canonical import digest
 from refunds.evidence import Grounded
-from refunds.money import load
 from refunds.trace import TraceEvent
 from refunds.vocabulary import Stage
-from tools.gateway import Gateway, Ticks, ToolResult, context_of
+from tools.gateway import Gateway, Ticks, ToolResult
 
 Node = Callable[[AgentState, RunnableConfig], Awaitable[Command[Any] | dict[str, Any]]]
 
 log = logging.getLogger("countersign.graph")
-
-PROPOSALS_A_CASE = 6
-"""After so many the agent stops trying and hands over: a person and the agent are going in circles."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +68,18 @@ class CaseAgent:
         """Where its runs end."""
         return self.elsewhere or InItsCase(self.books, self.manifest, kept=self.model_planner is not None)
 
+    @property
+    def start(self) -> RunStart:
+        """Where its runs begin."""
+        return RunStart(
+            self.books,
+            self.manifest,
+            self.runs,
+            self.end.runs_from,
+            held=self.held,
+            has_model=self.model_planner is not None,
+        )
+
     def nodes(self) -> dict[str, Node]:
         """The nodes by name, each in its span."""
         around = self.spans.around
@@ -99,7 +98,7 @@ class CaseAgent:
         name = state.get("run")
         run = self.runs.get(name)
         if run is None:
-            begun = await self._begin(config)
+            begun = await self.start.begun(config)
             if begun is None:
                 return Command(goto="__end__", update=await self.end.shown(config))
             name, run = begun
@@ -141,9 +140,8 @@ class CaseAgent:
 
     async def _plan(self, run: AgentRun, limits: Limits) -> PlanResult:
         """The action that the planner requests, with what that cost."""
-        case = run.snapshot.case
         question = run.looked.text if run.looked else run.asked
-        view = PlannerView(question, case.intent, run.context.order_id, [event.result for event in run.trace])
+        view = PlannerView(question, run.intent, run.context.order_id, [event.result for event in run.trace])
         if self.model_planner is None or run.steering.retrieval_only:
             return PlanResult(await self.planner.next_action(view))
         await self.end.watch(run).at("planning")
@@ -322,86 +320,6 @@ class CaseAgent:
             await self.end.block(run, run.blocked)
         self.runs.end(state.get("run"))
         return await self.end.shown(config)
-
-    async def _begin(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
-        """A new run of the thread's case; None where there is nothing to plan."""
-        snapshot = await snapshot_of(self.books, thread_of(config))
-        if snapshot is None or snapshot.state.ended:
-            return None
-        now = snapshot.facts
-        if now.bypassed or now.blocked:
-            return None
-        again = now.word == "revise" or now.lapsed or now.withdrawn or snapshot.taken_over
-        if now.open_proposal and not again:
-            return None
-        case = snapshot.case
-        reads = self.books.reading(case.tenant, case.customer_id)
-        start = await run_input_of(reads, case)
-        await asyncio.to_thread(load, start.language or DEFAULT)
-        looked = look_at_text(asked_in(case, start.answers))
-        number = self.end.runs_from + start.run
-        reading = start.corrected or trained_reader().read(
-            texts_of(case, start.answers),
-            start.orders,
-            case.order_id,
-            stated=case.ticket.intent is not None,
-        )
-        about = order_of(reading, start.orders, case.order_id)
-        request = request_of(reading, case.ticket, about, start.orders)
-        release = self.manifest.agent_version
-        context = replace(context_of(case, start, release, request, about), run=number)
-        run = AgentRun(
-            snapshot,
-            context,
-            answers=start.answers,
-            steering=steering_of(start.flags),
-            number=number,
-            known=context.known,
-            language=start.language if start.language in LANGUAGES else DEFAULT,
-            amounts_in=start.language or DEFAULT,
-            reading=reading,
-            request=request,
-            looked=looked,
-            findings=list(looked.findings),
-        )
-        if start.written is not None:
-            order = await order_facts(reads, start.written.order_id)
-            run.draft = drafted_by(start.written, snapshot.current, order)
-            run.handoff = PROPOSED_BY_PERSON
-            return self.runs.start(run), run
-        verdict = admit(
-            Arrival(
-                snapshot.case.bundle_version,
-                snapshot.case.route,
-                snapshot.case.verdict,
-                kill_switch=snapshot.killed,
-                release_held=self.held,
-            ),
-            self.manifest,
-        )
-        run.admitted = not isinstance(verdict, BypassAgent)
-        if isinstance(verdict, BypassAgent):
-            # A person took it up; neither a model nor a tool runs for what admission turns away.
-            run.handoff = verdict.reason
-        elif looked.goes_to is not None and not self._reads(run):
-            run.handoff = looked.goes_to
-        elif reading.urgent:
-            run.handoff = "urgent_matter"
-        elif about is None and request.doubt == "several_orders" and len(start.orders) > 1:
-            run.draft, run.handoff = which_order_question(start.orders), DRAFTED
-        if snapshot.current is not None and snapshot.current.proposals >= PROPOSALS_A_CASE:
-            run.handoff = "loop_detected"
-        return self.runs.start(run), run
-
-    def _reads(self, run: AgentRun) -> bool:
-        """Whether the agent may work on a text in another language: a model, for a customer who is written to in it."""
-        looked = run.looked
-        return (
-            self.model_planner is not None
-            and looked is not None
-            and looked.goes_to == "other_language"
-            and looked.language == run.language
-        )
 
 
 def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:

@@ -148,7 +148,7 @@ def _drafted(
     ]
     if order.disputed:
         return LeaveToPerson("payment_disputed")
-    items = case.ticket.items
+    items = request.items
     asked_for = request.ask.lines if request.ask and items is None else None
     if asked_for == () and not (revision and revision.units):
         return Draft("reply", _which_of(order), evidence.citations, question=True)

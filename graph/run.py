@@ -10,7 +10,7 @@ from graph.snapshot import CaseSnapshot
 from policies.actions import ActionRequest
 from policies.hygiene import Looked
 from policies.reading import own_words
-from policies.request import NOTHING_ASKED, MoneyRequest
+from policies.request import NOTHING_ASKED, MoneyRequest, intent_of
 from policies.steering import Steering
 from policies.transitions import Progress
 from records.cases import Case
@@ -21,6 +21,7 @@ from refunds.order import OrderFacts
 from refunds.reading import TicketReading
 from refunds.ticket import QUESTION_LIMIT
 from refunds.trace import TraceEvent
+from refunds.vocabulary import Intent
 from tools.gateway import ToolContext
 
 RUNS_HELD = 512
@@ -76,6 +77,9 @@ class AgentRun:
     reading: TicketReading | None = None
     """What the customer asks, by their words."""
 
+    readings: tuple[TicketReading, ...] = ()
+    """What the programs of this run read; none where a person did."""
+
     request: MoneyRequest = NOTHING_ASKED
     """What of it is wanted in money, with what the ticket states beside the words."""
 
@@ -102,6 +106,13 @@ class AgentRun:
     def asked(self) -> str:
         """The customer's own words; the newest stay where they are too many."""
         return asked_in(self.snapshot.case, self.answers)
+
+    @property
+    def intent(self) -> Intent:
+        """Under what the case is planned: as it was filed, or as a person reads it."""
+        if self.reading is not None and self.reading.reader == "person":
+            return intent_of(self.reading)
+        return self.snapshot.case.intent
 
     @property
     def progress(self) -> Progress:

@@ -9,7 +9,7 @@ from graph.run import AgentRun
 from graph.snapshot import shown_as_seen, snapshot_of, thread_of
 from graph.watching import Watch
 from policies.manifest import Manifest
-from records.books import Books
+from records.books import Books, Transaction
 from records.cases import write_event
 from records.money import propose
 from records.readings import write_reading
@@ -62,19 +62,13 @@ class InItsCase:
             then = run.snapshot.current
             if (now.proposal.proposal_id if now else None) != (then.proposal.proposal_id if then else None):
                 return False
-            write_trace(tx, case.case_id, case.customer_id, run.trace)
-            write_findings(tx, case.case_id, run.findings)
-            if run.reading is not None and run.reading.reader != "person":
-                write_reading(tx, case.case_id, run.reading, run.number)
+            _write_down(tx, run)
             return await propose(tx, proposal, time_to_decide_hours=self.manifest.time_to_decide_hours)
 
     async def block(self, run: AgentRun, reason: str) -> None:
         case = run.snapshot.case
         async with self.books.transaction(case.tenant, case.customer_id) as tx:
-            write_trace(tx, case.case_id, case.customer_id, run.trace)
-            write_findings(tx, case.case_id, run.findings)
-            if run.reading is not None and run.reading.reader != "person":
-                write_reading(tx, case.case_id, run.reading, run.number)
+            _write_down(tx, run)
             await write_event(tx, case, "blocked", reason, ended=False)
 
     async def shown(self, config: RunnableConfig, trace: list[TraceEvent] | None = None) -> dict[str, Any]:
@@ -84,3 +78,12 @@ class InItsCase:
         if trace is None:
             trace = await read_trace(self.books.reading(snapshot.case.tenant), snapshot.case.case_id)
         return shown_as_seen(snapshot, trace, self.manifest)
+
+
+def _write_down(tx: Transaction, run: AgentRun) -> None:
+    """What a run did, noticed and read; it goes out with the next statement."""
+    case = run.snapshot.case
+    write_trace(tx, case.case_id, case.customer_id, run.trace)
+    write_findings(tx, case.case_id, run.findings)
+    for reading in run.readings:
+        write_reading(tx, case.case_id, reading, run=run.number)

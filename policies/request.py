@@ -78,6 +78,12 @@ class MoneyRequest:
     cancels: bool = False
     """The words ask for a cancellation, or give a reason for the one that the ticket states."""
 
+    items: tuple[str, ...] | None = None
+    """The goods that the ticket states beside the words; None where it states none, or a person read what is meant."""
+
+    of_what: bool = False
+    """Whether it is said what of the order is meant, or why."""
+
     @property
     def damaged(self) -> bool:
         return self.cause in FAULTS
@@ -93,7 +99,12 @@ NOTHING_ASKED = MoneyRequest("nobody", cause_open=False)
 def request_of(
     reading: TicketReading, ticket: Ticket, about: OrderId | None, orders: Sequence[CustomerOrder] = ()
 ) -> MoneyRequest:
-    """The request of a case that is about an order, of the reading of its texts and of what its ticket states."""
+    """The request of a case that is about an order, of the reading of its texts and of what its ticket states.
+
+    What a person read needs no witness: then the ticket states nothing.
+    """
+    if reading.reader == "person":
+        ticket = ticket.model_copy(update={"intent": None, "items": None})
     status = next((order.status for order in orders if order.order_id == about), None)
     money = [ask for ask in reading.asks if ask.ask in MONEY_ASKS and ask.money != "open"]
     wanted = [ask for ask in money if ask.money == "wanted"]
@@ -108,13 +119,17 @@ def request_of(
         here = [replace(ask, lines=None) if ask.lines == () else ask for ask in here]
     cause = next((ask.cause for ask in (*here, *reading.asks) if ask.cause), None)
     said_by: SaidBy = "words" if here else "ticket" if stated else "nobody"
+    cancels = any(one.ask == "cancellation" for one in here) or (stated and cause in NO_FAULTS)
     return MoneyRequest(
         said_by,
         doubt=_doubt(said_by, here, reading, ticket),
         ask=here[0] if here else None,
         cause=cause,
         cause_open=cause not in FAULTS | NO_FAULTS and bool(cause or reading.unread),
-        cancels=any(one.ask == "cancellation" for one in here) or (stated and cause in NO_FAULTS),
+        cancels=cancels,
+        items=ticket.items,
+        of_what=bool(ticket.items or cancels or reading.reader == "person")
+        or any(one.lines is not None or one.cause is not None for one in here[:1]),
     )
 
 

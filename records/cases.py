@@ -125,7 +125,9 @@ async def arrival(
     tx: Transaction, ticket: Ticket
 ) -> tuple[datetime, list[ReleaseStage], tuple[CustomerOrder, ...], Case | None]:
     """The time of the books, where each release stands, the customer's orders, and the case that a ticket is."""
-    row = await tx.row("arrival", ticket_id=ticket.ticket_id, customer_id=ticket.customer_id)
+    row = await tx.row(
+        "arrival", ticket_id=ticket.ticket_id, customer_id=ticket.customer_id, order_id=ticket.order_id
+    )
     if row is None:
         raise LookupError("no clock")
     return (

@@ -98,9 +98,11 @@ def customer_orders_of(rows: Iterable[Mapping[str, Any]]) -> tuple[CustomerOrder
     return tuple(found)
 
 
-async def customer_orders(tx: Transaction, customer_id: CustomerId) -> tuple[CustomerOrder, ...]:
-    """The newest orders of a customer; the transaction is in their tenant."""
-    row = await tx.row("customer_orders", customer_id=customer_id)
+async def customer_orders(
+    tx: Transaction, customer_id: CustomerId, named: str | None = None
+) -> tuple[CustomerOrder, ...]:
+    """The newest orders of a customer, and the one that is named; the transaction is in their tenant."""
+    row = await tx.row("customer_orders", customer_id=customer_id, order_id=named)
     return customer_orders_of(row["orders"]) if row else ()
 
 

@@ -9,8 +9,17 @@ from refunds.reading import TicketReading
 from refunds.vocabulary import Via
 
 
-def write_reading(tx: Transaction, case_id: CaseId, reading: TicketReading, run: int) -> None:
-    """Write down what a program read for a run; it goes out with the next statement."""
+def write_reading(
+    tx: Transaction,
+    case_id: CaseId,
+    reading: TicketReading,
+    *,
+    run: int | None = None,
+    person: PersonId | None = None,
+    via: Via | None = None,
+    address: str | None = None,
+) -> None:
+    """Write down what a program read for a run, or a person at the desk; it goes out with the next statement."""
     tx.later(
         "insert_reading",
         case_id=case_id,
@@ -18,23 +27,6 @@ def write_reading(tx: Transaction, case_id: CaseId, reading: TicketReading, run:
         version=reading.version,
         body=canonical(reading.to_json()),
         run=run,
-        person=None,
-        via=None,
-        address=None,
-    )
-
-
-async def correct_reading(
-    tx: Transaction, case_id: CaseId, reading: TicketReading, person: PersonId, via: Via, address: str | None
-) -> None:
-    """Write down what a person read. Raises Refused."""
-    await tx.rows(
-        "insert_reading",
-        case_id=case_id,
-        reader=reading.reader,
-        version=reading.version,
-        body=canonical(reading.to_json()),
-        run=None,
         person=person,
         via=via,
         address=address,

@@ -12,9 +12,13 @@ Field = Literal["ask", "order_id", "lines", "cause", "money", "conditions", "urg
 """What of an ask is proved by words."""
 
 
+BETWEEN = "\n\n"
+"""What joins the texts of a conversation, in their order, for the offsets of a reading."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TextSpan:
-    """A part of the customer's texts as they are stored, joined in their order by two line ends."""
+    """A part of the customer's texts as they are stored, joined in their order."""
 
     start: int
     end: int

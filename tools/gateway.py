@@ -108,7 +108,7 @@ def context_of(
         order_id=order_id,
         region=(order.region if order else start.region) or DEFAULT_REGION,
         as_of=((order.ordered_at if order else start.ordered_at) or start.now).date(),
-        claim=_claim_of(case, request),
+        claim=_claim_of(request),
         disabled=steering_of(start.flags).disabled_tools,
         release=release,
         run=start.run,
@@ -116,13 +116,10 @@ def context_of(
     )
 
 
-def _claim_of(case: Case, request: MoneyRequest) -> MoneyClaim:
+def _claim_of(request: MoneyRequest) -> MoneyClaim:
     if not request.wanted:
         return "none"
-    says_of_what = request.ask is not None and (
-        request.ask.lines is not None or request.ask.cause is not None
-    )
-    return "stated" if case.ticket.items or request.cancels or says_of_what else "unstated"
+    return "stated" if request.of_what else "unstated"
 
 
 class Meaning(Protocol):

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from desk.arrivals import note_arrival
 from desk.assignments import assign
 from desk.claims import claim, release_claim
+from desk.corrections import CorrectedAsk, Correction
 from desk.decisions import DecisionRequest, NothingToDecide
 from desk.dossier import ASKED, Dossier, dossier_of, may_say_yes
 from desk.letters import rejection
@@ -24,19 +25,31 @@ from desk.services import DeskServices
 from desk.sessions import Visit
 from desk.takeovers import TakeoverRequest, take_case_over
 from policies.authority import SPECIALIST_FROM_MINOR
+from policies.reading.heard import MONEY_ASKS
 from records.cases import Case
-from refunds.ids import LineId, PersonId
+from records.orders import customer_orders
+from refunds.ids import LineId, OrderId, PersonId
 from refunds.money import read_amount
 from refunds.order import Units, counted
 from refunds.proposal import Proposal
-from refunds.vocabulary import Asked, Authority, RejectCode, ReturnCondition, SecondVerdict, TakeoverAct
+from refunds.vocabulary import (
+    Asked,
+    AskKind,
+    Authority,
+    Cause,
+    MoneyWish,
+    RejectCode,
+    ReturnCondition,
+    SecondVerdict,
+    TakeoverAct,
+)
 
 router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 Deciding = Annotated[SentForm, Depends(actor("cases:decide"))]
 
 QUANTITY_DIGITS = 5
-ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back")
+ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back", "correct")
 
 
 @router.get("/cases/{case_id}")
@@ -70,7 +83,7 @@ async def _decide(services: DeskServices, act: SentForm, case: Case) -> str:
     word = word_of(act, wanted, shown.current.proposal)
     await services.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
     # After a revision the page waits for the new proposal; after every other decision it opens the next case.
-    return "stay" if wanted in {"no_refund", "edit"} else "next"
+    return "stay" if wanted in {"no_refund", "edit", "correct"} else "next"
 
 
 def word_of(act: SentForm, wanted: str, proposal: Proposal) -> DecisionRequest:
@@ -96,6 +109,8 @@ def word_of(act: SentForm, wanted: str, proposal: Proposal) -> DecisionRequest:
             if proposal.kind != "refund":
                 raise BadDecision("amount: this proposal has no refund to leave out")
             return DecisionRequest("revise", revised_amount_minor=0, note=note)
+        case "correct":
+            return DecisionRequest("revise", note=note, correction=correction_in(act))
         case _:
             return _edit(act, proposal, note)
 
@@ -121,6 +136,30 @@ def _edit(act: SentForm, proposal: Proposal, note: str | None) -> DecisionReques
     if (word.revised_amount_minor, word.revised_units, word.revised_reply) == (None, None, None):
         raise BadDecision("edit: nothing is different from the proposal on the screen")
     return word
+
+
+def correction_in(act: SentForm) -> Correction:
+    """What a form says that the customer asks: the ask that was changed, and the others that stay."""
+    kind: AskKind = act.one_of("ask", get_args(AskKind))
+    money: MoneyWish = act.one_of("money", get_args(MoneyWish)) if kind in MONEY_ASKS else "open"
+    about = act.text("order_id")
+    scope = act.one_of("scope", ("all", "some", "open"))
+    lines: dict[str, tuple[Units, ...] | None] = {"all": None, "some": _units(act) or (), "open": ()}
+    cause: Cause | None = act.one_of("cause", get_args(Cause)) if act.text("cause") else None
+    wanted = money == "wanted"
+    changed = CorrectedAsk(
+        kind,
+        money,
+        OrderId(about) if about and wanted else None,
+        lines[scope] if wanted else None,
+        cause,
+        bool(act.text("conditions")),
+    )
+    others = [told for told in act.texts("others") if told in get_args(AskKind)]
+    return Correction(
+        (changed, *(CorrectedAsk(other) for other in others if other not in MONEY_ASKS)),  # type: ignore[arg-type]
+        bool(act.text("urgent")),
+    )
 
 
 def _units(act: SentForm) -> tuple[Units, ...] | None:
@@ -265,6 +304,7 @@ async def _screen(
     shown = await dossier_of(services.books, services.manifest, case, language)
     async with services.books.transaction(case.tenant) as books:
         deciders = await books.rows("deciders")
+        orders = await customer_orders(books, case.customer_id, case.order_id) if shown.deciding else ()
     mine = bool(visit.person.roles_in(case.tenant) & DECIDERS)
     return page(
         request,
@@ -281,6 +321,10 @@ async def _screen(
         letters={code: rejection(code) for code in get_args(RejectCode)},
         colleagues=_colleagues(deciders, visit.person),
         asked=ASKED,
+        ask_kinds=get_args(AskKind),
+        wishes=get_args(MoneyWish),
+        causes=get_args(Cause),
+        orders=orders,
         conditions=get_args(ReturnCondition),
         arrival_id=uuid4(),
         me=visit.person.person,

@@ -85,7 +85,7 @@ def _other_ask(kind: AskKind, said: Sequence[Heard], heard: Sequence[Heard]) -> 
     spans: dict[Field, tuple[TextSpan, ...]] = {"ask": _spans(said)}
     if cause:
         spans["cause"] = proof
-    refused = [one for one in heard if one.money("refused") >= MEANT or one.negates]
+    refused = [one for one in heard if one.refuses]
     if refused:
         spans["money"] = _spans(refused)
     sure = _sure(kind, said)
@@ -103,14 +103,16 @@ def _money_ask(
     """The want for money of a kind; None where what sounds like one refuses it."""
     wanted = wishes[kind]
     if not wanted:
-        if any(one.money("refused") >= MEANT or one.negates for one in said):
+        if any(one.refuses for one in said):
             return None
         return TicketAsk(kind, sure=_sure(kind, said), spans={"ask": _spans(said)})
     newest = max(one.place[0] for one in heard if max(one.money("wanted"), one.money("refused")) >= MEANT)
     wishing = [one for some in wishes.values() for one in some]
     mine = [one for one in heard if _nearest(one, wishing) in wanted and one not in wishing]
     refused = [
-        one for one in mine if one.money("refused") >= SUSPECTED and one.place[0] == newest and not one.keeps
+        one
+        for one in mine
+        if (one.refuses or one.money("refused") >= SUSPECTED) and one.place[0] == newest and not one.keeps
     ]
     conditions = [
         one

@@ -54,7 +54,6 @@ ELSEWHERE = 0.7
 LEFTOVER: frozenset[AskKind] = frozenset({"complaint", "other"})
 """Asked only where nothing else is."""
 
-
 _IT = re.compile(r"\b(?:it|that one|this one|this|that)\b", re.IGNORECASE)
 _NO_MONEY = re.compile(
     r"\b(?:no|not|never|without|don't|dont|do not|please don't)\s+(?:\w+\s+){0,2}(?:refund|cancel|reimburse)\w*",
@@ -134,6 +133,11 @@ class Heard:
         return _NO_MONEY.search(self.text) is not None
 
     @property
+    def refuses(self) -> bool:
+        """Whether it says that no money is wanted."""
+        return self.money("refused") >= MEANT or self.negates
+
+    @property
     def names_goods(self) -> bool:
         return any(not thing.out for thing in self.goods)
 
@@ -145,7 +149,7 @@ class Heard:
     @property
     def keeps(self) -> bool:
         """Whether it says of goods that they stay: no refusal of money for what else is named."""
-        return self.money("refused") >= MEANT and bool(self.goods)
+        return self.refuses and bool(self.goods)
 
     @property
     def denies_fault(self) -> bool:

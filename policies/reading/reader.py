@@ -17,7 +17,7 @@ from policies.reading.plain import PlainText, plain_of
 from policies.reading.statements import STATEMENTS, statements_of
 from refunds.ids import OrderId
 from refunds.order import CustomerOrder
-from refunds.reading import TextSpan, TicketReading
+from refunds.reading import BETWEEN, TextSpan, TicketReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TrainedReader:
         for number, text in enumerate(texts):
             plain = plain_of(text)
             found += self._of_text(plain, number, offset, goods, orders)
-            offset += len(text) + 2
+            offset += len(text) + len(BETWEEN)
         return found[-STATEMENTS:]
 
     def _of_text(

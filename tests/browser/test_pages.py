@@ -110,6 +110,31 @@ def test_an_edit_comes_back_with_a_digest_of_its_own_and_a_diff(desk: Any) -> No
     ] == [4_000]
 
 
+def test_a_field_of_the_reading_is_corrected_by_key_and_the_case_runs_again(desk: Any) -> None:
+    case = desk.house.paused(
+        order_id="X398",
+        intent=None,
+        question="The tablet arrived cracked. If you cannot mend it, I want a refund.",
+    )
+    page = desk.visitor(then=f"/cases/{case['case_id']}")
+    expect(page.locator("h1")).to_have_text("To take up")
+    expect(page.locator("mark").first).to_be_visible()
+    page.keyboard.press("f")
+    expect(page.locator("#correct input[value=wanted]")).to_be_checked()
+    page.locator("#correct [name=conditions]").uncheck()
+    page.keyboard.press("1")
+    expect(page.locator("#correct input[value=refund]")).to_be_checked()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("$79.00")
+    expect(page.locator("#h-asked ~ p")).to_contain_text("person reader")
+    page.keyboard.press("a")
+    page.wait_for_selector("#strip [data-status=refunded]")
+    [reading] = desk.house.sql(
+        "select person from books.readings where reader = 'person' and case_id = %s", case["case_id"]
+    )
+    assert reading == {"person": "demo-reviewer"}
+
+
 def test_a_reject_takes_a_key_for_its_code_before_any_words(desk: Any) -> None:
     case = desk.house.paused(order_id="X395")
     page = desk.visitor(then=f"/cases/{case['case_id']}")

@@ -6,7 +6,7 @@ import pytest
 from desk_kit import DeskStage
 
 from desk.messages import MESSAGES_A_CASE
-from graph.case_agent import PROPOSALS_A_CASE
+from graph.run_start import PROPOSALS_A_CASE
 from records.cases import Case
 
 VAGUE = "I want a refund for my tablet, please."

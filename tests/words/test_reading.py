@@ -195,6 +195,18 @@ def test_a_wish_under_a_condition_says_so(text: str) -> None:
     assert wanted(text, *BOTH, attached="B202").conditions
 
 
+@pytest.mark.parametrize("no", ["Actually no refund please.", "Do not refund anything.", "No, never cancel."])
+def test_a_no_beside_a_wish_is_a_doubt_whatever_the_bundle_makes_of_it(
+    no: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"I want a refund for the kettle. {no}"
+    monkeypatch.setattr(
+        "policies.reading.heard.Heard.money",
+        lambda one, what: float(what == "wanted" and "kettle" in one.text),
+    )
+    assert wanted(text, *BOTH, attached="B202").doubt == "wanted_and_refused"
+
+
 def test_the_newest_text_of_a_conversation_says_what_is_wanted() -> None:
     texts = ["I want a refund for the kettle.", "Forget it, I do not want a refund. I am keeping it."]
     asks = trained_reader().read(texts, BOTH, OrderId("B202")).asks
@@ -312,3 +324,17 @@ def test_figures_do_not_fall_behind_what_is_published() -> None:
     urgent = urgent_score(trained_reader())
     assert float(str(urgent["recall"])) >= 0.89
     assert float(str(urgent["false"])) <= 0.04
+
+
+async def test_the_order_that_a_ticket_names_is_among_those_that_its_words_are_read_against(
+    stage: Stage,
+) -> None:
+    await stage.many_orders(45)
+    rows = await stage.sql(
+        "select order_id from books.orders where customer_id = 'C100' order by ordered_at, order_id desc limit 1"
+    )
+    oldest = rows[0]["order_id"]
+    _, state = await stage.paused(
+        order_id=oldest, intent=None, question="My tablet arrived cracked, I want a refund."
+    )
+    assert [ask["order_id"] for ask in state["reading"]["asks"]] == [oldest]  # type: ignore[index]

@@ -31,14 +31,18 @@ reset role;
 
 set local role books_owner;
 
--- What of a customer's orders their words are read against: the newest ones.
-create function customer_orders(of_customer text) returns jsonb language sql stable
+-- What of a customer's orders their words are read against: the one that is named beside the words, and the newest.
+create function customer_orders(of_customer text, named text) returns jsonb language sql stable
 set search_path = books, pg_temp
 begin atomic
   select coalesce(jsonb_agg(jsonb_build_object('order_id', o.order_id, 'status', o.status, 'region', o.region,
     'ordered_at', o.ordered_at, 'currency', o.currency, 'lines', o.lines) order by o.ordered_at desc, o.order_id), '[]')
-  from (select * from orders where tenant = tenant() and customer_id = of_customer
-    order by ordered_at desc, order_id limit 40) o;
+  from (
+    (select * from orders where tenant = tenant() and customer_id = of_customer
+     order by ordered_at desc, order_id limit 40)
+    union
+    select * from orders where tenant = tenant() and customer_id = of_customer and order_id = named
+  ) o;
 end;
 
 create trigger check_reading before insert on readings for each row execute function check_reading();

@@ -100,7 +100,7 @@ grant execute on function
   is_disputed(text, text)
   to cashier;
 grant execute on function
-  customer_orders(text), order_of_case(text, uuid)
+  customer_orders(text, text), order_of_case(text, uuid)
   to desk, graph;
 grant execute on function
   bought(jsonb)

@@ -13,8 +13,8 @@ select hold_case(%(tenant)s, %(case_id)s);
 select tenant, case_id from books.thread_case(%(thread_id)s);
 
 -- customer_orders --
--- The newest orders of a customer.
-select customer_orders(%(customer_id)s) as orders;
+-- The newest orders of a customer, and the one that is named.
+select customer_orders(%(customer_id)s, %(order_id)s) as orders;
 
 -- case_by_id --
 select * from cases where case_id = %(case_id)s;
@@ -32,7 +32,7 @@ select true as used from cases where jti = %(jti)s and verdict = 'verified';
 
 -- arrival --
 -- The time of the books, how far the releases are, the customer's orders, and the case that a ticket id already is.
-select clock() as now, customer_orders(%(customer_id)s) as customer_orders, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as release_stages, c.*
+select clock() as now, customer_orders(%(customer_id)s, %(order_id)s) as customer_orders, (select jsonb_agg(to_jsonb(l) order by l.place) from release_state_now l) as release_stages, c.*
 from (select 1) one left join cases c on c.ticket_id = %(ticket_id)s;
 
 -- insert_case --
@@ -177,7 +177,7 @@ select o.region, o.ordered_at, clock() as now,
     select distinct on (tenant, name) name, value from flags where name <> 'kill_switch'
     order by tenant, name, set_at desc, seq desc) f) as flags,
   (select coalesce(max(run), 0) + 1 from trace_events e where e.case_id = c.case_id) as run,
-  customer_orders(%(customer_id)s) as customer_orders,
+  customer_orders(%(customer_id)s, %(order_id)s) as customer_orders,
   (select r.body from readings r where r.case_id = c.case_id and r.reader = 'person' and r.at > coalesce((
     select max(m.at) from messages m where m.case_id = c.case_id and m.author = 'customer'), '-infinity')
     order by r.seq desc limit 1) as corrected,

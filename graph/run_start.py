@@ -1,0 +1,140 @@
+"""Where a run of the agent begins: what the books and the customer's words say before anything is planned."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from langchain_core.runnables import RunnableConfig
+
+from graph.drafter import drafted_by, which_order_question
+from graph.proposing import DRAFTED, PROPOSED_BY_PERSON
+from graph.run import AgentRun, Runs, asked_in, texts_of
+from graph.snapshot import CaseSnapshot, snapshot_of, thread_of
+from policies.admission import Arrival, BypassAgent, admit
+from policies.hygiene import look_at_text
+from policies.languages import DEFAULT, LANGUAGES
+from policies.manifest import Manifest
+from policies.reading import trained_reader
+from policies.request import order_of, request_of
+from policies.steering import steering_of
+from records.books import Books, Reads
+from records.orders import order_facts
+from records.run_inputs import RunInput, run_input_of
+from refunds.ids import OrderId
+from refunds.money import load
+from tools.gateway import context_of
+
+PROPOSALS_A_CASE = 6
+"""After so many the agent stops trying and hands over: a person and the agent are going in circles."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """Begins runs of one release."""
+
+    books: Books
+    manifest: Manifest
+    runs: Runs
+    runs_from: int
+    """The number before the first of its runs."""
+
+    held: bool
+    has_model: bool
+
+    async def begun(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
+        """A new run of the thread's case; None where there is nothing to plan."""
+        snapshot = await snapshot_of(self.books, thread_of(config))
+        if snapshot is None or not _is_due(snapshot):
+            return None
+        case = snapshot.case
+        reads = self.books.reading(case.tenant, case.customer_id)
+        start = await run_input_of(reads, case)
+        await asyncio.to_thread(load, start.language or DEFAULT)
+        run, about = self._read(snapshot, start)
+        if start.written is not None:
+            await _write_for_a_person(reads, run, start)
+        else:
+            self._admit(run, start, about)
+        return self.runs.start(run), run
+
+    def _read(self, snapshot: CaseSnapshot, start: RunInput) -> tuple[AgentRun, OrderId | None]:
+        """The run with the reading of its case, and the order that it is about."""
+        case = snapshot.case
+        looked = look_at_text(asked_in(case, start.answers))
+        number = self.runs_from + start.run
+        stated = case.ticket.intent is not None
+        reading = start.corrected or trained_reader().read(
+            texts_of(case, start.answers), start.orders, case.order_id, stated=stated
+        )
+        about = order_of(reading, start.orders, case.order_id)
+        request = request_of(reading, case.ticket, about, start.orders)
+        context = replace(context_of(case, start, self.manifest.agent_version, request, about), run=number)
+        run = AgentRun(
+            snapshot,
+            context,
+            answers=start.answers,
+            steering=steering_of(start.flags),
+            number=number,
+            known=context.known,
+            language=start.language if start.language in LANGUAGES else DEFAULT,
+            amounts_in=start.language or DEFAULT,
+            reading=reading,
+            readings=() if start.corrected else (reading,),
+            request=request,
+            looked=looked,
+            findings=list(looked.findings),
+        )
+        return run, about
+
+    def _admit(self, run: AgentRun, start: RunInput, about: OrderId | None) -> None:
+        """Say why a person takes the run, where one does before anything is planned."""
+        case = run.snapshot.case
+        verdict = admit(
+            Arrival(
+                case.bundle_version,
+                case.route,
+                case.verdict,
+                kill_switch=run.snapshot.killed,
+                release_held=self.held,
+            ),
+            self.manifest,
+        )
+        run.admitted = not isinstance(verdict, BypassAgent)
+        current = run.snapshot.current
+        if current is not None and current.proposals >= PROPOSALS_A_CASE:
+            run.handoff = "loop_detected"
+        elif isinstance(verdict, BypassAgent):
+            # A person took it up; neither a model nor a tool runs for what admission turns away.
+            run.handoff = verdict.reason
+        elif run.looked is not None and run.looked.goes_to is not None and not self._reads(run):
+            run.handoff = run.looked.goes_to
+        elif run.reading is not None and run.reading.urgent:
+            run.handoff = "urgent_matter"
+        elif about is None and run.request.doubt == "several_orders" and len(start.orders) > 1:
+            run.draft, run.handoff = which_order_question(start.orders), DRAFTED
+
+    def _reads(self, run: AgentRun) -> bool:
+        """Whether the agent may work on a text in another language: a model, for a customer who is written to in it."""
+        looked = run.looked
+        return (
+            self.has_model
+            and looked is not None
+            and looked.goes_to == "other_language"
+            and looked.language == run.language
+        )
+
+
+def _is_due(snapshot: CaseSnapshot) -> bool:
+    """Whether a run has something to do."""
+    now = snapshot.facts
+    if snapshot.state.ended or now.bypassed or now.blocked:
+        return False
+    again = now.word == "revise" or now.lapsed or now.withdrawn or snapshot.taken_over
+    return again or not now.open_proposal
+
+
+async def _write_for_a_person(reads: Reads, run: AgentRun, start: RunInput) -> None:
+    """What a person wants proposed, as the draft of the run."""
+    if start.written is not None:
+        order = await order_facts(reads, start.written.order_id)
+        run.draft = drafted_by(start.written, run.snapshot.current, order)
+        run.handoff = PROPOSED_BY_PERSON
