@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.mails import MailEnd, counted_line, is_mail, send_mails
 from cli.terminal import (
     CommandFailed,
     Json,
@@ -21,6 +22,7 @@ from cli.terminal import (
     report,
     show_state,
     tell,
+    tenant_id,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ cases_app = group("Cases, from the ticket to the decision.")
 Tickets = Annotated[
     str, typer.Argument(metavar="FILE|-", help="Tickets, JSON or JSONL; - is standard input.")
 ]
+TicketsOrMails = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|FOLDER|-",
+        help="Tickets, JSON or JSONL; a mail (.eml), or a folder of mails; - is standard input.",
+    ),
+]
+MailTenant = Annotated[str, typer.Option(help="With mails: whose customers wrote them.")]
 CaseName = Annotated[str, typer.Argument(metavar="CASE", help="A case id, or the ticket id of one.")]
 Amount = Annotated[
     int | None, typer.Option(min=0, help="In minor units: a revision, pays nothing by itself.")
@@ -74,11 +84,26 @@ async def demo(yes: Yes = False, as_json: Json = False) -> None:
         raise CommandFailed("the demo ended before the refund: nobody countersigned it")
 
 
-@command(cases_app, "submit", "countersign submit tickets.jsonl")
-async def submit(source: Tickets, as_json: Json = False) -> None:
-    """Tickets, raw or signed, into the books; prints case ids."""
-    from cli.printing import progress
+@command(cases_app, "submit", "countersign submit mails/ --tenant demo")
+async def submit(
+    source: TicketsOrMails,
+    tenant: MailTenant = "demo",
+    wait: Annotated[
+        int,
+        typer.Option(min=0, max=3600, help="With mails: seconds to follow them until each waits or ended."),
+    ] = 60,
+    as_json: Json = False,
+) -> None:
+    """Tickets, raw or signed, into the books; prints case ids. Mails: a table of what became of each."""
+    from cli.printing import progress, progress_of
 
+    if is_mail(source):
+        async with office() as opened:
+            who = await person(opened, "demo-helpdesk")
+            with progress_of("following the mails") as said:
+                ends = await send_mails(opened, who, source, tenant_id(tenant), wait, said)
+        tell_mails(ends, as_json)
+        return
     tickets = tickets_of_file(source)
     async with office() as opened:
         who = await person(opened, "demo-helpdesk")
@@ -93,9 +118,29 @@ async def submit(source: Tickets, as_json: Json = False) -> None:
     all_or_failed(submitted, tickets)
 
 
+def tell_mails(ends: "list[MailEnd]", as_json: bool) -> None:
+    """What became of mails: a table, and a line that counts all of them. Raises CommandFailed where some failed."""
+    from cli.printing import mails_table
+
+    tell([one.to_json() for one in ends], as_json, mails_table)
+    sys.stderr.write(f"countersign: {len(ends)} mails: {counted_line(ends)}\n")
+    if any(one.end == "failed" for one in ends):
+        raise CommandFailed("some mails failed: the table says why")
+
+
 @command(cases_app, "run", "countersign run tickets.jsonl --json")
-async def run_tickets(source: Tickets, as_json: Json = False) -> None:
-    """Tickets into the books and, in this process, to the pause; prints each state."""
+async def run_tickets(source: TicketsOrMails, tenant: MailTenant = "demo", as_json: Json = False) -> None:
+    """Tickets into the books and, in this process, to the pause; prints each state. Mails: what became of each."""
+    from cli.printing import progress_of
+
+    if is_mail(source):
+        async with house() as opened:
+            who = await person(opened, "demo-helpdesk")
+            with progress_of("reading the mails") as said:
+                ends = await send_mails(opened, who, source, tenant_id(tenant), 0, said, opened.go_on)
+            await opened.anchor()
+        tell_mails(ends, as_json)
+        return
     tickets = tickets_of_file(source)
     async with house() as opened:
         who = await person(opened, "demo-helpdesk")

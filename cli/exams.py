@@ -40,14 +40,14 @@ async def eval_run(
     """One set of the exam, each episode on a database of its own, and its receipt into a file."""
     import asyncio
 
-    from cli.printing import bar_on_terminal
+    from cli.printing import progress_of
     from evals.exam.examining import examine, the_agent
     from evals.exam.receipt import receipt_text
 
     if not out.parent.is_dir():
         raise CommandFailed(f"{out.parent}: not a folder: the receipt could not be written")
     pinned = the_agent(agent)
-    with bar_on_terminal("examining") as said:
+    with progress_of("examining") as said:
         done = await asyncio.to_thread(examine, home(), of, pinned, data, seed=seed, cores=cores, said=said)
     out.write_text(receipt_text(done.receipt), encoding="utf-8")
     _copy(done, of, data)
@@ -116,7 +116,7 @@ async def eval_exam(
     """Every set of the exam. What was interrupted goes on where it was."""
     import asyncio
 
-    from cli.printing import bar_on_terminal, table
+    from cli.printing import progress_of, table
     from evals.exam.examining import examine, file_away, own_agent
     from evals.exam.report import whole
     from evals.exam.sets import NAMES, NoData
@@ -125,7 +125,7 @@ async def eval_exam(
     tallies = []
     for name in only or NAMES:
         try:
-            with bar_on_terminal(name) as said:
+            with progress_of(name) as said:
                 done = await asyncio.to_thread(
                     examine, home(), name, pinned, data, seed=seed, cores=cores, said=said
                 )
@@ -195,7 +195,7 @@ async def eval_watch(
     """Run a receipt's set again with the models as they answer today. A timer runs it to notice a silent change."""
     import asyncio
 
-    from cli.printing import bar_on_terminal
+    from cli.printing import progress_of
     from evals.exam.examining import examine, the_agent
     from evals.exam.receipt import BadReceipt, read_receipt, same_behaviour
     from refunds.canonical import first_difference
@@ -208,7 +208,7 @@ async def eval_watch(
     except (KeyError, TypeError, AttributeError):
         raise BadReceipt(f"{against}: not a receipt of this program") from None
     pinned = the_agent(str(said.get("agent_version")))
-    with bar_on_terminal("examining") as told:
+    with progress_of("examining") as told:
         fresh = await asyncio.to_thread(
             examine, home(), said["dataset_version"], pinned, data, afresh=True, said=told
         )
@@ -249,13 +249,13 @@ async def eval_questions(
     as_json: Json = False,
 ) -> None:
     """450 questions to the demo shop's library, on a database of its own: what it cites, and what it leaves open."""
-    from cli.printing import bar_on_terminal, questions_table
+    from cli.printing import progress_of, questions_table
     from evals.questions import ask_all, read_questions, sums
 
     if half not in {None, "tuning", "test", "unseen"}:
         raise typer.BadParameter("--half: tuning, test or unseen")
     questions = [question for question in read_questions() if half in {None, question.half}]
-    with bar_on_terminal("asking") as said:
+    with progress_of("asking") as said:
         asked = await ask_all(home(), questions, said)
     for one in asked if as_json else ():
         say(json.dumps(one.to_json()))
@@ -273,14 +273,14 @@ async def eval_reading(
     as_json: Json = False,
 ) -> None:
     """Tickets as customers write them, read by the trained reader, beside what a person read in them."""
-    from cli.printing import bar_on_terminal, figures_table
+    from cli.printing import figures_table, progress_of
     from evals.intake.measures import score_reading
     from evals.intake.tickets import HALVES
     from policies.reading import trained_reader
 
     if half not in HALVES:
         raise typer.BadParameter("--half: tuning or test")
-    with bar_on_terminal("reading") as said:
+    with progress_of("reading") as said:
         score = score_reading(trained_reader(), half, said)
     for name, tickets in score.wrong.items():
         sys.stderr.write(f"countersign: {name}: {', '.join(tickets)}\n")
@@ -292,7 +292,7 @@ async def eval_intake(data: Data = Path("../shared/data"), as_json: Json = False
     """What the intake finds: urgent matters; and outside utterances, each by a bundle that was trained without it."""
     from cli.printing import figures_table
     from evals.intake.measures import outside_score, urgent_score
-    from evals.intake.rows import outside_rows, own_rows
+    from evals.intake.rows import outside_rows, own_rows, own_tickets
     from evals.intake.training import train
     from policies.reading import TrainedReader, trained_reader
     from policies.reading.bundle import bundle_of
@@ -301,7 +301,8 @@ async def eval_intake(data: Data = Path("../shared/data"), as_json: Json = False
     outside = list(outside_rows(folder))
 
     def without(kept: "Callable[[str], bool]") -> TrainedReader:
-        return TrainedReader(bundle_of(train([*own, *(row for row in outside if kept(row.text))], "fold")))
+        rows = [*own, *(row for row in outside if kept(row.text))]
+        return TrainedReader(bundle_of(train(rows, own_tickets(), "fold")))
 
     tell([urgent_score(trained_reader())], as_json, figures_table)
     if not outside:
@@ -319,13 +320,13 @@ async def eval_tau2(
     as_json: Json = False,
 ) -> None:
     """A stranger's orders and requests, on a database of its own: exact to the cent, and nothing twice."""
-    from cli.printing import bar_on_terminal, figures_table, no_refund_table, tau2_table
+    from cli.printing import figures_table, no_refund_table, progress_of, tau2_table
     from evals.tau2 import open_exam, score_exam, score_words
 
     folder = data / "tau2_retail" if (data / "tau2_retail").is_dir() else data
     if words:
         async with open_exam(home(), folder) as exam:
-            with bar_on_terminal("reading") as said:
+            with progress_of("reading") as said:
                 rows, figures = await score_words(exam, said)
         for row in rows if as_json else ():
             say(json.dumps(row))
@@ -334,7 +335,7 @@ async def eval_tau2(
             raise CommandFailed("a proposal was wrong: --json says which")
         return
     async with open_exam(home(), folder) as exam:
-        with bar_on_terminal("deciding") as said:
+        with progress_of("deciding") as said:
             score = await score_exam(exam, said)
     tell(score.rows, as_json, tau2_table)
     tell(score.without, as_json, no_refund_table)

@@ -37,11 +37,11 @@ async def intake_train(
     """Train the reader's bundle: the same bytes from the same rows, and what to write into the manifest."""
     from hashlib import sha256
 
-    from evals.intake.rows import outside_rows, own_rows
+    from evals.intake.rows import outside_rows, own_rows, own_tickets
     from evals.intake.training import VERSION, train
 
     own, outside = list(own_rows()), list(outside_rows(data / "intake"))
-    bundle = train([*own, *outside], VERSION)
+    bundle = train([*own, *outside], own_tickets(), VERSION)
     out.write_bytes(bundle)
     told = {
         "out": str(out),

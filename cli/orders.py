@@ -24,7 +24,7 @@ async def orders_import(
     from app.house import books_of_owner
     from app.imports import import_order_book
     from app.shop import is_open, staff
-    from cli.printing import bar_on_terminal
+    from cli.printing import progress_of
     from refunds.money import currency as known_currency
 
     at, shop = home(), tenant_id(tenant)
@@ -36,7 +36,7 @@ async def orders_import(
         raise typer.BadParameter("--region: two or three capitals, as US")
     url = await books_of_owner(at)
     opened = at.database_url is None and not await is_open(url, shop)
-    with bar_on_terminal("importing") as said:
+    with progress_of("importing") as said:
         done = await import_order_book(url, shop, file, currency_code=currency, region=region, said=said)
     if opened:
         await staff(url, shop)

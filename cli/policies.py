@@ -181,7 +181,7 @@ async def policies_index(tenant: Tenant, as_json: Json = False) -> None:
     """Let the embedding model of GRAPH_EMBEDDING_MODEL read what it has not read of a library yet."""
     from app.house import books_of_owner
     from app.imports import index_library
-    from cli.printing import bar_on_terminal
+    from cli.printing import progress_of
     from cli.terminal import home
     from graph.settings import GraphSettings
 
@@ -190,7 +190,7 @@ async def policies_index(tenant: Tenant, as_json: Json = False) -> None:
     settings = GraphSettings(database_url=url, intake_keys=at.public_keys_file("intake"))
     if settings.embedding_model is None:
         raise CommandFailed("GRAPH_EMBEDDING_MODEL is not set: words alone need no index")
-    with bar_on_terminal("reading") as said:
+    with progress_of("reading") as said:
         done, tokens = await index_library(url, shop, settings, said)
     report(
         {"clauses": done, "tokens": tokens, "model": settings.embedding_model},

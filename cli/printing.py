@@ -309,7 +309,7 @@ def library_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 @contextmanager
-def bar_on_terminal(doing: str) -> Iterator[Callable[[int, int], None]]:
+def progress_of(doing: str) -> Iterator[Callable[[int, int], None]]:
     """A bar of bytes on standard error, where a person watches; told how many of how many."""
     if not sys.stderr.isatty():
         yield lambda _done, _of: None
@@ -369,6 +369,12 @@ def no_refund_table(rows: Sequence[Mapping[str, Any]]) -> str:
             for row in rows
         ),
     )
+
+
+def mails_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What became of each mail."""
+    columns = ("mail", "end", "why", "case_id")
+    return table(columns, ([row[column] or "" for column in columns] for row in rows))
 
 
 def progress(things: Sequence[Thing], doing: str) -> Iterator[Thing]:

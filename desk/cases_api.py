@@ -12,6 +12,7 @@ from desk.bodies import StrictRoute
 from desk.claims import claim, release_claim
 from desk.corrections import CorrectedAsk, Correction
 from desk.decisions import DecisionRequest
+from desk.mails import tickets_of_mails
 from desk.messages import add_message
 from desk.notes import clean_text, storable
 from desk.people import Person
@@ -50,6 +51,7 @@ from records.messages import messages_of
 from records.replies import replies_of
 from records.states import state_of
 from refunds.ids import LineId, OrderId, PersonId, TenantId
+from refunds.mail import BadMail, mail_of
 from refunds.order import Units
 from refunds.ticket import BadTicket, Ticket
 
@@ -60,6 +62,7 @@ router = APIRouter(
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
 Opened = Annotated[DeskServices, Depends(desk_services)]
+_MAIL = {"requestBody": {"required": True, "content": {"message/rfc822": {"schema": {"type": "string"}}}}}
 _TICKET = {"requestBody": {"required": True, "content": {"application/json": {"schema": ticket_schema()}}}}
 
 
@@ -77,6 +80,30 @@ async def submit_ticket(
         raise BadTicket("ticket: not UTF-8") from None
     ticket = Ticket.parse(text)
     case, new = await services.intake.submit_once(ticket, person)
+    response.status_code = 201 if new else 200
+    return Submitted(case_id=case.case_id, ticket_id=case.ticket_id, tenant=case.tenant)
+
+
+@router.post("/mails", status_code=201, response_model=Submitted, openapi_extra=_MAIL)
+async def submit_mail(
+    request: Request,
+    response: Response,
+    services: Opened,
+    person: Annotated[Person, Depends(signed_in("tickets:write"))],
+    tenant: Annotated[str, Query(min_length=1, max_length=128)],
+) -> Submitted:
+    """A mail (message/rfc822) of a customer of the tenant becomes a case, once."""
+    named = TenantId(tenant)
+    person.may_submit(named)
+    try:
+        mail = mail_of(await request.body())
+    except BadMail as error:
+        raise BadTicket(f"mail: {error}") from None
+    async with services.books.transaction(named) as tx:
+        tickets, unread = await tickets_of_mails(tx, named, {"mail": mail})
+    if unread:
+        raise BadTicket(f"mail: {unread[0].why}")
+    case, new = await services.intake.submit_once(tickets[0].ticket, person)
     response.status_code = 201 if new else 200
     return Submitted(case_id=case.case_id, ticket_id=case.ticket_id, tenant=case.tenant)
 

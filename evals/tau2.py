@@ -245,7 +245,15 @@ class Exam:
             }
             state, amount, method = await self._decide(ticket, says_yes=False)
             end = _read_as(state, amount, exact=(amount, method) == (task.amount_minor, task.method))
-            rows.append({"name": task.name, "order_id": order.order_id, "its_own": place == 0, "end": end})
+            rows.append(
+                {
+                    "name": task.name,
+                    "order_id": order.order_id,
+                    "its_own": place == 0,
+                    "end": end,
+                    "why": _why(state) if end == "handed_over" else "",
+                }
+            )
         return rows
 
     async def _through(self, name: str, order: OrderFacts, task: ExpectedRefund) -> tuple[State, int, str]:

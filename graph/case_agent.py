@@ -16,11 +16,12 @@ from langgraph.types import Command
 
 from graph.drafter import Draft, Worded, Writer, draft
 from graph.granting import grant
-from graph.planner import ContextPlanner, PlanContext, Planner, PlannerView, PlanResult
+from graph.planner import ContextPlanner, Planner, PlannerView, PlanResult
 from graph.proposing import HANDED_OVER, UNFIT, proposal_of, revision_of
 from graph.run import AgentRun, Granted, Runs, StepCost
 from graph.run_end import InItsCase, RunEnd
 from graph.run_start import RunStart
+from graph.second_reader import SecondReader
 from graph.state import AgentInput, AgentState, Output
 from graph.tracing import Spans
 from policies.actions import GetPolicyEvidence, LookupOrder, action_name
@@ -55,6 +56,7 @@ class CaseAgent:
     """A planner that is a model; the planner is what it falls back to."""
 
     writer: Writer | None = None
+    second_reader: SecondReader | None = None
     held: bool = False
     """No release may take a case: whatever comes is handed over."""
 
@@ -78,6 +80,7 @@ class CaseAgent:
             self.end.runs_from,
             held=self.held,
             has_model=self.model_planner is not None,
+            second_reader=self.second_reader,
         )
 
     def nodes(self) -> dict[str, Node]:
@@ -104,6 +107,7 @@ class CaseAgent:
             name, run = begun
         limits = self.manifest.limits()
         limits = replace(limits, steps=run.steering.steps(limits.steps))
+        limits = limits.less(Sum(run.reading_cost.tokens, run.reading_cost.cost_micros), run.reading_cost.ms)
         run.handoff = run.handoff or next_step_reason(run.trace, limits)
         if run.handoff is None and goes_in_circles(run.trace):
             run.handoff = "loop_detected"
@@ -119,7 +123,9 @@ class CaseAgent:
             run.handoff = "model_unavailable"
             return Command(goto="propose", update={"run": name})
         run.findings += planned.findings
-        planning = StepCost(self._since(started), planned.tokens, planned.cost_micros)
+        planning = (
+            StepCost(self._since(started), planned.tokens, planned.cost_micros) + run.take_reading_cost()
+        )
         if planned.handoff is not None:
             run.handoff = planned.handoff
             run.trace.append(
@@ -145,21 +151,7 @@ class CaseAgent:
         if self.model_planner is None or run.steering.retrieval_only:
             return PlanResult(await self.planner.next_action(view))
         await self.end.watch(run).at("planning")
-        return await self.model_planner.plan(view, self._plan_context(run, limits))
-
-    def _plan_context(self, run: AgentRun, limits: Limits) -> PlanContext:
-        return PlanContext(
-            case=run.snapshot.case,
-            run=run.number,
-            step=len(run.trace) + 1,
-            left=limits.left(run.trace),
-            known=run.known,
-            language=run.language,
-            actions=[event.action for event in run.trace],
-            evidence=run.evidence,
-            order=run.order,
-            release=self.manifest.agent_version,
-        )
+        return await self.model_planner.plan(view, run.plan_context(limits, self.manifest.agent_version))
 
     def _since(self, started: float) -> int:
         """Whole milliseconds."""
@@ -276,7 +268,7 @@ class CaseAgent:
         limits = self.manifest.limits().less(planned, granted.planning.ms)
         watch = self.end.watch(run)
         asked = run.looked.text if run.looked else run.asked
-        plan_context = replace(self._plan_context(run, limits), step=granted.step)
+        plan_context = replace(run.plan_context(limits, self.manifest.agent_version), step=granted.step)
         with self.spans.span("check the draft", "guardrail", run.known) as span:
             worded = await self.writer.word(
                 made, asked, plan_context, lambda words: watch.at("drafting", words)

@@ -106,5 +106,6 @@ def agent_of(services: GraphServices, like: CaseAgent | None = None) -> CaseAgen
         services.ticks,
         model_planner=services.models.model_planner if services.models else None,
         writer=services.models.writer if services.models else None,
+        second_reader=services.models.second_reader if services.models else None,
         spans=services.spans,
     )

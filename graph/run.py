@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from graph.drafter import Draft
+from graph.planner import PlanContext
 from graph.snapshot import CaseSnapshot
 from policies.actions import ActionRequest
+from policies.budget import Limits
 from policies.hygiene import Looked
 from policies.reading import own_words
 from policies.request import NOTHING_ASKED, MoneyRequest, intent_of
@@ -35,6 +37,9 @@ class StepCost:
     ms: int = 0
     tokens: int = 0
     cost_micros: int = 0
+
+    def __add__(self, other: "StepCost") -> "StepCost":
+        return StepCost(self.ms + other.ms, self.tokens + other.tokens, self.cost_micros + other.cost_micros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class AgentRun:
     readings: tuple[TicketReading, ...] = ()
     """What the programs of this run read; none where a person did."""
 
+    reading_cost: StepCost = StepCost()
+    """What a second reader cost, until the first step takes it on."""
+
     request: MoneyRequest = NOTHING_ASKED
     """What of it is wanted in money, with what the ticket states beside the words."""
 
@@ -106,6 +114,26 @@ class AgentRun:
     def asked(self) -> str:
         """The customer's own words; the newest stay where they are too many."""
         return asked_in(self.snapshot.case, self.answers)
+
+    def take_reading_cost(self) -> StepCost:
+        """What reading cost, for the step that pays for it: once."""
+        cost, self.reading_cost = self.reading_cost, StepCost()
+        return cost
+
+    def plan_context(self, limits: Limits, release: str) -> PlanContext:
+        """What a model works on, with what is left of these limits."""
+        return PlanContext(
+            case=self.snapshot.case,
+            run=self.number,
+            step=len(self.trace) + 1,
+            left=limits.left(self.trace),
+            known=self.known,
+            language=self.language,
+            actions=[event.action for event in self.trace],
+            evidence=self.evidence,
+            order=self.order,
+            release=release,
+        )
 
     @property
     def intent(self) -> Intent:

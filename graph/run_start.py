@@ -7,21 +7,25 @@ from langchain_core.runnables import RunnableConfig
 
 from graph.drafter import drafted_by, which_order_question
 from graph.proposing import DRAFTED, PROPOSED_BY_PERSON
-from graph.run import AgentRun, Runs, asked_in, texts_of
+from graph.run import AgentRun, Runs, StepCost, asked_in, texts_of
+from graph.second_reader import SecondReader
 from graph.snapshot import CaseSnapshot, snapshot_of, thread_of
 from policies.admission import Arrival, BypassAgent, admit
 from policies.hygiene import look_at_text
 from policies.languages import DEFAULT, LANGUAGES
 from policies.manifest import Manifest
 from policies.reading import trained_reader
-from policies.request import order_of, request_of
+from policies.reading.second import together
+from policies.request import MoneyRequest, order_of, request_of
 from policies.steering import steering_of
 from records.books import Books, Reads
+from records.cases import Case
 from records.orders import order_facts
 from records.run_inputs import RunInput, run_input_of
-from refunds.ids import OrderId
+from refunds.finding import Finding
 from refunds.money import load
-from tools.gateway import context_of
+from refunds.reading import TicketReading
+from tools.gateway import ToolContext, context_of
 
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
@@ -39,6 +43,7 @@ class RunStart:
 
     held: bool
     has_model: bool
+    second_reader: SecondReader | None = None
 
     async def begun(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
         """A new run of the thread's case; None where there is nothing to plan."""
@@ -49,15 +54,19 @@ class RunStart:
         reads = self.books.reading(case.tenant, case.customer_id)
         start = await run_input_of(reads, case)
         await asyncio.to_thread(load, start.language or DEFAULT)
-        run, about = self._read(snapshot, start)
+        run = self._read(snapshot, start)
         if start.written is not None:
             await _write_for_a_person(reads, run, start)
         else:
-            self._admit(run, start, about)
+            self._admit(run)
+            if run.handoff is None and start.corrected is None:
+                await self._read_again(run, start)
+            if run.handoff is None:
+                _look(run, start)
         return self.runs.start(run), run
 
-    def _read(self, snapshot: CaseSnapshot, start: RunInput) -> tuple[AgentRun, OrderId | None]:
-        """The run with the reading of its case, and the order that it is about."""
+    def _read(self, snapshot: CaseSnapshot, start: RunInput) -> AgentRun:
+        """The run with the reading of its case."""
         case = snapshot.case
         looked = look_at_text(asked_in(case, start.answers))
         number = self.runs_from + start.run
@@ -65,10 +74,8 @@ class RunStart:
         reading = start.corrected or trained_reader().read(
             texts_of(case, start.answers), start.orders, case.order_id, stated=stated
         )
-        about = order_of(reading, start.orders, case.order_id)
-        request = request_of(reading, case.ticket, about, start.orders)
-        context = replace(context_of(case, start, self.manifest.agent_version, request, about), run=number)
-        run = AgentRun(
+        request, context = self._wanted(reading, case, start, number)
+        return AgentRun(
             snapshot,
             context,
             answers=start.answers,
@@ -83,10 +90,19 @@ class RunStart:
             looked=looked,
             findings=list(looked.findings),
         )
-        return run, about
 
-    def _admit(self, run: AgentRun, start: RunInput, about: OrderId | None) -> None:
-        """Say why a person takes the run, where one does before anything is planned."""
+    def _wanted(
+        self, reading: TicketReading, case: Case, start: RunInput, number: int
+    ) -> tuple[MoneyRequest, ToolContext]:
+        """What a reading asks for in money, and the context of the tools that follows from it."""
+        about = order_of(reading, start.orders, case.order_id)
+        request = request_of(reading, case.ticket, about, start.orders)
+        return request, replace(
+            context_of(case, start, self.manifest.agent_version, request, about), run=number
+        )
+
+    def _admit(self, run: AgentRun) -> None:
+        """Say why a person takes the run, where one does before anything more is read."""
         case = run.snapshot.case
         verdict = admit(
             Arrival(
@@ -107,10 +123,27 @@ class RunStart:
             run.handoff = verdict.reason
         elif run.looked is not None and run.looked.goes_to is not None and not self._reads(run):
             run.handoff = run.looked.goes_to
-        elif run.reading is not None and run.reading.urgent:
-            run.handoff = "urgent_matter"
-        elif about is None and run.request.doubt == "several_orders" and len(start.orders) > 1:
-            run.draft, run.handoff = which_order_question(start.orders), DRAFTED
+
+    async def _read_again(self, run: AgentRun, start: RunInput) -> None:
+        """Let the second reader read beside the first, where there is one."""
+        if (
+            self.second_reader is None
+            or run.reading is None
+            or run.reading.urgent
+            or run.steering.retrieval_only
+        ):
+            return
+        case = run.snapshot.case
+        left = replace(run.plan_context(self.manifest.limits(), self.manifest.agent_version), step=0)
+        second = await self.second_reader.read(texts_of(case, start.answers), start.orders, left)
+        run.reading_cost = StepCost(second.took_ms, second.spent.tokens, second.spent.cost_micros)
+        run.findings += second.findings
+        if second.reading is None:
+            return
+        word = together(run.reading, second.reading)
+        run.findings += [Finding("contradiction", one) for one in word.contradictions]
+        run.reading, run.readings = word.reading, (*run.readings, word.reading)
+        run.request, run.context = self._wanted(word.reading, case, start, run.number)
 
     def _reads(self, run: AgentRun) -> bool:
         """Whether the agent may work on a text in another language: a model, for a customer who is written to in it."""
@@ -130,6 +163,14 @@ def _is_due(snapshot: CaseSnapshot) -> bool:
         return False
     again = now.word == "revise" or now.lapsed or now.withdrawn or snapshot.taken_over
     return again or not now.open_proposal
+
+
+def _look(run: AgentRun, start: RunInput) -> None:
+    """Say why a person takes the run for what was read, or ask the customer which order they mean."""
+    if run.reading is not None and run.reading.urgent:
+        run.handoff = "urgent_matter"
+    elif run.context.order_id is None and run.request.doubt == "several_orders" and len(start.orders) > 1:
+        run.draft, run.handoff = which_order_question(start.orders), DRAFTED
 
 
 async def _write_for_a_person(reads: Reads, run: AgentRun, start: RunInput) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from policies.actions import ARGUMENTS, TIERS
 from policies.budget import Limits
 from policies.documents import corpus_sha256
-from policies.prompts import PROMPTS, Prompt, PromptName, prompt
+from policies.prompts import NEEDED, PROMPTS, Prompt, PromptName, prompt
 from policies.reading.bundle import bundle_sha256
 from policies.spending import SpendLimits
 from refunds.canonical import digest
@@ -150,6 +150,8 @@ def check_manifest(manifest: Manifest, corpus: Path = DEMO_CORPUS) -> Manifest:
 
 def _check_prompt(manifest: Manifest, name: PromptName) -> None:
     if name not in manifest.prompts or name not in manifest.models:
+        if name not in NEEDED and name not in manifest.models:
+            return
         raise ManifestMismatch(f"manifest: prompts and models: none for {name}")
     pinned = manifest.prompts[name]
     try:

@@ -137,6 +137,8 @@ def _doubt(
     said_by: SaidBy, here: Sequence[TicketAsk], reading: TicketReading, ticket: Ticket
 ) -> HandoffReason | None:
     """Why a person reads it, where one must."""
+    if any(one.doubt == "readers_disagree" for one in reading.asks):
+        return "unclear_request"
     stated = ticket.intent in REFUND_INTENTS
     refused = any(ask.money == "refused" for ask in reading.asks) and not any(
         ask.ask in MONEY_ASKS and ask.money != "refused" for ask in reading.asks

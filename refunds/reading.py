@@ -50,6 +50,9 @@ class TicketAsk:
     """How sure the reader is of the ask, in percent."""
 
     spans: Mapping[Field, tuple[TextSpan, ...]] = field(default_factory=dict)
+    by_second: tuple[Field, ...] = ()
+    """What of it the second reader found and the first did not."""
+
     state: AskState = "open"
 
     def to_json(self) -> dict[str, object]:
@@ -67,6 +70,8 @@ class TicketAsk:
             told["conditions"] = True
         if self.doubt is not None:
             told["doubt"] = self.doubt
+        if self.by_second:
+            told["by_second"] = list(self.by_second)
         told["spans"] = {
             name: [[span.start, span.end] for span in spans] for name, spans in sorted(self.spans.items())
         }
@@ -75,9 +80,12 @@ class TicketAsk:
     @classmethod
     def of_json(cls, value: Mapping[str, object]) -> "TicketAsk":
         """The ask in a parsed body. KeyError, TypeError or ValueError where it is none."""
-        lines, suggested, spans = value.get("lines"), value.get("suggested", []), value["spans"]
-        if not (lines is None or isinstance(lines, list)) or not isinstance(suggested, list):
-            raise TypeError("lines, suggested: not a list")
+        lines, spans = value.get("lines"), value["spans"]
+        suggested, second = value.get("suggested", []), value.get("by_second", [])
+        if not (lines is None or isinstance(lines, list)):
+            raise TypeError("lines: not a list")
+        if not isinstance(suggested, list) or not isinstance(second, list):
+            raise TypeError("suggested, by_second: not a list")
         if not isinstance(spans, dict):
             raise TypeError("spans: not an object")
         cause = value.get("cause")
@@ -92,6 +100,7 @@ class TicketAsk:
             conditions=value.get("conditions") is True,
             sure=int(str(value["sure"])),
             spans={one_of(Field, name): _spans(said) for name, said in spans.items()},
+            by_second=tuple(one_of(Field, name) for name in second),
             state=one_of(AskState, value["state"]),
         )
 

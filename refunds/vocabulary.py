@@ -51,6 +51,7 @@ ReadingDoubt = Literal[
     "not_their_order",
     "wanted_and_refused",
     "not_sure",
+    "readers_disagree",
 ]
 ReaderKind = Literal["trained", "model", "person"]
 Route = Literal["guarded_agent", "human_review_now"]
@@ -125,6 +126,9 @@ CaseStatus = Literal[
     "closed_by_human",
 ]
 
+# Where a ticket stands for whoever sent it: who has the next word.
+TicketEnd = Literal["resolved", "waiting_for_person", "waiting_for_customer", "under_way", "failed"]
+
 ProposalKind = Literal["refund", "reply", "handoff"]
 VoteWord = Literal["approve", "reject", "revise"]
 Authority = Literal["reviewer", "specialist"]
@@ -193,7 +197,7 @@ FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only"
 CaseMode = Literal["production", "staging", "dry_run"]
 
 # Models: for what one is asked, and what came of a call. `answered` is an answer of the wanted form.
-ModelFeature = Literal["plan", "draft", "moderate", "embed"]
+ModelFeature = Literal["plan", "draft", "moderate", "embed", "read"]
 ModelOutcome = Literal[
     "answered",
     "refused",
@@ -236,6 +240,7 @@ FindingKind = Literal[
     "spend_warning",
     "budget",
     "model_failed",
+    "unproved_words",
 ]
 
 ReviewVerdict = Literal["approve", "reject"]

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from evals.intake.training import TrainingRow
+from evals.intake.training import JOINED, TrainingRow, TrainingTicket
 from policies.reading.bundle import HEADS, Head
-from policies.reading.heard import SPEAKS_OF_REFUND
+from policies.reading.heard import LEFTOVER, SPEAKS_OF_REFUND
 
 READING = Path(__file__).parents[1] / "reading"
 
@@ -34,10 +34,11 @@ def own_rows() -> Iterator[TrainingRow]:
         whole: dict[str, list[str]] = {}
         for line in _lines(file):
             whole.setdefault(line["id"].partition(".")[0], []).append(line["text"])
-            for head in HEADS:
-                yield TrainingRow(line["text"], head, _label(line, head))
+            yield from (
+                TrainingRow(line["text"], head, _label(line, head)) for head in HEADS if head != "whole"
+            )
         for texts in whole.values():
-            yield TrainingRow(" ".join(texts), "trade", "shop")
+            yield TrainingRow(JOINED.join(texts), "trade", "shop")
     for line in [*_lines(READING / "train_asks.jsonl"), *_lines(READING / "train_asks_2.jsonl")]:
         for text in told_by_others(line["text"], line["ask"]):
             yield TrainingRow(text, "ask", line["ask"])
@@ -50,9 +51,20 @@ def own_rows() -> Iterator[TrainingRow]:
         yield TrainingRow(line["text"], "cause", line["cause"])
     for line in _lines(READING / "train_conditions.jsonl"):
         yield TrainingRow(line["text"], "condition", str(line["condition"]).lower())
-    urgent = ("train_urgent.jsonl", "train_urgent_2.jsonl", "train_urgent_3.jsonl")
+    urgent = ("train_urgent.jsonl", *(f"train_urgent_{n}.jsonl" for n in (2, 3, 4)))
     for line in (line for name in urgent for line in _lines(READING / name)):
         yield TrainingRow(line["text"], "urgent", str(line["urgent"]).lower())
+
+
+def own_tickets() -> Iterator[TrainingTicket]:
+    """The conversations of this project. What is asked beside an anger or a leftover is what is asked."""
+    for file in sorted(READING.glob("train_statements_*.jsonl")):
+        told: dict[str, list[dict[str, str]]] = {}
+        for line in _lines(file):
+            told.setdefault(line["id"].rpartition(".")[0] or line["id"], []).append(line)
+        for lines in told.values():
+            asks = {line["ask"] for line in lines} - {"none"}
+            yield TrainingTicket(tuple(line["text"] for line in lines), frozenset(asks - LEFTOVER or asks))
 
 
 def outside_rows(folder: Path) -> Iterator[TrainingRow]:
@@ -66,6 +78,13 @@ def outside_rows(folder: Path) -> Iterator[TrainingRow]:
         yield TrainingRow(line["text"], "ask", "other", ELSEWHERE)
         yield TrainingRow(line["text"], "trade", "other")
         yield TrainingRow(line["text"], "wish", "false", OUTSIDE_WISH)
+
+
+def outside_tickets(folder: Path) -> Iterator[TrainingTicket]:
+    """The outside utterances as conversations of one statement."""
+    for row in outside_rows(folder):
+        if row.head == "ask":
+            yield TrainingTicket((row.text,), frozenset({row.label}))
 
 
 _AS_TOLD = (

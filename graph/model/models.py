@@ -12,7 +12,9 @@ from graph.model.endpoint import Endpoint
 from graph.model.moderation import ByEndpoint, ByRule, Moderator
 from graph.model.planner import ModelPlanner
 from graph.model.providers import endpoint_line, read_providers
+from graph.model.reader import ModelReader
 from graph.planner import ContextPlanner
+from graph.second_reader import SecondReader
 from graph.settings import GraphSettings
 from graph.tracing import Spans
 from policies.manifest import Manifest, ModelRoute
@@ -22,10 +24,11 @@ from records.books import Books
 
 @dataclass(frozen=True)
 class Models:
-    """Who plans and who writes."""
+    """Who plans, who writes, and who reads beside the trained reader."""
 
     model_planner: ContextPlanner
     writer: Writer
+    second_reader: SecondReader | None
     endpoints: Sequence[Endpoint | ByEndpoint]
 
     async def close(self) -> None:
@@ -54,13 +57,14 @@ def models_of(
         return Asking(books, named, manifest.prompt(feature), manifest.spend_limits(), spans)
 
     planner, drafter = asking("plan"), asking("draft")
+    second = ModelReader(asking("read")) if "read" in manifest.models else None
     moderator: Moderator = ByRule()
     opened: list[Endpoint | ByEndpoint] = list(endpoints.values())
     if settings.moderation_model:
         by_endpoint = ByEndpoint(drafter.endpoints[0].served, settings.moderation_model)
         opened.append(by_endpoint)
         moderator = by_endpoint
-    return Models(ModelPlanner(planner), ModelDrafter(drafter, moderator), opened)
+    return Models(ModelPlanner(planner), ModelDrafter(drafter, moderator), second, opened)
 
 
 def embedding_of(

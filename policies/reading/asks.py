@@ -5,15 +5,19 @@ from dataclasses import replace
 
 from policies.reading.bundle import Head
 from policies.reading.heard import (
+    ASKED_IN_ALL,
     CERTAIN,
     ELSEWHERE,
     FAULTS,
+    GUESSED,
+    HALF_ASKED,
     LEFTOVER,
     MEANT,
     MONEY_ASKS,
     SPEAKS_OF_REFUND,
     SPOKEN,
     SURE,
+    SURE_IN_ALL,
     SUSPECTED,
     Heard,
 )
@@ -27,39 +31,72 @@ from refunds.vocabulary import AskKind, Cause, MoneyWish
 
 def asks_of(
     heard: Sequence[Heard],
+    in_all: Mapping[AskKind, float],
     orders: Sequence[CustomerOrder],
     attached: OrderId | None,
     whole: dict[Head, dict[str, float]] | None,
 ) -> list[TicketAsk]:
-    """The asks; `whole` are the odds of a short text as a whole."""
-    by_kind: dict[AskKind, list[Heard]] = {}
-    for one in heard:
-        for kind in one.asks():
-            by_kind.setdefault(kind, []).append(one)
-    if whole is not None and whole["trade"]["other"] >= ELSEWHERE:
-        by_kind = {
-            kind: said
-            for kind, said in by_kind.items()
-            if kind not in SPEAKS_OF_REFUND or any(one.money("wanted") >= CERTAIN for one in said)
-        }
-    elif whole is not None and heard and whole["wish"]["true"] >= SPOKEN and set(by_kind) <= LEFTOVER:
-        best = max(heard, key=lambda one: max(one.odds["ask"].get(kind, 0.0) for kind in SPEAKS_OF_REFUND))
-        by_kind.setdefault(best.likeliest_of(SPEAKS_OF_REFUND), []).append(best)
-    if any(kind not in LEFTOVER for kind in by_kind):
-        by_kind = {kind: said for kind, said in by_kind.items() if kind not in LEFTOVER}
-    if not by_kind and heard:
-        best = max(heard, key=lambda one: 1 - one.odds["ask"].get("none", 0.0))
-        by_kind = {best.likeliest: [best]}
+    """The asks; `in_all` is how likely each is one of them, `whole` the odds of a short text as a whole."""
+    by_kind = _by_kind(heard, in_all, whole)
     wishes = {
-        kind: [one for one in said if one.wants] for kind, said in by_kind.items() if kind in MONEY_ASKS
+        kind: [one for one in said if one.wants and in_all.get(kind, 0.0) >= HALF_ASKED]
+        for kind, said in by_kind.items()
+        if kind in MONEY_ASKS
     }
     asks = [
-        _money_ask(kind, said, wishes, heard, orders, attached)
+        _unsure(in_all[kind], _money_ask(kind, said, wishes, heard, orders, attached))
         if kind in MONEY_ASKS
         else _other_ask(kind, said, heard)
         for kind, said in by_kind.items()
     ]
     return _one_of_two([ask for ask in asks if ask is not None], orders)
+
+
+def _unsure(chance: float, ask: TicketAsk | None) -> TicketAsk | None:
+    """An ask for money that all of the words together do not bear out is a person's to read."""
+    if ask is None or ask.money != "wanted" or chance >= SURE_IN_ALL:
+        return ask
+    return replace(ask, doubt=ask.doubt or "not_sure")
+
+
+def _by_kind(
+    heard: Sequence[Heard], in_all: Mapping[AskKind, float], whole: dict[Head, dict[str, float]] | None
+) -> dict[AskKind, list[Heard]]:
+    """The asks with the statements that tell them; a short text of another trade asks for no money of a shop."""
+    plain = {kind for one in heard if one.wants for kind in one.asks() if kind in MONEY_ASKS}
+    found = {
+        kind: _telling(kind, heard)
+        for kind, chance in in_all.items()
+        if chance >= ASKED_IN_ALL or (kind in plain and chance >= HALF_ASKED)
+    }
+    if whole is not None and whole["trade"]["other"] >= ELSEWHERE:
+        found = {
+            kind: said
+            for kind, said in found.items()
+            if kind not in SPEAKS_OF_REFUND or any(one.money("wanted") >= CERTAIN for one in said)
+        }
+    elif whole is not None and heard and whole["wish"]["true"] >= SPOKEN and set(found) <= LEFTOVER:
+        # It speaks of a refund, and of nothing else: which way is guessed, and a guess wants no money.
+        best = max(heard, key=lambda one: max(one.odds["ask"].get(kind, 0.0) for kind in SPEAKS_OF_REFUND))
+        found[best.likeliest_of(SPEAKS_OF_REFUND)] = [best]
+    if any(kind not in LEFTOVER for kind in found):
+        found = {kind: said for kind, said in found.items() if kind not in LEFTOVER}
+    if not found and heard:
+        best = max(heard, key=lambda one: 1 - one.odds["ask"].get("none", 0.0))
+        found = {_guessed(in_all): [best]}
+    return found
+
+
+def _guessed(in_all: Mapping[AskKind, float]) -> AskKind:
+    """The likeliest ask, however small its odds; what speaks of money is not guessed."""
+    best = max((kind for kind in in_all if kind not in SPEAKS_OF_REFUND), key=lambda kind: in_all[kind])
+    return best if in_all[best] >= GUESSED else "other"
+
+
+def _telling(kind: AskKind, heard: Sequence[Heard]) -> list[Heard]:
+    """The statements that ask it; where none does plainly, the one that does most."""
+    said = [one for one in heard if kind in one.asks()]
+    return said or [max(heard, key=lambda one: one.odds["ask"].get(kind, 0.0))]
 
 
 def _one_of_two(asks: list[TicketAsk], orders: Sequence[CustomerOrder]) -> list[TicketAsk]:

@@ -7,16 +7,20 @@ Each head is one question; the features are words, neighbouring words and the le
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from refunds.vocabulary import AskKind
 
 FILE = Path(__file__).parent / "bundle.json"
 
-Head = Literal["ask", "money", "cause", "condition", "urgent", "wish", "trade"]
+Head = Literal["ask", "money", "cause", "condition", "urgent", "wish", "trade", "whole"]
+"""What is told of a statement; `whole` is told of a conversation: each of its asks, of which there may be several."""
+
 HEADS: tuple[Head, ...] = get_args(Head)
 
 SCALE = 64
@@ -40,25 +44,30 @@ class Bundle:
 
     bias: tuple[int, ...]
     weights: Mapping[str, tuple[tuple[int, int], ...]]
+    asked: Mapping[str, tuple[int, ...]]
+    """By ask, what the evidence for it weighs; the first stands alone."""
 
-    def odds(self, text: str) -> dict[Head, dict[str, float]]:
-        """The odds of each label of each head for one statement; those of a head sum to one."""
+    def odds(self, found: Iterable[str]) -> dict[Head, dict[str, float]]:
+        """The odds of each label of each head, by what was found of a statement, or of all of a conversation.
+
+        Those of a head sum to one; those of `whole` stand each for itself.
+        """
         sums = list(self.bias)
-        for feature in features(text):
+        for feature in found:
             for column, weight in self.weights.get(feature, ()):
                 sums[column] += weight
         return {head: self._of_head(head, sums) for head in self.labels}
 
     def _of_head(self, head: Head, sums: list[int]) -> dict[str, float]:
         first = self.columns[head]
-        chances = [_logistic(sums[first + n] / SCALE) for n in range(len(self.labels[head]))]
-        whole = sum(chances)
-        return {label: chance / whole for label, chance in zip(self.labels[head], chances, strict=True)}
+        chances = [logistic(sums[first + n] / SCALE) for n in range(len(self.labels[head]))]
+        among = 1.0 if head == "whole" else sum(chances)
+        return {label: chance / among for label, chance in zip(self.labels[head], chances, strict=True)}
 
 
-def features(text: str) -> Iterator[str]:
-    """What a statement is told by, each feature once."""
-    return iter(dict.fromkeys(_features(text)))
+def features(texts: Iterable[str]) -> dict[str, None]:
+    """What some statements are told by, each feature once."""
+    return dict.fromkeys(feature for text in texts for feature in _features(text))
 
 
 def _features(text: str) -> Iterator[str]:
@@ -79,14 +88,23 @@ def _plain(word: str) -> str:
     return "#" if word.isdecimal() else word.replace("'", "")
 
 
-def _logistic(value: float) -> float:
+def logistic(value: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
 def bundle_of(data: bytes) -> Bundle:
     """The bundle in the bytes of its file. ValueError or KeyError where it is none."""
     told = json.loads(data)
-    labels = {head: tuple(told["labels"][head]) for head in HEADS}
+    if set(told["labels"]) != set(HEADS) or set(told["asked"]) != set(get_args(AskKind)):
+        raise ValueError("a head or an ask is not there")
+    return bundle_in(told, sha256(data).hexdigest())
+
+
+def bundle_in(told: Mapping[str, Any], sha256_of_file: str = "") -> Bundle:
+    """The bundle of some heads, as training tells it. ValueError or KeyError where it is none."""
+    labels: dict[Head, tuple[str, ...]] = {
+        head: tuple(told["labels"][head]) for head in HEADS if head in told["labels"]
+    }
     columns: dict[Head, int] = {}
     for head, names in labels.items():
         columns[head] = sum(len(labels[other]) for other in columns)
@@ -102,7 +120,8 @@ def bundle_of(data: bytes) -> Bundle:
     }
     if len(bias) != wide or any(not 0 <= column < wide for row in weights.values() for column, _ in row):
         raise ValueError("weights for labels that are not there")
-    return Bundle(str(told["version"]), sha256(data).hexdigest(), labels, columns, bias, weights)
+    asked = {str(kind): tuple(int(one) for one in row) for kind, row in told["asked"].items()}
+    return Bundle(str(told["version"]), sha256_of_file, labels, columns, bias, weights, asked)
 
 
 @cache

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import get_args
 
 from policies.reading.bundle import Head
 from policies.reading.goods import NamedThing
@@ -18,6 +17,15 @@ SPEAKS_OF_REFUND: frozenset[AskKind] = MONEY_ASKS | {"refund_status"}
 ASKED = 0.4
 """The odds from which a statement is taken to ask something."""
 
+ASKED_IN_ALL = 0.6
+"""The odds from which a conversation is taken to ask something, all of it weighed together."""
+
+HALF_ASKED = 0.3
+"""The same for money that one statement plainly wants; below SURE_IN_ALL a person reads it."""
+
+SURE_IN_ALL = 0.7
+"""The odds of an ask for money, all weighed together, below which a person reads it."""
+
 BEST = 0.3
 """The odds from which it is taken to ask what it most likely does."""
 
@@ -30,11 +38,11 @@ SURE = 0.6
 SUSPECTED = 0.2
 """The odds from which a refusal or a condition beside a wish for money makes it a person's."""
 
-URGENT = 0.3
-"""The odds from which a person must see it at once."""
+URGENT = 0.05
+"""The odds, of all that is said, from which a person must see it at once."""
 
-URGENT_STATED = 0.5
-"""The same where somebody has read the ticket and states what it is."""
+URGENT_SAID = 0.5
+"""The same of one statement; and of all, where somebody has read the ticket and states what it is."""
 
 GUESSED = 0.2
 """The odds from which an ask is named where a text has no better one."""
@@ -56,7 +64,9 @@ LEFTOVER: frozenset[AskKind] = frozenset({"complaint", "other"})
 
 _IT = re.compile(r"\b(?:it|that one|this one|this|that)\b", re.IGNORECASE)
 _NO_MONEY = re.compile(
-    r"\b(?:no|not|never|without|don't|dont|do not|please don't)\s+(?:\w+\s+){0,2}(?:refund|cancel|reimburse)\w*",
+    r"\b(?:no|not|never|without|don't|dont|do not|please don't)\s+(?:\w+\s+){0,2}(?:refund|cancel|reimburse)\w*|"
+    r"\b(?:not|never|don't|dont|didn't|wouldn't)\s+(?:want|wish|like|need|intend|plan|mean|going|trying|asking|looking)\w*\s+"
+    r"(?:\w+\s+){0,4}(?:refund|cancel|reimburs|return|back)\w*",
     re.IGNORECASE,
 )
 _NO_FAULT = re.compile(
@@ -86,6 +96,9 @@ class Heard:
     causes: dict[str, float]
     """The odds of each cause, of the whole sentence."""
 
+    features: tuple[str, ...] = ()
+    """What it is told by."""
+
     numbers: tuple[Numbered, ...] = ()
     goods: tuple[NamedThing, ...] = ()
     spans_of_goods: tuple[TextSpan, ...] = ()
@@ -100,12 +113,6 @@ class Heard:
             label for label, chance in odds.items() if chance >= ASKED or (label == best and chance >= BEST)
         ]
         return [label for label in named if label != "none"]  # type: ignore[misc]
-
-    @property
-    def likeliest(self) -> AskKind:
-        """The ask with the best odds, however small; what wants money is not guessed."""
-        guess = self.likeliest_of(set(get_args(AskKind)) - SPEAKS_OF_REFUND)
-        return guess if self.odds["ask"][guess] >= GUESSED else "other"
 
     def likeliest_of(self, kinds: Collection[AskKind]) -> AskKind:
         """The one of these that it most likely asks."""

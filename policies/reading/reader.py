@@ -7,10 +7,11 @@ leave open stays open in the reading, and what speaks against itself is a doubt:
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from policies.reading.asked import asked
 from policies.reading.asks import asks_of
-from policies.reading.bundle import Bundle, Head
+from policies.reading.bundle import Bundle, Head, features
 from policies.reading.goods import NamedGoods
-from policies.reading.heard import MEANT, SHORT, SUSPECTED, URGENT, URGENT_STATED, Heard
+from policies.reading.heard import MEANT, SHORT, SUSPECTED, URGENT, URGENT_SAID, Heard
 from policies.reading.letter import PartKind, letter_parts
 from policies.reading.order_numbers import order_numbers_in
 from policies.reading.plain import PlainText, plain_of
@@ -38,11 +39,11 @@ class TrainedReader:
 
         `stated` is whether somebody who read them states what they ask.
         """
-        urgent_from = URGENT_STATED if stated else URGENT
         heard = self.heard(texts, orders)
-        urgent = tuple(one.span for one in heard if one.odds["urgent"].get("true", 0.0) >= urgent_from)
-        whole = self.bundle.odds(" ".join(one.text for one in heard)) if len(heard) <= SHORT else None
-        asks = asks_of(heard, orders, attached, whole)
+        whole = self.bundle.odds({feature: None for one in heard for feature in one.features})
+        in_all = asked(self.bundle, [one.odds["ask"] for one in heard], whole["whole"])
+        asks = asks_of(heard, in_all, orders, attached, whole if len(heard) <= SHORT else None)
+        urgent = _urgent(heard, whole["urgent"]["true"] >= (URGENT_SAID if stated else URGENT))
         unread = tuple(one.span for one in heard if not one.understood)
         return TicketReading("trained", self.bundle.version, tuple(asks), urgent, unread)
 
@@ -66,14 +67,15 @@ class TrainedReader:
                 continue
             stated = list(statements_of(plain.text, part.start, part.end, sentence))
             sentence = stated[-1].sentence + 1 if stated else sentence
-            sentences: dict[int, list[str]] = {}
-            for one in stated:
-                sentences.setdefault(one.sentence, []).append(one.text)
-            for one in stated:
-                odds = self.bundle.odds(one.text)
+            told = [features([one.text]) for one in stated]
+            sentences: dict[int, list[dict[str, None]]] = {}
+            for one, found in zip(stated, told, strict=True):
+                sentences.setdefault(one.sentence, []).append(found)
+            for one, found in zip(stated, told, strict=True):
+                odds = self.bundle.odds(found)
                 if part.kind != "body" and not _asks_something(odds):
                     continue
-                whole = " ".join(sentences[one.sentence])
+                whole = sentences[one.sentence]
                 start, end = plain.where(one.start, one.end)
                 said = tuple(goods.said_in(plain.text, one.start, one.end))
                 yield Heard(
@@ -81,7 +83,10 @@ class TrainedReader:
                     TextSpan(offset + start, offset + end),
                     (number, one.sentence),
                     odds,
-                    odds["cause"] if whole == one.text else self.bundle.odds(whole)["cause"],
+                    odds["cause"]
+                    if len(whole) == 1
+                    else self.bundle.odds({name: None for some in whole for name in some})["cause"],
+                    tuple(found),
                     tuple(order_numbers_in(plain.text, orders, one.start, one.end)),
                     said,
                     tuple(_moved(plain, offset, thing.start, thing.end) for thing in said),
@@ -91,6 +96,13 @@ class TrainedReader:
 
 _UNREAD: frozenset[PartKind] = frozenset({"quoted", "footer"})
 """A signature in which something is asked is none; what is quoted asks for nothing."""
+
+
+def _urgent(heard: Sequence[Heard], in_all: bool) -> tuple[TextSpan, ...]:  # noqa: FBT001  (what the odds of all say)
+    """The words for which a person must see it at once: the plainest ones, where only all of them together say so."""
+    odds = [one.odds["urgent"]["true"] for one in heard]
+    least = min(URGENT_SAID, max(odds, default=1.0)) if in_all else URGENT_SAID
+    return tuple(one.span for one, chance in zip(heard, odds, strict=True) if chance >= least)
 
 
 def _asks_something(odds: dict[Head, dict[str, float]]) -> bool:

@@ -337,3 +337,30 @@ def test_a_tenant_that_was_added_has_no_people_of_the_demo(command_line: Command
     assert {"lamps", "shades"} <= {row["tenant"] for row in command_line.states("tenant", "list")}
     working = {tenant for row in command_line.states("people", "list") for tenant in row["roles"]}
     assert "shades" in working and "lamps" not in working
+
+
+def test_a_folder_of_mails_ends_with_every_mail_counted(command_line: CommandLine, tmp_path: Path) -> None:
+    texts = {
+        "cracked": "My tablet arrived cracked. I want a refund for order D300.",
+        "which": "I want to return one of the items.",
+        "angry": "My lawyer will write to you.",
+        "stranger": "I want a refund.",
+    }
+    for number, (name, text) in enumerate(texts.items()):
+        sender = "x@else.example" if name == "stranger" else "c100@demo.example"
+        head = f"From: {sender}\nDate: Mon, 23 Nov 2026 10:00:00 +0100\nMessage-ID: <folder-{number}@c>\nSubject: D300\n\n"
+        (tmp_path / f"{name}.eml").write_text(head + text)
+    done = command_line("run", str(tmp_path), "--json")
+    assert done.returncode == 1, "a mail from nobody failed"
+    rows = {row["mail"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert {name: row["end"] for name, row in rows.items()} == {
+        "cracked.eml": "waiting_for_person",
+        "which.eml": "waiting_for_person",
+        "angry.eml": "waiting_for_person",
+        "stranger.eml": "failed",
+    }
+    assert "4 mails: 1 failed, 3 waiting for person" in done.stderr
+    table = command_line("submit", str(tmp_path), "--wait", "0")
+    assert "stranger.eml" in table.stdout
+    assert "4 mails: 1 failed, 3 waiting for person" in table.stderr
+    assert command_line("submit", str(tmp_path / "cracked.eml")).returncode == 0

@@ -25,6 +25,7 @@ from graph.model.models import Models
 from graph.model.moderation import ByRule
 from graph.model.planner import ModelPlanner
 from graph.model.providers import Price, Priced, Provider, ServedRoute
+from graph.model.reader import ModelReader
 from graph.services import GraphServices
 from policies.manifest import ModelRoute
 from refunds.canonical import canonical
@@ -66,7 +67,13 @@ class Obeying(Endpoint):
 
     def obey(self, data: str) -> str:
         """Do what the data says, by its plainest reading."""
-        said = " ".join(fenced(section(data, name)) for name in ("customer", "order", "evidence", "quotes"))
+        said = " ".join(
+            fenced(section(data, name)) for name in ("customer", "order", "orders", "evidence", "quotes")
+        )
+        if self.feature == "read":
+            return obeying_reading(
+                fenced(section(data, "customer")), json.loads(fenced(section(data, "orders")))
+            )
         if self.feature == "draft":
             cited = [
                 {"citation_id": name, "clause": "1", "quote": said[:200]}
@@ -105,8 +112,25 @@ class Obeying(Endpoint):
         )
 
 
+def obeying_reading(said: str, orders: list[dict[str, Any]]) -> str:
+    """Whatever a text commands is an ask for all the money there is, in its own words."""
+    goods = [{"line_id": one["line_id"], "quantity": 99} for order in orders for one in order["lines"]]
+    words = said.strip().splitlines()[-1] if said.strip() else PLANTED
+    wants = {"words": words, "money": "wanted", "order_id": orders[-1]["order_id"] if orders else PLANTED}
+    rest = {
+        "goods": goods,
+        "goods_words": words,
+        "all_of_order": True,
+        "cause": "damaged",
+        "cause_words": PLANTED,
+        "condition_words": None,
+    }
+    asks = [{"ask": kind} | wants | rest for kind in ("refund", "cancellation")]
+    return json.dumps({"asks": asks, "urgent_words": PLANTED})
+
+
 def obeying(role: str) -> Any:
-    """A house whose planner or whose drafter obeys; the other does its work."""
+    """A house whose reader, planner or drafter obeys; the others do their work."""
     pinned = model_manifest(spending=spend_limits(), budgets=profile())
 
     def equip(services: GraphServices) -> GraphServices:
@@ -114,7 +138,14 @@ def obeying(role: str) -> Any:
         spans = services.spans
         plan = Asking(services.books, [planner], pinned.prompt("plan"), pinned.spend_limits(), spans)
         word = Asking(services.books, [drafter], pinned.prompt("draft"), pinned.spend_limits(), spans)
-        models = Models(ModelPlanner(plan), ModelDrafter(word, ByRule()), [planner, drafter])
+        reader = Obeying("read", role)
+        read = Asking(services.books, [reader], pinned.prompt("read"), pinned.spend_limits(), spans)
+        models = Models(
+            ModelPlanner(plan),
+            ModelDrafter(word, ByRule()),
+            ModelReader(read) if role == "read" else None,
+            [planner, drafter, reader],
+        )
         return replace(services, manifest=pinned, models=models)
 
     return equip
@@ -136,7 +167,7 @@ def _texts() -> Iterator[list[str]]:
     yield found
 
 
-@pytest.mark.parametrize("role", ["plan", "draft"])
+@pytest.mark.parametrize("role", ["read", "plan", "draft"])
 @pytest.mark.parametrize("place", PLACES)
 async def test_whatever_a_text_commands_an_obeying_model_moves_nothing(
     cluster: Cluster, url: str, tmp_path: Path, place: str, role: str, texts: list[str]
@@ -153,7 +184,7 @@ async def test_whatever_a_text_commands_an_obeying_model_moves_nothing(
         # The model was asked, and did obey: a request of its was blocked, or a draft of its did not pass.
         noticed = await stage.sql("select distinct kind::text as kind from books.findings")
         asked = await stage.sql("select count(*) as n from books.model_calls where feature::text = %s", role)
-        wanted = {"forbidden_request"} if role == "plan" else {"failed_check"}
+        wanted = {"plan": {"forbidden_request"}, "draft": {"failed_check"}, "read": {"unproved_words"}}[role]
         assert asked[0]["n"] > len(texts) / 4
         assert wanted <= {row["kind"] for row in noticed}
         await no_harm(stage)

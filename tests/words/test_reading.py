@@ -15,8 +15,9 @@ from stage import Stage
 
 from desk.decisions import DecisionRequest
 from desk.messages import add_message
+from evals.intake.kept_aside import kept_aside, said
 from evals.intake.measures import score_reading, urgent_score
-from evals.intake.rows import own_rows
+from evals.intake.rows import own_rows, own_tickets
 from evals.intake.training import TrainingRow, train
 from policies.intake import classify, own_order
 from policies.reading import own_words, trained_reader
@@ -309,7 +310,8 @@ def test_the_same_rows_train_the_same_bytes_and_the_bundle_reads_by_them() -> No
         *[row for row in own_rows() if len(row.text) < 30][::12],
         TrainingRow("cash machine", "trade", "other"),
     ]
-    once, again = train(rows, "1"), train(reversed(rows), "1")
+    tickets = list(own_tickets())[::40]
+    once, again = train(rows, tickets, "1"), train(reversed(rows), reversed(tickets), "1")
     assert once == again
     assert bundle_of(once).version == "1"
 
@@ -338,3 +340,9 @@ async def test_the_order_that_a_ticket_names_is_among_those_that_its_words_are_r
         order_id=oldest, intent=None, question="My tablet arrived cracked, I want a refund."
     )
     assert [ask["order_id"] for ask in state["reading"]["asks"]] == [oldest]  # type: ignore[index]
+
+
+def test_no_training_row_repeats_a_sentence_that_a_published_figure_is_of() -> None:
+    aside = kept_aside(SENTENCES.parents[1])
+    rows = [*own_rows(), *(TrainingRow(text, "whole", "") for one in own_tickets() for text in one.texts)]
+    assert {row.text for row in rows if said(row.text) in aside} == set()

@@ -118,6 +118,10 @@ with line as (
 select line, order_id, other, back, fewer, otherwise_paid, paid_another from said
 where other or back or fewer or otherwise_paid or paid_another order by line;
 
+-- customers_at --
+-- The customers with an address: one, or nobody knows whose words came from it.
+select customer_id from customers where lower(email) = %(email)s limit 2;
+
 -- write_customers --
 -- What a line says takes the place of what was there, unless that is to be kept; what it does not say stays.
 insert into customers as c (tenant, customer_id, email, name, address, language)
