@@ -62,7 +62,8 @@ router = APIRouter(
     responses={status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)},
 )
 Opened = Annotated[DeskServices, Depends(desk_services)]
-_MAIL = {"requestBody": {"required": True, "content": {"message/rfc822": {"schema": {"type": "string"}}}}}
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_MAIL = {"requestBody": {"required": True, "content": _BYTES}}
 _TICKET = {"requestBody": {"required": True, "content": {"application/json": {"schema": ticket_schema()}}}}
 
 
@@ -92,7 +93,7 @@ async def submit_mail(
     person: Annotated[Person, Depends(signed_in("tickets:write"))],
     tenant: Annotated[str, Query(min_length=1, max_length=128)],
 ) -> Submitted:
-    """A mail (message/rfc822) of a customer of the tenant becomes a case, once."""
+    """A mail of a customer of the tenant, as it came (RFC 5322, the bytes of an .eml), becomes a case, once."""
     named = TenantId(tenant)
     person.may_submit(named)
     try:

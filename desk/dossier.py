@@ -23,12 +23,14 @@ from records.orders import order_facts
 from records.readings import reading_in
 from records.replies import CustomerReply, replies_of
 from records.snapshots import Snapshot, snapshot_at
+from records.states import left_now
 from records.takeovers import takeovers_of
 from records.traces import read_trace
 from refunds.ids import PaymentId
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Payment, counted
 from refunds.proposal import Proposal
+from refunds.reading import TicketAsk
 from refunds.shares import Unbalanced, shares_of
 
 EARLIER = 8
@@ -97,6 +99,11 @@ class Dossier:
     def words(self) -> ReadWords:
         """What the customer wrote, and what was read in it last."""
         return ReadWords(self.case.ticket.texts, tuple(self.messages), reading_in(self.snapshot.reading))
+
+    @property
+    def left(self) -> tuple[TicketAsk, ...]:
+        """The asks that this case does not decide."""
+        return left_now(self.case, self.snapshot)
 
     @property
     def degraded(self) -> list[str]:

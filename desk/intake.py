@@ -11,7 +11,7 @@ from policies.signature import PublicKeys, SigningKey
 from records.books import Books
 from records.cases import Case, arrival, case_by_ticket, open_case
 from records.queue import enqueue
-from refunds.ids import CaseId, TenantId, ThreadId
+from refunds.ids import CaseId, PersonId, TenantId, ThreadId
 from refunds.ticket import Ticket
 from refunds.vocabulary import CaseMode
 
@@ -46,6 +46,11 @@ class Intake:
                 f"tenant: {ticket.tenant} is not in the books: import its orders and policies first"
             )
         person.may_submit(tenant)
+        return await self.open_for(ticket, person.person)
+
+    async def open_for(self, ticket: Ticket, person: PersonId) -> tuple[Case, bool]:
+        """The case of a ticket that somebody may submit, and whether it is a new one."""
+        tenant = TenantId(ticket.tenant)
         async with self.books.transaction(tenant) as tx:
             now, release_stages, orders, known = await arrival(tx, ticket)
             if known is not None:
@@ -65,7 +70,7 @@ class Intake:
                 thread_id=ThreadId(case_id),
                 verdict="replayed_intake" if used and check.verdict == "verified" else check.verdict,
                 jti=check.jti,
-                submitted_by=person.person,
+                submitted_by=person,
                 release=assigned(release_stages, tenant, ticket.customer_id, self.manifest.agent_version),
                 graph_version=self.manifest.graph_version,
                 intent=filed.intent,
@@ -79,7 +84,7 @@ class Intake:
         async with self.books.transaction(tenant) as tx:
             known = await case_by_ticket(tx, ticket.ticket_id)
         if known is None:
-            return await self.submit_once(ticket, person)
+            return await self.open_for(ticket, person)
         return same_or_refused(known, ticket), False
 
 

@@ -1,12 +1,14 @@
 """Letters: what a customer is told, by the outcome that the books hold. Never more than that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from policies.languages import DEFAULT
 from records.cases import LastEvent
 from records.money import CurrentProposal
+from refunds.ask_progress import with_left
 from refunds.money import Money
+from refunds.reading import TicketAsk
 from refunds.vocabulary import CaseStatus, RejectCode
 
 _REJECTED: Mapping[RejectCode, str] = {
@@ -19,6 +21,9 @@ _REJECTED: Mapping[RejectCode, str] = {
     "wording": "A colleague will answer you in person.",
     "other": "We cannot offer a refund here. A colleague will gladly explain if you answer this message.",
 }
+_WORDED_HERE: frozenset[CaseStatus] = frozenset({"rejected", "refund_failed", "expired"})
+"""Ends whose letter is not the draft that a person has seen."""
+
 _SILENT = frozenset({"kill_switch", "duplicate_ticket"})
 """Turned away for now, or because another case is the answer."""
 
@@ -32,11 +37,15 @@ class Letter:
 
 
 def letter(
-    now: LastEvent, current: CurrentProposal | None, reply_by_person: str | None, language: str = DEFAULT
+    now: LastEvent,
+    current: CurrentProposal | None,
+    reply_by_person: str | None,
+    language: str = DEFAULT,
+    left: Sequence[TicketAsk] = (),
 ) -> Letter | None:
     """The letter that a case calls for where it stands; None where the customer is told nothing.
 
-    Amounts stand in it as people of the language write them.
+    Amounts stand in it as people of the language write them. `left` are the asks that the case does not decide.
     """
     if now.status == "needs_human" and now.reason == "asked_customer":
         if current and current.decision and current.decision.word == "approve":
@@ -44,6 +53,8 @@ def letter(
         asked = current.decision.instruction if current and current.decision else None
         return Letter("received", _letter(asked, "Please answer this message.")) if asked else None
     body = _body(now, current, reply_by_person, language)
+    if body and now.status in _WORDED_HERE and not (current and current.decision and current.decision.letter):
+        body = with_left(body, left)
     return Letter(now.status, body) if body else None
 
 
@@ -93,9 +104,9 @@ def _body(
             return None
 
 
-def rejection(code: RejectCode) -> str:
+def rejection(code: RejectCode, left: Sequence[TicketAsk] = ()) -> str:
     """The letter of a reject code, for a person to change before it is sent."""
-    return _letter(_REJECTED[code])
+    return with_left(_letter(_REJECTED[code]), left)
 
 
 def _returned(current: CurrentProposal) -> Money:

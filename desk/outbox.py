@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from desk.channels import Channel, NotSent
+from desk.follow_ups import FollowUps
 from desk.letters import Letter, letter
 from desk.ratings import RATED
 from policies.languages import DEFAULT
@@ -14,6 +15,7 @@ from records.customers import lost_replies
 from records.queue import enqueue_desk
 from records.replies import CustomerReply, note_delivery, recipient_of, replies_of, round_of, write_reply
 from records.snapshots import snapshot_at
+from records.states import left_now
 from records.takeovers import takeovers_of
 from refunds.canonical import sha256
 from refunds.ids import CaseId, TenantId
@@ -40,6 +42,7 @@ class Outbox:
     books: Books
     channel: Channel
     domain: str
+    follow_ups: FollowUps
     rating_link: Callable[[TenantId, CaseId], str] | None = None
     """Where a customer says how it was; None where nobody outside can reach this house."""
 
@@ -51,6 +54,8 @@ class Outbox:
                 return
             if case.mode != "production":
                 return  # nothing of it leaves the house
+        await self.follow_ups.open(case)
+        async with self.books.transaction(tenant) as tx:
             recipient = await recipient_of(tx, case.customer_id)
             due = await self._due(tx, case, recipient.language)
             if due is not None and recipient.address is not None:
@@ -79,7 +84,8 @@ class Outbox:
         snapshot = await snapshot_at(tx, case.case_id)
         by_person = [row["reply"] for row in await takeovers_of(tx, case.case_id) if row["act"] == "reply"]
         reply = by_person[-1] if by_person else None
-        return letter(snapshot.state, snapshot.current, reply, language or DEFAULT)
+        left = left_now(case, snapshot)
+        return letter(snapshot.state, snapshot.current, reply, language or DEFAULT, left)
 
     async def _write(self, tx: Transaction, case: Case, recipient: str, due: Letter) -> None:
         round_ = await round_of(tx, case.case_id, due.outcome)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from desk.channels import Channel, FileChannel, SmtpChannel
 from desk.decisions import Desk
+from desk.follow_ups import FollowUps
 from desk.intake import Intake
 from desk.live import Live
 from desk.notices import Notices
@@ -82,11 +83,13 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
     secret = settings.session_secret.get_secret_value()
     async with Books.open(url, size=size) as books:
         ratings = Ratings(books, secret, public_url)
+        intake = Intake(books, pinned, intake_keys, intake_key, settings.mode)
+        rating_link = ratings.link if settings.public_url else None
         yield DeskServices(
             books=books,
             desk=Desk(books, key),
-            intake=Intake(books, pinned, intake_keys, intake_key, settings.mode),
-            outbox=Outbox(books, channel, domain, ratings.link if settings.public_url else None),
+            intake=intake,
+            outbox=Outbox(books, channel, domain, FollowUps(books, intake), rating_link),
             manifest=pinned,
             public_url=public_url,
             live=Live(url),

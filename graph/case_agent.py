@@ -32,6 +32,7 @@ from policies.manifest import Manifest
 from policies.spending import Sum
 from records.books import Books, BooksAway, Refused
 from records.library import rules_in_force
+from refunds.ask_progress import left_asks, with_left
 from refunds.canonical import digest
 from refunds.evidence import Grounded
 from refunds.trace import TraceEvent
@@ -208,7 +209,7 @@ class CaseAgent:
         reads = self.books.reading(case.tenant, case.customer_id)
         stated = await rules_in_force(reads, run.context.region, run.context.as_of)
         started = self.ticks()  # what the books take, and their absence, is no latency of the drafting
-        result, cost = "cited_draft", granted.planning
+        result, cost, order_id = "cited_draft", granted.planning, run.context.order_id
         try:
             made = draft(
                 case,
@@ -225,7 +226,8 @@ class CaseAgent:
                 if made.citations:
                     run.evidence = Grounded(tuple(dict.fromkeys((*made.citations, *run.evidence.citations))))
             else:
-                run.draft = made
+                left = () if made.question or _reworded(run) else left_asks(run.reading, order_id)
+                run.draft = made = replace(made, text=with_left(made.text, left))
                 proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
                 worded = await self._word(run, run.draft, granted)
                 cost = replace(
@@ -236,7 +238,7 @@ class CaseAgent:
                 if worded.handoff is not None:
                     run.draft, result = None, worded.handoff
                 elif worded.text is not None:
-                    run.draft = replace(run.draft, text=worded.text)
+                    run.draft = replace(made, text=with_left(worded.text, left))
                     proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
         except (ValueError, KeyError, TypeError) as error:
             # A name in an order or a number in a policy that cannot stand in a reply: a person reads it.
@@ -312,6 +314,12 @@ class CaseAgent:
             await self.end.block(run, run.blocked)
         self.runs.end(state.get("run"))
         return await self.end.shown(config)
+
+
+def _reworded(run: AgentRun) -> bool:
+    """Whether a person gave the words of the reply: they stay as they are."""
+    revision = revision_of(run)
+    return revision is not None and revision.reply is not None
 
 
 def case_agent(agent: CaseAgent) -> StateGraph[AgentState, None, AgentInput, Output]:

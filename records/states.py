@@ -1,12 +1,16 @@
 """The state of the contract, rebuilt from the books alone."""
 
-import json
+from dataclasses import replace
 
 from records.books import Transaction
 from records.cases import Case
 from records.money import CurrentProposal
+from records.readings import reading_in
 from records.snapshots import Snapshot, snapshot_at
 from records.traces import read_trace
+from refunds.ask_progress import AskProgress, left_asks, progress_of
+from refunds.ids import OrderId
+from refunds.reading import TicketAsk
 from refunds.trace import TraceEvent
 from refunds.vocabulary import CaseStatus, RefundResult
 
@@ -38,7 +42,7 @@ def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State
         "proposal": None,
         "trace": [event.to_json() for event in trace],
         "refund": None,
-        "reading": json.loads(snapshot.reading) if snapshot.reading else None,
+        "reading": reading_shown(case, snapshot),
     }
     if current is not None:
         proposal = current.proposal
@@ -47,6 +51,37 @@ def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State
         state["proposal"] = proposal_shown(current)
         state["refund"] = refund_of(now.status, now.reason, current)
     return state
+
+
+def reading_shown(case: Case, snapshot: Snapshot) -> State | None:
+    """What was read last, each ask with how far it is."""
+    reading = reading_in(snapshot.reading)
+    if reading is None:
+        return None
+    asks = [replace(one.ask, state=one.state) for one in progress_now(case, snapshot)]
+    return replace(reading, asks=tuple(asks)).to_json()
+
+
+def left_now(case: Case, snapshot: Snapshot) -> tuple[TicketAsk, ...]:
+    """The asks that a case does not decide."""
+    return left_asks(reading_in(snapshot.reading), _about(case, snapshot))
+
+
+def _about(case: Case, snapshot: Snapshot) -> OrderId | None:
+    """The order that a case is about, by its proposal and by its ticket."""
+    return (snapshot.current.proposal.order_id if snapshot.current else None) or case.order_id
+
+
+def progress_now(case: Case, snapshot: Snapshot) -> tuple[AskProgress, ...]:
+    """Each ask of a case with its state."""
+    now = snapshot.state
+    return progress_of(
+        reading_in(snapshot.reading),
+        _about(case, snapshot),
+        now.status,
+        now.reason,
+        by_person=now.reason == "taken_over",
+    )
 
 
 def proposal_shown(current: CurrentProposal) -> State:

@@ -15,6 +15,7 @@ from stage import Stage
 from app.shop import demo_passwords, demo_tokens
 from desk.app import create_app
 from desk.channels import Channel, FileChannel
+from desk.follow_ups import FollowUps
 from desk.health import Meters
 from desk.live import Live
 from desk.notices import Notices
@@ -141,7 +142,7 @@ def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskS
         books=house.desk_books,
         desk=house.desk,
         intake=house.intake,
-        outbox=Outbox(house.desk_books, leaves_by, "shop.example"),
+        outbox=Outbox(house.desk_books, leaves_by, "shop.example", FollowUps(house.desk_books, house.intake)),
         manifest=house.manifest,
         public_url="http://desk",
         live=Live(stage.desk_url),

@@ -318,7 +318,7 @@ async def _screen(
         decides_here=mine,
         no_yes=may_say_yes(visit.person, shown, language),
         confirm=confirms(shown),
-        letters={code: rejection(code) for code in get_args(RejectCode)},
+        letters={code: rejection(code, shown.left) for code in get_args(RejectCode)},
         colleagues=_colleagues(deciders, visit.person),
         asked=ASKED,
         ask_kinds=get_args(AskKind),

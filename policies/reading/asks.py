@@ -14,6 +14,7 @@ from policies.reading.heard import (
     LEFTOVER,
     MEANT,
     MONEY_ASKS,
+    PLAIN,
     SPEAKS_OF_REFUND,
     SPOKEN,
     SURE,
@@ -27,6 +28,9 @@ from refunds.ids import OrderId
 from refunds.order import CustomerOrder
 from refunds.reading import Field, TextSpan, TicketAsk
 from refunds.vocabulary import AskKind, Cause, MoneyWish
+
+_CAUSED: frozenset[AskKind] = MONEY_ASKS | {"replacement", "exchange", "complaint", "dispute"}
+"""Asks that a cause said elsewhere in the text belongs to."""
 
 
 def asks_of(
@@ -43,18 +47,34 @@ def asks_of(
         for kind, said in by_kind.items()
         if kind in MONEY_ASKS
     }
-    asks = [
-        _unsure(in_all[kind], _money_ask(kind, said, wishes, heard, orders, attached))
-        if kind in MONEY_ASKS
-        else _other_ask(kind, said, heard)
-        for kind, said in by_kind.items()
-    ]
+    every = [one for some in wishes.values() for one in some]
+    asks: list[TicketAsk | None] = []
+    for kind, said in by_kind.items():
+        if kind not in MONEY_ASKS:
+            asks.append(_other_ask(kind, said, heard))
+        for wanted in _by_order(wishes.get(kind, []), heard) if kind in MONEY_ASKS else ():
+            alone = len(wanted) == len(every)
+            ask = _money_ask(kind, said, wanted, every, heard, orders, attached, alone=alone)
+            asks.append(_unsure(in_all[kind], wanted, ask))
     return _one_of_two([ask for ask in asks if ask is not None], orders)
 
 
-def _unsure(chance: float, ask: TicketAsk | None) -> TicketAsk | None:
-    """An ask for money that all of the words together do not bear out is a person's to read."""
+def _by_order(wanted: Sequence[Heard], heard: Sequence[Heard]) -> list[list[Heard]]:
+    """The wants of a kind by the order that the sentence of each names; together where one of them names none."""
+    named: dict[OrderId | None, list[Heard]] = {}
+    for one in wanted:
+        numbers = {number.order_id for other in heard if other.place == one.place for number in other.numbers}
+        if len(numbers) != 1:
+            return [list(wanted)]
+        named.setdefault(numbers.pop(), []).append(one)
+    return list(named.values()) or [[]]
+
+
+def _unsure(chance: float, wanted: Sequence[Heard], ask: TicketAsk | None) -> TicketAsk | None:
+    """An ask for money that neither all of the words together nor one statement bears out is a person's to read."""
     if ask is None or ask.money != "wanted" or chance >= SURE_IN_ALL:
+        return ask
+    if any(one.money("wanted") >= PLAIN and one.odds["ask"].get(ask.ask, 0.0) >= CERTAIN for one in wanted):
         return ask
     return replace(ask, doubt=ask.doubt or "not_sure")
 
@@ -118,7 +138,7 @@ def _one_of_two(asks: list[TicketAsk], orders: Sequence[CustomerOrder]) -> list[
 
 
 def _other_ask(kind: AskKind, said: Sequence[Heard], heard: Sequence[Heard]) -> TicketAsk:
-    cause, proof = _cause(said, heard)
+    cause, proof = _cause(said, heard if kind in _CAUSED else ())
     spans: dict[Field, tuple[TextSpan, ...]] = {"ask": _spans(said)}
     if cause:
         spans["cause"] = proof
@@ -132,19 +152,23 @@ def _other_ask(kind: AskKind, said: Sequence[Heard], heard: Sequence[Heard]) -> 
 def _money_ask(
     kind: AskKind,
     said: Sequence[Heard],
-    wishes: Mapping[AskKind, Sequence[Heard]],
+    wanted: Sequence[Heard],
+    wishing: Sequence[Heard],
     heard: Sequence[Heard],
     orders: Sequence[CustomerOrder],
     attached: OrderId | None,
+    *,
+    alone: bool,
 ) -> TicketAsk | None:
-    """The want for money of a kind; None where what sounds like one refuses it."""
-    wanted = wishes[kind]
+    """The want for money of a kind, of one order; None where what sounds like one refuses it.
+
+    `wishing` are all wants for money; `alone` is whether there is no other one.
+    """
     if not wanted:
         if any(one.refuses for one in said):
             return None
         return TicketAsk(kind, sure=_sure(kind, said), spans={"ask": _spans(said)})
     newest = max(one.place[0] for one in heard if max(one.money("wanted"), one.money("refused")) >= MEANT)
-    wishing = [one for some in wishes.values() for one in some]
     mine = [one for one in heard if _nearest(one, wishing) in wanted and one not in wishing]
     refused = [
         one
@@ -156,7 +180,6 @@ def _money_ask(
         for one in (*wanted, *mine)
         if one.condition >= MEANT and any(_beside(one, other) for other in wanted)
     ]
-    alone = sum(bool(some) for some in wishes.values()) == 1
     order_id, number_spans, doubt = order_meant(kind, wanted, heard, orders, attached, alone=alone)
     money: MoneyWish = "wanted"
     if refused:

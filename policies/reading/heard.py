@@ -26,6 +26,9 @@ HALF_ASKED = 0.3
 SURE_IN_ALL = 0.7
 """The odds of an ask for money, all weighed together, below which a person reads it."""
 
+PLAIN = 0.9
+"""The odds of one statement that wants money from which the others need not bear it out."""
+
 BEST = 0.3
 """The odds from which it is taken to ask what it most likely does."""
 
@@ -41,8 +44,11 @@ SUSPECTED = 0.2
 URGENT = 0.05
 """The odds, of all that is said, from which a person must see it at once."""
 
-URGENT_SAID = 0.5
-"""The same of one statement; and of all, where somebody has read the ticket and states what it is."""
+URGENT_STATED = 0.5
+"""The same where somebody has read the ticket and states what it is."""
+
+URGENT_SAID = 0.8
+"""The odds of one statement from which it is so whatever else is said."""
 
 GUESSED = 0.2
 """The odds from which an ask is named where a text has no better one."""

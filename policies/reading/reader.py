@@ -11,7 +11,7 @@ from policies.reading.asked import asked
 from policies.reading.asks import asks_of
 from policies.reading.bundle import Bundle, Head, features
 from policies.reading.goods import NamedGoods
-from policies.reading.heard import MEANT, SHORT, SUSPECTED, URGENT, URGENT_SAID, Heard
+from policies.reading.heard import MEANT, SHORT, SUSPECTED, URGENT, URGENT_SAID, URGENT_STATED, Heard
 from policies.reading.letter import PartKind, letter_parts
 from policies.reading.order_numbers import order_numbers_in
 from policies.reading.plain import PlainText, plain_of
@@ -43,7 +43,7 @@ class TrainedReader:
         whole = self.bundle.odds({feature: None for one in heard for feature in one.features})
         in_all = asked(self.bundle, [one.odds["ask"] for one in heard], whole["whole"])
         asks = asks_of(heard, in_all, orders, attached, whole if len(heard) <= SHORT else None)
-        urgent = _urgent(heard, whole["urgent"]["true"] >= (URGENT_SAID if stated else URGENT))
+        urgent = _urgent(heard, whole["urgent"]["true"] >= (URGENT_STATED if stated else URGENT))
         unread = tuple(one.span for one in heard if not one.understood)
         return TicketReading("trained", self.bundle.version, tuple(asks), urgent, unread)
 

@@ -150,7 +150,7 @@ async def test_a_mail_at_the_api_becomes_a_case_once(desk: DeskStage) -> None:
     async with desk.client("demo-helpdesk") as client:
         sent: list[Any] = [
             await client.post(
-                "/api/mails?tenant=demo", content=raw, headers={"content-type": "message/rfc822"}
+                "/api/mails?tenant=demo", content=raw, headers={"content-type": "application/octet-stream"}
             )
             for raw in (mail(Subject="D300"), mail(Subject="D300"), mail(From="x@else.example"))
         ]

@@ -273,10 +273,14 @@ async def test_dry_run_does_everything_but_pay_and_write(cluster: Cluster, url: 
         assert await stage.count("disbursements") == 0
         assert stage.refunds() == 0
         from desk.channels import FileChannel
+        from desk.follow_ups import FollowUps
         from desk.outbox import Outbox
 
         outbox = Outbox(
-            stage.house.desk_books, FileChannel(tmp_path / "out", "a@shop.example"), "shop.example"
+            stage.house.desk_books,
+            FileChannel(tmp_path / "out", "a@shop.example"),
+            "shop.example",
+            FollowUps(stage.house.desk_books, stage.house.intake),
         )
         await outbox.answer(case.tenant, case.case_id)
         assert await outbox.sweep() == 0

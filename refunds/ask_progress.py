@@ -1,0 +1,124 @@
+"""How far each ask of a case has come. It decides what its proposal is about; whatever else is asked is not lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from refunds.ids import OrderId
+from refunds.reading import TicketAsk, TicketReading
+from refunds.vocabulary import AskKind, AskState, CaseStatus
+
+_BESIDE: frozenset[AskKind] = frozenset(
+    {"replacement", "exchange", "order_change", "account_access", "dispute", "policy_question"}
+)
+"""What a letter about money does not answer; where an order stands and what went back of it, it says."""
+
+ENDS_BY_PROPOSAL: frozenset[CaseStatus] = frozenset(
+    {"replied", "refunded", "rejected", "refund_failed", "expired"}
+)
+"""Ends at which nobody has looked at more than the proposal."""
+
+_CALLED: dict[AskKind, str] = {
+    "refund": "a refund",
+    "cancellation": "a cancellation",
+    "replacement": "a replacement",
+    "exchange": "an exchange",
+    "refund_status": "a refund that was promised",
+    "order_status": "where an order is",
+    "order_change": "a change to an order",
+    "policy_question": "our rules",
+    "account_access": "your account",
+    "dispute": "a dispute at your bank",
+    "complaint": "what went wrong",
+    "other": "something else",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskProgress:
+    """An ask and how far it is."""
+
+    ask: TicketAsk
+    state: AskState
+
+
+def left_asks(reading: TicketReading | None, about: OrderId | None) -> tuple[TicketAsk, ...]:
+    """What a case about an order does not decide: money for another order, and what no letter about money answers."""
+    if reading is None or len(reading.asks) < 2:
+        return ()
+    wanted = [ask for ask in reading.asks if ask.money == "wanted"]
+    here = [ask for ask in wanted if ask.order_id in {None, about}] or wanted[:1]
+    if not wanted:
+        first = next((ask for ask in reading.asks if ask.ask not in _BESIDE), reading.asks[0])
+        return tuple(ask for ask in reading.asks if ask is not first and ask.ask in _BESIDE)
+    return tuple(
+        ask
+        for ask in reading.asks
+        if (ask in wanted and ask not in here) or (ask not in wanted and ask.ask in _BESIDE)
+    )
+
+
+def left_said(asks: Sequence[TicketAsk]) -> str:
+    """What a letter says to the asks that it does not decide; nothing where there are none."""
+    if not asks:
+        return ""
+    named = [
+        _CALLED[ask.ask] + (f" for order {ask.order_id}" if ask.order_id and ask.money == "wanted" else "")
+        for ask in asks
+    ]
+    told = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return f"You also asked about {told}. This letter does not decide that: we answer it separately."
+
+
+def with_left(text: str, left: Sequence[TicketAsk]) -> str:
+    """A letter that also says what becomes of the asks that it does not decide, before it ends."""
+    said = left_said(left)
+    if not said or said in text:
+        return text
+    before, end, last = text.rpartition("\n\n")
+    return f"{before}{end}{said}\n\n{last}" if end else f"{text}\n\n{said}"
+
+
+def progress_of(
+    reading: TicketReading | None,
+    about: OrderId | None,
+    status: CaseStatus,
+    reason: str,
+    *,
+    by_person: bool = False,
+) -> tuple[AskProgress, ...]:
+    """Each ask of a case with its state.
+
+    `by_person` is whether a person took the case over and wrote the answer: they had all of it before them.
+    """
+    if reading is None:
+        return ()
+    left = () if by_person else left_asks(reading, about)
+    return tuple(
+        AskProgress(ask, _left(status) if ask in left else _here(status, reason)) for ask in reading.asks
+    )
+
+
+def _here(status: CaseStatus, reason: str) -> AskState:
+    match status:
+        case "received":
+            return "waiting" if reason == "asked_customer" else "open"
+        case "needs_human":
+            return "waiting" if reason in {"asked_customer", "asked_colleague"} else "open"
+        case "bypassed" | "blocked" | "approved" | "refund_pending":
+            return "waiting"
+        case "refunded" | "replied":
+            return "done"
+        case "rejected" | "expired" | "refund_failed":
+            return "failed"
+        case "closed_by_human":
+            return "skipped"
+        case _:
+            assert_never(status)
+
+
+def _left(status: CaseStatus) -> AskState:
+    """What waits for the first ask; once that has an end, a case of its own goes on with it."""
+    if status in ENDS_BY_PROPOSAL:
+        return "skipped"
+    return "skipped" if status == "closed_by_human" else "waiting"
