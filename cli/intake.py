@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from cli.cases import tickets_of_file
-from cli.terminal import Json, command, group, home, report, say
+from cli.terminal import (
+    CommandFailed,
+    Json,
+    Most,
+    command,
+    group,
+    home,
+    office,
+    person,
+    report,
+    say,
+    tell,
+    tenant_id,
+)
 
 intake_app = group("The intake bundle.", "countersign intake sign < ticket.json")
 
@@ -32,16 +45,20 @@ async def intake_train(
     data: Annotated[
         Path, typer.Option(envvar="COUNTERSIGN_DATA", help="The outside data; without it, own rows alone.")
     ] = Path("../shared/data"),
+    corrections: Annotated[
+        Path | None, typer.Option(help="What people corrected, as `intake corrections` prints it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train the reader's bundle: the same bytes from the same rows, and what to write into the manifest."""
     from hashlib import sha256
 
-    from evals.intake.rows import outside_rows, own_rows, own_tickets
+    from evals.intake.rows import corrected_tickets, outside_rows, own_rows, own_tickets
     from evals.intake.training import VERSION, train
 
     own, outside = list(own_rows()), list(outside_rows(data / "intake"))
-    bundle = train([*own, *outside], own_tickets(), VERSION)
+    tickets = [*own_tickets(), *(corrected_tickets(corrections) if corrections else ())]
+    bundle = train([*own, *outside], tickets, VERSION)
     out.write_bytes(bundle)
     told = {
         "out": str(out),
@@ -53,3 +70,51 @@ async def intake_train(
     report(
         told, as_json, f"{out}: version {VERSION}, {len(own)} + {len(outside)} rows, sha256 {told['sha256']}"
     )
+
+
+@command(intake_app, "corrections", "countersign intake corrections --tenant demo > corrections.jsonl")
+async def intake_corrections(
+    tenant: Annotated[str, typer.Option(help="Whose cases.")] = "demo",
+    most: Most = 500,
+    as_json: Json = True,
+) -> None:
+    """What people corrected, the customers' words masked, a JSON line each: rows for `intake train --corrections`."""
+    import json
+
+    from desk.corrected_rows import corrected_rows
+
+    del as_json  # a training row is JSON in any case
+    async with office() as opened:
+        who = await person(opened, "demo-auditor")
+        named = tenant_id(tenant)
+        who.may_see(named)
+        async for row in corrected_rows(opened.desk_books, named, most):
+            say(json.dumps(row, ensure_ascii=False))
+
+
+@command(intake_app, "compare", "countersign intake compare policies/reading/bundle.json new.json")
+async def intake_compare(
+    old: Annotated[Path, typer.Argument(help="The bundle of now.")],
+    new: Annotated[Path, typer.Argument(help="The bundle that may take its place.")],
+    as_json: Json = False,
+) -> None:
+    """Two bundles on the frozen sets, errors towards money first; fails where the new one has a new one of those."""
+    from cli.printing import compared_table, figures_table
+    from evals.intake.comparison import compared, urgent_compared, worse_for_money
+    from policies.reading import TrainedReader
+    from policies.reading.bundle import bundle_of
+
+    readers = []
+    for file in (old, new):
+        try:
+            readers.append(TrainedReader(bundle_of(file.read_bytes())))
+        except (OSError, ValueError, KeyError) as error:
+            raise CommandFailed(f"{file}: no bundle: {error}") from None
+    rows = list(compared(*readers))
+    tell([row.to_json() for row in rows], as_json, compared_table)
+    tell(list(urgent_compared(*readers)), as_json, figures_table)
+    worse = worse_for_money(rows)
+    if worse:
+        raise CommandFailed(
+            f"the new bundle is wrong towards money where the old one is not: {', '.join(worse)}"
+        )

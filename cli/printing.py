@@ -371,6 +371,17 @@ def no_refund_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def compared_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Two bundles, an error a line."""
+    return table(
+        ("wrong", "old", "new", "mended", "broken"),
+        (
+            (row["wrong"], row["old"], row["new"], " ".join(row["mended"]), " ".join(row["broken"]))
+            for row in rows
+        ),
+    )
+
+
 def mails_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """What became of each mail."""
     columns = ("mail", "end", "why", "case_id")

@@ -20,10 +20,9 @@ from records.cases import Case
 from records.messages import messages_of
 from records.money import CurrentProposal
 from records.orders import order_facts
-from records.readings import reading_in
 from records.replies import CustomerReply, replies_of
 from records.snapshots import Snapshot, snapshot_at
-from records.states import left_now
+from records.states import left_now, reading_now
 from records.takeovers import takeovers_of
 from records.traces import read_trace
 from refunds.ids import PaymentId
@@ -98,7 +97,7 @@ class Dossier:
     @property
     def words(self) -> ReadWords:
         """What the customer wrote, and what was read in it last."""
-        return ReadWords(self.case.ticket.texts, tuple(self.messages), reading_in(self.snapshot.reading))
+        return ReadWords(self.case.ticket.texts, tuple(self.messages), reading_now(self.case, self.snapshot))
 
     @property
     def left(self) -> tuple[TicketAsk, ...]:

@@ -62,6 +62,10 @@ def said_of(ask: TicketAsk) -> str:
         parts.append(f"money {ask.money}")
     if ask.conditions:
         parts.append("under a condition")
+    if ask.by_second:
+        parts.append(f"the model's: {', '.join(ask.by_second).replace('_', ' ')}")
+    if ask.state != "open":
+        parts.append({"skipped": "goes on in a case of its own"}.get(ask.state, ask.state))
     if ask.doubt is not None:
         parts.append(f"in doubt: {ask.doubt.replace('_', ' ')}")
     return " · ".join(parts)

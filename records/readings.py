@@ -38,6 +38,6 @@ def reading_in(body: str | None) -> TicketReading | None:
     return TicketReading.of_json(json.loads(body)) if body else None
 
 
-async def readings_of(reads: Reads, case_id: CaseId) -> list[Row]:
-    """Every reading of a case, in order."""
-    return await reads.rows("readings_of", case_id=case_id)
+async def corrections_of(reads: Reads, most: int) -> list[Row]:
+    """What people corrected, the newest of each case, the newest first."""
+    return await reads.rows("corrections_of", most=most)

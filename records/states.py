@@ -8,9 +8,9 @@ from records.money import CurrentProposal
 from records.readings import reading_in
 from records.snapshots import Snapshot, snapshot_at
 from records.traces import read_trace
-from refunds.ask_progress import AskProgress, left_asks, progress_of
+from refunds.ask_progress import left_asks, progress_of
 from refunds.ids import OrderId
-from refunds.reading import TicketAsk
+from refunds.reading import TicketAsk, TicketReading
 from refunds.trace import TraceEvent
 from refunds.vocabulary import CaseStatus, RefundResult
 
@@ -32,7 +32,7 @@ async def state_of(tx: Transaction, case: Case) -> tuple[State, list[TraceEvent]
 
 def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State:
     """The state of the contract from a snapshot that was just read."""
-    now, current = snapshot.state, snapshot.current
+    now, current, reading = snapshot.state, snapshot.current, reading_now(case, snapshot)
     state: State = {
         "status": now.status,
         "reason": now.reason,
@@ -42,7 +42,7 @@ def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State
         "proposal": None,
         "trace": [event.to_json() for event in trace],
         "refund": None,
-        "reading": reading_shown(case, snapshot),
+        "reading": reading.to_json() if reading else None,
     }
     if current is not None:
         proposal = current.proposal
@@ -53,13 +53,14 @@ def state_seen(case: Case, snapshot: Snapshot, trace: list[TraceEvent]) -> State
     return state
 
 
-def reading_shown(case: Case, snapshot: Snapshot) -> State | None:
+def reading_now(case: Case, snapshot: Snapshot) -> TicketReading | None:
     """What was read last, each ask with how far it is."""
-    reading = reading_in(snapshot.reading)
+    reading, now = reading_in(snapshot.reading), snapshot.state
     if reading is None:
         return None
-    asks = [replace(one.ask, state=one.state) for one in progress_now(case, snapshot)]
-    return replace(reading, asks=tuple(asks)).to_json()
+    by_person = now.reason == "taken_over"
+    progress = progress_of(reading, _about(case, snapshot), now.status, now.reason, by_person=by_person)
+    return replace(reading, asks=tuple(replace(one.ask, state=one.state) for one in progress))
 
 
 def left_now(case: Case, snapshot: Snapshot) -> tuple[TicketAsk, ...]:
@@ -70,18 +71,6 @@ def left_now(case: Case, snapshot: Snapshot) -> tuple[TicketAsk, ...]:
 def _about(case: Case, snapshot: Snapshot) -> OrderId | None:
     """The order that a case is about, by its proposal and by its ticket."""
     return (snapshot.current.proposal.order_id if snapshot.current else None) or case.order_id
-
-
-def progress_now(case: Case, snapshot: Snapshot) -> tuple[AskProgress, ...]:
-    """Each ask of a case with its state."""
-    now = snapshot.state
-    return progress_of(
-        reading_in(snapshot.reading),
-        _about(case, snapshot),
-        now.status,
-        now.reason,
-        by_person=now.reason == "taken_over",
-    )
 
 
 def proposal_shown(current: CurrentProposal) -> State:

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from evals.intake.training import JOINED, TrainingRow, TrainingTicket
 from policies.reading.bundle import HEADS, Head
 from policies.reading.heard import LEFTOVER, SPEAKS_OF_REFUND
+from policies.reading.plain import plain_of
+from policies.reading.statements import statements_of
 
 READING = Path(__file__).parents[1] / "reading"
 
@@ -67,6 +70,17 @@ def own_tickets() -> Iterator[TrainingTicket]:
             yield TrainingTicket(tuple(line["text"] for line in lines), frozenset(asks - LEFTOVER or asks))
 
 
+def corrected_tickets(file: Path) -> Iterator[TrainingTicket]:
+    """The conversations that people corrected, as `intake corrections` tells them."""
+    for line in _lines(file):
+        told: Any = line
+        plain = plain_of(told["text"]).text
+        texts = tuple(one.text for one in statements_of(plain, 0, len(plain)))
+        asks = frozenset(str(ask["ask"]) for ask in told["corrected"])
+        if texts and asks:
+            yield TrainingTicket(texts, asks)
+
+
 def outside_rows(folder: Path) -> Iterator[TrainingRow]:
     """The outside utterances; none where they are not there."""
     for line in _lines(folder / "banking77.train.jsonl"):
@@ -78,13 +92,6 @@ def outside_rows(folder: Path) -> Iterator[TrainingRow]:
         yield TrainingRow(line["text"], "ask", "other", ELSEWHERE)
         yield TrainingRow(line["text"], "trade", "other")
         yield TrainingRow(line["text"], "wish", "false", OUTSIDE_WISH)
-
-
-def outside_tickets(folder: Path) -> Iterator[TrainingTicket]:
-    """The outside utterances as conversations of one statement."""
-    for row in outside_rows(folder):
-        if row.head == "ask":
-            yield TrainingTicket((row.text,), frozenset({row.label}))
 
 
 _AS_TOLD = (

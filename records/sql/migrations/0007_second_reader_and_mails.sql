@@ -9,4 +9,7 @@ alter type finding add value 'unproved_words';
 -- A mail finds its customer by the address that it comes from.
 create index customers_at on customers (tenant, lower(email));
 
+-- What people corrected is collected for training.
+create index readings_by_people on readings (tenant, at desc) where reader = 'person';
+
 reset role;

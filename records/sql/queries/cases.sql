@@ -216,9 +216,18 @@ insert into readings (tenant, case_id, seq, reader, version, body, run, person, 
 values (tenant(), %(case_id)s, 1, %(reader)s, %(version)s, %(body)s, %(run)s, %(person)s, %(via)s, %(address)s)
 returning seq;
 
--- readings_of --
--- Every reading of a case, in order.
-select seq, reader, version, body, run, person, at from readings where case_id = %(case_id)s order by seq;
+-- corrections_of --
+-- What people read in the words of cases, the newest of each, with what a program had read before.
+select r.case_id, c.ticket, r.person, r.at, r.version, r.body as corrected, k.name, k.address, k.email,
+  (select p.body from readings p where p.case_id = r.case_id and p.seq < r.seq order by p.seq desc limit 1) as read
+from readings r
+join cases c using (tenant, case_id)
+left join customers k on k.tenant = c.tenant and k.customer_id = c.customer_id
+where r.reader = 'person' and not exists (
+  select from readings n where n.tenant = r.tenant and n.case_id = r.case_id and n.reader = 'person' and n.seq > r.seq
+)
+order by r.at desc
+limit %(most)s;
 
 -- messages_of --
 select message_id, author, body, at, person from messages where case_id = %(case_id)s order by at, message_id;
