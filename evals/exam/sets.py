@@ -17,8 +17,8 @@ from policies.gate import DATASET
 from refunds.canonical import digest
 from refunds.order import OrderFacts
 
-FILES = ("failure-paths-v1", "reasons-v1", "budgets-v1", "conditions-v1")
-"""The wider sets that are files: failure paths, every reason of the contract, budgets, and what the world does."""
+FILES = ("failure-paths-v1", "reasons-v1", "budgets-v1", "conditions-v1", "reading-v1")
+"""The wider sets that are files: failure paths, every reason of the contract, budgets, the world, and words."""
 
 FROM_DATA = ("tau2-retail-v1", "injections-v1")
 """The sets that are made from outside data, where that is there."""

@@ -1,6 +1,7 @@
 """The laws can fail: each control is taken away, in the test's own database or by another function in its place, and a
 named episode that passes with it fails without it."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,15 @@ from evals.exam.episode_run import Player
 from evals.exam.exam_run import approved_documents, graded
 from evals.exam.sets import FILES
 from evals.exam.world import equipment
-from graph import admission, case_agent, drafter, granting
-from policies import clauses
+from graph import admission, case_agent, drafter, granting, run_start
+from policies import clauses, request
 from policies.actions import ARGUMENTS, ActionRequest, Blocked, RequestHumanApproval, read_request
 from policies.admission import Arrival, BypassAgent, RunAgent, admit
 from policies.grading import ExpectedEnd
 from policies.manifest import Manifest
+from policies.reading import asks, plain, reader, units_meant
+from policies.reading.goods import NamedGoods
+from policies.reading.heard import Heard
 from policies.steering import Steering
 from policies.transitions import AGENT_EDGES
 from refunds.refund import ApprovedRefund
@@ -56,7 +60,7 @@ def blind(**facts: object) -> Take:
     async def take(stage: Stage, patch: pytest.MonkeyPatch) -> None:
         del stage
         patch.setattr(admission, "admit", unseeing)
-        patch.setattr(case_agent, "admit", unseeing)
+        patch.setattr(run_start, "admit", unseeing)
 
     return take
 
@@ -160,6 +164,24 @@ def nothing(*seen: object) -> None:
     del seen
 
 
+def none_found(*seen: object) -> list[object]:
+    """Finds nothing."""
+    del seen
+    return []
+
+
+def sure_of_a_refund(*seen: object) -> dict[str, float]:
+    """Takes whatever is said for a wish."""
+    del seen
+    return {"refund": 1.0}
+
+
+def all_wanted(one: object, what: str) -> float:
+    """Takes whatever is said for a wish for money."""
+    del one
+    return float(what == "wanted")
+
+
 def unsteered(flags: object) -> Steering:
     del flags
     return Steering()
@@ -212,7 +234,18 @@ CONTROLS = (
     Control("no word on a withdrawn release", "`check_withdrawn()`", "release_held_while_paused", said("drop trigger check_withdrawn on books.votes")),
     Control("the budget", "`policies/budget.py`", "step_budget_exhausted", swapped(case_agent, "next_step_reason", nothing), "unexpected_reason"),
     Control("the detection of loops", "`tools/gateway.py`, `policies/loops.py`", "loop_detected", both(swapped(gateway, "REPEATS", 99), swapped(case_agent, "goes_in_circles", nothing)), "unexpected_reason"),
-    Control("the flags that narrow a run", "`policies/steering.py`", "a_lower_cap_counts_at_once", swapped(case_agent, "steering_of", unsteered), "unexpected_reason"),
+    Control("the flags that narrow a run", "`policies/steering.py`", "a_lower_cap_counts_at_once", swapped(run_start, "steering_of", unsteered), "unexpected_reason"),
+    Control("what a mail quotes is not read", "`policies/reading/letter.py`", "quoted_mail", swapped(reader, "_UNREAD", frozenset())),
+    Control("what nobody sees is not read", "`policies/reading/plain.py`", "hidden_words", swapped(plain, "_HIDDEN", re.compile("(?!)"))),
+    Control("a wish under a condition", "`policies/reading/asks.py`", "under_a_condition", swapped(Heard, "condition", 0.0), "unexpected_reason"),
+    Control("a no beside a wish", "`policies/reading/asks.py`", "wanted_and_refused", both(swapped(Heard, "refuses", False), swapped(asks, "SUSPECTED", 2.0)), "unexpected_reason"),
+    Control("order numbers in words", "`policies/reading/order_numbers.py`", "another_order_by_number", both(swapped(reader, "order_numbers_in", none_found), swapped(NamedGoods, "said_in", none_found)), "unexpected_reason"),
+    Control("numbers that are nobody's", "`policies/reading/order_meant.py`", "not_their_order", swapped(reader, "order_numbers_in", none_found), "unexpected_reason"),
+    Control("urgent words", "`policies/reading/reader.py`", "urgent_matter_in_words", swapped(reader, "_urgent", lambda *_: ())),
+    Control("goods by their names", "`policies/reading/goods.py`", "one_of_two_units", swapped(NamedGoods, "said_in", none_found)),
+    Control("goods that nobody bought", "`policies/reading/units_meant.py`", "goods_that_were_not_bought", swapped(units_meant, "_strange", lambda _: False)),
+    Control("words over what is stated", "`policies/request.py`", "intent_against_words", swapped(request, "_doubt", nothing), "unexpected_reason"),
+    Control("a question about money is no wish", "`policies/reading/asks.py`", "refund_status_is_no_refund", both(swapped(Heard, "money", all_wanted), swapped(reader, "asked", sure_of_a_refund))),
 )  # fmt: skip
 
 
