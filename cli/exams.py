@@ -321,7 +321,8 @@ async def eval_tau2(
 ) -> None:
     """A stranger's orders and requests, on a database of its own: exact to the cent, and nothing twice."""
     from cli.printing import figures_table, no_refund_table, progress_of, tau2_table
-    from evals.tau2 import open_exam, score_exam, score_words
+    from evals.tau2 import open_exam, score_exam
+    from evals.words import score_words
 
     folder = data / "tau2_retail" if (data / "tau2_retail").is_dir() else data
     if words:

@@ -226,35 +226,8 @@ class Exam:
             "order_id": order.order_id if order else None,
             "question": text,
         }
-        state, _, _ = await self._decide(ticket | ({"intent": intent} if intent else {}))
+        state, _, _ = await self.decide(ticket | ({"intent": intent} if intent else {}))
         return order.order_id if order else None, state
-
-    async def by_words(self, number: int, task: ExpectedRefund) -> list[dict[str, object]]:
-        """A request by customer, order and text alone: on its own order, and on each other one of its customer."""
-        copies, text = copies_of(self.shop, task.text_alone, task.order_id, str(number))
-        rows: list[dict[str, object]] = []
-        due = {one.order_id for one in self.shop.expected if one.text_alone == task.text_alone}
-        for place, order in enumerate(copies):
-            if place and order.order_id.rpartition("/")[0] in due:
-                continue  # the same words ask for something of this one, too
-            ticket: dict[str, object] = {
-                "ticket_id": f"words-{number}-{place}",
-                "customer_id": order.customer_id,
-                "order_id": order.order_id,
-                "question": text,
-            }
-            state, amount, method = await self._decide(ticket, says_yes=False)
-            end = _read_as(state, amount, exact=(amount, method) == (task.amount_minor, task.method))
-            rows.append(
-                {
-                    "name": task.name,
-                    "order_id": order.order_id,
-                    "its_own": place == 0,
-                    "end": end,
-                    "why": _why(state) if end == "handed_over" else "",
-                }
-            )
-        return rows
 
     async def _through(self, name: str, order: OrderFacts, task: ExpectedRefund) -> tuple[State, int, str]:
         ticket: dict[str, object] = {
@@ -264,9 +237,9 @@ class Exam:
             "question": task.text,
             "intent": "refund_request",
         }
-        return await self._decide(ticket | ({"items": list(task.items)} if task.items is not None else {}))
+        return await self.decide(ticket | ({"items": list(task.items)} if task.items is not None else {}))
 
-    async def _decide(self, ticket: dict[str, object], *, says_yes: bool = True) -> tuple[State, int, str]:
+    async def decide(self, ticket: dict[str, object], *, says_yes: bool = True) -> tuple[State, int, str]:
         """The end of a signed ticket to which everybody says yes; what was proposed, and to which method."""
         manifest, key = self.house.manifest, home_private_key(self.house.home, "intake")
         read = classify(Ticket.read({"tenant": TAU2, **ticket}), manifest.intake_bundle).ticket
@@ -305,36 +278,10 @@ def _decided(state: State) -> dict[str, str]:
     return {"rule": proposal["rule"], "clause": f"{first['citation_id']} clause {first['clause']}"}
 
 
-def _why(state: State) -> str:
+def why_it_waited(state: State) -> str:
     """Why a case waited for the person who ended it."""
     proposal: Any = state["proposal"]
     return str(proposal["reason"] if proposal else state["reason"])
-
-
-def _read_as(state: State, amount: int, *, exact: bool) -> str:
-    """What came of a request that has nothing but words."""
-    proposal: Any = state["proposal"]
-    if amount:
-        return "right" if exact else "wrong"
-    return "asked" if proposal is not None and proposal["question"] else "handed_over"
-
-
-async def score_words(
-    exam: Exam, said: Callable[[int, int], None]
-) -> tuple[list[dict[str, object]], dict[str, int]]:
-    """Every request by its words alone, and the sums: of its own order, and of other orders that it was attached to."""
-    rows: list[dict[str, object]] = []
-    for number, task in enumerate(exam.shop.expected):
-        rows += await exam.by_words(number, task)
-        said(number + 1, len(exam.shop.expected))
-    own = [row["end"] for row in rows if row["its_own"]]
-    other = [row["end"] for row in rows if not row["its_own"]]
-    sums = {"cases": len(own)} | {end: own.count(end) for end in ("right", "wrong", "asked", "handed_over")}
-    elsewhere = {
-        "elsewhere": len(other),
-        "elsewhere_proposed": sum(end in {"right", "wrong"} for end in other),
-    }
-    return rows, sums | elsewhere
 
 
 async def over_refunded(tx: Transaction) -> list[str]:
@@ -421,7 +368,7 @@ async def score_exam(exam: Exam, said: Callable[[int, int], None]) -> Score:
                     "intent": intent or "as classified",
                     "refunded_minor": _refunded(state),
                     "status": state["status"],
-                    "reason": _why(state),
+                    "reason": why_it_waited(state),
                     **_decided(state),
                 }
             )

@@ -4,12 +4,11 @@ What cannot be worked on by itself has a reason to go to a person: another langu
 injection that none of the patterns knows is as harmless: nothing that a text says is ever done.
 """
 
-import html
 import re
-import unicodedata
 from dataclasses import dataclass
 
 from policies.languages import LANGUAGES, Language, language_of
+from policies.reading.plain import has_markup, plain_of
 from refunds.finding import Finding
 
 PASTED_FROM = 3_500
@@ -17,10 +16,6 @@ PASTED_FROM = 3_500
 
 PASTED_LINES = 40
 
-_TAG = re.compile(
-    r"<(?:/?[a-z][a-z0-9]{0,15}(?:\s[^<>]{0,500})?/?|!--.{0,2000}?--)>", re.IGNORECASE | re.DOTALL
-)
-_SILENT = re.compile(r"<(script|style|template)\b.*?(?:</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 
 _PATTERNS: dict[str, str] = {
@@ -72,12 +67,12 @@ class Looked:
 def look_at_text(text: str) -> Looked:
     """What a customer's text is."""
     findings: list[Finding] = []
-    clean = plain_text(text)
-    if clean != text and _TAG.search(text):
+    clean = plain_of(text).text.strip() or text
+    if clean != text and has_markup(text):
         findings.append(Finding("html", "tags were taken out"))
     if len(_INVISIBLE.findall(text)) > 2:
         findings.append(Finding("injection_pattern", "hides text"))
-    findings += injections(clean)
+    findings += injections(f"{clean}\n{text}" if clean != text else text)
     said = language_of(clean)
     language: Language | None = said if said in LANGUAGES else None
     goes_to = None
@@ -95,15 +90,6 @@ def look_at_text(text: str) -> Looked:
 def injections(text: str) -> list[Finding]:
     """The patterns of injection in a text, each once."""
     return [Finding("injection_pattern", name) for name, pattern in INJECTIONS if pattern.search(text)]
-
-
-def plain_text(text: str) -> str:
-    """A text without tags and without what cannot be seen."""
-    shown = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
-    if not _TAG.search(shown):
-        return shown
-    shown = _TAG.sub(" ", _SILENT.sub(" ", shown))
-    return re.sub(r"[ \t]{2,}", " ", html.unescape(shown)).strip() or shown
 
 
 def is_pasted(text: str) -> bool:

@@ -22,7 +22,7 @@ from policies.reading.heard import (
     SUSPECTED,
     Heard,
 )
-from policies.reading.order_meant import order_meant
+from policies.reading.order_meant import order_meant, orders_of_goods
 from policies.reading.units_meant import units_meant
 from refunds.ids import OrderId
 from refunds.order import CustomerOrder
@@ -53,9 +53,12 @@ def asks_of(
         if kind not in MONEY_ASKS:
             asks.append(_other_ask(kind, said, heard))
         for wanted in _by_order(wishes.get(kind, []), heard) if kind in MONEY_ASKS else ():
-            alone = len(wanted) == len(every)
-            ask = _money_ask(kind, said, wanted, every, heard, orders, attached, alone=alone)
-            asks.append(_unsure(in_all[kind], wanted, ask))
+            numbered = any(one.numbers for one in wanted)
+            split: list[OrderId | None] = [*([] if numbered else orders_of_goods(kind, wanted, orders))]
+            for about in split or [None]:
+                alone = about is None and len(wanted) == len(every)
+                ask = _money_ask(kind, said, wanted, every, heard, orders, attached, about, alone=alone)
+                asks.append(_unsure(in_all[kind], wanted, ask))
     return _one_of_two([ask for ask in asks if ask is not None], orders)
 
 
@@ -157,12 +160,14 @@ def _money_ask(
     heard: Sequence[Heard],
     orders: Sequence[CustomerOrder],
     attached: OrderId | None,
+    about: OrderId | None,
     *,
     alone: bool,
 ) -> TicketAsk | None:
     """The want for money of a kind, of one order; None where what sounds like one refuses it.
 
-    `wishing` are all wants for money; `alone` is whether there is no other one.
+    `wishing` are all wants for money; `alone` is whether there is no other one; `about` is the order, where the goods
+    of one want are of several.
     """
     if not wanted:
         if any(one.refuses for one in said):
@@ -181,6 +186,8 @@ def _money_ask(
         if one.condition >= MEANT and any(_beside(one, other) for other in wanted)
     ]
     order_id, number_spans, doubt = order_meant(kind, wanted, heard, orders, attached, alone=alone)
+    if about is not None:
+        order_id, doubt = about, None if attached in {about, None} else "another_order"
     money: MoneyWish = "wanted"
     if refused:
         since = any(one.place[0] == newest for one in wanted)

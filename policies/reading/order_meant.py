@@ -60,6 +60,18 @@ def order_meant(
     return None, (), "several_orders_fit" if len(fitting) > 1 else None
 
 
+def orders_of_goods(kind: AskKind, wanted: Sequence[Heard], orders: Sequence[CustomerOrder]) -> list[OrderId]:
+    """The orders that the goods of a wish are of, where each thing is of one that fits and they are several."""
+    fitting = [order for order in orders if order.status in STATUSES[kind]]
+    found: dict[OrderId, None] = {}
+    for thing in (thing for one in wanted for thing in one.goods if not thing.out):
+        fits = [order.order_id for order in fitting if thing.of(order)]
+        if len(fits) != 1:
+            return []
+        found[fits[0]] = None
+    return list(found) if len(found) > 1 else []
+
+
 def _nearest_numbers(
     wanted: Sequence[Heard], heard: Sequence[Heard]
 ) -> list[tuple[OrderId | None, TextSpan]]:

@@ -32,7 +32,6 @@ _TYPED = str.maketrans(
         "\r": "\n",
         "\u2028": "\n",
         "\u2029": "\n",
-        "—": "—",
     }
 )  # fmt: skip
 """One letter for one letter, so that nothing moves."""
@@ -54,9 +53,14 @@ class PlainText:
         return self.at[start], self.at[end - 1] + 1
 
 
+def has_markup(text: str) -> bool:
+    """Whether a text is a page."""
+    return _MARKUP.search(text) is not None
+
+
 def plain_of(text: str) -> PlainText:
     """The words of a text: tags, what cannot be seen and what is hidden taken out, typography made one."""
-    if _MARKUP.search(text) and text.count("<") <= UNCLOSED + 2 * text.count(">"):
+    if has_markup(text) and text.count("<") <= UNCLOSED + 2 * text.count(">"):
         words, places = _without_tags(text)
     else:
         words, places = text, range(len(text))

@@ -119,7 +119,7 @@ def units_meant(
     if any(_strange(one) for one in wanted):
         return left_open(here or every, order)
     if sum(whole.values()) == 1:
-        return None, (), spans
+        return order_units(order) if here else None, (), spans
     if everything and not here:
         for thing, _ in out:
             units = thing.units(order)
