@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from policies.reading.antecedent import antecedent
 from policies.reading.goods import NUMBERS, NamedThing, taken
 from policies.reading.heard import Heard
 from refunds.ids import LineId
@@ -97,59 +98,88 @@ def units_meant(
     if order is None:
         return None, (), ()
     places = {one.place for one in wanted}
-    asked = [one for one in heard if one.place in places and one not in elsewhere]
+    last = max(heard.index(one) for one in wanted)
+    asked = [
+        one
+        for at, one in enumerate(heard)
+        if one.place in places
+        and one not in elsewhere
+        and (at <= last or one.text.lower().startswith("and "))
+    ]  # "cancel it, I'll enjoy the beans": what a sentence goes on with is not what was wished for
+    before = heard[:last]
     heard = [one for one in heard if one not in elsewhere]
     here = _found(asked, order, out=False)
     every = _found(heard, order, out=False)
     out = _found(heard, order, out=True)
     everything = any(_EVERYTHING.search(one.text) for one in asked)
     spans = tuple(span for _, span in (*(here or ([] if everything else every)), *out))
-    whole = counted(order_units(order))
-
-    if everything and not _found(wanted, order, out=False):
-        here = []
-    elif everything:
+    if everything and _found(wanted, order, out=False):
         named = _named(here, every, wanted, heard, order, spans) if here else None
-        if named is None or named[0] is None or counted(named[0]) != whole:
+        if named is None or named[0] is None or counted(named[0]) != counted(order_units(order)):
             return left_open(here, order)
         return None, (), spans
+    if everything:
+        here = []
     first = next((one for one in wanted if one.names_goods), None)
     if first is not None and any(_PRONOUN.search(one.text) for one in wanted[: wanted.index(first)]):
         return left_open(every, order)  # "return them … and the watch, too": what they are stands before
     if any(_strange(one) for one in wanted):
         return left_open(here or every, order)
-    if sum(whole.values()) == 1:
+    if sum(units.quantity for units in order_units(order)) == 1:
         return order_units(order) if here else None, (), spans
-    if everything and not here:
-        for thing, _ in out:
-            units = thing.units(order)
-            if units is None:
-                return left_open(out, order)
-            whole -= counted(units)
-        rest = any(_OTHER.search(one.text) for one in wanted)
-        if rest and not out:
-            return left_open(every, order)
-        return (_units(whole, order) if out else None), (), spans
+    if everything:
+        return _all_but(out, wanted, order, spans) or left_open(out or every, order)
     if here:
         return _named(here, every, wanted, heard, order, spans) or left_open(every, order)
+    if every and _found([one for one in heard if one in asked or one in before], order, out=False):
+        return _pointed_at(every, wanted, heard, order, spans) or left_open(every, order)
     if every:
-        kinds = {tuple(line.line_id for line in thing.of(order)) for thing, _ in every}
-        causes = [one for one in heard if one.cause_here and _found([one], order, out=False)]
-        single = any(one.says_it for one in wanted)
-        if len(kinds) > 1 and len(causes) == 1 and single:
-            every = _found(causes, order, out=False)
-            kinds = {tuple(line.line_id for line in thing.of(order)) for thing, _ in every}
-        if len(kinds) != 1 or any(_OTHER.search(one.text) for one in wanted):
-            return left_open(every, order)
-        return _meant(every, wanted, order, spans) or left_open(every, order)
+        return left_open(every, order)  # what is named after a wish alone is not what it points to
     about = [one for one in heard if one in asked or one.cause_here]
     if out or any(_ONE_OF.search(one.text) or _OTHER.search(one.text) for one in about):
         return left_open(out, order)
-    if len(order.lines) > 1 and cause in _SOME_GOODS:
-        return (), tuple(line.line_id for line in order.lines), ()
-    if any(_SO_MANY.search(one.text) for one in wanted):
-        return (), tuple(line.line_id for line in order.lines), ()
-    return None, (), ()
+    some = (len(order.lines) > 1 and cause in _SOME_GOODS) or any(_SO_MANY.search(one.text) for one in wanted)
+    return ((), tuple(line.line_id for line in order.lines), ()) if some else (None, (), ())
+
+
+def _all_but(
+    out: Sequence[Found], wanted: Sequence[Heard], order: CustomerOrder, spans: tuple[TextSpan, ...]
+) -> Units3 | None:
+    """All of the order without what is left out; None where that is not said plainly."""
+    whole = counted(order_units(order))
+    for thing, _ in out:
+        units = thing.units(order)
+        if units is None:
+            return None
+        whole -= counted(units)
+    if not out and any(_OTHER.search(one.text) for one in wanted):
+        return None
+    return (_units(whole, order) if out else None), (), spans
+
+
+def _pointed_at(
+    every: Sequence[Found],
+    wanted: Sequence[Heard],
+    heard: Sequence[Heard],
+    order: CustomerOrder,
+    spans: tuple[TextSpan, ...],
+) -> Units3 | None:
+    """The goods that a wish without goods of its own means; None where several may be meant."""
+    kinds = _kinds(every, order)
+    causes = [one for one in heard if one.cause_here and _found([one], order, out=False)]
+    if len(kinds) > 1 and len(causes) == 1 and any(one.says_it for one in wanted):
+        every = _found(causes, order, out=False)
+        kinds = _kinds(every, order)
+    if any(_OTHER.search(one.text) for one in wanted):
+        return None
+    if len(kinds) == 1:
+        return _meant(every, wanted, order, spans)
+    pointed = antecedent(wanted, heard, order)
+    return (_units(pointed[0], order), (), pointed[1]) if pointed else None
+
+
+def _kinds(found: Sequence[Found], order: CustomerOrder) -> set[tuple[LineId, ...]]:
+    return {tuple(line.line_id for line in thing.of(order)) for thing, _ in found}
 
 
 def left_open(found: Sequence[Found], order: CustomerOrder) -> Units3:

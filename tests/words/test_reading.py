@@ -319,12 +319,13 @@ def test_the_same_rows_train_the_same_bytes_and_the_bundle_reads_by_them() -> No
 def test_figures_do_not_fall_behind_what_is_published() -> None:
     """docs/intake.md has them; a change that loses a part of one is seen here."""
     score = score_reading(trained_reader(), "test", lambda _done, _of: None).to_json()
-    assert float(str(score["asks_exact"])) >= 0.74
-    assert float(str(score["lines_exact"])) >= 0.74
-    assert int(str(score["money_wanted_wrongly"])) <= 2
+    assert float(str(score["asks_exact"])) >= 0.83
+    assert float(str(score["lines_exact"])) >= 0.77
+    assert int(str(score["money_wanted_wrongly"])) <= 1
+    assert score["lines_wrong_in_a_proposal"] == 0
     assert score["conditions_missed"] == 0
     urgent = urgent_score(trained_reader())
-    assert float(str(urgent["recall"])) >= 0.89
+    assert float(str(urgent["recall"])) >= 0.93
     assert float(str(urgent["false"])) <= 0.04
 
 
@@ -346,3 +347,28 @@ def test_no_training_row_repeats_a_sentence_that_a_published_figure_is_of() -> N
     aside = kept_aside(SENTENCES.parents[1])
     rows = [*own_rows(), *(TrainingRow(text, "whole", "") for one in own_tickets() for text in one.texts)]
     assert {row.text for row in rows if said(row.text) in aside} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The kettle and the toaster came. Both are for my mother, who has them. Those two I want to return.", {"1": 1, "2": 1}),
+        ("The kettle leaks. The toaster is lovely. I want a refund for it.", {"1": 1}),
+        ("I want a refund for it. The toaster is lovely.", {}),
+        ("The kettle leaks, so refund it please, I'll enjoy the toaster.", {"1": 1}),
+    ],
+)  # fmt: skip
+def test_a_pronoun_means_the_nearest_goods_before_it_that_agree_in_number(
+    text: str, found: dict[str, int]
+) -> None:
+    assert units(text) == found
+
+
+def test_a_want_of_goods_of_two_orders_is_one_for_each_and_one_of_them_is_the_tickets() -> None:
+    asks = read(
+        "I want to return the toaster and the umbrella.",
+        KITCHEN,
+        order("B400", line("Umbrella")),
+        attached="B202",
+    ).asks
+    assert {(ask.order_id, ask.doubt) for ask in asks} == {("B202", None), ("B400", "another_order")}
