@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from graph.model.endpoint import ELSEWHERE, TRANSIENT, Endpoint, ModelQuestion, Words
 from graph.model.providers import Provider
 from graph.model.receipts import STOPPED, call_receipt, read_model_answer, summed
+from graph.planner import PlanContext
 from graph.tracing import Spans
 from policies.budget import Limits
 from policies.prompts import Prompt
@@ -27,7 +28,7 @@ from records.model_calls import Load, Place, Receipt, Request, SpentRow, alert, 
 from refunds.canonical import digest
 from refunds.finding import Finding
 from refunds.ids import TenantId
-from refunds.vocabulary import HandoffReason, ModelOutcome
+from refunds.vocabulary import HandoffReason, ModelFeature, ModelOutcome
 
 log = logging.getLogger("countersign.model")
 
@@ -58,6 +59,20 @@ class CallContext:
     tenant: TenantId
     place: Place
     left: Limits
+
+
+def call_context(plan_context: PlanContext, feature: ModelFeature, spent: Sum, took_ms: int) -> CallContext:
+    """For a feature of a run: its place in the books, and what is left after what was spent on the way."""
+    case = plan_context.case
+    place = Place(
+        case.case_id,
+        case.customer_id,
+        plan_context.release or case.release,
+        plan_context.run,
+        plan_context.step,
+        feature,
+    )
+    return CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
 
 
 @dataclass(frozen=True, slots=True)

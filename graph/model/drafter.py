@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from graph.drafter import Draft, Worded
-from graph.model.asking import Asking, CallContext, ModelResult
+from graph.model.asking import Asking, ModelResult, call_context
 from graph.model.endpoint import ModelQuestion
 from graph.model.messages import (
     as_data,
@@ -24,7 +24,6 @@ from graph.model.partial import reply_so_far
 from graph.planner import PlanContext
 from policies.draft_checks import DraftFacts, Quoted, wrong_with
 from policies.spending import Sum
-from records.model_calls import Place
 from refunds.finding import Finding
 from refunds.masking import mask
 
@@ -104,16 +103,7 @@ class ModelDrafter:
         wrong: str,
         watch: OnWords,
     ) -> ModelResult[Reply]:
-        case = plan_context.case
-        place = Place(
-            case.case_id,
-            case.customer_id,
-            plan_context.release or case.release,
-            plan_context.run,
-            plan_context.step,
-            "draft",
-        )
-        context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
+        context = call_context(plan_context, "draft", spent, took_ms)
         question = ModelQuestion(
             self.asking.prompt.text, _work(draft, asked_by, plan_context, wrong), Reply, MOST_TOKENS
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from graph.model.asking import Asking, CallContext, ModelResult
+from graph.model.asking import Asking, ModelResult, call_context
 from graph.model.endpoint import ModelQuestion
 from graph.model.messages import (
     as_data,
@@ -21,7 +21,6 @@ from graph.model.messages import (
 from graph.planner import DeterministicPlanner, PlanContext, PlannerView, PlanResult
 from policies.actions import ARGUMENTS
 from policies.spending import Sum
-from records.model_calls import Place
 from refunds.finding import Finding
 from refunds.masking import mask
 
@@ -89,16 +88,7 @@ class ModelPlanner:
     async def _ask(
         self, view: PlannerView, plan_context: PlanContext, spent: Sum, took_ms: int, wrong: str
     ) -> ModelResult[Plan]:
-        case = plan_context.case
-        place = Place(
-            case.case_id,
-            case.customer_id,
-            plan_context.release or case.release,
-            plan_context.run,
-            plan_context.step,
-            "plan",
-        )
-        context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
+        context = call_context(plan_context, "plan", spent, took_ms)
         question = ModelQuestion(self.asking.prompt.text, _work(view, plan_context, wrong), Plan, MOST_TOKENS)
         return await self.asking.ask(context, question, Plan)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graph.model.asking import Asking, CallContext, ModelResult
+from graph.model.asking import Asking, ModelResult, call_context
 from graph.model.endpoint import ModelQuestion
 from graph.model.messages import as_data, fenced, last_answer, sections, since, written_data
 from graph.planner import PlanContext
@@ -14,7 +14,6 @@ from graph.second_reader import SecondRead
 from policies.reading.heard import MONEY_ASKS
 from policies.reading.plain import PlainText, plain_of
 from policies.spending import Sum
-from records.model_calls import Place
 from refunds.finding import Finding
 from refunds.ids import LineId
 from refunds.masking import mask
@@ -106,16 +105,7 @@ class ModelReader:
         took_ms: int,
         wrong: str,
     ) -> ModelResult[TicketRead]:
-        case = plan_context.case
-        place = Place(
-            case.case_id,
-            case.customer_id,
-            plan_context.release or case.release,
-            plan_context.run,
-            plan_context.step,
-            "read",
-        )
-        context = CallContext(case.tenant, place, plan_context.left.less(spent, took_ms))
+        context, case = call_context(plan_context, "read", spent, took_ms), plan_context.case
         work = sections(
             orders=fenced(
                 case.case_id, "orders", mask(as_data(list(orders_shown(orders))), plan_context.known)
