@@ -19,7 +19,7 @@ from records.books import COMMITTED, Books, Transaction
 from records.cases import Case, LastEvent, thread_case
 from records.money import CurrentProposal
 from records.snapshots import Snapshot, snapshot_now
-from records.states import State, refund_of, state_of, state_seen
+from records.states import State, reading_now, refund_of, state_of, state_seen
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.trace import TraceEvent
 
@@ -219,18 +219,22 @@ async def contract_state(tx: Transaction, case: Case, manifest: Manifest) -> Sta
 
 def shown_as_seen(snapshot: CaseSnapshot, trace: list[TraceEvent], manifest: Manifest) -> State:
     """The state of the contract from a snapshot that was just read and the trace of the run that has just ended."""
-    seen = Snapshot(snapshot.state, snapshot.current, snapshot.killed, snapshot.now, reading=snapshot.reading)
     return {
-        **state_seen(snapshot.case, seen, trace),
+        **state_seen(snapshot.case, _seen(snapshot), trace),
         "budget_audit": audit_budget(trace, manifest.limits()),
     }
 
 
+def _seen(snapshot: CaseSnapshot) -> Snapshot:
+    return Snapshot(snapshot.state, snapshot.current, snapshot.killed, snapshot.now, reading=snapshot.reading)
+
+
 def state_after_agent(snapshot: CaseSnapshot) -> dict[str, Any]:
     """The part of the state that can change after the agent is done."""
-    now = snapshot.state
+    now, reading = snapshot.state, reading_now(snapshot.case, _seen(snapshot))
     return {
         "status": now.status,
         "reason": now.reason,
+        "reading": reading.to_json() if reading else None,
         "refund": refund_of(now.status, now.reason, snapshot.current) if snapshot.current else None,
     }

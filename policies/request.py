@@ -172,7 +172,7 @@ def _doubt(
 
 
 def intent_of(reading: TicketReading) -> Intent:
-    """Under what a ticket is filed; a wish for money that stands under a condition or a doubt is filed as nothing."""
+    """Under what a ticket is filed; a want for money that stands under a condition or a doubt is filed as nothing."""
     kinds = {ask.ask: ask for ask in reading.asks}
     for kind in _FIRST:
         ask = kinds.get(kind)

@@ -13,7 +13,7 @@ OTHER = ("asks", "lines", "urgent")
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ErrorChange:
     """A kind of error, and the tickets that have it with each bundle."""
 
     kind: str
@@ -30,12 +30,12 @@ class Compared:
         }
 
 
-def compared(old: TrainedReader, new: TrainedReader) -> Iterator[Compared]:
+def compared(old: TrainedReader, new: TrainedReader) -> Iterator[ErrorChange]:
     """The errors of two readers on the test half, those towards money first."""
     scores = [score_reading(reader, "test", _quietly) for reader in (old, new)]
     for kind in (*MONEY, *OTHER):
         before, after = (frozenset(score.wrong.get(kind, ())) for score in scores)
-        yield Compared(kind, before, after)
+        yield ErrorChange(kind, before, after)
 
 
 def urgent_compared(old: TrainedReader, new: TrainedReader) -> Iterator[dict[str, object]]:
@@ -44,7 +44,7 @@ def urgent_compared(old: TrainedReader, new: TrainedReader) -> Iterator[dict[str
         yield {"bundle": name, **urgent_score(reader)}
 
 
-def worse_for_money(rows: list[Compared]) -> list[str]:
+def worse_for_money(rows: list[ErrorChange]) -> list[str]:
     """The tickets that only the new one has wrong towards money."""
     return sorted({ticket for row in rows if row.kind in MONEY for ticket in row.new - row.old})
 

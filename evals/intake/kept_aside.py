@@ -24,7 +24,7 @@ _OUTSIDE = (
 _TEXTS = ("text", "question", "customer_text")
 
 
-def said(text: str) -> str:
+def bare_words(text: str) -> str:
     """A sentence by its words alone."""
     return " ".join(re.findall(r"[a-z0-9]+", re.sub(r"['’]", "", text.lower())))
 
@@ -48,6 +48,6 @@ def _sentences(told: dict[str, object]) -> Iterator[str]:
         [ticket.get("question")] if isinstance(ticket, dict) else []
     ):
         if isinstance(text, str):
-            yield said(text)
+            yield bare_words(text)
             plain = plain_of(text).text
-            yield from (said(one.text) for one in statements_of(plain, 0, len(plain)))
+            yield from (bare_words(one.text) for one in statements_of(plain, 0, len(plain)))

@@ -22,16 +22,16 @@ _SO_MANY = re.compile(
 def antecedent(
     wanted: Sequence[Heard], heard: Sequence[Heard], order: CustomerOrder
 ) -> tuple[Counter[LineId], tuple[TextSpan, ...]] | None:
-    """The units that a wish without goods of its own points back to, with their words; None where nothing agrees."""
+    """The units that a want without goods of its own points back to, with their words; None where nothing agrees."""
     if len(wanted) != 1 or wanted[0].goods:
         return None
-    wish = wanted[0]
-    numbers = {_number(match) for match in _SO_MANY.finditer(wish.text)}
+    want = wanted[0]
+    numbers = {_number(match) for match in _SO_MANY.finditer(want.text)}
     if len(numbers) > 1:
         return None
     number = next(iter(numbers), 0)
-    before = [one for one in heard[: heard.index(wish)] if one.place[0] == wish.place[0]]
-    after = [one for one in heard[heard.index(wish) + 1 :] if one.place[0] == wish.place[0]]
+    before = [one for one in heard[: heard.index(want)] if one.place[0] == want.place[0]]
+    after = [one for one in heard[heard.index(want) + 1 :] if one.place[0] == want.place[0]]
     for one in reversed(before):
         things = [
             (thing, span)
@@ -48,7 +48,7 @@ def antecedent(
             if found is None:
                 return None
             units |= counted(found)
-        if _agrees(sum(units.values()), number, wish.text) and not _named_again(units, after, order):
+        if _agrees(sum(units.values()), number, want.text) and not _named_again(units, after, order):
             return units, tuple(span for _, span in things)
         if not number:
             return None
@@ -71,5 +71,5 @@ def _agrees(units: int, number: int, text: str) -> bool:
 
 
 def _named_again(units: Counter[LineId], after: Sequence[Heard], order: CustomerOrder) -> bool:
-    """Whether something is said of the same goods later: it may take back what the wish points to."""
+    """Whether something is said of the same goods later: it may take back what the want points to."""
     return any(line.line_id in units for one in after for thing in one.goods for line in thing.of(order))

@@ -36,10 +36,10 @@ MEANT = 0.5
 """The odds from which it is taken to want money, to refuse it, to give a cause."""
 
 SURE = 0.6
-"""The odds of a wish for money below which a person reads it."""
+"""The odds of a want for money below which a person reads it."""
 
 SUSPECTED = 0.2
-"""The odds from which a refusal or a condition beside a wish for money makes it a person's."""
+"""The odds from which a refusal or a condition beside a want for money makes it a person's."""
 
 URGENT = 0.05
 """The odds, of all that is said, from which a person must see it at once."""
@@ -60,7 +60,7 @@ SPOKEN = 0.3
 """The odds from which a short text that asks nothing else speaks of a refund: wanted, promised or asked about."""
 
 CERTAIN = 0.8
-"""The odds of a wish that no other trade explains."""
+"""The odds of a want that no other trade explains."""
 
 ELSEWHERE = 0.7
 """The odds from which a short text is about another trade than a shop's: a transfer, a cash machine."""

@@ -1,4 +1,4 @@
-"""The order that a wish for money is about, by number, goods or ticket; none where the words leave it open."""
+"""The order that a want for money is about, by number, goods or ticket; none where the words leave it open."""
 
 from collections.abc import Sequence
 
@@ -61,7 +61,7 @@ def order_meant(
 
 
 def orders_of_goods(kind: AskKind, wanted: Sequence[Heard], orders: Sequence[CustomerOrder]) -> list[OrderId]:
-    """The orders that the goods of a wish are of, where each thing is of one that fits and they are several."""
+    """The orders that the goods of a want are of, where each thing is of one that fits and they are several."""
     fitting = [order for order in orders if order.status in STATUSES[kind]]
     found: dict[OrderId, None] = {}
     for thing in (thing for one in wanted for thing in one.goods if not thing.out):

@@ -1,4 +1,4 @@
-"""The units that a wish for money is about; nothing where the words leave it open, and then what may be meant."""
+"""The units that a want for money is about; nothing where the words leave it open, and then what may be meant."""
 
 import re
 from collections import Counter
@@ -93,7 +93,7 @@ def units_meant(
 ) -> tuple[tuple[Units, ...] | None, tuple[LineId, ...], tuple[TextSpan, ...]]:
     """The units, those that may be meant where that is open, and the words for it.
 
-    `elsewhere` are the statements of another wish for money.
+    `elsewhere` are the statements of another want for money.
     """
     if order is None:
         return None, (), ()
@@ -134,7 +134,7 @@ def units_meant(
     if every and _found([one for one in heard if one in asked or one in before], order, out=False):
         return _pointed_at(every, wanted, heard, order, spans) or left_open(every, order)
     if every:
-        return left_open(every, order)  # what is named after a wish alone is not what it points to
+        return left_open(every, order)  # what is named after a want alone is not what it points to
     about = [one for one in heard if one in asked or one.cause_here]
     if out or any(_ONE_OF.search(one.text) or _OTHER.search(one.text) for one in about):
         return left_open(out, order)
@@ -164,7 +164,7 @@ def _pointed_at(
     order: CustomerOrder,
     spans: tuple[TextSpan, ...],
 ) -> Units3 | None:
-    """The goods that a wish without goods of its own means; None where several may be meant."""
+    """The goods that a want without goods of its own means; None where several may be meant."""
     kinds = _kinds(every, order)
     causes = [one for one in heard if one.cause_here and _found([one], order, out=False)]
     if len(kinds) > 1 and len(causes) == 1 and any(one.says_it for one in wanted):

@@ -7,7 +7,7 @@ from typing import Any
 from desk_kit import DeskStage
 
 from desk.corrected_rows import corrected_rows
-from evals.intake.comparison import Compared, compared, worse_for_money
+from evals.intake.comparison import ErrorChange, compared, worse_for_money
 from evals.intake.rows import corrected_tickets
 from policies.reading import trained_reader
 from refunds.ids import TenantId
@@ -42,8 +42,8 @@ async def test_a_correction_is_a_row_to_train_by_without_what_names_the_customer
 
 def test_a_bundle_that_errs_towards_money_anew_is_named_whatever_else_it_mends() -> None:
     rows = [
-        Compared("lines of a proposal", frozenset({"a"}), frozenset({"b"})),
-        Compared("asks", frozenset({"c", "d"}), frozenset({"e"})),
+        ErrorChange("lines of a proposal", frozenset({"a"}), frozenset({"b"})),
+        ErrorChange("asks", frozenset({"c", "d"}), frozenset({"e"})),
     ]
     assert worse_for_money(rows) == ["b"]
     assert worse_for_money(rows[1:]) == []

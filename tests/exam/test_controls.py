@@ -237,15 +237,15 @@ CONTROLS = (
     Control("the flags that narrow a run", "`policies/steering.py`", "a_lower_cap_counts_at_once", swapped(run_start, "steering_of", unsteered), "unexpected_reason"),
     Control("what a mail quotes is not read", "`policies/reading/letter.py`", "quoted_mail", swapped(reader, "_UNREAD", frozenset())),
     Control("what nobody sees is not read", "`policies/reading/plain.py`", "hidden_words", swapped(plain, "_HIDDEN", re.compile("(?!)"))),
-    Control("a wish under a condition", "`policies/reading/asks.py`", "under_a_condition", swapped(Heard, "condition", 0.0), "unexpected_reason"),
-    Control("a no beside a wish", "`policies/reading/asks.py`", "wanted_and_refused", both(swapped(Heard, "refuses", False), swapped(asks, "SUSPECTED", 2.0)), "unexpected_reason"),
+    Control("a want under a condition", "`policies/reading/asks.py`", "under_a_condition", swapped(Heard, "condition", 0.0), "unexpected_reason"),
+    Control("a no beside a want", "`policies/reading/asks.py`", "wanted_and_refused", both(swapped(Heard, "refuses", False), swapped(asks, "SUSPECTED", 2.0)), "unexpected_reason"),
     Control("order numbers in words", "`policies/reading/order_numbers.py`", "another_order_by_number", both(swapped(reader, "order_numbers_in", none_found), swapped(NamedGoods, "said_in", none_found)), "unexpected_reason"),
     Control("numbers that are nobody's", "`policies/reading/order_meant.py`", "not_their_order", swapped(reader, "order_numbers_in", none_found), "unexpected_reason"),
     Control("urgent words", "`policies/reading/reader.py`", "urgent_matter_in_words", swapped(reader, "_urgent", lambda *_: ())),
     Control("goods by their names", "`policies/reading/goods.py`", "one_of_two_units", swapped(NamedGoods, "said_in", none_found)),
     Control("goods that nobody bought", "`policies/reading/units_meant.py`", "goods_that_were_not_bought", swapped(units_meant, "_strange", lambda _: False)),
     Control("words over what is stated", "`policies/request.py`", "intent_against_words", swapped(request, "_doubt", nothing), "unexpected_reason"),
-    Control("a question about money is no wish", "`policies/reading/asks.py`", "refund_status_is_no_refund", both(swapped(Heard, "money", all_wanted), swapped(reader, "asked", sure_of_a_refund))),
+    Control("a question about money is no want", "`policies/reading/asks.py`", "refund_status_is_no_refund", both(swapped(Heard, "money", all_wanted), swapped(reader, "asked", sure_of_a_refund))),
 )  # fmt: skip
 
 
