@@ -53,7 +53,7 @@ bench: setup ## the product beside a peer, as ratios of one run: about a quarter
 exam: setup ## every set of the exam, on all cores, into evals/reports: about six minutes on two
 	$(BIN)/countersign eval exam --out evals/reports $(ARGS)
 
-screenshots: setup ## the five main pages into docs/pages; needs a Chromium
+screenshots: setup ## the main pages into docs/pages; needs a Chromium
 	$(BIN)/python -m evals.screenshots
 
 picture: setup ## draw the compiled graph into docs/how-it-is-built.md

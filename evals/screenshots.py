@@ -1,4 +1,4 @@
-"""python -m evals.screenshots: the five main pages as pictures for the documents, from a house that really runs."""
+"""python -m evals.screenshots: the main pages as pictures for the documents, from a house that really runs."""
 
 import argparse
 import re
@@ -43,6 +43,13 @@ TICKETS = (
         "question": "Where is my parcel?",
         "intent": "order_question",
     },
+    {
+        "ticket_id": "r-106",
+        "customer_id": "C100",
+        "order_id": "D300",
+        "intent": None,
+        "question": "The tablet arrived cracked. If you cannot mend it, I want a refund. When is your shop open?",
+    },
 )
 
 
@@ -84,6 +91,11 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     sign_in_by_keyboard(reviewer, house.desk, person, house.password(person))
     shoot(reviewer, house, "queue", "/")
     shoot(reviewer, house, "case", f"/cases/{cases[1]}")
+    reviewer.goto(f"{house.desk}/cases/{cases[5]}")
+    reviewer.wait_for_selector("#live[data-on]")
+    reviewer.keyboard.press("f")
+    reviewer.wait_for_timeout(300)
+    reviewer.screenshot(path=HERE / "reading.png")
     reviewer.goto(f"{house.desk}/cases/{cases[0]}")
     reviewer.wait_for_selector("#live[data-on]")
     reviewer.keyboard.press("a")
