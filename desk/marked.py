@@ -114,8 +114,10 @@ class ReadWords:
 
     @property
     def units(self) -> Counter[LineId]:
-        """How many of each line the words name."""
-        return counted((self.main.lines if self.main else ()) or ())
+        """How many of each line the words name; one of each that they may mean, where they leave it open."""
+        if self.main is None:
+            return Counter()
+        return counted(self.main.lines or ()) or Counter(dict.fromkeys(self.main.suggested, 1))
 
     @property
     def others(self) -> list[TicketAsk]:

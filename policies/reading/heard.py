@@ -75,6 +75,14 @@ _NO_MONEY = re.compile(
     r"(?:\w+\s+){0,4}(?:refund|cancel|reimburs|return|back)\w*",
     re.IGNORECASE,
 )
+_KEEPS = re.compile(
+    r"\b(?:keep(?:ing)?|hold(?:ing)? on ?to|hang(?:ing)? on ?to)\s+"
+    r"(?:the|my|our|your|one|two|three|four|both|all|just|only|that|those|these|a)\b",
+    re.IGNORECASE,
+)
+_NOT = re.compile(
+    r"\b(?:not|never|no|cannot|can't|cant|don't|dont|won't|wont|wouldn't|couldn't)\b", re.IGNORECASE
+)
 _NO_FAULT = re.compile(
     r"\b(?:no|not|nothing|never|without|none|isn't|wasn't|aren't|undamaged|unbroken)\b\s*(?:\w+\s+){0,2}"
     r"(?:crack|broke|damag|defect|scratch|shatter|fault|dent|torn)\w*|\bundamaged\b",
@@ -162,7 +170,12 @@ class Heard:
     @property
     def keeps(self) -> bool:
         """Whether it says of goods that they stay: no refusal of money for what else is named."""
-        return self.refuses and bool(self.goods)
+        return bool(self.goods) and (self.refuses or self._says_keep)
+
+    @property
+    def _says_keep(self) -> bool:
+        found = _KEEPS.search(self.text)
+        return found is not None and not _NOT.search(self.text[: found.start()])
 
     @property
     def denies_fault(self) -> bool:

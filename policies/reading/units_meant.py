@@ -44,7 +44,8 @@ _NO_GOODS = frozenset(
     meantime inconveniences warehouse cart basket checkout website site page app mine yours ours something
     anything nothing immediate asap good free sure please pls plz back nine seven eight ten too for from with
     without are was were and but that's go goes going will would can could as per via onto off yet only both
-    either neither each whatever whichever reasons pending open
+    either neither each whatever whichever reasons pending open unopened unused unworn sealed boxed intact dead bad good
+    broken damaged faulty defective cracked duplicate extra spare remaining leftover missing articles tax
     """.split()  # noqa: SIM905  (a list of words reads best as one)
 )
 """Words that name nothing of an order."""
@@ -109,6 +110,8 @@ def units_meant(
     before = heard[:last]
     heard = [one for one in heard if one not in elsewhere]
     here = _found(asked, order, out=False)
+    if cause == "unauthorised" and not here:
+        return None, (), ()  # who did not order it wants none of it
     every = _found(heard, order, out=False)
     out = _found(heard, order, out=True)
     everything = any(_EVERYTHING.search(one.text) for one in asked)
@@ -135,7 +138,7 @@ def units_meant(
         return _pointed_at(every, wanted, heard, order, spans) or left_open(every, order)
     if every:
         return left_open(every, order)  # what is named after a want alone is not what it points to
-    about = [one for one in heard if one in asked or one.cause_here]
+    about = [one for one in heard if one in asked or one in before or one.cause_here]
     if out or any(_ONE_OF.search(one.text) or _OTHER.search(one.text) for one in about):
         return left_open(out, order)
     some = (len(order.lines) > 1 and cause in _SOME_GOODS) or any(_SO_MANY.search(one.text) for one in wanted)

@@ -96,6 +96,35 @@ async def test_what_the_customer_writes_after_a_correction_is_read_anew(desk: De
     assert (await desk.newest(case.case_id))["amount_minor"] == 0
 
 
+async def test_what_the_words_may_mean_is_suggested_where_they_leave_it_open(desk: DeskStage) -> None:
+    await desk.stage.order_of_two()
+    await desk.stage.sql(
+        "update books.orders set lines = jsonb_set(lines, '{1}', lines->1 || '{\"name\": \"Lamp\"}') where order_id = 'TWO'"
+    )
+    case, state = await desk.stage.paused(
+        order_id="TWO",
+        intent=None,
+        question="The tablet and the lamp came. I want to return one of the items.",
+    )
+    assert state["reading"]["asks"][0]["lines"] == []  # type: ignore[index]
+    async with desk.visit() as visitor:
+        page = (await visitor.get(f"/cases/{case.case_id}")).text
+        for line in ("1", "2"):
+            assert f'name="units:{line}" min="0" max="1" value="1"' in page
+        await visitor.decide(
+            case.case_id,
+            "correct",
+            ask="refund",
+            money="wanted",
+            order_id="TWO",
+            scope="some",
+            cause="change_of_mind",
+            **{"units:2": "1"},
+        )
+        await desk.stage.run(case)
+    assert (await desk.newest(case.case_id))["said"]["lines"] == [{"line_id": "2", "quantity": 1}]
+
+
 BEFORE = TicketReading(
     "trained", "1", (TicketAsk("refund", "wanted", order_id=OrderId("D300"), spans={"ask": (TextSpan(0, 4),), "money": (TextSpan(0, 4),)}),)
 )  # fmt: skip
