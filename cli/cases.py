@@ -46,6 +46,10 @@ TicketsOrMails = Annotated[
     ),
 ]
 MailTenant = Annotated[str, typer.Option(help="With mails: whose customers wrote them.")]
+Shop = Annotated[
+    list[str],
+    typer.Option("--shop", help="With mails: an address of the shop's own; more than once for several."),
+]
 CaseName = Annotated[str, typer.Argument(metavar="CASE", help="A case id, or the ticket id of one.")]
 Amount = Annotated[
     int | None, typer.Option(min=0, help="In minor units: a revision, pays nothing by itself.")
@@ -88,6 +92,7 @@ async def demo(yes: Yes = False, as_json: Json = False) -> None:
 async def submit(
     source: TicketsOrMails,
     tenant: MailTenant = "demo",
+    shop: Shop = [],  # noqa: B006  (typer's own way to say none)
     wait: Annotated[
         int,
         typer.Option(min=0, max=3600, help="With mails: seconds to follow them until each waits or ended."),
@@ -101,7 +106,7 @@ async def submit(
         async with office() as opened:
             who = await person(opened, "demo-helpdesk")
             with progress_of("following the mails") as said:
-                ends = await send_mails(opened, who, source, tenant_id(tenant), wait, said)
+                ends = await send_mails(opened, who, source, tenant_id(tenant), shop, wait, said)
         tell_mails(ends, as_json)
         return
     tickets = tickets_of_file(source)
@@ -129,7 +134,12 @@ def tell_mails(ends: "list[MailEnd]", as_json: bool) -> None:
 
 
 @command(cases_app, "run", "countersign run tickets.jsonl --json")
-async def run_tickets(source: TicketsOrMails, tenant: MailTenant = "demo", as_json: Json = False) -> None:
+async def run_tickets(
+    source: TicketsOrMails,
+    tenant: MailTenant = "demo",
+    shop: Shop = [],  # noqa: B006  (typer's own way to say none)
+    as_json: Json = False,
+) -> None:
     """Tickets into the books and, in this process, to the pause; prints each state. Mails: what became of each."""
     from cli.printing import progress_of
 
@@ -137,7 +147,7 @@ async def run_tickets(source: TicketsOrMails, tenant: MailTenant = "demo", as_js
         async with house() as opened:
             who = await person(opened, "demo-helpdesk")
             with progress_of("reading the mails") as said:
-                ends = await send_mails(opened, who, source, tenant_id(tenant), 0, said, opened.go_on)
+                ends = await send_mails(opened, who, source, tenant_id(tenant), shop, 0, said, opened.go_on)
             await opened.anchor()
         tell_mails(ends, as_json)
         return

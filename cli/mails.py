@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ async def send_mails(
     who: "Person",
     source: str,
     tenant: "TenantId",
+    shop: Sequence[str],
     wait_seconds: int,
     said: Callable[[int, int], None],
     run: "Callable[[Case], Awaitable[object]] | None" = None,
@@ -67,7 +68,7 @@ async def send_mails(
     except BadMail as error:
         raise CommandFailed(str(error)) from None
     async with opened.desk_books.transaction(tenant) as tx:
-        tickets, strangers = await tickets_of_mails(tx, tenant, mails)
+        tickets, strangers = await tickets_of_mails(tx, tenant, mails, {one.lower() for one in shop})
     ends = [MailEnd(one.name, "failed", one.why) for one in (*unread, *strangers)]
     cases: dict[str, Case] = {}
     for one in tickets:

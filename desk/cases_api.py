@@ -1,5 +1,6 @@
 """Routes about cases: tickets in, the queue, one case, decisions, hand-overs, messages, claims."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -97,7 +98,7 @@ async def submit_mail(
     named = TenantId(tenant)
     person.may_submit(named)
     try:
-        mail = mail_of(await request.body())
+        mail = await asyncio.to_thread(mail_of, await request.body())
     except BadMail as error:
         raise BadTicket(f"mail: {error}") from None
     async with services.books.transaction(named) as tx:

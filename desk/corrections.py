@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from desk.notes import BadDecision
 from policies.reading.heard import MONEY_ASKS
 from refunds.ids import OrderId
-from refunds.order import CustomerOrder, Units
+from refunds.order import CustomerOrder, Units, counted
 from refunds.reading import Field, TextSpan, TicketAsk, TicketReading
 from refunds.vocabulary import AskKind, Cause, MoneyWish
 
@@ -26,6 +26,11 @@ class CorrectedAsk:
 
     cause: Cause | None = None
     conditions: bool = False
+
+
+def as_read(ask: TicketAsk) -> CorrectedAsk:
+    """An ask that stays as it was read."""
+    return CorrectedAsk(ask.ask, ask.money, ask.order_id, ask.lines, ask.cause, ask.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,16 @@ def corrected(
             raise BadDecision(
                 "reading: money is wanted or refused with a refund or a cancellation, and only there"
             )
-        like = next((ask for ask in earlier if ask.ask == one.ask), None)
+        alike = [ask for ask in earlier if ask.ask == one.ask]
+        like = next(
+            (ask for ask in alike if ask.order_id == one.order_id), alike[0] if len(alike) == 1 else None
+        )
         if like is not None:
             earlier.remove(like)
         found.append(_ask(one, like))
     words = before.urgent if before is not None and correction.urgent else ()
+    if correction.urgent and not words:
+        raise BadDecision("reading: nothing urgent was read; hand the case over, with a note")
     reading = TicketReading("person", before.version if before else "1", tuple(found), words)
     if before is not None and _said(reading) == _said(before):
         raise BadDecision("reading: it says what was read already")
@@ -110,8 +120,8 @@ def _check_orders(reading: TicketReading, orders: Sequence[CustomerOrder]) -> No
         if order is None:
             raise BadDecision(f"reading: {ask.order_id} is no order of this customer")
         bought = {line.line_id: line.quantity for line in order.lines}
-        for units in ask.lines or ():
-            if not 0 < units.quantity <= bought.get(units.line_id, 0):
+        for line_id, quantity in counted(ask.lines or ()).items():
+            if not 0 < quantity <= bought.get(line_id, 0):
                 raise BadDecision(
-                    f"reading: {units.quantity} of line {units.line_id}: {bought.get(units.line_id, 0)} were bought"
+                    f"reading: {quantity} of line {line_id}: {bought.get(line_id, 0)} were bought"
                 )

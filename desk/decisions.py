@@ -121,6 +121,10 @@ class Desk:
                     # Their claim ends with their vote: somebody else may have to agree.
                     tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
                 if word.correction is not None:
+                    if await tx.row(
+                        "written_since", case_id=case_id, proposal_id=current.proposal.proposal_id
+                    ):
+                        raise Conflict("the customer has written since this was proposed: look again")
                     orders = await customer_orders(tx, case.customer_id, case.order_id)
                     reading = corrected(reading_in(snapshot.reading), word.correction, orders)
                     write_reading(
@@ -165,6 +169,9 @@ class Desk:
             )
         authority = highest_authority(person.roles_in(case.tenant))
         if word.word == "approve":
+            raised = await tx.rows("raised_by_reading", proposal_id=current.proposal.proposal_id)
+            if person.person in {row["person"] for row in raised}:
+                raise NoAuthority("nobody approves money that their own reading of the case has raised")
             await self._check_ceiling(tx, person, current)
             rule = await authority_of(tx, case.tenant, current)
             if authority is None or rule is None:

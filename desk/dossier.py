@@ -88,6 +88,9 @@ class Dossier:
     findings: list[Row]
     """What code noticed."""
 
+    raised_by: frozenset[str]
+    """Who has read the case so that it asks for more than before."""
+
     calls: list[Row]
     """What models were asked, and what it cost."""
 
@@ -244,6 +247,14 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str
             ),
             effect=effect_of(current, order, rule, votes, language) if case.mode == "production" else "",
             findings=await tx.rows("findings_of", case_id=case.case_id),
+            raised_by=frozenset(
+                row["person"]
+                for row in (
+                    await tx.rows("raised_by_reading", proposal_id=current.proposal.proposal_id)
+                    if current
+                    else ()
+                )
+            ),
             calls=await tx.rows("calls_of", case_id=case.case_id),
             progress=await tx.row("progress_of", case_id=case.case_id),
             urgency=_urgency(proposals, snapshot),
@@ -315,6 +326,8 @@ def may_say_yes(person: Person, shown: Dossier, language: str = DEFAULT) -> str:
         return "nobody approves an amount they raised"
     if any(row["act"] == "propose" and row["person"] == person.person for row in shown.takeovers):
         return "nobody approves what they wrote"
+    if person.person in shown.raised_by:
+        return "nobody approves money that their own reading has raised"
     if any(vote["person"] == person.person for vote in shown.votes):
         return "you have voted: somebody else must agree"
     if not may_approve(authority, shown.rule):

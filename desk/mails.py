@@ -1,6 +1,6 @@
 """Mails into tickets: a conversation becomes one, of the customer whose address it comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,11 @@ class MailTicket:
 
 def mails_in(source: Path) -> tuple[dict[str, CustomerMail], list[UnreadMail]]:
     """The mails of a file or a folder, by the name of their file. BadMail for a folder with none, or too many."""
-    files = sorted(source.glob("*.eml")) if source.is_dir() else [source]
+    files = (
+        sorted(one for one in source.iterdir() if one.suffix.lower() == ".eml")
+        if source.is_dir()
+        else [source]
+    )
     if not files:
         raise BadMail(f"{source}: no .eml in it")
     if len(files) > MAILS:
@@ -50,37 +54,40 @@ def mails_in(source: Path) -> tuple[dict[str, CustomerMail], list[UnreadMail]]:
 
 
 async def tickets_of_mails(
-    tx: Transaction, tenant: TenantId, mails: dict[str, CustomerMail]
+    tx: Transaction, tenant: TenantId, mails: Mapping[str, CustomerMail], shop: Collection[str] = ()
 ) -> tuple[list[MailTicket], list[UnreadMail]]:
-    """The tickets of mails of a tenant; the transaction is in it. Nothing is left out without a word."""
-    names: dict[str, str] = {}
-    for name, mail in mails.items():
-        names.setdefault(mail.message_id, name)
+    """The tickets of mails of a tenant, one a conversation and customer; the transaction is in the tenant.
+
+    `shop` are the shop's own addresses. A conversation in which somebody else writes whom the books do not know is read
+    by a person: it may be the customer from another address. Nothing is left out without a word.
+    """
     tickets: list[MailTicket] = []
-    unread = [
-        UnreadMail(name, f"the same mail as {names[mail.message_id]}")
-        for name, mail in mails.items()
-        if names[mail.message_id] != name
-    ]
-    for some in conversations(mail for name, mail in mails.items() if names[mail.message_id] == name):
-        files = tuple(names[mail.message_id] for mail in some)
-        customers = {mail.sender: await customer_of(tx, mail.sender) for mail in some}
-        own = next((mail for mail in some if customers[mail.sender] is not None), None)
-        if own is None:
-            why = f"from {some[0].sender}: no one customer of {tenant} has this address"
-            unread += [UnreadMail(name, why) for name in files]
-            continue
-        later = [mail for mail in some if mail is not own]
-        customer_id = customers[own.sender]
-        strange = [mail for mail in later if customers[mail.sender] not in {None, customer_id}]
-        if strange or len(later) > MESSAGE_LIMIT:
-            why = "two customers in one conversation" if strange else f"more than {MESSAGE_LIMIT} answers"
-            unread += [UnreadMail(name, why) for name in files]
-            continue
-        try:
-            tickets.append(MailTicket(files, _ticket(tenant, str(customer_id), own, later)))
-        except BadTicket as error:
-            unread += [UnreadMail(name, str(error)) for name in files]
+    unread: list[UnreadMail] = []
+    first: dict[tuple[str, str], str] = {}
+    own: dict[str, CustomerMail] = {}
+    for name, mail in mails.items():
+        same = first.setdefault((mail.message_id, sha256(f"{mail.sender}\n{mail.text}")), name)
+        if same == name:
+            own[name] = mail
+        else:
+            unread.append(UnreadMail(name, f"the same mail as {same}"))
+    for some in conversations(own):
+        customers = {mail.sender: await customer_of(tx, mail.sender) for mail in some.values()}
+        strange = [one for one, customer in customers.items() if customer is None and one not in shop]
+        known = dict.fromkeys(customer for customer in customers.values() if customer is not None)
+        if strange or not known:
+            why = f"from {(strange or list(customers))[0]}: no one customer of {tenant} has this address"
+            unread += [UnreadMail(name, why) for name in some]
+        for customer_id in known if not strange else ():
+            theirs = {
+                name: mail for name, mail in some.items() if customers[mail.sender] in {customer_id, None}
+            }
+            try:
+                tickets.append(
+                    MailTicket(tuple(theirs), _ticket(tenant, customer_id, customers, list(theirs.values())))
+                )
+            except BadTicket as error:
+                unread += [UnreadMail(name, str(error)) for name in theirs]
     return tickets, unread
 
 
@@ -90,9 +97,15 @@ async def customer_of(tx: Transaction, address: str) -> str | None:
     return str(rows[0]["customer_id"]) if len(rows) == 1 else None
 
 
-def _ticket(tenant: TenantId, customer_id: str, first: CustomerMail, later: Sequence[CustomerMail]) -> Ticket:
+def _ticket(
+    tenant: TenantId, customer_id: str, customers: Mapping[str, str | None], mails: Sequence[CustomerMail]
+) -> Ticket:
+    first = next(mail for mail in mails if customers[mail.sender] == customer_id)
+    later = [mail for mail in mails if mail is not first]
+    if len(later) > MESSAGE_LIMIT:
+        raise BadTicket(f"more than {MESSAGE_LIMIT} answers")
     fields: dict[str, Any] = {
-        "ticket_id": f"mail-{sha256(first.message_id)[:24]}",
+        "ticket_id": f"mail-{sha256(first.message_id + first.sender + first.text)[:24]}",
         "tenant": tenant,
         "customer_id": customer_id,
         "question": _fitting(f"{first.subject}\n\n{first.text}" if first.subject else first.text),
@@ -101,7 +114,7 @@ def _ticket(tenant: TenantId, customer_id: str, first: CustomerMail, later: Sequ
         fields["messages"] = [
             {
                 "at": mail.at.isoformat(),
-                "from": "customer" if mail.sender == first.sender else "shop",
+                "from": "customer" if customers[mail.sender] == customer_id else "shop",
                 "text": _fitting(mail.text),
             }
             for mail in later

@@ -65,7 +65,7 @@ def said_of(ask: TicketAsk) -> str:
     if ask.by_second:
         parts.append(f"the model's: {', '.join(ask.by_second).replace('_', ' ')}")
     if ask.state != "open":
-        parts.append({"skipped": "goes on in a case of its own"}.get(ask.state, ask.state))
+        parts.append({"skipped": "not decided in this case"}.get(ask.state, ask.state))
     if ask.doubt is not None:
         parts.append(f"in doubt: {ask.doubt.replace('_', ' ')}")
     return " · ".join(parts)
@@ -121,6 +121,6 @@ class ReadWords:
 
     @property
     def others(self) -> list[TicketAsk]:
-        """The asks beside the main one, each kind once."""
-        asks = self.reading.asks if self.reading else ()
-        return list({ask.ask: ask for ask in asks if ask is not self.main}.values())
+        """The asks beside the main one."""
+        asks, main = self.reading.asks if self.reading else (), self.main
+        return [ask for ask in asks if ask is not main]

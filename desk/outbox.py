@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from desk.channels import Channel, NotSent
-from desk.follow_ups import FollowUps
+from desk.follow_ups import FollowUps, is_follow_up
 from desk.letters import Letter, letter
 from desk.ratings import RATED
 from policies.languages import DEFAULT
@@ -54,7 +54,6 @@ class Outbox:
                 return
             if case.mode != "production":
                 return  # nothing of it leaves the house
-        await self.follow_ups.open(case)
         async with self.books.transaction(tenant) as tx:
             recipient = await recipient_of(tx, case.customer_id)
             due = await self._due(tx, case, recipient.language)
@@ -68,6 +67,7 @@ class Outbox:
         ]
         if failures:
             raise ReplyNotSent(f"case {case_id}: {'; '.join(failures)}")
+        await self.follow_ups.open(case)
 
     async def sweep(self) -> int:
         """Enqueue what calls for a reply and has none, and what is to be tried again; how many."""
@@ -82,9 +82,10 @@ class Outbox:
     async def _due(self, tx: Transaction, case: Case, language: str | None) -> Letter | None:
         """What the case calls for where it stands."""
         snapshot = await snapshot_at(tx, case.case_id)
-        by_person = [row["reply"] for row in await takeovers_of(tx, case.case_id) if row["act"] == "reply"]
+        taken = await takeovers_of(tx, case.case_id)
+        by_person = [row["reply"] for row in taken if row["act"] == "reply"]
         reply = by_person[-1] if by_person else None
-        left = left_now(case, snapshot)
+        left = () if taken or is_follow_up(case) else left_now(case, snapshot)
         return letter(snapshot.state, snapshot.current, reply, language or DEFAULT, left)
 
     async def _write(self, tx: Transaction, case: Case, recipient: str, due: Letter) -> None:

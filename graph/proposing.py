@@ -39,7 +39,7 @@ def revision_of(run: AgentRun) -> Revision | None:
     # A letter that asks for the goods first is written anew: they may be here, or come otherwise, by now.
     kept = lapsed and not current.proposal.goods_first
     reply = current.proposal.draft if kept else word.revised_reply if word.word == "revise" else None
-    if current.set_by is None and reply is None:
+    if run.edits_void or (current.set_by is None and reply is None):
         return None
     units = current.proposal.units if current.proposal.edited_by else None
     return Revision(

@@ -82,6 +82,9 @@ class AgentRun:
     reading: TicketReading | None = None
     """What the customer asks, by their words."""
 
+    edits_void: bool = False
+    """Whether a person has read the case anew since an amount or units were set in it."""
+
     readings: tuple[TicketReading, ...] = ()
     """What the programs of this run read; none where a person did."""
 

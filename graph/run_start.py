@@ -1,6 +1,7 @@
 """Where a run of the agent begins: what the books and the customer's words say before anything is planned."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 
 from langchain_core.runnables import RunnableConfig
@@ -18,7 +19,7 @@ from policies.reading import trained_reader
 from policies.reading.second import together
 from policies.request import MoneyRequest, order_of, request_of
 from policies.steering import steering_of
-from records.books import Books, Reads
+from records.books import Books, BooksAway, Reads
 from records.cases import Case
 from records.orders import order_facts
 from records.run_inputs import RunInput, run_input_of
@@ -26,6 +27,8 @@ from refunds.finding import Finding
 from refunds.money import load
 from refunds.reading import TicketReading
 from tools.gateway import ToolContext, context_of
+
+log = logging.getLogger("countersign.graph")
 
 PROPOSALS_A_CASE = 6
 """After so many the agent stops trying and hands over: a person and the agent are going in circles."""
@@ -86,6 +89,7 @@ class RunStart:
             amounts_in=start.language or DEFAULT,
             reading=reading,
             readings=() if start.corrected else (reading,),
+            edits_void=start.edits_void,
             request=request,
             looked=looked,
             findings=list(looked.findings),
@@ -135,7 +139,14 @@ class RunStart:
             return
         case = run.snapshot.case
         left = replace(run.plan_context(self.manifest.limits(), self.manifest.agent_version), step=0)
-        second = await self.second_reader.read(texts_of(case, start.answers), start.orders, left)
+        try:
+            second = await self.second_reader.read(texts_of(case, start.answers), start.orders, left)
+        except BooksAway:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever a second reader does, the first has read)
+            log.warning("the second reader failed: %s", type(error).__name__)
+            run.findings.append(Finding("without_model", "read by the trained reader alone"))
+            return
         run.reading_cost = StepCost(second.took_ms, second.spent.tokens, second.spent.cost_micros)
         run.findings += second.findings
         if second.reading is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from policies.reading.heard import FAULTS, MONEY_ASKS
+from refunds.ask_progress import about_of
 from refunds.ids import OrderId
 from refunds.order import CustomerOrder
 from refunds.reading import TicketAsk, TicketReading
@@ -108,7 +109,8 @@ def request_of(
     status = next((order.status for order in orders if order.order_id == about), None)
     money = [ask for ask in reading.asks if ask.ask in MONEY_ASKS and ask.money != "open"]
     wanted = [ask for ask in money if ask.money == "wanted"]
-    here = [ask for ask in wanted if ask.order_id in {about, None} and ask.doubt not in ELSEWHERE] or wanted
+    own = [ask for ask in wanted if ask.order_id in {about, None} and ask.doubt not in ELSEWHERE]
+    here = own or wanted
     stated = ticket.intent in REFUND_INTENTS
     if stated and len(here) > 1:
         # Before an order is sent it is cancelled, and returned after.
@@ -122,7 +124,7 @@ def request_of(
     cancels = any(one.ask == "cancellation" for one in here) or (stated and cause in NO_FAULTS)
     return MoneyRequest(
         said_by,
-        doubt=_doubt(said_by, here, reading, ticket),
+        doubt=_doubt(said_by, here, reading, ticket) or ("several_orders" if here and not own else None),
         ask=here[0] if here else None,
         cause=cause,
         cause_open=cause not in FAULTS | NO_FAULTS and bool(cause or reading.unread),
@@ -188,9 +190,8 @@ def order_of(
     reading: TicketReading, orders: Sequence[CustomerOrder], stated: OrderId | None
 ) -> OrderId | None:
     """The order that a case is about: the one that a person read, the ticket's, or the one that the words fit."""
-    read = next((ask.order_id for ask in reading.asks if ask.ask in MONEY_ASKS and ask.order_id), None)
-    if reading.reader == "person" and read is not None:
-        return read
+    if reading.reader == "person":
+        return about_of(reading, stated)
     if stated is not None:
         return stated
     named = {ask.order_id for ask in reading.asks if ask.order_id is not None}

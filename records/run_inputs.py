@@ -46,6 +46,9 @@ class RunInput:
     corrected: TicketReading | None = None
     """What a person read, where the customer has written nothing since."""
 
+    edits_void: bool = False
+    """Whether that is newer than whatever amount or units a person has set: those were of another reading."""
+
 
 async def run_input_of(reads: Reads, case: Case) -> RunInput:
     """The beginning of a run; tx is in the tenant and the customer of the case."""
@@ -77,4 +80,5 @@ async def run_input_of(reads: Reads, case: Case) -> RunInput:
         language=row["language"],
         orders=customer_orders_of(row["customer_orders"]),
         corrected=reading_in(row["corrected"]),
+        edits_void=row["corrected"] is not None and bool(row["corrected_after_edits"]),
     )

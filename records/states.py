@@ -8,7 +8,7 @@ from records.money import CurrentProposal
 from records.readings import reading_in
 from records.snapshots import Snapshot, snapshot_at
 from records.traces import read_trace
-from refunds.ask_progress import left_asks, progress_of
+from refunds.ask_progress import about_of, left_asks, progress_of
 from refunds.ids import OrderId
 from refunds.reading import TicketAsk, TicketReading
 from refunds.trace import TraceEvent
@@ -70,7 +70,8 @@ def left_now(case: Case, snapshot: Snapshot) -> tuple[TicketAsk, ...]:
 
 def _about(case: Case, snapshot: Snapshot) -> OrderId | None:
     """The order that a case is about, by its proposal and by its ticket."""
-    return (snapshot.current.proposal.order_id if snapshot.current else None) or case.order_id
+    proposed = snapshot.current.proposal.order_id if snapshot.current else None
+    return proposed or about_of(reading_in(snapshot.reading), case.order_id)
 
 
 def proposal_shown(current: CurrentProposal) -> State:

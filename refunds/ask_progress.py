@@ -42,6 +42,14 @@ class AskProgress:
     state: AskState
 
 
+def about_of(reading: TicketReading | None, stated: OrderId | None) -> OrderId | None:
+    """The order that a case is about: the one for which a person reads that money is wanted, or the case's own."""
+    if reading is None or reading.reader != "person":
+        return stated
+    wanted = [ask.order_id for ask in reading.asks if ask.money == "wanted" and ask.order_id is not None]
+    return stated if stated in wanted else next(iter(wanted), stated)
+
+
 def left_asks(reading: TicketReading | None, about: OrderId | None) -> tuple[TicketAsk, ...]:
     """What a case about an order does not decide: money for another order, and what no letter about money answers."""
     if reading is None or len(reading.asks) < 2:
@@ -49,8 +57,9 @@ def left_asks(reading: TicketReading | None, about: OrderId | None) -> tuple[Tic
     wanted = [ask for ask in reading.asks if ask.money == "wanted"]
     here = [ask for ask in wanted if ask.order_id in {None, about}] or wanted[:1]
     if not wanted:
-        first = next((ask for ask in reading.asks if ask.ask not in _BESIDE), reading.asks[0])
-        return tuple(ask for ask in reading.asks if ask is not first and ask.ask in _BESIDE)
+        beside = _BESIDE - {"policy_question"}  # what a letter without money quotes is what was asked
+        first = next((ask for ask in reading.asks if ask.ask not in beside), reading.asks[0])
+        return tuple(ask for ask in reading.asks if ask is not first and ask.ask in beside)
     return tuple(
         ask
         for ask in reading.asks

@@ -6,7 +6,7 @@ Nobody has proved who sent it: the address finds the customer whose words these 
 import email
 import email.policy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -18,8 +18,14 @@ MAIL_LIMIT_BYTES = 10_000_000
 """With its attachments."""
 
 SUBJECT_LIMIT = 300
+HEADER_LIMIT = 4_000
+"""A longer header is none that a person's program wrote."""
+
+TEXT_LIMIT = 40_000
+"""Of a page with its markup; longer than any that a person writes."""
+
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,500}>")
-_ADDRESS = re.compile(r"^[^\s@<>\",;:]+@[^\s@<>\",;:]+$")
+_ADDRESS = re.compile(r"^[!-~]+@[!-~]+$")
 
 
 class BadMail(ValueError):
@@ -52,13 +58,20 @@ def mail_of(raw: bytes) -> CustomerMail:
     """The mail in the bytes of its file. Raises BadMail."""
     if len(raw) > MAIL_LIMIT_BYTES:
         raise BadMail(f"longer than {MAIL_LIMIT_BYTES} bytes")
-    message = email.message_from_bytes(raw, policy=email.policy.default)
+    try:
+        return _read(email.message_from_bytes(raw, policy=email.policy.default), raw)
+    except RecursionError:
+        raise BadMail("its parts stand in one another too deep") from None
+
+
+def _read(message: EmailMessage, raw: bytes) -> CustomerMail:
     sender = _sender(message)
     text = _text(message)
     if not text.strip():
         raise BadMail("no text in it")
-    given = _header(message, "Message-ID")
-    found = _MESSAGE_ID.search(given)
+    if len(text) > TEXT_LIMIT:
+        raise BadMail(f"a text of more than {TEXT_LIMIT} characters")
+    found = _MESSAGE_ID.search(_header(message, "Message-ID"))
     answers = _MESSAGE_ID.findall(f"{_header(message, 'References')} {_header(message, 'In-Reply-To')}")
     return CustomerMail(
         message_id=found[0] if found else f"<{sha256(raw.decode('latin-1'))}>",
@@ -71,41 +84,44 @@ def mail_of(raw: bytes) -> CustomerMail:
     )
 
 
-def conversations(mails: Iterable[CustomerMail]) -> Iterator[list[CustomerMail]]:
+def conversations(mails: Mapping[str, CustomerMail]) -> Iterator[dict[str, CustomerMail]]:
     """The mails by conversation, each in the order in which they were written."""
-    found: dict[str, list[CustomerMail]] = {}
+    found: dict[str, dict[str, CustomerMail]] = {}
     belongs: dict[str, str] = {}
-    for mail in sorted(mails, key=lambda one: (one.at, one.message_id)):
+    for name, mail in sorted(mails.items(), key=lambda one: (one[1].at, one[1].message_id, one[0])):
         known = next((belongs[one] for one in mail.answers if one in belongs), mail.conversation)
         root = belongs.setdefault(mail.message_id, known)
         belongs.setdefault(mail.conversation, root)
-        found.setdefault(root, []).append(mail)
+        found.setdefault(root, {})[name] = mail
     yield from found.values()
 
 
 def _header(message: EmailMessage, name: str) -> str:
+    """A header as text; empty where there is none that can be read."""
+    raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    if not 0 < len(str(raw)) <= HEADER_LIMIT:
+        return ""
     try:
-        return str(message.get(name, ""))
-    except (
-        ValueError,
-        LookupError,
-        AttributeError,
-        IndexError,
-    ):  # a header that the standard parser breaks at
+        return str(message.get(name, "")).replace("\x00", "")
+    except (ValueError, LookupError, AttributeError, RecursionError):  # what the standard parser breaks at
         return ""
 
 
 def _sender(message: EmailMessage) -> str:
-    _, address = email.utils.parseaddr(_header(message, "From"))
-    if not _ADDRESS.match(address):
-        raise BadMail("From: no address in it")
-    return address.lower()
+    """The one address of the sender. Two, or one that programs may read in two ways, are nobody's."""
+    said = _header(message, "From")
+    parsed = getattr(message.get("From"), "addresses", ()) if said else ()
+    given = [one.addr_spec for one in parsed]
+    raw = "".join(str(value) for key, value in message.raw_items() if key.lower() == "from")
+    if len(given) != 1 or not _ADDRESS.match(given[0]) or said.count("@") != 1 or raw.count("@") != 1:
+        raise BadMail("From: not one address")
+    return str(given[0]).lower()
 
 
 def _date(message: EmailMessage) -> datetime:
     try:
         at = parsedate_to_datetime(_header(message, "Date"))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise BadMail("Date: not there, or no date") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
@@ -114,7 +130,7 @@ def _text(message: EmailMessage) -> str:
     """The plain part, or the page where there is none."""
     try:
         body = message.get_body(preferencelist=("plain", "html"))
-    except (ValueError, LookupError, AttributeError, KeyError):
+    except (ValueError, LookupError, AttributeError):
         body = None
     if body is None:
         return ""

@@ -9,10 +9,11 @@ from starlette.responses import Response
 from desk.arrivals import note_arrival
 from desk.assignments import assign
 from desk.claims import claim, release_claim
-from desk.corrections import CorrectedAsk, Correction
+from desk.corrections import CorrectedAsk, Correction, as_read
 from desk.decisions import DecisionRequest, NothingToDecide
 from desk.dossier import ASKED, Dossier, dossier_of, may_say_yes
 from desk.letters import rejection
+from desk.marked import ReadWords
 from desk.messages import add_message
 from desk.notes import BadDecision, clean_text
 from desk.pages.forms import Opened, SentForm, actor, visitor
@@ -80,14 +81,14 @@ async def _decide(services: DeskServices, act: SentForm, case: Case) -> str:
     shown = await dossier_of(services.books, services.manifest, case)
     if shown.current is None:
         raise NothingToDecide(f"case {case.case_id} has no proposal")
-    word = word_of(act, wanted, shown.current.proposal)
+    word = word_of(act, wanted, shown.current.proposal, shown.words)
     await services.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
     # After a revision the page waits for the new proposal; after every other decision it opens the next case.
     return "stay" if wanted in {"no_refund", "edit", "correct"} else "next"
 
 
-def word_of(act: SentForm, wanted: str, proposal: Proposal) -> DecisionRequest:
-    """The word in a form. BadDecision names the field."""
+def word_of(act: SentForm, wanted: str, proposal: Proposal, words: ReadWords) -> DecisionRequest:
+    """The word in a form on what was proposed and read. BadDecision names the field."""
     note = clean_text(act.text("note")) or None
     match wanted:
         case "approve":
@@ -110,7 +111,7 @@ def word_of(act: SentForm, wanted: str, proposal: Proposal) -> DecisionRequest:
                 raise BadDecision("amount: this proposal has no refund to leave out")
             return DecisionRequest("revise", revised_amount_minor=0, note=note)
         case "correct":
-            return DecisionRequest("revise", note=note, correction=correction_in(act))
+            return DecisionRequest("revise", note=note, correction=correction_in(act, words))
         case _:
             return _edit(act, proposal, note)
 
@@ -138,8 +139,8 @@ def _edit(act: SentForm, proposal: Proposal, note: str | None) -> DecisionReques
     return word
 
 
-def correction_in(act: SentForm) -> Correction:
-    """What a form says that the customer asks: the ask that was changed, and the others that stay."""
+def correction_in(act: SentForm, words: ReadWords) -> Correction:
+    """What a form says that the customer asks: the ask that was changed, and the others that stay as they were read."""
     kind: AskKind = act.one_of("ask", get_args(AskKind))
     money: MoneyWish = act.one_of("money", get_args(MoneyWish)) if kind in MONEY_ASKS else "open"
     about = act.text("order_id")
@@ -147,6 +148,10 @@ def correction_in(act: SentForm) -> Correction:
     lines: dict[str, tuple[Units, ...] | None] = {"all": None, "some": _units(act) or (), "open": ()}
     cause: Cause | None = act.one_of("cause", get_args(Cause)) if act.text("cause") else None
     wanted = money == "wanted"
+    if wanted and scope == "some" and about != act.text("lines_of"):
+        raise BadDecision(
+            "lines: these are of another order than the one chosen: choose all of it, or that order"
+        )
     changed = CorrectedAsk(
         kind,
         money,
@@ -155,11 +160,9 @@ def correction_in(act: SentForm) -> Correction:
         cause,
         bool(act.text("conditions")),
     )
-    others = [told for told in act.texts("others") if told in get_args(AskKind)]
-    return Correction(
-        (changed, *(CorrectedAsk(other) for other in others if other not in MONEY_ASKS)),  # type: ignore[arg-type]
-        bool(act.text("urgent")),
-    )
+    kept = set(act.texts("others"))
+    others = [as_read(ask) for number, ask in enumerate(words.others) if str(number) in kept]
+    return Correction((changed, *others), bool(act.text("urgent")))
 
 
 def _units(act: SentForm) -> tuple[Units, ...] | None:

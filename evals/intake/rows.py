@@ -54,7 +54,7 @@ def own_rows() -> Iterator[TrainingRow]:
         yield TrainingRow(line["text"], "cause", line["cause"])
     for line in _lines(READING / "train_conditions.jsonl"):
         yield TrainingRow(line["text"], "condition", str(line["condition"]).lower())
-    urgent = ("train_urgent.jsonl", *(f"train_urgent_{n}.jsonl" for n in (2, 3, 4)))
+    urgent = ("train_urgent.jsonl", *(f"train_urgent_{n}.jsonl" for n in (2, 3, 4, 5)))
     for line in (line for name in urgent for line in _lines(READING / name)):
         yield TrainingRow(line["text"], "urgent", str(line["urgent"]).lower())
 

@@ -1,5 +1,6 @@
 """The second reader, a model: what the customer asks, in the form of the first reader, by the customer's own words."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from refunds.vocabulary import AskKind, Cause, MoneyWish
 
 MOST_TOKENS = 2_000
 """Of an answer, what a model thinks before it included."""
+
+LEAST_LETTERS = 4
+"""Fewer stand in any text and prove nothing."""
 
 ASKS = 12
 ORDERS_SHOWN = 12
@@ -200,9 +204,11 @@ class Proved:
     def _span(self, words: str) -> TextSpan | None:
         """Where words stand in the texts, the newest first; None where they do not."""
         plain = plain_of(words).text.strip()
+        whole = re.compile(rf"(?<!\w){re.escape(plain)}(?!\w)") if len(plain) >= LEAST_LETTERS else None
         for text, offset in reversed(self.texts):
-            at = text.text.find(plain) if plain else -1
-            if at >= 0:
+            found = whole.search(text.text) if whole else None
+            if found:
+                at = found.start()
                 start, end = text.where(at, at + len(plain))
                 return TextSpan(offset + start, offset + end)
         self.missing.append(words[:120])

@@ -12,6 +12,7 @@ _MARKUP = re.compile(
     r"style|script|img|hr|pre)\b)",
     re.IGNORECASE,
 )
+_ANGLES = re.compile(r"[<>]")
 _BREAKS = frozenset({"br", "p", "div", "tr", "li", "ul", "ol", "table", "blockquote", "hr", "pre"}) | {
     f"h{size}" for size in range(1, 7)
 }
@@ -58,9 +59,19 @@ def has_markup(text: str) -> bool:
     return _MARKUP.search(text) is not None
 
 
+def _is_closed(text: str) -> bool:
+    """Whether what opens is closed soon: else each tag's end is looked for to the end of the text, at its square."""
+    opened = 0
+    for letter in _ANGLES.findall(text):
+        opened = opened + 1 if letter == "<" else 0
+        if opened > UNCLOSED:
+            return False
+    return True
+
+
 def plain_of(text: str) -> PlainText:
     """The words of a text: tags, what cannot be seen and what is hidden taken out, typography made one."""
-    if has_markup(text) and text.count("<") <= UNCLOSED + 2 * text.count(">"):
+    if has_markup(text) and _is_closed(text):
         words, places = _without_tags(text)
     else:
         words, places = text, range(len(text))

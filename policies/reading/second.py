@@ -1,4 +1,4 @@
-"""The second reader's word beside the first's: it doubts, warns, fills what was left open, and wants no money alone."""
+"""The second reader's word beside the first's: it doubts, warns and suggests, and opens no way to money."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,15 +19,19 @@ def together(first: TicketReading, second: TicketReading) -> SecondWord:
     """The first reading with what a second one adds, each added field marked as the second's.
 
     Where the two contradict each other on money the ask is in doubt, and a person reads it. The second may withhold
-    whatever it likes; it opens no way to money that the first has not found.
+    whatever it likes; it opens no way to money that the first has not found, and gives no cause for any.
     """
     against: list[str] = []
-    asks = [_beside(ask, _same(ask, second.asks), against) for ask in first.asks]
-    known = {ask.ask for ask in first.asks}
+    asks: list[TicketAsk] = []
+    paired: list[TicketAsk] = []
+    for ask in first.asks:
+        other = _same(ask, [one for one in second.asks if one not in paired])
+        paired += [other] if other else []
+        asks.append(_beside(ask, other, against))
     for ask in second.asks:
-        if ask.ask in known:
+        if ask in paired or (ask.money == "open" and ask.ask in {one.ask for one in asks}):
             continue
-        alone = replace(ask, by_second=("ask", *sorted(set(ask.spans) - {"ask"})))
+        alone = replace(ask, cause=None, by_second=("ask", *sorted(set(ask.spans) - {"ask", "cause"})))
         if ask.money != "open":
             against.append(f"{ask.ask}: {ask.money} by the second reader alone")
             alone = replace(alone, doubt="readers_disagree")
@@ -61,7 +65,7 @@ def _beside(ask: TicketAsk, other: TicketAsk | None, against: list[str]) -> Tick
             for name, mine, theirs in (
                 ("money", ask.money, other.money),
                 ("order", ask.order_id, other.order_id or ask.order_id),
-                ("lines", ask.lines, other.lines if ask.lines and other.lines else ask.lines),
+                ("lines", ask.lines, ask.lines if ask.lines == () or other.lines == () else other.lines),
             )
             if mine != theirs
         ]
@@ -72,16 +76,21 @@ def _beside(ask: TicketAsk, other: TicketAsk | None, against: list[str]) -> Tick
 
 
 def _filled(ask: TicketAsk, other: TicketAsk) -> TicketAsk:
-    """What the first left open, as the second has it; a condition of either counts."""
-    added: dict[Field, object] = {}
-    if ask.lines == () and other.lines and other.order_id == ask.order_id:
-        added["lines"] = other.lines
-    if ask.cause is None and other.cause is not None:
-        added["cause"] = other.cause
+    """A condition of either counts; goods that the first left open are suggested, as the second has them."""
+    added: list[Field] = []
+    lines = other.lines or () if ask.lines == () and other.order_id == ask.order_id else ()
+    if lines:
+        added.append("lines")
     if other.conditions and not ask.conditions:
-        added["conditions"] = True
+        added.append("conditions")
     spans = {**ask.spans, **{name: other.spans[name] for name in added if name in other.spans}}
-    return replace(ask, **added, spans=spans, by_second=tuple(sorted(added)))  # type: ignore[arg-type]
+    return replace(
+        ask,
+        suggested=tuple(one.line_id for one in lines) or ask.suggested,
+        conditions=ask.conditions or other.conditions,
+        spans=spans,
+        by_second=tuple(added),
+    )
 
 
 def _told(value: object) -> str:

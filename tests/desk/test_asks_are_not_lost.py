@@ -90,7 +90,10 @@ async def test_what_a_case_leaves_is_a_case_of_its_own_at_its_end_and_once(
     rows = await desk.stage.sql(
         "select ticket_id, ticket::jsonb->>'question' as question, route::text from books.cases order by received_at"
     )
-    assert [row["ticket_id"] for row in rows] == [case.ticket_id, f"{case.ticket_id}+2"]
+    assert [row["ticket_id"] for row in rows] == [
+        case.ticket_id,
+        f"{case.ticket_id}+2.{case.case_id.hex[:8]}",
+    ]
     assert "address" in rows[1]["question"]
     assert "cracked" not in rows[1]["question"]
     assert rows[1]["route"] == "human_review_now"
@@ -114,7 +117,7 @@ async def test_money_for_another_order_waits_for_the_first_and_is_then_proposed_
     )
     assert [(row["ticket_id"], row["payment_id"], row["amount_minor"]) for row in rows] == [
         (case.ticket_id, "pay_D300", 7_900),
-        (f"{case.ticket_id}+2", "pay_X1", 7_900),
+        (f"{case.ticket_id}+2.{case.case_id.hex[:8]}", "pay_X1", 7_900),
     ]
 
 

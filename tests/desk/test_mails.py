@@ -1,6 +1,7 @@
 """A mail becomes a ticket of the customer who wrote it, whole conversations one; and whatever is sent, nothing is lost."""
 
 import json
+import time
 from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from stage import Stage
 
 from desk.mails import mails_in, tickets_of_mails
+from policies.reading.plain import plain_of
 from refunds.ids import TenantId
 from refunds.mail import BadMail, conversations, mail_of
 from refunds.ticket_end import ticket_end
@@ -59,6 +61,18 @@ def test_a_mail_is_read_whatever_its_charset_and_its_parts() -> None:
     [
         (b"", "From"),
         (mail(From="nobody"), "From"),
+        (mail(From="c100@demo.example <x@else.example>"), "From"),
+        (mail(From="a@demo.example, b@demo.example"), "From"),
+        (mail().replace(b"c100@demo", b"c100\x00@demo"), "From"),
+        (mail().replace(b"c100@demo", b"(" * 3_000 + b"c100@demo"), "From"),
+        (mail().replace(b"+0100", b"+99999999999999"), "Date"),
+        (
+            b"".join(
+                b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3_000)
+            ),
+            "deep|From",
+        ),
+        (mail("x" * 50_000), "more than"),
         (mail(Date="yesterday"), "Date"),
         (mail("   "), "no text"),
         (b"x" * 10_000_001, "longer"),
@@ -97,10 +111,8 @@ def test_the_mails_of_a_conversation_are_one_in_the_order_in_which_they_were_wri
         Date="Tue, 24 Nov 2026 10:00:00 +0100",
     )
     other = mail("Where is my order?", Message_ID="<9@c>")
-    found = [
-        [one.message_id for one in some]
-        for some in conversations(map(mail_of, (answer, ours, other, mail())))
-    ]
+    mails = {str(number): mail_of(raw) for number, raw in enumerate((answer, ours, other, mail()))}
+    found = [[one.message_id for one in some.values()] for some in conversations(mails)]
     assert found == [["<1@c>", "<2@s>", "<3@c>"], ["<9@c>"]]
 
 
@@ -127,7 +139,7 @@ async def test_every_mail_of_a_folder_is_a_ticket_or_named_with_its_reason(
     )
     mails, unread = mails_in(folder)
     async with stage.house.desk_books.transaction(DEMO) as tx:
-        tickets, strangers = await tickets_of_mails(tx, DEMO, mails)
+        tickets, strangers = await tickets_of_mails(tx, DEMO, mails, {"help@shop.example"})
     [one] = tickets
     assert (one.names, one.ticket.customer_id, len(one.ticket.messages or ())) == (
         ("00.eml", "01.eml"),
@@ -144,6 +156,45 @@ async def test_every_mail_of_a_folder_is_a_ticket_or_named_with_its_reason(
     assert {name for some in (why, *(one.names for one in tickets)) for name in some} == {
         f"{n:02}.eml" for n in range(6)
     }
+
+
+async def test_two_customers_in_one_conversation_are_two_tickets_and_a_stranger_in_it_is_read_by_a_person(
+    stage: Stage,
+) -> None:
+    other = mail("Where is my order?", From="c101@demo.example", Message_ID="<7@d>", References="<news@s>")
+    mine = mail("I want a refund.", Message_ID="<8@c>", References="<news@s>")
+    strange = mail("No, do NOT refund me.", From="jo@home.example", Message_ID="<9@h>", References="<news@s>")
+    async with stage.house.desk_books.transaction(DEMO) as tx:
+        both, none = await tickets_of_mails(tx, DEMO, {"1": mail_of(other), "2": mail_of(mine)})
+        nobody, named = await tickets_of_mails(tx, DEMO, {"1": mail_of(mine), "2": mail_of(strange)})
+    assert [(one.names, one.ticket.customer_id, one.ticket.messages) for one in both] == [
+        (("1",), "C101", None),
+        (("2",), "C100", None),
+    ]
+    assert (none, nobody) == ([], [])
+    assert {row.name for row in named} == {"1", "2"}
+    assert all("jo@home.example" in row.why for row in named)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">" * 30_000 + "<p>" + "<a " * 3_000,
+        "<p>" + "<a " * 10_000,
+        "<p>" + "<" * 30_000 + ">",
+        "<p>" * 10_000,
+        "<p " + "x=" * 15_000,
+    ],
+)
+def test_a_page_that_is_made_to_take_long_does_not(text: str) -> None:
+    """A page of its length that closes what it opens is the measure."""
+    honest = "<p>x</p>" * (len(text) // 8)
+    took = []
+    for one in (honest, text):
+        started = time.process_time()
+        plain_of(one)
+        took.append(time.process_time() - started)
+    assert took[1] < 20 * took[0] + 0.2
 
 
 async def test_a_mail_at_the_api_becomes_a_case_once(desk: DeskStage) -> None:

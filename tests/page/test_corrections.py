@@ -8,8 +8,11 @@ import pytest
 from desk_kit import DeskStage
 
 from desk.corrections import CorrectedAsk, Correction, corrected
+from desk.decisions import DecisionRequest
 from desk.messages import add_message
 from desk.notes import BadDecision
+from records.books import Refused
+from records.snapshots import snapshot_at
 from refunds.canonical import sha256
 from refunds.ids import LineId, OrderId, TenantId
 from refunds.order import Units
@@ -56,7 +59,16 @@ async def test_a_corrected_reading_runs_the_case_again_and_is_named_by_what_is_s
         written = await desk.stage.sql("select body from books.readings where reader = 'person'")
         assert proposal["said"]["reading"] == sha256(written[0]["body"])
         assert "conditions" not in person["body"]["asks"][0]["spans"]
-        await visitor.decide(case.case_id, "approve")
+        refused = await visitor.decide(case.case_id, "approve")
+        assert "their own reading" in refused.text
+    reviewer, house = await desk.stage.person("demo-reviewer"), desk.stage.house
+    with pytest.raises(Refused, match="their own reading"):
+        async with house.desk_books.transaction(case.tenant) as tx:
+            now = await snapshot_at(tx, case.case_id)
+            assert now.current is not None
+            await house.desk.record(tx, reviewer, case, now.current, DecisionRequest("approve"), now.now)
+    async with desk.visit("demo-reviewer-2") as other:
+        await other.decide(case.case_id, "approve")
     await desk.stage.finish()
     assert await desk.status(case.case_id) == "refunded"
 
@@ -118,6 +130,7 @@ async def test_what_the_words_may_mean_is_suggested_where_they_leave_it_open(des
             money="wanted",
             order_id="TWO",
             scope="some",
+            lines_of="TWO",
             cause="change_of_mind",
             **{"units:2": "1"},
         )
@@ -165,3 +178,76 @@ def test_what_a_person_leaves_as_it_was_read_keeps_its_words() -> None:
     ask = CorrectedAsk("refund", "refused")
     [found] = corrected(BEFORE, Correction((ask,)), ()).asks
     assert found.spans == {"ask": (TextSpan(0, 4),)}
+
+
+async def test_an_amount_that_was_set_for_another_reading_does_not_outlive_a_correction(
+    desk: DeskStage,
+) -> None:
+    await desk.stage.order_of_two()
+    case, _ = await desk.stage.paused(
+        order_id="TWO",
+        intent=None,
+        question="The tablet arrived cracked. I want a refund for everything, please.",
+    )
+    before = await desk.newest(case.case_id)
+    await desk.decide(case.case_id, word="revise", digest=before["digest"], amount_minor=0)
+    await desk.stage.run(case)
+    assert (await desk.newest(case.case_id))["amount_minor"] == 0
+    digest = (await desk.newest(case.case_id))["digest"]
+    asks = [
+        {
+            "ask": "refund",
+            "money": "wanted",
+            "order_id": "TWO",
+            "lines": [{"line_id": "2", "quantity": 1}],
+            "cause": "damaged",
+        }
+    ]
+    answer = await desk.decide(case.case_id, word="revise", digest=digest, reading={"asks": asks})
+    assert answer.status_code == 200, answer.text
+    await desk.stage.run(case)
+    proposal = await desk.newest(case.case_id)
+    assert (proposal["amount_minor"], proposal["said"]["lines"]) == (7_900, [{"line_id": "2", "quantity": 1}])
+
+
+async def test_a_correction_is_refused_where_the_customer_has_written_since(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused(intent=None, question=WISH)
+    digest = (await desk.newest(case.case_id))["digest"]
+    await desk.stage.sql(
+        "insert into books.messages (tenant, message_id, case_id, author, body, body_sha256, person, via)"
+        " values ('demo', gen_random_uuid(), %s, 'customer', 'Forget it.', %s, 'demo-helpdesk', 'api')",
+        case.case_id,
+        sha256("Forget it."),
+    )
+    answer = await desk.decide(
+        case.case_id, word="revise", digest=digest, reading={"asks": [{"ask": "replacement"}]}
+    )
+    assert answer.status_code == 409
+    assert "has written since" in answer.text
+
+
+async def test_the_form_keeps_the_other_asks_whole_and_takes_lines_of_the_chosen_order_alone(
+    desk: DeskStage,
+) -> None:
+    await desk.stage.many_orders(2)
+    text = "My tablet from order D300 arrived cracked, I want a refund for it.\nThe tablet from order X1 arrived cracked too. I want a refund for X1."
+    case, _ = await desk.stage.paused(intent=None, question=text, order_id="D300")
+    async with desk.visit() as visitor:
+        fields = {
+            "ask": "refund",
+            "money": "wanted",
+            "scope": "some",
+            "units:1": "1",
+            "cause": "late",
+            "lines_of": "D300",
+        }
+        wrong = await visitor.decide(case.case_id, "correct", order_id="X1", **fields)
+        assert wrong.status_code == 422
+        assert "another order" in wrong.text
+        await visitor.decide(case.case_id, "correct", order_id="D300", others="0", **fields)
+        await desk.stage.run(case)
+    newest = (await readings(desk))[-1]["body"]["asks"]
+    assert [(ask["order_id"], ask["money"], ask.get("cause")) for ask in newest] == [
+        ("D300", "wanted", "late"),
+        ("X1", "wanted", "damaged"),
+    ]

@@ -22,11 +22,11 @@ from evals.intake.training import TrainingRow, train
 from policies.intake import classify, own_order
 from policies.reading import own_words, trained_reader
 from policies.reading.bundle import bundle_of
-from policies.request import request_of
+from policies.request import order_of, request_of
 from refunds.ids import LineId, OrderId, Sku, TenantId
 from refunds.money import Currency, Money
 from refunds.order import CustomerOrder, Line
-from refunds.reading import TicketReading
+from refunds.reading import TicketAsk, TicketReading
 from refunds.ticket import Ticket
 from refunds.vocabulary import OrderStatus
 
@@ -319,14 +319,14 @@ def test_the_same_rows_train_the_same_bytes_and_the_bundle_reads_by_them() -> No
 def test_figures_do_not_fall_behind_what_is_published() -> None:
     """docs/intake.md has them; a change that loses a part of one is seen here."""
     score = score_reading(trained_reader(), "test", lambda _done, _of: None).to_json()
-    assert float(str(score["asks_exact"])) >= 0.83
-    assert float(str(score["lines_exact"])) >= 0.77
-    assert int(str(score["money_wanted_wrongly"])) <= 1
+    assert float(str(score["asks_exact"])) >= 0.84
+    assert float(str(score["lines_exact"])) >= 0.8
+    assert score["money_wanted_wrongly"] == 0
     assert score["lines_wrong_in_a_proposal"] == 0
     assert score["conditions_missed"] == 0
     urgent = urgent_score(trained_reader())
     assert float(str(urgent["recall"])) >= 0.93
-    assert float(str(urgent["false"])) <= 0.04
+    assert float(str(urgent["false"])) <= 0.06
 
 
 async def test_the_order_that_a_ticket_names_is_among_those_that_its_words_are_read_against(
@@ -372,3 +372,13 @@ def test_a_want_of_goods_of_two_orders_is_one_for_each_and_one_of_them_is_the_ti
         attached="B202",
     ).asks
     assert {(ask.order_id, ask.doubt) for ask in asks} == {("B202", None), ("B400", "another_order")}
+
+
+def test_a_person_who_reads_that_another_order_is_meant_leads_to_that_order_alone() -> None:
+    refused = TicketAsk("refund", "refused", order_id=OrderId("B202"))
+    wants = TicketAsk("cancellation", "wanted", order_id=OrderId("B203"))
+    reading = TicketReading("person", "2", (refused, wants))
+    assert order_of(reading, BOTH, OrderId("B202")) == "B203"
+    ticket = Ticket.read({"ticket_id": "t", "tenant": "demo", "customer_id": "c", "question": "x"})
+    assert request_of(reading, ticket, OrderId("B202"), BOTH).doubt == "several_orders"
+    assert request_of(reading, ticket, OrderId("B203"), BOTH).doubt is None

@@ -92,7 +92,11 @@ begin
     where tenant = new.tenant and case_id = new.case_id and edited_by is not null
     order by proposed_at desc limit 1) and not exists (
     select from takeovers t where t.tenant = new.tenant and t.case_id = new.case_id and t.act = 'propose'
-      and t.person = new.edited_by and t.amount_minor = new.amount_minor and t.reply = new.body::jsonb->>'draft') then
+      and t.person = new.edited_by and t.amount_minor = new.amount_minor and t.reply = new.body::jsonb->>'draft')
+     and not exists (
+    select from readings r where r.tenant = new.tenant and r.case_id = new.case_id and r.reader = 'person' and r.at > (
+      select max(p.proposed_at) from proposals p
+      where p.tenant = new.tenant and p.case_id = new.case_id and p.edited_by is not null)) then
     perform refuse('proposal_mismatch', 'a person set the amount; nobody but a person raises it');
   end if;
   if new.kind = 'refund' then

@@ -55,6 +55,21 @@ begin
   return open;
 end $$;
 
+-- Whether a refund is more than what was proposed before this person said what the customer asks.
+create function raised_by_reading(of_tenant text, of_proposal uuid, of_person text) returns boolean
+language sql stable security definer set search_path = books, pg_temp
+begin atomic
+  select exists (
+    select from proposals p
+    join readings r on r.tenant = p.tenant and r.case_id = p.case_id and r.reader = 'person' and r.person = of_person
+      and r.at < p.proposed_at
+    where p.tenant = of_tenant and p.proposal_id = of_proposal and p.kind = 'refund' and p.amount_minor > coalesce((
+      select b.amount_minor from proposals b
+      where b.tenant = p.tenant and b.case_id = p.case_id and b.proposed_at < r.at
+      order by b.proposed_at desc limit 1), 0)
+  );
+end;
+
 create function check_vote() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
@@ -111,6 +126,9 @@ begin
     if exists (select from proposals where tenant = new.tenant and case_id = new.case_id
                and edited_upward and edited_by = new.person) then
       perform refuse('no_authority', 'nobody approves an amount they raised');
+    end if;
+    if raised_by_reading(new.tenant, new.proposal_id, new.person) then
+      perform refuse('no_authority', 'nobody approves money that their own reading of the case has raised');
     end if;
     if new.kind = 'refund' and exists (
       select from legs_of(new.tenant, new.proposal_id) l where is_disputed(new.tenant, l.payment_id)) then

@@ -116,6 +116,7 @@ grant execute on function
   to books_scribe;
 grant execute on function
   authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), question_of(text),
+  raised_by_reading(text, uuid, text),
   risk_of(case_status, text, proposal_kind), units_refunded(text, uuid), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
   to desk;
 grant execute on function

@@ -181,6 +181,9 @@ select o.region, o.ordered_at, clock() as now,
   (select r.body from readings r where r.case_id = c.case_id and r.reader = 'person' and r.at > coalesce((
     select max(m.at) from messages m where m.case_id = c.case_id and m.author = 'customer'), '-infinity')
     order by r.seq desc limit 1) as corrected,
+  coalesce((select max(r.at) from readings r where r.case_id = c.case_id and r.reader = 'person')
+    > (select max(d.decided_at) from decisions d join proposals p using (tenant, proposal_id)
+       where p.case_id = c.case_id and d.revised_amount_minor is not null), true) as corrected_after_edits,
   k.name as customer_name, k.address as customer_address, k.email as customer_email, k.language
 from (select %(case_id)s::uuid as case_id) c
 left join customers k on k.customer_id = %(customer_id)s
@@ -215,6 +218,17 @@ returning message_id;
 insert into readings (tenant, case_id, seq, reader, version, body, run, person, via, address)
 values (tenant(), %(case_id)s, 1, %(reader)s, %(version)s, %(body)s, %(run)s, %(person)s, %(via)s, %(address)s)
 returning seq;
+
+-- written_since --
+-- What a customer wrote after a proposal was made.
+select true as written from messages m join proposals p using (tenant, case_id)
+where p.proposal_id = %(proposal_id)s and m.case_id = %(case_id)s and m.author = 'customer' and m.at > p.proposed_at
+limit 1;
+
+-- raised_by_reading --
+-- Who has read the case of a proposal so that it asks for more than before.
+select distinct r.person from readings r join proposals p using (tenant, case_id)
+where p.proposal_id = %(proposal_id)s and r.reader = 'person' and raised_by_reading(tenant(), p.proposal_id, r.person);
 
 -- corrections_of --
 -- What people read in the words of cases, the newest of each, with what a program had read before.
