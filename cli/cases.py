@@ -46,7 +46,7 @@ TicketsOrMails = Annotated[
     ),
 ]
 MailTenant = Annotated[str, typer.Option(help="With mails: whose customers wrote them.")]
-Shop = Annotated[
+ShopAddresses = Annotated[
     list[str],
     typer.Option("--shop", help="With mails: an address of the shop's own; more than once for several."),
 ]
@@ -92,7 +92,7 @@ async def demo(yes: Yes = False, as_json: Json = False) -> None:
 async def submit(
     source: TicketsOrMails,
     tenant: MailTenant = "demo",
-    shop: Shop = [],  # noqa: B006  (typer's own way to say none)
+    shop: ShopAddresses = [],  # noqa: B006  (typer's own way to say none)
     wait: Annotated[
         int,
         typer.Option(min=0, max=3600, help="With mails: seconds to follow them until each waits or ended."),
@@ -137,7 +137,7 @@ def tell_mails(ends: "list[MailEnd]", as_json: bool) -> None:
 async def run_tickets(
     source: TicketsOrMails,
     tenant: MailTenant = "demo",
-    shop: Shop = [],  # noqa: B006  (typer's own way to say none)
+    shop: ShopAddresses = [],  # noqa: B006  (typer's own way to say none)
     as_json: Json = False,
 ) -> None:
     """Tickets into the books and, in this process, to the pause; prints each state. Mails: what became of each."""
