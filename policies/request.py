@@ -124,7 +124,9 @@ def request_of(
     cancels = any(one.ask == "cancellation" for one in here) or (stated and cause in NO_FAULTS)
     return MoneyRequest(
         said_by,
-        doubt=_doubt(said_by, here, reading, ticket) or ("several_orders" if here and not own else None),
+        doubt="several_orders"
+        if reading.reader == "person" and here and not own
+        else _doubt(said_by, here, reading, ticket),
         ask=here[0] if here else None,
         cause=cause,
         cause_open=cause not in FAULTS | NO_FAULTS and bool(cause or reading.unread),
