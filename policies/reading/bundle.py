@@ -7,7 +7,7 @@ Each head is one question; the features are words, neighbouring words and the le
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -43,7 +43,9 @@ class Bundle:
     """Where the labels of a head begin among all of them."""
 
     bias: tuple[int, ...]
-    weights: Mapping[str, tuple[tuple[int, int], ...]]
+    weights: Mapping[str, Sequence[int]]
+    """By feature, columns and weights by turns, as the file has them: a process that starts makes nothing of them."""
+
     asked: Mapping[str, tuple[int, ...]]
     """By ask, what the evidence for it weighs; the first stands alone."""
 
@@ -54,8 +56,10 @@ class Bundle:
         """
         sums = list(self.bias)
         for feature in found:
-            for column, weight in self.weights.get(feature, ()):
-                sums[column] += weight
+            row = self.weights.get(feature)
+            if row is not None:
+                for at in range(0, len(row), 2):
+                    sums[row[at]] += row[at + 1]
         return {head: self._of_head(head, sums) for head in self.labels}
 
     def _of_head(self, head: Head, sums: list[int]) -> dict[str, float]:
@@ -112,14 +116,13 @@ def bundle_in(told: Mapping[str, Any], sha256_of_file: str = "") -> Bundle:
             raise ValueError(f"{head}: a label stands twice")
     wide = sum(len(names) for names in labels.values())
     bias = tuple(int(one) for one in told["bias"])
-    weights = {
-        str(feature): tuple(
-            (int(column), int(weight)) for column, weight in zip(row[::2], row[1::2], strict=True)
-        )
-        for feature, row in told["weights"].items()
-    }
-    if len(bias) != wide or any(not 0 <= column < wide for row in weights.values() for column, _ in row):
-        raise ValueError("weights for labels that are not there")
+    weights: dict[str, list[int]] = told["weights"]
+    for row in weights.values():
+        columns_of = row[::2]
+        if len(row) % 2 or not 0 <= min(columns_of) <= max(columns_of) < wide:
+            raise ValueError("weights for labels that are not there")
+    if len(bias) != wide:
+        raise ValueError("a bias for each label, and there are others")
     asked = {str(kind): tuple(int(one) for one in row) for kind, row in told["asked"].items()}
     return Bundle(str(told["version"]), sha256_of_file, labels, columns, bias, weights, asked)
 

@@ -67,16 +67,18 @@ def test_a_mail_is_read_whatever_its_charset_and_its_parts() -> None:
         (mail().replace(b"c100@demo", b"(" * 3_000 + b"c100@demo"), "From"),
         (mail().replace(b"+0100", b"+99999999999999"), "Date"),
         (
-            b"".join(
+            mail().partition(b"Content-Type")[0]
+            + b"".join(
                 b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3_000)
             ),
-            "deep|From",
+            "deep",
         ),
         (mail("x" * 50_000), "more than"),
         (mail(Date="yesterday"), "Date"),
         (mail("   "), "no text"),
         (b"x" * 10_000_001, "longer"),
     ],
+    ids=range(12),
 )
 def test_what_is_no_mail_says_why(raw: bytes, why: str) -> None:
     with pytest.raises(BadMail, match=why):
@@ -185,6 +187,7 @@ async def test_two_customers_in_one_conversation_are_two_tickets_and_a_stranger_
         "<p>" * 10_000,
         "<p " + "x=" * 15_000,
     ],
+    ids=range(5),
 )
 def test_a_page_that_is_made_to_take_long_does_not(text: str) -> None:
     """A page of its length that closes what it opens is the measure."""

@@ -180,6 +180,7 @@ def asked(**fields: Any) -> str:
         ("I would rather not say.", "refund", {"trained"}, "without_model"),
         (json.dumps({"asks": [], "urgent_words": "arrived cracked"}), "handoff", {"trained", "model"}, "contradiction"),
     ],
+    ids=["agrees", "refuses", "reads nothing", "answers badly", "sees danger"],
 )  # fmt: skip
 async def test_a_model_reads_within_the_run_and_its_word_is_a_row_in_the_books(
     cluster: Cluster,
