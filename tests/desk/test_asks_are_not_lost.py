@@ -27,7 +27,7 @@ READINGS = st.lists(
 ).map(lambda asks: TicketReading("trained", "2", tuple(asks)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     READINGS,
     st.sampled_from(ORDERS),

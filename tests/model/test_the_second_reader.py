@@ -100,7 +100,7 @@ ASKS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ASKS, ASKS)
 def test_whatever_a_second_reader_says_it_opens_no_way_to_money(
     mine: list[TicketAsk], theirs: list[TicketAsk]
