@@ -54,7 +54,6 @@ class Outbox:
                 return
             if case.mode != "production":
                 return  # nothing of it leaves the house
-        async with self.books.transaction(tenant) as tx:
             recipient = await recipient_of(tx, case.customer_id)
             due = await self._due(tx, case, recipient.language)
             if due is not None and recipient.address is not None:
@@ -65,9 +64,11 @@ class Outbox:
         failures = [
             failure for reply in unsent if (failure := await self._send(case, reply, recipient.address))
         ]
+        await self.follow_ups.open(
+            case
+        )  # whether the letter went out or not: what is left is a case of its own
         if failures:
             raise ReplyNotSent(f"case {case_id}: {'; '.join(failures)}")
-        await self.follow_ups.open(case)
 
     async def sweep(self) -> int:
         """Enqueue what calls for a reply and has none, and what is to be tried again; how many."""

@@ -3,11 +3,14 @@
 from typing import Any, get_args
 
 import pytest
-from desk_kit import DeskStage
+from desk_kit import DeskStage, DeskStages
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stage import Stage
 
+from desk.channels import NotSent
 from desk.decisions import DecisionRequest
+from desk.outbox import ReplyNotSent
 from policies.reading.heard import MONEY_ASKS
 from refunds.ask_progress import ENDS_BY_PROPOSAL, left_asks, left_said, progress_of, with_left
 from refunds.ids import OrderId
@@ -123,3 +126,26 @@ async def test_money_for_another_order_waits_for_the_first_and_is_then_proposed_
 
 def test_a_state_of_an_ask_is_said_of_every_end() -> None:
     assert set(get_args(CaseStatus)) > ENDS_BY_PROPOSAL
+
+
+class AwayChannel:
+    """A channel that takes nothing."""
+
+    name = "away"
+
+    async def send(self, message_id: str, recipient: str, body: str, subject: str = "") -> None:
+        del message_id, recipient, body, subject
+        raise NotSent("not now")
+
+
+async def test_what_is_left_is_a_case_of_its_own_where_no_letter_goes_out(
+    desk_on: DeskStages, stage: Stage
+) -> None:
+    async with desk_on(AwayChannel()) as desk:
+        case, _ = await stage.paused(intent=None, question=TWO)
+        await stage.say(case, DecisionRequest("approve"))
+        await stage.finish()
+        with pytest.raises(ReplyNotSent):
+            await desk.answer_customer(case.case_id)
+    rows = await stage.sql("select ticket_id from books.cases order by received_at")
+    assert len(rows) == 2
