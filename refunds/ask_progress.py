@@ -128,6 +128,4 @@ def _here(status: CaseStatus, reason: str) -> AskState:
 
 def _left(status: CaseStatus) -> AskState:
     """What waits for the first ask; once that has an end, a case of its own goes on with it."""
-    if status in ENDS_BY_PROPOSAL:
-        return "skipped"
-    return "skipped" if status == "closed_by_human" else "waiting"
+    return "skipped" if status in ENDS_BY_PROPOSAL or status == "closed_by_human" else "waiting"

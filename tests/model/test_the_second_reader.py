@@ -206,9 +206,8 @@ async def test_a_model_reads_within_the_run_and_its_word_is_a_row_in_the_books(
             assert state["reading"] == rows[-1]["body"]
             calls = await stage.sql("select sum(tokens) as n from books.model_calls where phase = 'settled'")
             steps = await stage.sql("select sum(tokens) as n from books.trace_events")
-            assert steps[0]["n"] in {calls[0]["n"], None}, (
-                "what reading cost is in the trace of a run with steps"
-            )
+            stepless = '"urgent_words": "' in answer  # handed over before any step could carry the cost
+            assert steps[0]["n"] == (None if stepless else calls[0]["n"])
             kinds = {row["kind"] for row in await stage.sql("select kind::text from books.findings")}
             assert finding is None or finding in kinds
 
