@@ -60,3 +60,26 @@ async def serve_house(
         raise CommandFailed(
             "a process of the house ended by itself, so all of it was stopped: its last lines say why"
         )
+
+
+@command(serve_app, "env", 'eval "$(countersign env graph)"; langgraph dev --no-browser --port 2025')
+async def environment_of(
+    process: Annotated[str, typer.Argument(help="graph: the settings of the LangGraph server API.")],
+    desk_port: Annotated[int, typer.Option(min=1, max=65_535, envvar="DESK_PORT", help="The desk.")] = 8080,
+) -> None:
+    """The settings of a house that is up, for a shell: for a server that only looks at it.
+
+    It prints the password of the process's role in the books.
+    """
+    import shlex
+
+    from deploy.environment import OF_THE_PROCESS, Addresses, environments
+
+    if process != "graph":
+        raise typer.BadParameter("graph")
+    at = home()
+    # Cases are driven where the house drives them, so this one only reads.
+    told = environments(at, at.admin_url(), Addresses(desk_port=desk_port), "workers", os.environ)[process]
+    for name, value in told.items():
+        if name not in OF_THE_PROCESS:
+            say(f"export {name}={shlex.quote(value)}")

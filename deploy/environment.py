@@ -24,6 +24,18 @@ OWN = {
 }
 """Which settings of the environment reach which process."""
 
+OF_THE_PROCESS = (
+    *PASSED_ON,
+    "PATH",
+    "GRAPH_CONFIG",
+    "GRAPH_PORT",
+    "LOG_LEVEL",
+    "LOG_JSON",
+    "LOG_COLOR",
+    VARIABLE,
+)
+"""What a process has of the one that started it, and nobody else needs."""
+
 QUIET = {
     "LANGGRAPH_STRICT_MSGPACK": "true",
     "LANGSMITH_TRACING": "false",

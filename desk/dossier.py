@@ -27,7 +27,7 @@ from records.takeovers import takeovers_of
 from records.traces import read_trace
 from refunds.ids import PaymentId
 from refunds.money import Money
-from refunds.order import Line, OrderFacts, Payment, counted
+from refunds.order import Line, OrderFacts, Payment, counted, method_as_said
 from refunds.proposal import Proposal
 from refunds.reading import TicketAsk
 from refunds.shares import Unbalanced, shares_of
@@ -293,7 +293,7 @@ def effect_of(
 
 def _where(proposal: Proposal, order: OrderFacts | None, language: str) -> str:
     """What goes back, and to what was paid with: `$79.00 to card …4242`; each where it is several."""
-    methods = {paid.payment_id: card(paid.method) for paid in order.payments} if order else {}
+    methods = {paid.payment_id: method_as_said(paid.method) for paid in order.payments} if order else {}
     parts = [
         f"{leg.amount.shown(language)} to {methods.get(leg.payment_id, f'payment {leg.payment_id}')}"
         for leg in proposal.parts
@@ -303,14 +303,6 @@ def _where(proposal: Proposal, order: OrderFacts | None, language: str) -> str:
 
 def _plural(does: str) -> str:
     return does.replace("sends", "send").replace("returns", "return").replace("keeps", "keep")
-
-
-def card(method: str) -> str:
-    """A payment method as people say it: `card_4242` is card …4242."""
-    kind, _, digits = method.rpartition("_")
-    if kind and digits.isdigit() and len(digits) == 4:
-        return f"{kind.replace('_', ' ')} …{digits}"
-    return method.replace("_", " ")
 
 
 def may_say_yes(person: Person, shown: Dossier, language: str = DEFAULT) -> str:

@@ -7,6 +7,7 @@ from uuid import uuid4
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
+from graph.conversation import conversation_of
 from graph.releases import Releases
 from graph.snapshot import contract_state, snapshot_of, thread_of
 from graph.state import STATE_VERSION, CaseState
@@ -78,7 +79,8 @@ class Admission:
                 update = await contract_state(tx, case, self.manifest)
             snapshot = await snapshot_of(self.books, thread_id) or snapshot
             cross("admission", "close", snapshot.facts)
-            return Command(goto="close", update={**update, "state_version": STATE_VERSION})
+            shown = {**update, "messages": conversation_of(snapshot), "state_version": STATE_VERSION}
+            return Command(goto="close", update=shown)
         if snapshot.facts.bypassed and snapshot.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as tx:
                 await write_event(tx, case, "received", "kill_switch_lifted", ended=False)

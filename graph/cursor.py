@@ -33,6 +33,8 @@ from psycopg_pool import AsyncConnectionPool
 HELD = 512
 """Threads whose checkpoint waits for its pause, in one process at most."""
 
+VERSION_DIGITS = 32
+
 PAUSING = frozenset({"branch:to:approval", "branch:to:settlement"})
 """A checkpoint with one of these is followed by a pause or by the next step, always."""
 
@@ -138,10 +140,14 @@ class CursorSaver(AsyncPostgresSaver):
         await self._write(self._held_before(thread, place["checkpoint_id"]) + statements)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
-        """Short, and greater as text than any version of the saver's own form; the tail tells forks apart."""
+        """Greater as text than `current`, also where that is of the server's own saver, which writes this form.
+
+        A thread that still has the short form of before keeps it: what is greater in one is smaller in the other.
+        """
         del channel
-        number = int(str(current).partition(".")[0]) if current is not None else 0
-        return f"{number + 1:06d}.{secrets.token_hex(2)}"
+        digits = str(current).partition(".")[0] if current is not None else ""
+        width = len(digits) if 0 < len(digits) < VERSION_DIGITS else VERSION_DIGITS
+        return f"{int(digits or 0) + 1:0{width}d}.{secrets.token_hex(2)}"
 
     def _held_before(self, thread: str, checkpoint_id: str | None) -> list[Statement]:
         """What is held of the checkpoint that this one follows; what a dead run held is lost with it."""

@@ -17,6 +17,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from graph.admission import Admission
+from graph.patience import WATCHED_SECONDS, Patience
 from graph.releases import Releases
 from graph.services import GraphServices, the_services
 from graph.settling import Settling
@@ -36,19 +37,23 @@ def after_agent_of(now: CaseFacts) -> Literal["approval", "close"]:
 
 @cache
 def refund_agent() -> RefundGraph:
-    """The graph as a server mounts it: one a process, compiled without a checkpointer, which the server brings."""
-    return refund_graph(the_services())
+    """The graph as a server mounts it: one a process, compiled without a checkpointer, which the server brings.
+
+    Whoever answers there watches the run of their answer, so it stays with a provider that is quick.
+    """
+    return refund_graph(the_services(), patience=Patience(seconds=WATCHED_SECONDS))
 
 
 def refund_graph(
     services: GraphServices,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     releases: Releases | None = None,
+    patience: Patience | None = None,
 ) -> RefundGraph:
     """The compiled graph; without a checkpointer for a server, which brings its own."""
     releases = releases or Releases.of(services)
     admission = Admission(services.books, services.manifest, services.intake_keys, releases, services.mode)
-    settling = Settling(services.books, services.manifest)
+    settling = Settling(services.books, services.manifest, patience or Patience())
 
     async def run_agent(state: CaseState, config: RunnableConfig) -> dict[str, Any]:
         with streamed():

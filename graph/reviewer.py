@@ -1,9 +1,23 @@
-"""What a reviewer is shown at the pause, in each format that LangGraph's interfaces read. It carries no authority."""
+"""What a reviewer is shown at the pause, in each format that LangGraph's interfaces read. It carries no authority.
 
+What a person needs to decide stands first and in words: the amount, to whom, for what, what the customer wrote, what
+went back before, why, until when. Names that only machines compare stand last.
+"""
+
+import re
+from collections.abc import Sequence
 from typing import Any
 
+from graph.run import texts_of
 from graph.snapshot import CaseSnapshot
+from records.books import Books
+from records.orders import order_facts
+from records.readings import reading_in
+from records.run_inputs import run_input_of
 from records.states import proposal_shown
+from refunds.order import OrderFacts, method_as_said
+from refunds.proposal import Proposal
+from refunds.reading import BETWEEN
 
 RESPONSE_SCHEMA: dict[str, Any] = {
     "title": "Answer",
@@ -48,28 +62,40 @@ RESPONSE_SCHEMA: dict[str, Any] = {
 }
 """Shown to clients and not enforced: an answer that cannot be read leaves the case where it was."""
 
-_ACTION = {"refund": "pay_refund", "reply": "send_reply", "handoff": "take_over"}
+TITLE_LIMIT = 100
+CAUSE_LIMIT = 48
+WORDS_LIMIT = 2_000
+"""Characters of the customer's words, the newest; all of them stand in the thread's messages and at the desk."""
+
+_MARKS = re.compile(r"([\\`*_\[\]<>|~@]|^[#=+-]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+_UNPLAIN = re.compile(r"[^\w\s.,;:'’%€$£()/+-]")
 
 
-def interrupt_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
-    """The value of the interrupt for the open proposal of a case."""
+async def interrupt_payload(books: Books, snapshot: CaseSnapshot) -> dict[str, Any]:
+    """The value of the interrupt for the open proposal of a case, with its order as the books have it now."""
     if snapshot.current is None:
         return {"waiting_for": "proposal"}
-    proposal, current = snapshot.current.proposal, snapshot.current
-    money = str(proposal.amount) if proposal.kind == "refund" else None
-    args = {
-        "proposal_id": str(proposal.proposal_id),
-        "digest": current.digest,
-        "amount": money,
-        "order_id": proposal.order_id or None,
-        "reply": proposal.draft,
-    }
-    name = _ACTION[proposal.kind]
-    description = _description(snapshot, money)
+    case = snapshot.case
+    reads = books.reading(case.tenant, case.customer_id)
+    about = snapshot.current.proposal.order_id or case.order_id
+    order = await order_facts(reads, about) if about else None
+    # Nobody has answered what nobody was asked.
+    answers = (await run_input_of(reads, case)).answers if snapshot.current.proposals > 1 else ()
+    return payload_of(snapshot, order, answers)
+
+
+def payload_of(
+    snapshot: CaseSnapshot, order: OrderFacts | None, answers: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The same, from what was read."""
+    assert snapshot.current is not None  # noqa: S101  (the caller has looked)
+    title = title_of(snapshot, order)
+    args = _told(snapshot, order, BETWEEN.join(texts_of(snapshot.case, answers)))
+    description = _description(args, snapshot.current.proposal)
     return {
-        "action_requests": [{"name": name, "args": args, "arguments": args, "description": description}],
-        "review_configs": [{"action_name": name, "allowed_decisions": ["approve", "reject"]}],
-        "action_request": {"action": name, "args": args},
+        "action_requests": [{"name": title, "args": args, "arguments": args, "description": description}],
+        "review_configs": [{"action_name": title, "allowed_decisions": ["approve", "reject"]}],
+        "action_request": {"action": title, "args": args},
         "config": {
             "allow_accept": True,
             "allow_ignore": True,
@@ -77,17 +103,155 @@ def interrupt_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
             "allow_edit": False,
         },
         "description": description,
-        "proposal": proposal_shown(current),
+        "proposal": proposal_shown(snapshot.current),
     }
 
 
-def _description(snapshot: CaseSnapshot, money: str | None) -> str:
-    """Markdown, the amount first: all that stock interfaces show."""
-    assert snapshot.current is not None  # noqa: S101  (the caller has looked)
+def settlement_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
+    """The value of the interrupt while the provider is waited for: no request that a reviewer could answer."""
+    return {"waiting_for": "settlement", "description": being_paid(snapshot)}
+
+
+def being_paid(snapshot: CaseSnapshot) -> str:
+    """That a refund was approved, by whom, and that nobody need do anything."""
+    current = snapshot.current
+    if current is None or current.decision is None:
+        return "Nothing to do."
+    amount, by = current.proposal.amount, current.decision.decided_by
+    if snapshot.facts.awaits_return:
+        return f"Approved by {by}: {amount} goes back when the goods have come back. Nothing to do."
+    if snapshot.parked:
+        return f"Approved by {by}: {amount} waits until the kill switch is lifted. Nothing to do here."
+    return f"Approved by {by}: {amount} is being paid. Nothing to do."
+
+
+def title_of(snapshot: CaseSnapshot, order: OrderFacts | None) -> str:
+    """One line without marks, as `Refund 79.00 USD · order D300 · tablet arrived cracked`."""
+    if snapshot.current is None:
+        return f"Ticket {_plain(snapshot.case.ticket_id)}"
     proposal = snapshot.current.proposal
-    head = f"**{money}** back to the payment of order {proposal.order_id}" if money else "No refund"
-    lines = [f"{head} — {proposal.kind}, {proposal.reason}", ""]
-    lines += [f"> {citation.quote} ({citation.citation_id})" for citation in proposal.citations]
-    lines += ["", proposal.draft or "_No draft: a person takes this case._", ""]
-    lines.append(f"Decide by {snapshot.current.expires_at.isoformat(timespec='minutes')}.")
-    return "\n".join(lines)
+    about = proposal.order_id or (order.order_id if order else snapshot.case.order_id)
+    named = [f"order {_plain(about)}"] if about else []
+    match proposal.kind:
+        case "refund":
+            head, tail = f"Refund {proposal.amount}", _cause(snapshot) or _goods(proposal, order)
+        case "reply":
+            head, tail = ("Ask the customer" if proposal.question else "Reply, no refund"), _cause(snapshot)
+        case "handoff":
+            head, tail = "Take over", _said(proposal.reason)
+    return " · ".join([head, *named, *([tail] if tail else [])])[:TITLE_LIMIT]
+
+
+def _told(snapshot: CaseSnapshot, order: OrderFacts | None, wrote: str) -> dict[str, Any]:
+    """What is decided, the first thing first; the names that only machines compare, last."""
+    assert snapshot.current is not None  # noqa: S101  (the caller has looked)
+    proposal, current = snapshot.current.proposal, snapshot.current
+    told: dict[str, Any] = {}
+    if proposal.kind == "refund":
+        told["amount"] = str(proposal.amount)
+        told["to"] = _payee(proposal, order)
+        told["for"] = _goods(proposal, order) or "the order as a whole"
+    told["customer_wrote"] = wrote if len(wrote) <= WORDS_LIMIT else f"…{wrote[-WORDS_LIMIT:]}"
+    if order is not None:
+        told["refunded_before"] = _before(order)
+    told["why"] = _why(proposal)
+    told["decide_by"] = f"{current.expires_at:%Y-%m-%d %H:%M} UTC"
+    told["reply"] = proposal.draft
+    told["order_id"] = proposal.order_id or None
+    told["proposal_id"] = str(proposal.proposal_id)
+    told["digest"] = current.digest
+    return told
+
+
+def _description(told: dict[str, Any], proposal: Proposal) -> str:
+    """Markdown: all that some interfaces show, and its first line all that their lists do. What others wrote is quoted
+    without its marks, so nothing of it acts.
+    """
+    if "amount" in told:
+        lines = [_quiet(f"{told['amount']} to {told['to']}, for {told['for']}."), ""]
+    elif proposal.kind == "reply":
+        lines = ["No refund: the reply below goes to the customer.", ""]
+    else:
+        lines = [_quiet(f"A person takes this case: {told['why']}."), ""]
+    lines += ["The customer wrote:", "", _quoted(str(told["customer_wrote"])), ""]
+    if "refunded_before" in told:
+        lines += [_quiet(f"Refunded before: {told['refunded_before']}."), ""]
+    if proposal.kind != "handoff":
+        lines += [_quiet(f"Why: {told['why']}."), ""]
+    if proposal.draft:
+        lines += ["Reply:", "", _quoted(proposal.draft), ""]
+    return "\n".join([*lines, f"Decide by {told['decide_by']}."])
+
+
+def _payee(proposal: Proposal, order: OrderFacts | None) -> str:
+    methods = {one.payment_id: method_as_said(one.method) for one in order.payments} if order else {}
+    customer = f"customer {order.customer_id}" if order else "the customer"
+    parts = [
+        f"{leg.amount} to {methods.get(leg.payment_id, 'payment')} ({leg.payment_id})"
+        if proposal.legs
+        else f"{methods.get(leg.payment_id, 'payment')} ({leg.payment_id})"
+        for leg in proposal.parts
+    ]
+    return f"{customer}: {', '.join(parts)}"
+
+
+def _goods(proposal: Proposal, order: OrderFacts | None) -> str:
+    """The lines that the amount is for, and what of it is for shipping and fees."""
+    if order is None:
+        return ""
+    names = {line.line_id: _plain(line.name) for line in order.lines}
+    goods = [
+        names[units.line_id] if units.quantity == 1 else f"{units.quantity} {names[units.line_id]}"
+        for units in proposal.units
+        if units.line_id in names
+    ]
+    return ", ".join([*goods, *(["shipping and fees"] if proposal.charges_minor else [])])
+
+
+def _before(order: OrderFacts) -> str:
+    made = [
+        f"{one.amount} on {one.at:%Y-%m-%d}" if one.at else str(one.amount)
+        for one in order.refunds
+        if one.amount.amount_minor
+    ]
+    return f"{', '.join(made)}; {order.left} of {order.paid} is left" if made else f"nothing of {order.paid}"
+
+
+def _why(proposal: Proposal) -> str:
+    """The rule and the clauses that it rests on, or why a person is asked."""
+    rule = [f"rule {proposal.rule.replace('-', ' ')}"] if proposal.rule else []
+    reason = [] if rule and proposal.reason == "draft_ready_for_review" else [_said(proposal.reason)]
+    quotes = [f"“{one.quote}” ({one.citation_id})" for one in proposal.citations]
+    return "; ".join([*reason, *rule, *quotes])
+
+
+def _cause(snapshot: CaseSnapshot) -> str:
+    """The customer's own words for what is wrong, as the reading points at them."""
+    reading = reading_in(snapshot.reading)
+    span = next(
+        (ask.spans["cause"][0] for ask in reading.asks if ask.spans.get("cause")) if reading else iter(()),
+        None,
+    )
+    if reading is None or span is None:
+        return ""
+    said = BETWEEN.join(snapshot.case.ticket.texts)[span.start : span.end]
+    plain = re.sub(r"^(?:my|the|our|it|and|but|hi|hello)\s+", "", _plain(said), flags=re.IGNORECASE)
+    return plain if len(plain) <= CAUSE_LIMIT else plain[: CAUSE_LIMIT - 1].rstrip() + "…"
+
+
+def _said(reason: str) -> str:
+    return _plain(reason.replace("_", " "))
+
+
+def _plain(text: str) -> str:
+    """One line of words: what a title may hold."""
+    return " ".join(_UNPLAIN.sub(" ", text.replace("_", " ")).split()).strip(" .,;:")
+
+
+def _quiet(text: str) -> str:
+    """A text of which Markdown shows every letter and does nothing: no link, no picture, no heading."""
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {_quiet(line)}" for line in text.splitlines() if line.strip()) or "> …"

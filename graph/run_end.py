@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from langchain_core.runnables import RunnableConfig
 
+from graph.conversation import conversation_of
 from graph.run import AgentRun
 from graph.snapshot import shown_as_seen, snapshot_of, thread_of
 from graph.watching import Watch
@@ -77,7 +78,8 @@ class InItsCase:
             return {}
         if trace is None:
             trace = await read_trace(self.books.reading(snapshot.case.tenant), snapshot.case.case_id)
-        return shown_as_seen(snapshot, trace, self.manifest)
+        shown = shown_as_seen(snapshot, trace, self.manifest)
+        return {**shown, "messages": conversation_of(snapshot)}
 
 
 def _write_down(tx: Transaction, run: AgentRun) -> None:

@@ -1,14 +1,20 @@
 """The settings of the graph's processes: environment prefix GRAPH_, and which kind of runner the deployment has."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from refunds.vocabulary import CaseMode
 
 RunnerKind = Literal["server", "workers"]
+
+STUDIO = "https://smith.langchain.com"
+"""Where LangGraph Studio's page comes from; `studio` stands for it."""
+
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
 
 
 class BadProvider(Exception):
@@ -24,6 +30,9 @@ class GraphSettings(BaseSettings):
     intake_keys: Path
     desk_url: str = "http://127.0.0.1:8080"
     runner: RunnerKind = Field(default="server", validation_alias=AliasChoices("RUNNER", "runner"))
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins of pages that may call the server API, with commas between them; `studio` is LangGraph Studio's."""
+
     call_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """What the desk may take to answer."""
 
@@ -57,3 +66,16 @@ class GraphSettings(BaseSettings):
 
     durability: Literal["sync", "exit"] | None = None
     """sync on the server and exit in workers, where nothing else is said."""
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        """Each is one origin and no pattern: scheme, host and port, with no path."""
+        if not isinstance(value, str):
+            return value
+        named = [one for one in re.split(r"[,\s]+", value) if one]
+        origins = tuple(STUDIO if one == "studio" else one.lower().rstrip("/") for one in named)
+        wrong = [one for one in origins if not _ORIGIN.fullmatch(one)]
+        if wrong:
+            raise ValueError(f"{wrong[0]}: not an origin, as https://inbox.example or http://localhost:3000")
+        return origins

@@ -5,13 +5,16 @@ the thread and is not kept. `refund` orders, by one insert that Postgres checks.
 whoever jumps here by force finds what the books say and nothing else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, assert_never
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, interrupt
 
-from graph.reviewer import RESPONSE_SCHEMA, interrupt_payload
+from graph.conversation import conversation_of
+from graph.patience import Patience
+from graph.reviewer import RESPONSE_SCHEMA, interrupt_payload, settlement_payload
 from graph.snapshot import FINAL, CaseSnapshot, forget, snapshot_of, state_after_agent, thread_of
 from graph.state import CaseState
 from policies.manifest import Manifest
@@ -39,6 +42,7 @@ class Settling:
 
     books: Books
     manifest: Manifest
+    patience: Patience = field(default_factory=Patience)
 
     async def approval(self, state: CaseState, config: RunnableConfig) -> Command[AfterApproval]:
         del state
@@ -51,7 +55,7 @@ class Settling:
             interrupt({"waiting_for": asks})
             snapshot = await self._after_pause(config)
         elif _waits_for_decision(snapshot.facts):
-            interrupt(interrupt_payload(snapshot), response_schema=RESPONSE_SCHEMA)
+            interrupt(await interrupt_payload(self.books, snapshot), response_schema=RESPONSE_SCHEMA)
             snapshot = await self._after_pause(config)
         target = _after_approval(snapshot.facts)
         cross("approval", target, snapshot.facts)
@@ -82,7 +86,7 @@ class Settling:
                 await self._end_without_effect(snapshot)
             case _:
                 assert_never(result)
-        update = state_after_agent(await self._snapshot(config))
+        update = _shown(await self._snapshot(config))
         if update["refund"] and result == "duplicate_ignored":
             update["refund"] = {**update["refund"], "result": result}
         return Command(goto=target, update=update)
@@ -91,8 +95,12 @@ class Settling:
         del state
         snapshot = await self._snapshot(config)
         target = _after_settlement(snapshot)
+        if target == "settlement" and not snapshot.parked:
+            await self.patience.until(partial(self._is_settled, config))
+            snapshot = await self._snapshot(config)
+            target = _after_settlement(snapshot)
         if target == "settlement":
-            interrupt({"waiting_for": "settlement"})
+            interrupt(settlement_payload(snapshot))
             snapshot = await self._after_pause(config)
             target = _after_settlement(snapshot)
         cross("settlement", target, snapshot.facts)
@@ -107,7 +115,7 @@ class Settling:
             async with self.books.transaction(snapshot.case.tenant) as tx:
                 await write_event(tx, snapshot.case, status, reason, ended=True)
             snapshot = await self._snapshot(config)
-        return state_after_agent(snapshot)
+        return _shown(snapshot)
 
     async def _snapshot(self, config: RunnableConfig) -> CaseSnapshot:
         snapshot = await snapshot_of(self.books, thread_of(config))
@@ -120,6 +128,9 @@ class Settling:
         forget()
         return await self._snapshot(config)
 
+    async def _is_settled(self, config: RunnableConfig) -> bool:
+        return _after_settlement(await self._after_pause(config)) != "settlement"
+
     async def _end_without_effect(self, snapshot: CaseSnapshot) -> None:
         """Approved, in a mode that lets nothing out: the case ends there, and the books say why."""
         async with self.books.transaction(snapshot.case.tenant) as tx:
@@ -129,6 +140,10 @@ class Settling:
         if (snapshot.state.status, snapshot.state.reason) != (status, reason):
             async with self.books.transaction(snapshot.case.tenant) as tx:
                 await write_event(tx, snapshot.case, status, reason, ended=False)
+
+
+def _shown(snapshot: CaseSnapshot) -> dict[str, Any]:
+    return {**state_after_agent(snapshot), "messages": conversation_of(snapshot)}
 
 
 def _waits_for_decision(now: CaseFacts) -> bool:

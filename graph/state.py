@@ -1,6 +1,9 @@
 """The graph's state: small, JSON-like, and for the eye. Nothing in it is read back to decide anything."""
 
-from typing import Annotated, Any, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict  # the standard one of Python 3.11 makes no schema
 
 STATE_VERSION = 1
 
@@ -9,6 +12,13 @@ def latest(before: object, after: object) -> object:
     """Keep the newer value, so that a thread that was forced into two nodes at once does not fail."""
     del before
     return after
+
+
+def kept(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Keep every message, in the order in which it came; one of the same id is replaced."""
+    newer = {message["id"]: message for message in after or ()}
+    older = [newer.pop(message["id"], message) for message in before or ()]
+    return [*older, *newer.values()]
 
 
 class Input(TypedDict):
@@ -30,6 +40,8 @@ class Output(TypedDict, total=False):
     budget_audit: Annotated[str, latest]
     refund: Annotated[dict[str, Any] | None, latest]
     reading: Annotated[dict[str, Any] | None, latest]
+    messages: Annotated[list[dict[str, Any]], kept]
+    """The case as a conversation, for interfaces that show one."""
 
 
 class CaseState(Output, total=False):

@@ -255,6 +255,14 @@ class OrderFacts:
         return Money(sum(amounts), self.currency)
 
 
+def method_as_said(method: str) -> str:
+    """A payment method as people say it: `card_4242` is card …4242."""
+    kind, _, digits = method.rpartition("_")
+    if kind and digits.isdigit() and len(digits) == 4:
+        return f"{kind.replace('_', ' ')} …{digits}"
+    return method.replace("_", " ")
+
+
 def counted(units: Iterable[Units]) -> Counter[LineId]:
     """How many of each line."""
     count: Counter[LineId] = Counter()

@@ -32,12 +32,16 @@ def run_process(
     try:
         asyncio.run(run())
     except ValidationError as error:
-        fields = (str(item["loc"][0]).upper() for item in error.errors(include_input=False))
-        names = ", ".join(f"{name.upper()}_{field}" for field in fields)
-        return _failed(name, f"missing or wrong settings: {names}")
+        return _failed(name, wrong_settings(name, error))
     except known as error:
         return _failed(name, str(error))
     return 0
+
+
+def wrong_settings(name: str, error: ValidationError) -> str:
+    """Which settings of a process are missing or wrong, by the names of the environment."""
+    fields = (str(item["loc"][0]).upper() for item in error.errors(include_input=False))
+    return f"missing or wrong settings: {', '.join(f'{name.upper()}_{field}' for field in fields)}"
 
 
 def _failed(name: str, why: str) -> int:

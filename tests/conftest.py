@@ -27,7 +27,7 @@ import pytest
 import warm
 from kept import KEPT, KEPT_TEMPLATE, REMEMBER, SEEDS, Kept
 from psycopg import sql
-from running import RunningHouse
+from running import INBOX, RunningHouse
 from stage import Cluster, Stage, open_stage, prepare_template
 
 from graph.drive import Durability
@@ -140,10 +140,10 @@ def _running(
         assert grouped, "the groups are not kept together: this pytest-xdist does not work with this pytest"
     folder = tmp_path_factory.mktemp("house")
     open_to_the_server(folder, *folder.parents[:3])
-    house = RunningHouse(folder)
+    house = RunningHouse(folder, environment={"GRAPH_ALLOWED_ORIGINS": f"studio, {INBOX}"})
     try:
         house.start()
-        house.many_orders(400)
+        house.many_orders(600)
         yield house
     finally:
         house.close()

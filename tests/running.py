@@ -35,6 +35,9 @@ COUNTERSIGN = Path(sys.executable).parent / "countersign"
 CERTIFICATES = ssl.create_default_context()
 """Read once: no client here speaks TLS, and each would spend forty milliseconds on reading them."""
 
+INBOX = "http://inbox.example:3000"
+"""An origin of a page that the shared house lets in, beside Studio's."""
+
 PATIENCE = 90.0
 """For what takes a second on an idle machine; a limit, never a measure."""
 

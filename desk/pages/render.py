@@ -13,11 +13,11 @@ from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from desk.dossier import card
 from desk.people import AUDITORS, DECIDERS, OPERATORS
 from desk.sessions import Visit
 from policies.languages import DEFAULT
 from refunds.money import Currency, Money
+from refunds.order import method_as_said
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -81,7 +81,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"span": span, "when": when, "plain": plain_word, "card": card, "bare": bare}
+    made.filters |= {"span": span, "when": when, "plain": plain_word, "card": method_as_said, "bare": bare}
     made.globals |= {"money": money, "asset": asset, "query": urlencode}
     return made
 

@@ -6,24 +6,27 @@ server that is not listed.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, cast
-from uuid import UUID, uuid5
+from typing import Literal, cast
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graph.server.bodies import (
+    NotAllowed,
+    check_plain,
+    claimed_checkpoints,
+    command_body,
+    run_body,
+    thread_body,
+)
 from refunds.canonical import BadJson, read_json
 
-GRAPH_ID = "refund_agent"
-ASSISTANT_ID = str(uuid5(UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8"), GRAPH_ID))
-"""The assistant that the server makes of a graph by itself, in the server's own namespace of names."""
-
-RouteVerdict = Literal["open", "read", "thread", "run", "refused"]
+RouteVerdict = Literal["open", "read", "thread", "run", "command", "refused"]
 
 VERDICTS: dict[tuple[str, str], RouteVerdict] = {
     ("GET", "/"): "refused",
@@ -77,8 +80,8 @@ VERDICTS: dict[tuple[str, str], RouteVerdict] = {
     ("POST", "/deploy"): "refused",
     ("GET", "/deploy/{operation_id}/stream"): "refused",
     ("WEBSOCKET", "/threads/{thread_id}/stream/events"): "refused",
-    ("POST", "/threads/{thread_id}/commands"): "refused",
-    ("POST", "/threads/{thread_id}/stream/events"): "refused",
+    ("POST", "/threads/{thread_id}/commands"): "command",
+    ("POST", "/threads/{thread_id}/stream/events"): "read",
     ("POST", "/threads/{thread_id}/runs"): "run",
     ("POST", "/threads/{thread_id}/runs/stream"): "run",
     ("POST", "/threads/{thread_id}/runs/wait"): "run",
@@ -93,29 +96,12 @@ VERDICTS: dict[tuple[str, str], RouteVerdict] = {
 """What may be asked of the server. A law compares this with the server's own route table."""
 
 BODY_LIMIT_BYTES = 262_144
-RECURSION_LIMIT = 100
-DEPTH_LIMIT = 24
-NUMBER_LIMIT = 1_000_000_000_000
 
 CREDENTIAL: ContextVar[str] = ContextVar("countersign_credential")
 """The caller's own token, for the one HTTP call; it is kept nowhere else."""
 
 CLAIMED: ContextVar[frozenset[str]] = ContextVar("countersign_claimed", default=frozenset())
 """The checkpoints that a run says it goes on from; the hook compares them with the last one."""
-
-_STREAM_MODES = frozenset(
-    {"values", "updates", "messages", "messages-tuple", "events", "debug", "custom", "tasks", "checkpoints"}
-)
-_EMPTY: tuple[object, ...] = (None, [], {}, "", 0, False)
-
-
-class NotAllowed(Exception):
-    """The allowlist's refusal; the message names what is not allowed."""
-
-    def __init__(self, what: str, status: int = 403) -> None:
-        super().__init__(what)
-        self.status = status
-
 
 _UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
@@ -147,7 +133,7 @@ def verdict_of(method: str, path: str) -> RouteVerdict:
 
 @dataclass
 class RouteAllowlist:
-    """The outermost layer of the server."""
+    """The layer of the server in front of its own; only the origins of pages are looked at before."""
 
     app: ASGIApp
     read_only: Callable[[], bool]
@@ -164,13 +150,8 @@ class RouteAllowlist:
         headers = Headers(scope=scope)
         method, path = str(scope["method"]), str(scope["path"])
         try:
-            if method == "OPTIONS" and "access-control-request-method" in headers:
-                if "access-control-request-private-network" in headers:
-                    raise NotAllowed("private network access from a page")
-                await self.app(scope, receive, send)
-                return
             verdict = verdict_of(method, path)
-            if verdict == "refused" or (verdict in {"thread", "run"} and self.read_only()):
+            if verdict == "refused" or (verdict in {"thread", "run", "command"} and self.read_only()):
                 raise NotAllowed(f"{method} {path}")
             if truthy(QueryParams(scope["query_string"]).get("cancel_on_disconnect")):
                 raise NotAllowed("cancel_on_disconnect")
@@ -199,8 +180,10 @@ async def _read(verdict: RouteVerdict, path: str, receive: Receive) -> Receive:
     check_plain(body)
     match verdict:
         case "run":
-            CLAIMED.set(frozenset(_checkpoints(body)))
+            CLAIMED.set(frozenset(claimed_checkpoints(body)))
             clean = run_body(body, path.split("/")[2])
+        case "command":
+            clean = command_body(body, path.split("/")[2])
         case "thread":
             clean = thread_body(body)
         case _:
@@ -216,154 +199,6 @@ async def _read(verdict: RouteVerdict, path: str, receive: Receive) -> Receive:
         return {"type": "http.request", "body": text, "more_body": False}
 
     return replay
-
-
-def check_plain(value: object, depth: int = 0) -> None:
-    """NotAllowed where a value holds what no honest question does: a NUL, a key of the runtime's own, a giant."""
-    if depth > DEPTH_LIMIT:
-        raise NotAllowed("a body nested too deeply", 422)
-    match value:
-        case str() if "\x00" in value or value != value.encode("utf-8", "replace").decode("utf-8"):
-            raise NotAllowed("a NUL or half a pair of surrogates", 422)
-        case int() | float() if abs(value) > NUMBER_LIMIT:
-            raise NotAllowed("a number above the limit", 422)
-        case dict():
-            for key, inner in value.items():
-                if str(key).startswith("__"):
-                    raise NotAllowed(f"the key {str(key)[:40]}")
-                if key in {"limit", "offset"} and not (isinstance(inner, int) and 0 <= inner <= NUMBER_LIMIT):
-                    raise NotAllowed(f"{key}: a number from 0", 422)
-                check_plain(key, depth + 1)
-                check_plain(inner, depth + 1)
-        case tuple((str() as key, str() as said)):
-            if key in {"limit", "offset"} and not (said.isdigit() and len(said) < 7):
-                raise NotAllowed(f"{key}: a number from 0", 422)
-            check_plain(said, depth + 1)
-        case list():
-            for inner in value:
-                check_plain(inner, depth + 1)
-        case _:
-            pass
-
-
-def _checkpoints(body: dict[str, Any]) -> set[str]:
-    """Some interfaces say from which checkpoint they go on: only the last one counts, and it need not be said."""
-    checkpoint = body.pop("checkpoint", None)
-    named = [body.pop("checkpoint_id", None)]
-    if isinstance(checkpoint, Mapping):
-        if checkpoint.get("checkpoint_ns") or checkpoint.get("checkpoint_map"):
-            raise NotAllowed("checkpoint of a subgraph")
-        named.append(checkpoint.get("checkpoint_id"))
-    elif checkpoint is not None:
-        raise NotAllowed("checkpoint")
-    if not all(name is None or isinstance(name, str) for name in named):
-        raise NotAllowed("checkpoint_id: text", 422)
-    return {name for name in named if isinstance(name, str)}
-
-
-def run_body(body: Mapping[str, Any], thread_id: str) -> dict[str, Any]:
-    """A run as the house allows it: a first input or a resume, and nothing beside it. NotAllowed names the rest."""
-    clean: dict[str, Any] = {
-        "assistant_id": GRAPH_ID,
-        "multitask_strategy": "enqueue",
-        "if_not_exists": "reject",
-        "on_disconnect": "continue",
-        "durability": "sync",
-    }
-    for key, value in body.items():
-        match key:
-            case "input" if value == {} and body.get("command"):
-                pass  # some interfaces send an empty input beside every answer
-            case "assistant_id" if value in (GRAPH_ID, ASSISTANT_ID):
-                pass
-            case "input" | "command" | "stream_mode" | "multitask_strategy" | "config":
-                clean |= _checked(key, value, thread_id)
-            case "stream_subgraphs" if isinstance(value, bool) or value is None:
-                clean[key] = bool(value)
-            case "if_not_exists" if value in (None, "reject"):
-                pass
-            case "on_completion" if value in (None, "keep", "complete"):
-                pass
-            case "durability" | "checkpoint_during" | "on_disconnect" | "metadata" | "stream_resumable":
-                pass  # the house's own settings hold, whatever is said
-            case _ if value in _EMPTY:
-                pass
-            case _:
-                raise NotAllowed(key)
-    if ("input" in clean) == ("command" in clean):
-        raise NotAllowed("a run is a first input or a resume: one of the two")
-    return clean
-
-
-def _checked(key: str, value: object, thread_id: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    match key:
-        case "input":
-            if not isinstance(value, Mapping):
-                raise NotAllowed("input: an object with a ticket")
-            return {"input": {"ticket": value.get("ticket")}}
-        case "command":
-            said = (
-                {name: inner for name, inner in value.items() if inner is not None}
-                if isinstance(value, dict)
-                else {}
-            )
-            if set(said) != {"resume"}:
-                raise NotAllowed(f"command: {', '.join(sorted(set(said) - {'resume'})) or 'without resume'}")
-            return {"command": said}
-        case "stream_mode":
-            modes = value if isinstance(value, list) else [value]
-            if not all(isinstance(mode, str) and mode in _STREAM_MODES for mode in modes):
-                raise NotAllowed("stream_mode")
-            return {"stream_mode": modes}
-        case "multitask_strategy":
-            if value not in ("reject", "enqueue"):
-                raise NotAllowed(f"multitask_strategy: {str(value)[:40]}")
-            # An answer is a decision before it is a run, so its run is never turned away for being second.
-            return {}
-        case _:
-            return _config(value, thread_id)
-
-
-def _config(value: object, thread_id: str) -> dict[str, Any]:
-    """A config may say what changes nothing; an identity, a checkpoint or a key of the runtime's own is refused."""
-    if not isinstance(value, Mapping):
-        raise NotAllowed("config")
-    for key, inner in value.items():
-        match key:
-            case "configurable" if isinstance(inner, Mapping):
-                for name, said in inner.items():
-                    if not (name == "thread_id" and said == thread_id) and said is not None:
-                        raise NotAllowed(f"config.configurable.{name}")
-            case "recursion_limit" if isinstance(inner, int) and 0 < inner <= RECURSION_LIMIT:
-                pass
-            case "tags" | "metadata":
-                pass
-            case _ if inner in _EMPTY:
-                pass
-            case _:
-                raise NotAllowed(f"config.{key}")
-    return {}
-
-
-def thread_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A new thread as the house allows it."""
-    clean: dict[str, Any] = {}
-    for key, value in body.items():
-        match key:
-            case "thread_id" if isinstance(value, str):
-                clean["thread_id"] = value
-            case "if_exists" if value in ("raise", "do_nothing"):
-                clean["if_exists"] = value
-            case "metadata" if isinstance(value, Mapping):
-                tenant = value.get("tenant")
-                clean["metadata"] = {"tenant": tenant} if isinstance(tenant, str) else {}
-            case _ if value in _EMPTY:
-                pass
-            case _:
-                raise NotAllowed(key)
-    return {"metadata": {}, **clean}
 
 
 def credential(headers: Headers) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -13,6 +14,8 @@ from graph.refund_graph import refund_agent
 from graph.runner import Runner
 from graph.server.allowlist import RouteAllowlist
 from graph.server.memory import keep_off_disk
+from graph.server.origins import AllowedOrigins
+from graph.server.queue_wake import wake_at_once
 from graph.server.resources import open_resources
 from graph.services import the_services, the_settings
 from policies.amounts import signs
@@ -20,6 +23,7 @@ from records.books import named_queries
 from records.migrate import laws, schema_version
 from runtime.logs import log_to_standard_error
 from runtime.parent_watch import held
+from runtime.process import wrong_settings
 
 
 @asynccontextmanager
@@ -29,6 +33,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     log_to_standard_error("graph", plain=os.environ.get("COUNTERSIGN_LOGS") == "plain", level=logging.WARNING)
     await asyncio.to_thread(keep_off_disk)
     await asyncio.to_thread(_read_files)
+    wake_at_once()
     settings = the_settings()
     stop = asyncio.Event()
     async with open_resources(settings, the_services()) as resources, asyncio.TaskGroup() as group:
@@ -57,4 +62,26 @@ def _read_only() -> bool:
     return the_settings().runner != "server"
 
 
-app = Starlette(lifespan=lifespan, middleware=[Middleware(RouteAllowlist, read_only=_read_only)])
+def _origins() -> tuple[str, ...]:
+    return the_settings().allowed_origins
+
+
+def _check_settings() -> None:
+    """Before the server starts anything: what is missing is one line, and not the server's own traceback."""
+    try:
+        the_settings()
+    except ValidationError as error:
+        raise SystemExit(
+            f"graph: {wrong_settings('graph', error)}: "
+            'of a house that is up, eval "$(countersign env graph)" sets them'
+        ) from None
+
+
+_check_settings()
+app = Starlette(
+    lifespan=lifespan,
+    middleware=[
+        Middleware(AllowedOrigins, listed=_origins),
+        Middleware(RouteAllowlist, read_only=_read_only),
+    ],
+)

@@ -11,10 +11,11 @@ from langgraph_sdk import Auth
 from starlette.exceptions import HTTPException
 
 from graph.reviewer import interrupt_payload
-from graph.server.allowlist import CLAIMED, CREDENTIAL, GRAPH_ID
+from graph.server.allowlist import CLAIMED, CREDENTIAL
 from graph.server.answers import Read, UnreadableAnswer, read_persons_answer
 from graph.server.desk_call import Caller, DeskSaysNo
 from graph.server.resources import ServerResources, the_resources
+from graph.server.thread_rows import made_by
 from graph.snapshot import snapshot_of
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
@@ -144,7 +145,7 @@ async def create_thread(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: AN
         raise _refuse(403, f"{caller.person} submits no tickets for {tenant}")
     the_resources().rows.trim()
     metadata.clear()
-    metadata.update({"tenant": tenant, "graph_id": GRAPH_ID, "created_by": caller.person})
+    metadata.update(made_by(tenant, caller.person))
     return _filter(caller)
 
 
@@ -197,6 +198,9 @@ def _first_run(
         raise _refuse(403, f"input.ticket.tenant: {caller.person} submits no tickets for it")
     if row is not None and row["metadata"].get("tenant") != ticket.tenant:
         raise _refuse(403, "input.ticket.tenant: this thread was made for another tenant")
+    if row is None:
+        the_resources().rows.trim()
+        the_resources().rows.make(thread_id, TenantId(ticket.tenant), caller.person)
 
 
 async def _answer(
@@ -243,7 +247,9 @@ async def _same_screen(resources: ServerResources, thread_id: ThreadId, read: Re
     """Refuse an answer that says something else was on its screen."""
     if read.shown is not None:
         snapshot = await snapshot_of(resources.books, thread_id)
-        there = interrupt_payload(snapshot).get("action_request", {}) if snapshot else {}
+        there = (
+            (await interrupt_payload(resources.books, snapshot)).get("action_request", {}) if snapshot else {}
+        )
         if dict(read.shown) not in (there, there.get("args")):
             raise _refuse(422, "args: a change is made at the desk")
 

@@ -9,15 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateSnapshot
 from langgraph_api.state import state_snapshot_to_thread_state
 from langgraph_runtime.database import GLOBAL_STORE, connect
 from langgraph_runtime.ops import Threads
 
 from graph.drive import Driver
-from graph.server.allowlist import ASSISTANT_ID, GRAPH_ID
+from graph.server.bodies import ASSISTANT_ID, GRAPH_ID
 from graph.snapshot import CaseSnapshot, case_of_id, read_snapshot
 from records.cases import books_now
-from refunds.ids import CaseId, TenantId, ThreadId
+from refunds.ids import CaseId, PersonId, TenantId, ThreadId
 
 ROWS_KEPT = 500
 """Rows at most; those that wait for nobody leave first. One that is gone comes back when it is asked for by its id."""
@@ -111,11 +112,19 @@ class ThreadRows:
             if row is None:
                 row = _new_row(case.thread_id, case.received_at)
                 connection.store["threads"].append(row)
+            row["created_at"] = case.received_at
             row["metadata"] = {**row["metadata"], **_about(snapshot)}
             if thread.values:
                 await Threads.set_status(connection, case.thread_id, _payload(thread), None)
+                _as_people_see_it(row, thread)
             _trim(connection.store)
         return True
+
+    def make(self, thread_id: ThreadId, tenant: TenantId, person: PersonId) -> None:
+        """The row of a thread that a first run brings with it."""
+        row = _new_row(thread_id, datetime.now(UTC))
+        row["metadata"] = made_by(tenant, person)
+        GLOBAL_STORE["threads"].append(row)
 
     async def quiet(self, thread_id: ThreadId) -> None:
         """Wait, for a bounded time, until the server itself runs nothing on a thread."""
@@ -128,6 +137,19 @@ class ThreadRows:
                 ):
                     return
             await asyncio.sleep(0.05)
+
+
+def made_by(tenant: TenantId, person: PersonId) -> dict[str, str]:
+    """What is known of a thread before it has a case."""
+    return {"tenant": tenant, "graph_id": GRAPH_ID, "created_by": person}
+
+
+def _as_people_see_it(row: dict[str, Any], thread: StateSnapshot) -> None:
+    """The time of its last step. A thread that waits for the provider is nobody's work, and is not listed as that."""
+    if thread.created_at:
+        row["updated_at"] = row["state_updated_at"] = datetime.fromisoformat(thread.created_at)
+    if thread.next == ("settlement",) and row["status"] == "interrupted":
+        row["status"], row["interrupts"] = "idle", {}
 
 
 def _about(snapshot: CaseSnapshot) -> dict[str, Any]:
