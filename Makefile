@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A worker that a hung law ends is not replaced: the run ends red with its place, and not never.
 WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: help setup serve test check format campaign mutants day bench exam screenshots picture lock clean
+.PHONY: help setup serve test check format campaign mutants day bench exam screenshots interfaces picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -55,6 +55,9 @@ exam: setup ## every set of the exam, on all cores, into evals/reports: about si
 
 screenshots: setup ## the main pages into docs/pages; needs a Chromium
 	$(BIN)/python -m evals.screenshots
+
+interfaces: setup ## LangGraph's own reviewer pages, tried in a browser; docs/interfaces.md says how each is started
+	$(BIN)/python -m evals.interfaces $(ARGS)
 
 picture: setup ## draw the compiled graph into docs/how-it-is-built.md
 	$(BIN)/python -m evals.picture

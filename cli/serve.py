@@ -31,6 +31,7 @@ async def serve_house(
     from deploy.console import LogForm
     from deploy.environment import Addresses
     from deploy.serve import CannotServe, ServePlan, check_ports, only_house, serve
+    from graph.settings import origins_in
     from runtime.embedded import EmbeddedPostgres
 
     if runner not in {"server", "workers"}:
@@ -41,6 +42,10 @@ async def serve_house(
     at = home()
     addresses = Addresses(graph_port, desk_port)
     try:
+        origins = origins_in(os.environ.get("GRAPH_ALLOWED_ORIGINS", ""))
+    except ValueError as error:
+        raise CommandFailed(f"GRAPH_ALLOWED_ORIGINS: {error}") from None
+    try:
         check_ports(addresses)
         url = at.admin_url()
         with only_house(url) as lock:
@@ -48,7 +53,7 @@ async def serve_house(
             check_keys(at)
             check_models(at)
             plan = ServePlan(
-                at, url, addresses, "workers" if runner == "workers" else "server", workers, form
+                at, url, addresses, "workers" if runner == "workers" else "server", workers, form, origins
             )
             # The process manager takes the signals and this thread; nothing else runs on this loop.
             status = serve(plan, lock, os.environ, say)

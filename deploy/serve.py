@@ -16,7 +16,7 @@ from honcho.manager import Manager
 from app.shop import PEOPLE, demo_passwords, demo_tokens, on_server
 from deploy.console import Console, LogForm, printer_of
 from deploy.environment import ROOT, Addresses, environments
-from graph.settings import RunnerKind
+from graph.settings import STUDIO, RunnerKind
 from records.books import BooksAway
 from records.connection import connection_string
 from runtime.embedded import EmbeddedPostgres
@@ -43,6 +43,8 @@ class ServePlan:
     runner: RunnerKind = "server"
     workers: int = 2
     logs: LogForm = "auto"
+    origins: tuple[str, ...] = ()
+    """Of pages that may call the server API."""
 
 
 class HouseLock:
@@ -196,7 +198,7 @@ def not_ready(plan: ServePlan, asker: httpx.Client) -> tuple[str, list[str]]:
 
 
 def welcome(plan: ServePlan) -> str:
-    """The addresses and the sign-ins."""
+    """The addresses and the sign-ins; Studio's, where its origin is let in."""
     tokens, passwords = demo_tokens(plan.home), demo_passwords(plan.home)
     books = plan.admin_url.rpartition("@")[2]
     lines = [
@@ -204,6 +206,7 @@ def welcome(plan: ServePlan) -> str:
         "The house is open.",
         f"  desk    {plan.addresses.desk}   (the page; its API under /api, OpenAPI at /api/openapi.json)",
         f"  graph   {plan.addresses.graph}   (LangGraph server API, graph id refund_agent; runner: {plan.runner})",
+        *([f"  studio  {STUDIO}/studio/?baseUrl={plan.addresses.graph}"] if STUDIO in plan.origins else []),
         f"  books   postgresql://{books}",
         "",
         "Sign-ins of the demo shop: a name and a password at the page; Authorization: Bearer <token> for the APIs",

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,9 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, graph_port: int, desk_port: int) -> Iterator[Served]:
+def served(
+    folder: Path, graph_port: int, desk_port: int, settings: Mapping[str, str] | None = None
+) -> Iterator[Served]:
     """`countersign serve` on a home of its own, for as long as the block takes."""
     log = folder / "serve.log"
     command = [
@@ -102,7 +104,7 @@ def served(folder: Path, graph_port: int, desk_port: int) -> Iterator[Served]:
             command,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(folder)},
+            env={"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(folder), **(settings or {})},
         )
     try:
         deadline = time.monotonic() + OPEN_SECONDS

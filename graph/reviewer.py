@@ -10,7 +10,7 @@ from typing import Any
 
 from graph.run import texts_of
 from graph.snapshot import CaseSnapshot
-from records.books import Books
+from records.books import Books, Reads
 from records.orders import order_facts
 from records.readings import reading_in
 from records.run_inputs import run_input_of
@@ -78,10 +78,18 @@ async def interrupt_payload(books: Books, snapshot: CaseSnapshot) -> dict[str, A
     case = snapshot.case
     reads = books.reading(case.tenant, case.customer_id)
     about = snapshot.current.proposal.order_id or case.order_id
-    order = await order_facts(reads, about) if about else None
+    order = await _readable(reads, about) if about else None
     # Nobody has answered what nobody was asked.
     answers = (await run_input_of(reads, case)).answers if snapshot.current.proposals > 1 else ()
     return payload_of(snapshot, order, answers)
+
+
+async def _readable(reads: Reads, order_id: str) -> OrderFacts | None:
+    """None also for an order that makes no sense: a person takes such a case, and is shown the rest of it."""
+    try:
+        return await order_facts(reads, order_id)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def payload_of(

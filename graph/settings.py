@@ -17,6 +17,16 @@ STUDIO = "https://smith.langchain.com"
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
 
 
+def origins_in(text: str) -> tuple[str, ...]:
+    """The origins that a setting lists; each is one origin and no pattern. ValueError names the first that is none."""
+    named = [one for one in re.split(r"[,\s]+", text) if one]
+    origins = tuple(STUDIO if one == "studio" else one.lower().rstrip("/") for one in named)
+    wrong = [one for one in origins if not _ORIGIN.fullmatch(one)]
+    if wrong:
+        raise ValueError(f"{wrong[0]}: not an origin, as https://inbox.example or http://localhost:3000")
+    return origins
+
+
 class BadProvider(Exception):
     """The models cannot be used as they are configured; the message says what is missing."""
 
@@ -70,12 +80,4 @@ class GraphSettings(BaseSettings):
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _origins(cls, value: object) -> object:
-        """Each is one origin and no pattern: scheme, host and port, with no path."""
-        if not isinstance(value, str):
-            return value
-        named = [one for one in re.split(r"[,\s]+", value) if one]
-        origins = tuple(STUDIO if one == "studio" else one.lower().rstrip("/") for one in named)
-        wrong = [one for one in origins if not _ORIGIN.fullmatch(one)]
-        if wrong:
-            raise ValueError(f"{wrong[0]}: not an origin, as https://inbox.example or http://localhost:3000")
-        return origins
+        return origins_in(value) if isinstance(value, str) else value

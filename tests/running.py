@@ -35,7 +35,7 @@ COUNTERSIGN = Path(sys.executable).parent / "countersign"
 CERTIFICATES = ssl.create_default_context()
 """Read once: no client here speaks TLS, and each would spend forty milliseconds on reading them."""
 
-INBOX = "http://inbox.example:3000"
+INBOX = "https://inbox.example"
 """An origin of a page that the shared house lets in, beside Studio's."""
 
 PATIENCE = 90.0

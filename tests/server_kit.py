@@ -1,8 +1,15 @@
-"""People of other shops, for the server API."""
+"""People of other shops and signed tickets, for the server API."""
+
+from datetime import UTC, datetime
+from typing import Any
 
 from running import RunningHouse
 
+from app.house import home_private_key
+from policies.intake import sign
 from refunds.canonical import sha256
+from refunds.ticket import Ticket
+from runtime.home import Home
 
 
 def other_shop(house: RunningHouse) -> str:
@@ -31,3 +38,11 @@ def _person(house: RunningHouse, person: str, tenants: list[str]) -> str:
         sha256(token), person,
     )  # fmt: skip
     return token
+
+
+def signed_ticket(house: RunningHouse, **fields: object) -> dict[str, Any]:
+    """A ticket with its intake signature, as the bundle makes it."""
+    raw = house.ticket(bundle_version="intake_bundle_v2", route="guarded_agent", **fields)
+    return dict(
+        sign(Ticket.read(raw), home_private_key(Home(house.folder), "intake"), datetime.now(UTC)).to_json()
+    )

@@ -17,6 +17,7 @@ from graph.server.memory import keep_off_disk
 from graph.server.origins import AllowedOrigins
 from graph.server.queue_wake import wake_at_once
 from graph.server.resources import open_resources
+from graph.server.thread_rows import keep_rows_true
 from graph.services import the_services, the_settings
 from policies.amounts import signs
 from records.books import named_queries
@@ -34,6 +35,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     await asyncio.to_thread(keep_off_disk)
     await asyncio.to_thread(_read_files)
     wake_at_once()
+    keep_rows_true()
     settings = the_settings()
     stop = asyncio.Event()
     async with open_resources(settings, the_services()) as resources, asyncio.TaskGroup() as group:

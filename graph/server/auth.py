@@ -214,7 +214,10 @@ async def _answer(
     resources = the_resources()
     snapshot = await resources.driver.graph.aget_state({"configurable": {"thread_id": str(thread_id)}})
     if CLAIMED.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
-        raise _refuse(403, "not allowed here: a run from a checkpoint that is not the last one")
+        raise _refuse(
+            403,
+            "not allowed here: a run from a checkpoint that is not the last one; the case has moved on since: look again",
+        )
     try:
         read = read_persons_answer(resume)
     except UnreadableAnswer as error:

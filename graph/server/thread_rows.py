@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot
 from langgraph_api.state import state_snapshot_to_thread_state
 from langgraph_runtime.database import GLOBAL_STORE, connect
 from langgraph_runtime.ops import Threads
@@ -116,7 +115,9 @@ class ThreadRows:
             row["metadata"] = {**row["metadata"], **_about(snapshot)}
             if thread.values:
                 await Threads.set_status(connection, case.thread_id, _payload(thread), None)
-                _as_people_see_it(row, thread)
+                _hide_settlement(row)
+                if thread.created_at:
+                    row["updated_at"] = row["state_updated_at"] = datetime.fromisoformat(thread.created_at)
             _trim(connection.store)
         return True
 
@@ -144,12 +145,27 @@ def made_by(tenant: TenantId, person: PersonId) -> dict[str, str]:
     return {"tenant": tenant, "graph_id": GRAPH_ID, "created_by": person}
 
 
-def _as_people_see_it(row: dict[str, Any], thread: StateSnapshot) -> None:
-    """The time of its last step. A thread that waits for the provider is nobody's work, and is not listed as that."""
-    if thread.created_at:
-        row["updated_at"] = row["state_updated_at"] = datetime.fromisoformat(thread.created_at)
-    if thread.next == ("settlement",) and row["status"] == "interrupted":
-        row["status"], row["interrupts"] = "idle", {}
+def keep_rows_true() -> None:
+    """Whatever run of the server ends from now on: its thread's row is as people may see it."""
+    end = Threads.set_joint_status
+
+    async def told_end(connection: Any, thread_id: Any, *args: Any, **said: Any) -> Any:  # noqa: ANN401
+        ended = await end(connection, thread_id, *args, **said)
+        row = _row(connection.store, UUID(str(thread_id)))
+        if row is not None:
+            _hide_settlement(row)
+        return ended
+
+    Threads.set_joint_status = staticmethod(told_end)
+
+
+def _hide_settlement(row: dict[str, Any]) -> None:
+    """A thread that waits for the provider is nobody's work, and is not listed as that."""
+    pauses = [pause["value"] for some in row["interrupts"].values() for pause in some]
+    if any(isinstance(value, dict) and value.get("waiting_for") == "settlement" for value in pauses):
+        row["interrupts"] = {}
+        if row["status"] == "interrupted":
+            row["status"] = "idle"
 
 
 def _about(snapshot: CaseSnapshot) -> dict[str, Any]:

@@ -28,7 +28,9 @@ from graph.settings import GraphSettings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 SENTINEL = "\nprintf '\\n__DONE__ %s\\n' $?\n"
-LONG = re.compile(r"^make (check|test|campaign|mutants|day|bench|exam|screenshots|picture|lock|setup)\b")
+LONG = re.compile(
+    r"^make (check|test|campaign|mutants|day|bench|exam|screenshots|interfaces|picture|lock|setup)\b"
+)
 
 
 def command_lines(page: Path) -> Iterator[str]:

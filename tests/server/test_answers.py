@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from conftest import CAMPAIGN
 from running import RunningHouse, until
-from server_kit import two_shops
+from server_kit import signed_ticket, two_shops
 
 APPROVE = {"decisions": [{"type": "approve"}]}
 AT_ONCE = 40 if CAMPAIGN else 12
@@ -59,21 +59,6 @@ def test_a_client_takes_a_ticket_from_nothing_to_its_refund(running: RunningHous
     assert case["state"]["refund"]["amount_minor"] == 7_900
     votes = running.sql("select person from books.votes where case_id = %s", state["case_id"])
     assert [vote["person"] for vote in votes] == ["demo-reviewer"]
-
-
-def signed_ticket(house: RunningHouse, **fields: object) -> dict[str, Any]:
-    """A ticket with its intake signature, as the bundle makes it."""
-    from datetime import UTC, datetime
-
-    from app.house import home_private_key
-    from policies.intake import sign
-    from refunds.ticket import Ticket
-    from runtime.home import Home
-
-    raw = house.ticket(bundle_version="intake_bundle_v2", route="guarded_agent", **fields)
-    return dict(
-        sign(Ticket.read(raw), home_private_key(Home(house.folder), "intake"), datetime.now(UTC)).to_json()
-    )
 
 
 @pytest.mark.parametrize(

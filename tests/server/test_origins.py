@@ -22,8 +22,8 @@ STRANGE = (
     "https://smith.langchain.com.evil.example",
     "https://evil.example/https://smith.langchain.com",
     "http://inbox.example",
-    "http://inbox.example:3001",
-    "https://inbox.example:3000",
+    "https://inbox.example:3001",
+    "https://sub.inbox.example",
     "http://127.0.0.1:3000",
     "",
 )
@@ -82,7 +82,7 @@ async def test_without_a_list_no_page_gets_leave() -> None:
     [
         ("", ()),
         ("studio", (STUDIO,)),
-        ("studio, HTTP://Inbox.example:3000/", (STUDIO, INBOX)),
+        ("studio, HTTPS://Inbox.example/", (STUDIO, INBOX)),
         ("https://[::1]:8443 http://localhost:3000", ("https://[::1]:8443", "http://localhost:3000")),
     ],
 )
@@ -100,3 +100,7 @@ def test_a_pattern_is_no_origin(monkeypatch: pytest.MonkeyPatch, said: str) -> N
     monkeypatch.setenv("GRAPH_ALLOWED_ORIGINS", said)
     with pytest.raises(ValidationError, match="not an origin"):
         GraphSettings(database_url="x", intake_keys="k")
+
+
+def test_studios_address_is_said_where_its_page_is_let_in(running: RunningHouse) -> None:
+    assert f"  studio  {STUDIO}/studio/?baseUrl={running.graph_url}\n" in running.said()

@@ -64,9 +64,13 @@ def test_a_thread_that_waits_for_the_provider_is_nobodys_work(running: RunningHo
     try:
         told: Any = running.sdk().runs.wait(case["case_id"], "refund_agent", command={"resume": APPROVE})
         assert told["status"] == "refund_pending"
-        until(lambda: row_of(running, case["case_id"])["status"] == "idle", "nobody's work")
-        row = row_of(running, case["case_id"])
-        assert (row["interrupts"], row["metadata"]["status"]) == ({}, "refund_pending")
+        assert (
+            row_of(running, case["case_id"])["status"],
+            row_of(running, case["case_id"])["interrupts"],
+        ) == ("idle", {})
+        until(
+            lambda: row_of(running, case["case_id"])["metadata"]["status"] == "refund_pending", "in its row"
+        )
         listed = running.sdk().threads.search(status="interrupted", limit=1000)
         assert case["case_id"] not in {one["thread_id"] for one in listed}
         [[pause]] = [task["interrupts"] for task in running.sdk().threads.get_state(case["case_id"])["tasks"]]

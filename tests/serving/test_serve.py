@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from prepared import copy_home
-from running import PATIENCE, RunningHouse, free_port, until
+from running import COUNTERSIGN, PATIENCE, RunningHouse, free_port, until
 
 from runtime.embedded import EmbeddedPostgres
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(name="house")
@@ -194,3 +196,41 @@ def test_the_numbers_are_there_and_name_nobody(running: RunningHouse) -> None:
         assert name in text
     for word in ("demo", "C100", "X220", "tablet"):
         assert word not in text
+
+
+def test_a_server_without_settings_says_in_one_line_which_are_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(COUNTERSIGN.parent / "langgraph"), "dev", "--config", str(ROOT / "langgraph.json"), "--no-browser", "--no-reload",
+         "--port", str(free_port())],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], "LANGGRAPH_CLI_NO_ANALYTICS": "1"}, capture_output=True, text=True,
+        check=False, timeout=PATIENCE,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (
+        "graph: missing or wrong settings: GRAPH_DATABASE_URL, GRAPH_INTAKE_KEYS: "
+        'of a house that is up, eval "$(countersign env graph)" sets them\n'
+    ) in done.stderr
+
+
+def test_the_settings_of_a_house_that_is_up_are_printed_for_a_shell(running: RunningHouse) -> None:
+    done = subprocess.run(
+        ["/bin/bash", "-c", f'set -e; said="$({COUNTERSIGN} env graph)"; eval "$said"; env'],
+        env=running.variables(), capture_output=True, text=True, check=True, timeout=PATIENCE,
+    )  # fmt: skip
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert told["RUNNER"] == "workers"
+    assert told["GRAPH_DATABASE_URL"].startswith("postgresql://graph:")
+    assert Path(told["GRAPH_INTAKE_KEYS"]).is_file()
+    assert (told["PATH"], "COUNTERSIGN_HELD_BY" in told) == (running.variables()["PATH"], False)
+
+
+def test_an_origin_that_is_none_is_one_line_before_anything_starts(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(COUNTERSIGN), "serve"], capture_output=True, text=True, check=False, timeout=PATIENCE,
+        env={"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(tmp_path / "h"), "GRAPH_ALLOWED_ORIGINS": "*"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "countersign: GRAPH_ALLOWED_ORIGINS: *: not an origin, as https://inbox.example or http://localhost:3000\n",
+    )
