@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.terminal import CommandFailed, command, group, home, say
+from cli.terminal import CommandFailed, Json, command, group, home, report, say
 
 serve_app = group("The whole house.")
 
@@ -71,6 +71,7 @@ async def serve_house(
 async def environment_of(
     process: Annotated[str, typer.Argument(help="graph: the settings of the LangGraph server API.")],
     desk_port: Annotated[int, typer.Option(min=1, max=65_535, envvar="DESK_PORT", help="The desk.")] = 8080,
+    as_json: Json = False,
 ) -> None:
     """The settings of a house that is up, for a shell: for a server that only looks at it.
 
@@ -85,6 +86,6 @@ async def environment_of(
     at = home()
     # Cases are driven where the house drives them, so this one only reads.
     told = environments(at, at.admin_url(), Addresses(desk_port=desk_port), "workers", os.environ)[process]
-    for name, value in told.items():
-        if name not in OF_THE_PROCESS:
-            say(f"export {name}={shlex.quote(value)}")
+    settings = {name: value for name, value in told.items() if name not in OF_THE_PROCESS}
+    lines = (f"export {name}={shlex.quote(value)}" for name, value in settings.items())
+    report(dict(settings), as_json, "\n".join(lines))

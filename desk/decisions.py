@@ -169,6 +169,7 @@ class Desk:
             )
         authority = highest_authority(person.roles_in(case.tenant))
         if word.word == "approve":
+            await self._check_screen(tx, person, case, current)
             raised = await tx.rows("raised_by_reading", proposal_id=current.proposal.proposal_id)
             if person.person in {row["person"] for row in raised}:
                 raise NoAuthority("nobody approves money that their own reading of the case has raised")
@@ -180,6 +181,15 @@ class Desk:
                 raise NoAuthority(f"{current.proposal.amount} needs a specialist: {person.person} is none")
         if word.word != "revise" and case.submitted_by == person.person:
             raise NoAuthority("nobody decides a case they submitted")
+
+    async def _check_screen(
+        self, tx: Transaction, person: Person, case: Case, current: CurrentProposal
+    ) -> None:
+        """What other interfaces show is as it was at the pause: what came in since is on the desk's page alone."""
+        if person.via == "server" and await tx.row(
+            "written_since", case_id=case.case_id, proposal_id=current.proposal.proposal_id
+        ):
+            raise Conflict("the customer has written since this was proposed: decide it at the desk")
 
     async def _check_ceiling(self, tx: Transaction, person: Person, current: CurrentProposal) -> None:
         """What a token approves is counted with what was ordered of the same payment: an amount cannot be split."""

@@ -8,6 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
 from graph.conversation import conversation_of
+from graph.eye import inert
 from graph.releases import Releases
 from graph.snapshot import contract_state, snapshot_of, thread_of
 from graph.state import STATE_VERSION, CaseState
@@ -17,7 +18,7 @@ from policies.manifest import Manifest
 from policies.signature import PublicKeys
 from policies.transitions import cross
 from records.books import Books
-from records.cases import books_now, case_by_ticket, open_case, write_event
+from records.cases import Case, books_now, case_by_ticket, open_case, write_event
 from records.orders import customer_orders
 from records.queue import enqueue
 from records.releases import release_stages
@@ -54,13 +55,11 @@ class Admission:
         case = snapshot.case
         if snapshot.state.ended:
             async with self.books.transaction(case.tenant) as tx:
-                return Command(goto="__end__", update=await contract_state(tx, case, self.manifest))
+                return Command(goto="__end__", update=inert(await contract_state(tx, case, self.manifest)))
         if snapshot.taken_over:
             # No model and no tool runs for what a person wrote.
             cross("admission", "case_agent", snapshot.facts)
-            return Command(
-                goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
-            )
+            return Command(goto="case_agent", update=_begun(case))
         agent = await self.releases.agent_for(snapshot)
         verdict = admit(
             Arrival(
@@ -79,16 +78,14 @@ class Admission:
                 update = await contract_state(tx, case, self.manifest)
             snapshot = await snapshot_of(self.books, thread_id) or snapshot
             cross("admission", "close", snapshot.facts)
-            shown = {**update, "messages": conversation_of(snapshot), "state_version": STATE_VERSION}
+            shown = inert({**update, "messages": conversation_of(snapshot), "state_version": STATE_VERSION})
             return Command(goto="close", update=shown)
         if snapshot.facts.bypassed and snapshot.state.reason == "kill_switch":
             async with self.books.transaction(case.tenant) as tx:
                 await write_event(tx, case, "received", "kill_switch_lifted", ended=False)
             snapshot = await snapshot_of(self.books, thread_id) or snapshot
         cross("admission", "case_agent", snapshot.facts)
-        return Command(
-            goto="case_agent", update={"case_id": str(case.case_id), "state_version": STATE_VERSION}
-        )
+        return Command(goto="case_agent", update=_begun(case))
 
     async def _open(
         self, value: object, thread_id: ThreadId, submitted_by: PersonId
@@ -128,6 +125,12 @@ class Admission:
                 return None
             other = await case_by_ticket(tx, ticket.ticket_id)
         return {**_turned_away("duplicate_ticket"), "case_id": str(other.case_id) if other else None}
+
+
+def _begun(case: Case) -> dict[str, Any]:
+    """The state of a case that the agent takes up; its ticket as the eye may have it."""
+    ticket = inert(case.ticket.to_json())
+    return {"case_id": str(case.case_id), "ticket": ticket, "state_version": STATE_VERSION}
 
 
 def submitter(config: RunnableConfig) -> PersonId:

@@ -2,23 +2,25 @@
 decided, what became of it. A copy for the eye: nothing reads it back.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
-from graph.reviewer import being_paid, title_of
+from graph.reviewer import title_of
 from graph.snapshot import CaseSnapshot
 from refunds.vocabulary import CaseStatus
 
 ShownMessage = dict[str, str]
 
 
-def conversation_of(snapshot: CaseSnapshot) -> list[ShownMessage]:
-    """The messages of a case as far as it is, each with an id that stays."""
+def conversation_of(snapshot: CaseSnapshot, answers: Sequence[str] = ()) -> list[ShownMessage]:
+    """The messages of a case as far as it is, each with an id that stays; `answers` came in since the ticket."""
     case, current = snapshot.case, snapshot.current
     said = [_from_customer(f"{case.case_id}-asked", case.ticket.question)]
     for number, message in enumerate(case.ticket.messages or (), 1):
         name = f"{case.case_id}-asked-{number}"
         ours = message.sender == "shop"
         said.append(_from_house(name, message.text) if ours else _from_customer(name, message.text))
+    said += [_from_customer(f"{case.case_id}-answered-{n}", text) for n, text in enumerate(answers, 1)]
     if current is not None:
         proposal = current.proposal
         draft = f"{title_of(snapshot, None)}\n\n{proposal.draft}".strip()
@@ -26,7 +28,9 @@ def conversation_of(snapshot: CaseSnapshot) -> list[ShownMessage]:
         if current.decision is not None:
             said.append(_from_house(f"{proposal.proposal_id}-decided", _decided(snapshot)))
     end = _end(snapshot)
-    return [*said, *([_from_house(f"{case.case_id}-end", end)] if end else [])]
+    # Where it ends twice, as after a kill switch, each end stands in its own place.
+    ended = f"{case.case_id}-{snapshot.state.status}-{snapshot.state.reason}"
+    return [*said, *([_from_house(ended, end)] if end else [])]
 
 
 def _from_customer(name: str, text: str) -> ShownMessage:
@@ -43,8 +47,6 @@ def _decided(snapshot: CaseSnapshot) -> str:
         return ""
     by = current.decision.decided_by
     match current.decision.word:
-        case "approve" if current.proposal.kind == "refund":
-            return being_paid(snapshot) if not snapshot.state.ended else f"Approved by {by}."
         case "approve":
             return f"Approved by {by}."
         case "reject":

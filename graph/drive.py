@@ -9,6 +9,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Command
 
 from graph.cursor import CursorSaver, goes_on, pauses
+from graph.eye import inert
 from graph.refund_graph import RefundGraph
 from graph.releases import Releases
 from graph.services import GraphServices
@@ -77,7 +78,7 @@ class Driver:
         stale = now.state.ended and shown != now.state.status
         if not (now.due or stale) and (found or now.state.ended):
             return "nothing"
-        await self._run({"ticket": case.ticket.to_json()}, config, now)
+        await self._run({"ticket": inert(case.ticket.to_json())}, config, now)
         return "started"
 
     async def _run(

@@ -6,8 +6,9 @@ went back before, why, until when. Names that only machines compare stand last.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
+from graph.eye import inert, inert_lines
 from graph.run import texts_of
 from graph.snapshot import CaseSnapshot
 from records.books import Books, Reads
@@ -18,6 +19,7 @@ from records.states import proposal_shown
 from refunds.order import OrderFacts, method_as_said
 from refunds.proposal import Proposal
 from refunds.reading import BETWEEN
+from refunds.vocabulary import HandoffReason
 
 RESPONSE_SCHEMA: dict[str, Any] = {
     "title": "Answer",
@@ -65,10 +67,11 @@ RESPONSE_SCHEMA: dict[str, Any] = {
 TITLE_LIMIT = 100
 CAUSE_LIMIT = 48
 WORDS_LIMIT = 2_000
-"""Characters of the customer's words, the newest; all of them stand in the thread's messages and at the desk."""
+"""Characters of the customer's words, the newest; all of them stand at the desk."""
 
-_MARKS = re.compile(r"([\\`*_\[\]<>|~@]|^[#=+-]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+_ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*", re.IGNORECASE)
 _UNPLAIN = re.compile(r"[^\w\s.,;:'’%€$£()/+-]")
+_REASONS = frozenset(get_args(HandoffReason))
 
 
 async def interrupt_payload(books: Books, snapshot: CaseSnapshot) -> dict[str, Any]:
@@ -79,16 +82,19 @@ async def interrupt_payload(books: Books, snapshot: CaseSnapshot) -> dict[str, A
     reads = books.reading(case.tenant, case.customer_id)
     about = snapshot.current.proposal.order_id or case.order_id
     order = await _readable(reads, about) if about else None
-    # Nobody has answered what nobody was asked.
+    # What came in since is read for the next proposal; an answer to this one is refused then (`written_since`).
     answers = (await run_input_of(reads, case)).answers if snapshot.current.proposals > 1 else ()
-    return payload_of(snapshot, order, answers)
+    try:
+        return payload_of(snapshot, order, answers)
+    except (LookupError, TypeError, ValueError):
+        return payload_of(snapshot, None, answers)
 
 
 async def _readable(reads: Reads, order_id: str) -> OrderFacts | None:
     """None also for an order that makes no sense: a person takes such a case, and is shown the rest of it."""
     try:
         return await order_facts(reads, order_id)
-    except (KeyError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return None
 
 
@@ -98,7 +104,7 @@ def payload_of(
     """The same, from what was read."""
     assert snapshot.current is not None  # noqa: S101  (the caller has looked)
     title = title_of(snapshot, order)
-    args = _told(snapshot, order, BETWEEN.join(texts_of(snapshot.case, answers)))
+    args = inert(_told(snapshot, order, BETWEEN.join(texts_of(snapshot.case, answers))))
     description = _description(args, snapshot.current.proposal)
     return {
         "action_requests": [{"name": title, "args": args, "arguments": args, "description": description}],
@@ -111,26 +117,21 @@ def payload_of(
             "allow_edit": False,
         },
         "description": description,
-        "proposal": proposal_shown(snapshot.current),
+        "proposal": inert(proposal_shown(snapshot.current)),
     }
 
 
 def settlement_payload(snapshot: CaseSnapshot) -> dict[str, Any]:
-    """The value of the interrupt while the provider is waited for: no request that a reviewer could answer."""
-    return {"waiting_for": "settlement", "description": being_paid(snapshot)}
+    """The value of the interrupt while the provider is waited for: no request that a reviewer could answer.
 
-
-def being_paid(snapshot: CaseSnapshot) -> str:
-    """That a refund was approved, by whom, and that nobody need do anything."""
+    It stands as it was written until the provider has answered, so it says what stays true.
+    """
     current = snapshot.current
     if current is None or current.decision is None:
-        return "Nothing to do."
+        return {"waiting_for": "settlement"}
     amount, by = current.proposal.amount, current.decision.decided_by
-    if snapshot.facts.awaits_return:
-        return f"Approved by {by}: {amount} goes back when the goods have come back. Nothing to do."
-    if snapshot.parked:
-        return f"Approved by {by}: {amount} waits until the kill switch is lifted. Nothing to do here."
-    return f"Approved by {by}: {amount} is being paid. Nothing to do."
+    said = f"Approved by {by}: {amount} is being paid, and the desk shows how far it is. Nothing to decide."
+    return {"waiting_for": "settlement", "says": said}
 
 
 def title_of(snapshot: CaseSnapshot, order: OrderFacts | None) -> str:
@@ -146,7 +147,8 @@ def title_of(snapshot: CaseSnapshot, order: OrderFacts | None) -> str:
         case "reply":
             head, tail = ("Ask the customer" if proposal.question else "Reply, no refund"), _cause(snapshot)
         case "handoff":
-            head, tail = "Take over", _said(proposal.reason)
+            # A planner's own reason is data and never a heading.
+            head, tail = "Take over", _said(proposal.reason) if proposal.reason in _REASONS else ""
     return " · ".join([head, *named, *([tail] if tail else [])])[:TITLE_LIMIT]
 
 
@@ -159,6 +161,9 @@ def _told(snapshot: CaseSnapshot, order: OrderFacts | None, wrote: str) -> dict[
         told["amount"] = str(proposal.amount)
         told["to"] = _payee(proposal, order)
         told["for"] = _goods(proposal, order) or "the order as a whole"
+        told["when"] = "when the goods are back as they were sold" if proposal.goods_first else "at once"
+        if proposal.kept:
+            told["keeps"] = "the customer keeps the goods"
     told["customer_wrote"] = wrote if len(wrote) <= WORDS_LIMIT else f"…{wrote[-WORDS_LIMIT:]}"
     if order is not None:
         told["refunded_before"] = _before(order)
@@ -172,20 +177,20 @@ def _told(snapshot: CaseSnapshot, order: OrderFacts | None, wrote: str) -> dict[
 
 
 def _description(told: dict[str, Any], proposal: Proposal) -> str:
-    """Markdown: all that some interfaces show, and its first line all that their lists do. What others wrote is quoted
-    without its marks, so nothing of it acts.
-    """
+    """Markdown: all that some interfaces show, and its first line all that their lists do."""
+    lines: list[str] = []
     if "amount" in told:
-        lines = [_quiet(f"{told['amount']} to {told['to']}, for {told['for']}."), ""]
+        conditions = [told[name] for name in ("when", "keeps") if told.get(name, "at once") != "at once"]
+        first = ", ".join([f"{told['amount']} to {told['to']}, for {told['for']}", *conditions])
+        lines += [inert_lines(f"{first}."), ""]
     elif proposal.kind == "reply":
-        lines = ["No refund: the reply below goes to the customer.", ""]
+        lines += ["No refund: the reply below goes to the customer.", ""]
     else:
-        lines = [_quiet(f"A person takes this case: {told['why']}."), ""]
+        lines += ["A person takes this case.", ""]
     lines += ["The customer wrote:", "", _quoted(str(told["customer_wrote"])), ""]
     if "refunded_before" in told:
-        lines += [_quiet(f"Refunded before: {told['refunded_before']}."), ""]
-    if proposal.kind != "handoff":
-        lines += [_quiet(f"Why: {told['why']}."), ""]
+        lines += [f"Refunded before: {told['refunded_before']}.", ""]
+    lines += [inert_lines(f"Why: {told['why']}."), ""]
     if proposal.draft:
         lines += ["Reply:", "", _quoted(proposal.draft), ""]
     return "\n".join([*lines, f"Decide by {told['decide_by']}."])
@@ -252,14 +257,9 @@ def _said(reason: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line of words: what a title may hold."""
-    return " ".join(_UNPLAIN.sub(" ", text.replace("_", " ")).split()).strip(" .,;:")
-
-
-def _quiet(text: str) -> str:
-    """A text of which Markdown shows every letter and does nothing: no link, no picture, no heading."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    """One line of words: what a title may hold; no address, and no sign that a page would read."""
+    return " ".join(_UNPLAIN.sub(" ", _ADDRESS.sub(" ", text).replace("_", " ")).split()).strip(" .,;:")
 
 
 def _quoted(text: str) -> str:
-    return "\n".join(f"> {_quiet(line)}" for line in text.splitlines() if line.strip()) or "> …"
+    return "\n".join(f"> {inert_lines(line)}" for line in text.splitlines() if line.strip()) or "> …"

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from langchain_core.runnables import RunnableConfig
 
 from graph.conversation import conversation_of
+from graph.eye import inert
 from graph.run import AgentRun
 from graph.snapshot import shown_as_seen, snapshot_of, thread_of
 from graph.watching import Watch
@@ -14,6 +15,7 @@ from records.books import Books, Transaction
 from records.cases import write_event
 from records.money import propose
 from records.readings import write_reading
+from records.run_inputs import run_input_of
 from records.snapshots import current_proposal
 from records.traces import read_trace, write_findings, write_trace
 from refunds.proposal import Proposal
@@ -79,7 +81,11 @@ class InItsCase:
         if trace is None:
             trace = await read_trace(self.books.reading(snapshot.case.tenant), snapshot.case.case_id)
         shown = shown_as_seen(snapshot, trace, self.manifest)
-        return {**shown, "messages": conversation_of(snapshot)}
+        answers: tuple[str, ...] = ()
+        if snapshot.current is not None and snapshot.current.proposals > 1:
+            case = snapshot.case
+            answers = (await run_input_of(self.books.reading(case.tenant, case.customer_id), case)).answers
+        return inert({**shown, "messages": conversation_of(snapshot, answers)})
 
 
 def _write_down(tx: Transaction, run: AgentRun) -> None:

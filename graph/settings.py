@@ -14,13 +14,15 @@ RunnerKind = Literal["server", "workers"]
 STUDIO = "https://smith.langchain.com"
 """Where LangGraph Studio's page comes from; `studio` stands for it."""
 
-_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
 
 
 def origins_in(text: str) -> tuple[str, ...]:
     """The origins that a setting lists; each is one origin and no pattern. ValueError names the first that is none."""
     named = [one for one in re.split(r"[,\s]+", text) if one]
-    origins = tuple(STUDIO if one == "studio" else one.lower().rstrip("/") for one in named)
+    # A browser names no port that goes without saying.
+    plain = [re.sub(r"^(http:.*):80$|^(https:.*):443$", r"\1\2", one.lower().rstrip("/")) for one in named]
+    origins = tuple(STUDIO if one == "studio" else one for one in plain)
     wrong = [one for one in origins if not _ORIGIN.fullmatch(one)]
     if wrong:
         raise ValueError(f"{wrong[0]}: not an origin, as https://inbox.example or http://localhost:3000")

@@ -13,6 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, interrupt
 
 from graph.conversation import conversation_of
+from graph.eye import inert
 from graph.patience import Patience
 from graph.reviewer import RESPONSE_SCHEMA, interrupt_payload, settlement_payload
 from graph.snapshot import FINAL, CaseSnapshot, forget, snapshot_of, state_after_agent, thread_of
@@ -95,7 +96,7 @@ class Settling:
         del state
         snapshot = await self._snapshot(config)
         target = _after_settlement(snapshot)
-        if target == "settlement" and not snapshot.parked:
+        if target == "settlement" and not snapshot.parked and snapshot.facts.outcome != "needs_person":
             await self.patience.until(partial(self._is_settled, config))
             snapshot = await self._snapshot(config)
             target = _after_settlement(snapshot)
@@ -143,7 +144,7 @@ class Settling:
 
 
 def _shown(snapshot: CaseSnapshot) -> dict[str, Any]:
-    return {**state_after_agent(snapshot), "messages": conversation_of(snapshot)}
+    return inert({**state_after_agent(snapshot), "messages": conversation_of(snapshot)})
 
 
 def _waits_for_decision(now: CaseFacts) -> bool:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, cast
 
@@ -24,6 +24,7 @@ from graph.server.bodies import (
     run_body,
     thread_body,
 )
+from graph.server.streams import ThreadStreams, TooManyStreams
 from refunds.canonical import BadJson, read_json
 
 RouteVerdict = Literal["open", "read", "thread", "run", "command", "refused"]
@@ -103,6 +104,9 @@ CREDENTIAL: ContextVar[str] = ContextVar("countersign_credential")
 CLAIMED: ContextVar[frozenset[str]] = ContextVar("countersign_claimed", default=frozenset())
 """The checkpoints that a run says it goes on from; the hook compares them with the last one."""
 
+STARTS: ContextVar[bool] = ContextVar("countersign_starts", default=False)
+"""Whether the request brings a first input; the server would make an answer of one where a thread waits."""
+
 _UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
 
@@ -137,6 +141,7 @@ class RouteAllowlist:
 
     app: ASGIApp
     read_only: Callable[[], bool]
+    streams: ThreadStreams = field(default_factory=ThreadStreams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or str(scope.get("root_path", "")).startswith("/noauth"):
@@ -161,6 +166,12 @@ class RouteAllowlist:
             if method == "POST":
                 receive = await _read(verdict, path, receive)
                 scope = {**scope, "headers": _without_length(scope["headers"])}
+            if self.streams.is_one(path):
+                await self.streams.run(CREDENTIAL.get(""), self.app, scope, receive, send)
+                return
+        except TooManyStreams as many:
+            await JSONResponse({"detail": str(many)}, 429)(scope, receive, send)
+            return
         except NotAllowed as refusal:
             answer = JSONResponse({"detail": f"not allowed here: {refusal}"}, refusal.status)
             await answer(scope, receive, send)
@@ -184,6 +195,7 @@ async def _read(verdict: RouteVerdict, path: str, receive: Receive) -> Receive:
             clean = run_body(body, path.split("/")[2])
         case "command":
             clean = command_body(body, path.split("/")[2])
+            STARTS.set(clean["method"] == "run.start")
         case "thread":
             clean = thread_body(body)
         case _:

@@ -4,19 +4,18 @@ An answer is not written here. The hook asks the desk with the caller's own cred
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from langgraph_sdk import Auth
 from starlette.exceptions import HTTPException
 
-from graph.reviewer import interrupt_payload
-from graph.server.allowlist import CLAIMED, CREDENTIAL
-from graph.server.answers import Read, UnreadableAnswer, read_persons_answer
+from graph.server.allowlist import CLAIMED, CREDENTIAL, STARTS
+from graph.server.answers import UnreadableAnswer, read_persons_answer
 from graph.server.desk_call import Caller, DeskSaysNo
-from graph.server.resources import ServerResources, the_resources
+from graph.server.resources import the_resources
 from graph.server.thread_rows import made_by
-from graph.snapshot import snapshot_of
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
@@ -26,6 +25,8 @@ auth = Auth()
 log = logging.getLogger("countersign.graph")
 
 Context = Auth.types.AuthContext
+
+SECOND_INPUT = "not allowed here: a second input; this thread has its case"
 
 
 def _refuse(status: int, detail: str) -> HTTPException:
@@ -166,8 +167,11 @@ async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN40
     command = asked.get("command") or {}
     asked["durability"] = "sync"
     if not command:
+        await _is_new(thread_id, bound)
         _first_run(caller, thread_id, bound, asked.get("input"))
         return _filter(caller)
+    if STARTS.get():
+        raise _refuse(403, SECOND_INPUT)
     if set(command) - {"resume"} or asked.get("input") is not None:
         raise _refuse(403, "not allowed here: more than a resume")
     if bound is None or bound[0] not in caller.tenants:
@@ -180,6 +184,16 @@ async def create_run(ctx: Context, value: Any) -> dict[str, Any]:  # noqa: ANN40
     return _filter(caller)
 
 
+async def _is_new(thread_id: ThreadId, bound: tuple[TenantId, CaseId] | None) -> None:
+    """Refuse a first input on a thread that has run before, also where its row has left: it may be somebody else's."""
+    if bound is None and the_resources().rows.row(thread_id) is None:
+        before = await the_resources().driver.graph.aget_state(
+            {"configurable": {"thread_id": str(thread_id)}}
+        )
+        if before.values or before.next:
+            raise _refuse(403, SECOND_INPUT)
+
+
 def _first_run(
     caller: Caller,
     thread_id: ThreadId,
@@ -189,7 +203,7 @@ def _first_run(
     """There is no await between this check and the run, so that a thread has exactly one first run."""
     row = the_resources().rows.row(thread_id)
     if bound is not None or (row is not None and the_resources().rows.has_run(thread_id)):
-        raise _refuse(403, "not allowed here: a second input; this thread has its case")
+        raise _refuse(403, SECOND_INPUT)
     try:
         ticket = Ticket.read(given.get("ticket") if isinstance(given, dict) else None)
     except BadTicket as error:
@@ -216,7 +230,7 @@ async def _answer(
     if CLAIMED.get() - {snapshot.config["configurable"].get("checkpoint_id")}:
         raise _refuse(
             403,
-            "not allowed here: a run from a checkpoint that is not the last one; the case has moved on since: look again",
+            "not allowed here: a run from a checkpoint that is not the last one; the case has moved on: look again",
         )
     try:
         read = read_persons_answer(resume)
@@ -225,7 +239,9 @@ async def _answer(
         raise _refuse(422, str(error)) from None
     if read.pause_id is not None and read.pause_id not in {pause.id for pause in snapshot.interrupts}:
         raise _refuse(409, "the thread does not wait at that pause: look again")
-    await _same_screen(resources, thread_id, read)
+    shown = [pause.value for pause in snapshot.interrupts if isinstance(pause.value, dict)]
+    if read.shown is not None and not any(_is_of(read.shown, value) for value in shown):
+        raise _refuse(422, "args: a change is made at the desk")
     if read.answer is None:
         async with resources.books.transaction(tenant) as tx:
             row = await tx.row("decision_by_id", decision_id=_uuid(read.decision_id or ""))
@@ -246,15 +262,10 @@ async def _note_unread(case_id: CaseId, thread_id: ThreadId, why: str) -> None:
         log.info("an unreadable answer was not written down: %s", no)
 
 
-async def _same_screen(resources: ServerResources, thread_id: ThreadId, read: Read) -> None:
-    """Refuse an answer that says something else was on its screen."""
-    if read.shown is not None:
-        snapshot = await snapshot_of(resources.books, thread_id)
-        there = (
-            (await interrupt_payload(resources.books, snapshot)).get("action_request", {}) if snapshot else {}
-        )
-        if dict(read.shown) not in (there, there.get("args")):
-            raise _refuse(422, "args: a change is made at the desk")
+def _is_of(said: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:
+    """Whether an answer says back what its pause shows."""
+    there = shown.get("action_request", {})
+    return dict(said) in (there, there.get("args"))
 
 
 def _uuid(text: str) -> UUID:

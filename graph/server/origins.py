@@ -6,6 +6,7 @@ routes refuses it refuses to a page too; the page can read the sentence.
 
 from collections.abc import Callable, Collection
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,7 +23,7 @@ HEADERS = (
     "x-tenant-id",
     "x-organization-id",
 )
-"""What LangGraph's clients send; only the first two are read."""
+"""What LangGraph's clients send; only the first two carry a credential."""
 
 EXPOSED = ("content-location", "location", "x-pagination-total", "x-pagination-next")
 """What their scripts read: where a run is, and how much there is."""
@@ -34,20 +35,22 @@ class AllowedOrigins:
     def __init__(self, app: ASGIApp, listed: Callable[[], Collection[str]]) -> None:
         self.app = app
         self.listed = listed
-        self.cors: CORSMiddleware | None = None
+        self.cors: dict[bool, CORSMiddleware] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self.cors is None:
-            self.cors = CORSMiddleware(
+        listed = self.listed()
+        known = Headers(scope=scope).get("origin") in listed
+        if known not in self.cors:
+            self.cors[known] = CORSMiddleware(
                 self.app,
-                allow_origins=self.listed(),
+                allow_origins=listed,
                 allow_methods=METHODS,
                 allow_headers=HEADERS,
                 allow_credentials=False,
-                allow_private_network=True,  # a page that is listed may call a server of its reader's own machine
+                allow_private_network=known,  # a page that is listed may call a server of its reader's own machine
                 expose_headers=EXPOSED,
             )
-        await self.cors(scope, receive, send)
+        await self.cors[known](scope, receive, send)

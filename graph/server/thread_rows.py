@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph_api.state import state_snapshot_to_thread_state
 from langgraph_runtime.database import GLOBAL_STORE, connect
 from langgraph_runtime.ops import Threads
+from langgraph_runtime_inmem.inmem_stream import get_stream_manager
 
 from graph.drive import Driver
 from graph.server.bodies import ASSISTANT_ID, GRAPH_ID
@@ -161,7 +162,7 @@ def keep_rows_true() -> None:
 
 def _hide_settlement(row: dict[str, Any]) -> None:
     """A thread that waits for the provider is nobody's work, and is not listed as that."""
-    pauses = [pause["value"] for some in row["interrupts"].values() for pause in some]
+    pauses = [pause["value"] for some in (row.get("interrupts") or {}).values() for pause in some]
     if any(isinstance(value, dict) and value.get("waiting_for") == "settlement" for value in pauses):
         row["interrupts"] = {}
         if row["status"] == "interrupted":
@@ -225,3 +226,15 @@ def _trim(store: Any) -> None:  # noqa: ANN401
     if len(ended) > RUNS_KEPT:
         old = {run["run_id"] for run in ended[: len(ended) - RUNS_KEPT]}
         store["runs"][:] = [run for run in store["runs"] if run["run_id"] not in old]
+        _forget_events(old)
+
+
+def _forget_events(runs: set[UUID]) -> None:
+    """What was streamed of runs that have left: the server keeps it for whoever comes late, and for ever."""
+    streams = get_stream_manager()
+    for kept in (streams.message_stores, streams.control_keys):
+        for thread in list(kept):
+            for run in runs & kept[thread].keys():
+                del kept[thread][run]
+            if not kept[thread]:
+                del kept[thread]

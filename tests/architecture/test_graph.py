@@ -63,7 +63,7 @@ async def test_the_pause_speaks_every_dialect(stage: Stage) -> None:
     ]
     assert value["action_request"]["args"] == request["args"]
     assert value["config"]["allow_edit"] is False
-    assert value["description"].startswith("79.00 USD to customer C100: card …4242 (pay\\_D300), for Tablet.")
+    assert value["description"].startswith("79.00 USD to customer C100: card …4242 (pay_D300), for Tablet.")
     proposal: Any = state["proposal"]
     assert value["proposal"]["digest"] == proposal["digest"]
     assert value["proposal"]["citations"][0]["quote"]

@@ -6,6 +6,10 @@ import { RemoteGraph } from "@langchain/langgraph/remote";
 import { useStream } from "@langchain/react";
 import { createElement, useEffect } from "react";
 import { createRoot } from "react-dom/client";
+import { renderToStaticMarkup } from "react-dom/server.browser";
+import Markdown from "react-markdown";
+import rehypeRaw from "rehype-raw";
+import remarkGfm from "remark-gfm";
 
 const GRAPH = "refund_agent";
 
@@ -122,6 +126,11 @@ const ACTIONS = {
       await stream.close();
     }
   },
+  /** Texts as Agent Inbox renders every text of a state: Markdown with raw HTML in it. */
+  render: async (house, { texts }) =>
+    texts.map((text) =>
+      renderToStaticMarkup(createElement(Markdown, { remarkPlugins: [remarkGfm], rehypePlugins: [rehypeRaw] }, text)),
+    ),
   write: async (house, { thread, what }) => {
     const { threads, runs } = clientOf(house);
     if (what === "state") return threads.updateState(thread, { values: { status: "refunded" } });

@@ -4,6 +4,7 @@ The page comes from an origin that GRAPH_ALLOWED_ORIGINS names; the clients are 
 application bundles them.
 """
 
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -167,3 +168,39 @@ def test_two_reviewers_at_once_in_two_clients_are_one_refund(visitor: Visitor) -
         desk.result()
     house.reaches(case, "refunded")
     assert len([one for one in house.refunds() if one["payment_id"] == "pay_X463"]) == 1
+
+
+HOSTILE = (
+    "My tablet arrived cracked, refund please.\n\n![x](https://evil.example/seen.png) [click](https://evil.example) "
+    "<img src=x onerror=alert(1)> <iframe srcdoc='<script>alert(1)</script>'></iframe> <style>*{display:none}</style>\n\n"
+    "<https://evil.example> https://evil.example/a www.evil.example WWW.evil.example evil@example.com mailto:e@x.org\n\n"
+    "[ref] [ref][] [text][ref] [^1]\n\n[ref]: https://evil.example\n[^1]: https://evil.example\n\n<!-- x --> <?php x ?> </div>\n\n"
+    "&#91;x&#93;(https://evil.example) \\<img src=x> &lt;img src=x&gt; ![x] (https://evil.example)"
+)
+
+
+def texts_in(value: object) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case list():
+            return [text for one in value for text in texts_in(one)]
+        case dict():
+            return [text for one in value.values() for text in texts_in(one)]
+        case _:
+            return []
+
+
+def test_nothing_that_a_customer_writes_acts_in_a_page_of_others(visitor: Visitor) -> None:
+    """Broken? A frame in a ticket runs in the reviewer's page, with the reviewer's token; a picture says it is read."""
+    house = visitor.house
+    case = str(house.paused(order_id="X464", question=HOSTILE)["case_id"])
+    state: Any = house.sdk().threads.get_state(case)
+    texts = [*texts_in(state["values"]), *texts_in([task["interrupts"] for task in state["tasks"]])]
+    assert sum("evil" in text for text in texts) >= 3
+    acts = re.compile(r"<(?!/?(?:p|blockquote|strong|em|code|pre|ul|ol|li|h\d|br|del|hr|table|t\w+)\b)")
+    for html in visitor.act("render", texts=texts)["told"]:
+        assert not acts.search(html), html
+    # The renderer is one that would: the same words as they came do all of it.
+    [raw] = visitor.act("render", texts=[HOSTILE])["told"]
+    assert all(tag in raw for tag in ("<img", "<iframe", "<a href", "<style"))

@@ -62,7 +62,8 @@ def test_no_other_origin_gets_leave(running: RunningHouse, origin: str) -> None:
         for path in ("/threads/search", "/ok", "/threads", "/nowhere"):
             leave = page.options(path, headers=ASKED)
             assert leave.is_error
-            assert not {name for name in leave.headers if name == "access-control-allow-origin"}
+            for name in ("access-control-allow-origin", "access-control-allow-private-network"):
+                assert name not in leave.headers
         answer = page.post("/threads/search", json={"limit": 1}, headers={"authorization": f"Bearer {token}"})
         assert "access-control-allow-origin" not in answer.headers
 
@@ -83,6 +84,7 @@ async def test_without_a_list_no_page_gets_leave() -> None:
         ("", ()),
         ("studio", (STUDIO,)),
         ("studio, HTTPS://Inbox.example/", (STUDIO, INBOX)),
+        ("https://inbox.example:443, http://localhost:80", (INBOX, "http://localhost")),
         ("https://[::1]:8443 http://localhost:3000", ("https://[::1]:8443", "http://localhost:3000")),
     ],
 )
@@ -94,7 +96,17 @@ def test_the_setting_lists_origins(
 
 
 @pytest.mark.parametrize(
-    "said", ["*", "null", "https://*.example", "inbox.example", "https://a.example/path", "file://x"]
+    "said",
+    [
+        "*",
+        "null",
+        "https://*.example",
+        "inbox.example",
+        "https://a.example/path",
+        "file://x",
+        "https://..",
+        "https://-.x",
+    ],
 )
 def test_a_pattern_is_no_origin(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("GRAPH_ALLOWED_ORIGINS", said)

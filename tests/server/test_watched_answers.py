@@ -1,12 +1,17 @@
 """Who answers on the server API sees what comes of it: in the stream of the answer, in the row, in the messages."""
 
+import asyncio
 import json
 import os
 import signal
 from typing import Any
 
+import pytest
 from running import RunningHouse, until
 from server_kit import other_shop
+from starlette.types import Message, Receive, Scope, Send
+
+from graph.server.streams import OF_ONE_TOKEN, ThreadStreams, TooManyStreams
 
 APPROVE = {"decisions": [{"type": "approve"}]}
 
@@ -76,7 +81,7 @@ def test_a_thread_that_waits_for_the_provider_is_nobodys_work(running: RunningHo
         [[pause]] = [task["interrupts"] for task in running.sdk().threads.get_state(case["case_id"])["tasks"]]
         assert pause["value"] == {
             "waiting_for": "settlement",
-            "description": "Approved by demo-reviewer: 79.00 USD is being paid. Nothing to do.",
+            "says": "Approved by demo-reviewer: 79.00 USD is being paid, and the desk shows how far it is. Nothing to decide.",
         }
         with running.graph() as client:
             again = client.post(
@@ -165,3 +170,44 @@ def test_the_streaming_protocol_is_closed_to_other_tenants_and_to_people_without
         assert client.post(f"{thread}/commands", json=answer).status_code == 401
         assert client.post(f"{thread}/stream/events", json={"channels": ["values"]}).status_code == 401
     assert running.case(case["case_id"])["state"] == case["state"]
+
+
+def test_what_the_customer_wrote_since_is_read_at_the_desk_before_money_moves(running: RunningHouse) -> None:
+    """Other interfaces show the case as it was at its pause."""
+    case = running.paused(order_id="X407")
+    with running.desk() as desk:
+        body = {"author": "customer", "text": "Stop: I only want a repair, no refund!"}
+        told = desk.post(f"/api/cases/{case['case_id']}/messages", json=body)
+        assert told.is_success, told.text
+    with running.graph() as client:
+        answer = client.post(
+            f"/threads/{case['case_id']}/runs",
+            json={"assistant_id": "refund_agent", "command": {"resume": APPROVE}},
+        )
+    assert (answer.status_code, "has written since" in answer.text) == (409, True)
+    assert running.status(case["case_id"]) == "needs_human"
+
+
+async def test_a_stream_of_a_thread_ends_and_one_token_has_so_many() -> None:
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    streams, sent = ThreadStreams(seconds=0.05), list[Message]()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def one() -> None:
+        await streams.run("token", endless, {"type": "http"}, asyncio.Queue().get, send)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(OF_ONE_TOKEN):
+            group.create_task(one())
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyStreams):
+            await one()
+    assert [message["type"] for message in sent].count("http.response.body") == OF_ONE_TOKEN
+    assert not streams.open
+    await one()
