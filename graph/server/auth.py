@@ -15,7 +15,7 @@ from graph.server.allowlist import CLAIMED, CREDENTIAL, STARTS
 from graph.server.answers import UnreadableAnswer, read_persons_answer
 from graph.server.desk_call import Caller, DeskSaysNo
 from graph.server.resources import the_resources
-from graph.server.thread_rows import made_by
+from graph.server.thread_rows import expect_no_run, expect_run, made_by
 from records.cases import thread_case
 from refunds.ids import CaseId, TenantId, ThreadId
 from refunds.ticket import BadTicket, Ticket
@@ -248,9 +248,11 @@ async def _answer(
         if row is None or row["case_id"] != case_id or "cases:decide" not in caller.scopes:
             raise _refuse(403, "decision_id: no decision of this case")
         return
+    expect_run(thread_id)
     try:
         await resources.desk.decide(CREDENTIAL.get(""), case_id, thread_id, read.answer)
     except DeskSaysNo as no:
+        expect_no_run(thread_id)
         raise _refuse(no.status, no.detail) from None
 
 

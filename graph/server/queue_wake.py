@@ -7,8 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from langgraph_runtime.ops import Runs
+
+from graph.server.thread_rows import expect_no_run
 
 LOOK_AGAIN_SECONDS = 0.5
 """As the server itself: a run that stood behind another one of its thread is found so."""
@@ -20,9 +23,13 @@ def wake_at_once() -> None:
     there_is_one = asyncio.Event()
 
     async def told_put(*args: Any, **said: Any) -> Any:  # noqa: ANN401  (the server's own shapes)
-        runs = await put(*args, **said)
-        there_is_one.set()
-        return runs
+        try:
+            runs = await put(*args, **said)
+            there_is_one.set()
+            return runs
+        finally:
+            if said.get("thread_id"):
+                expect_no_run(UUID(str(said["thread_id"])))
 
     async def told_next(*, wait: bool, limit: int = 1) -> AsyncIterator[Any]:
         if wait:

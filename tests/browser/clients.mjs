@@ -90,6 +90,7 @@ function hooked({ url, token }, thread, act) {
           Promise.resolve(act(stream)).catch(reject);
         }
         if (stream.error) reject(stream.error);
+        if (!acted && !stream.isThreadLoading && !waits && status) reject(new Error("nothing waits here"));
         if (acted && ["refunded", "rejected", "replied"].includes(status)) resolve(status);
       });
       return null;
@@ -140,9 +141,13 @@ const ACTIONS = {
   },
 };
 
+/** A limit, never a measure: what a client waits for may never come. */
+const patience = () =>
+  new Promise((_, reject) => setTimeout(() => reject(new Error("no answer within a minute")), 60_000));
+
 window.act = async (house, action, said) => {
   try {
-    return { told: await ACTIONS[action](house, said ?? {}) };
+    return { told: await Promise.race([ACTIONS[action](house, said ?? {}), patience()]) };
   } catch (error) {
     return { refused: String(error?.message ?? error), status: error?.status ?? null };
   }

@@ -105,7 +105,8 @@ def test_each_client_shows_why_an_answer_does_not_count(visitor: Visitor, number
 
     def refused(who: str, said: str, thread: str = case, resume: object = APPROVE) -> None:
         answer = visitor.act("answer", who=who, by=by, thread=thread, resume=resume)
-        assert said in answer.get("refused", ""), answer
+        assert "refused" in answer and "no answer within" not in answer["refused"], answer
+        assert said in answer["refused"], answer
 
     before = house.case(case)
     refused("demo-auditor", "decides nothing here")
