@@ -68,9 +68,10 @@ async def run(settings: DeskSettings) -> None:
 
 
 def routines(services: DeskServices) -> dict[str, Routine]:
-    """What comes round by itself: lost replies, proposals that run out, releases that leave their bands, notices."""
+    """What comes round by itself: held approvals, lost replies, proposals that run out, releases, notices."""
     found = {
         "sweep": Routine(30, services.outbox.sweep),
+        "held": Routine(1, services.held.sweep),
         "deadlines": Routine(60, lambda: escalate(services.books)),
         "releases": Routine(WATCH_SECONDS, services.release_stages.watch),
     }

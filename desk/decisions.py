@@ -1,6 +1,8 @@
 """Decisions: a named person says a word on what was on their screen, and the desk signs it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
@@ -80,6 +82,13 @@ class DecisionResult:
     more_people: int
 
 
+class _Undone(Exception):
+    """What was decided to see whether it can be."""
+
+
+REHEARSAL_SECONDS = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The desk at work."""
@@ -94,13 +103,15 @@ class Desk:
         case_id: CaseId,
         digest: str | None,
         word: DecisionRequest,
-        last_check: Callable[[], Awaitable[None]] | None = None,
+        last_check: Callable[[Transaction], Awaitable[None]] | None = None,
+        *,
+        kept: bool = True,
     ) -> DecisionResult:
         """Record a person's word on the proposal with this digest; the decision, once enough people agree.
 
         Without a digest the word counts only while the case has had one proposal: what was on the screen
-        is not known. `last_check` may raise right before anything is written. Raises NoAuthority, Conflict,
-        NothingToDecide and BadDecision; nothing is half written.
+        is not known. `last_check` may raise right before anything is written; what is not `kept` is undone.
+        Raises NoAuthority, Conflict, NothingToDecide and BadDecision; nothing is half written.
         """
         person.may_decide(tenant)
         try:
@@ -116,7 +127,7 @@ class Desk:
                     raise Conflict(claimed_by(held))
                 await self._check(tx, person, case, current, word)
                 if last_check is not None:
-                    await last_check()
+                    await last_check(tx)
                 if held is not None:
                     # Their claim ends with their vote: somebody else may have to agree.
                     tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
@@ -130,9 +141,31 @@ class Desk:
                     write_reading(
                         tx, case_id, reading, person=person.person, via=person.via, address=person.address
                     )
-                return await self.record(tx, person, case, current, word, snapshot.now)
+                result = await self.record(tx, person, case, current, word, snapshot.now)
+                if not kept:
+                    raise _Undone
+                return result
         except Refused as refused:
             raise desk_refusal(refused) from None
+
+    async def check_approval(self, person: Person, tenant: TenantId, case_id: CaseId, digest: str) -> None:
+        """Raise what an approval of what has this digest would be refused with now.
+
+        It is given and taken back in one transaction, so that a screen promises what its button does.
+        """
+        with suppress(_Undone):
+            await self.decide(person, tenant, case_id, digest, DecisionRequest("approve"), kept=False)
+
+    async def refusal_of(self, person: Person, tenant: TenantId, case_id: CaseId, digest: str) -> str:
+        """The same as a sentence; empty where an approval would count."""
+        try:
+            async with asyncio.timeout(REHEARSAL_SECONDS):
+                await self.check_approval(person, tenant, case_id, digest)
+        except TimeoutError:
+            return "somebody has this case in hand at this moment: look again"
+        except (NoAuthority, Conflict, NothingToDecide, BadDecision, Refused) as refusal:
+            return str(refusal)
+        return ""
 
     async def _check(
         self, tx: Transaction, person: Person, case: Case, current: CurrentProposal, word: DecisionRequest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
-from desk.decisions import authority_of
+from desk.decisions import authority_of, claimed_by
 from desk.marked import ReadWords
 from desk.people import Person
 from policies.authority import AuthorityRule, highest_authority, may_approve
@@ -245,7 +245,9 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str
             checks=checks_of(
                 case, snapshot, order, cited, gone_before=bool(gone and gone["gone"]), language=language
             ),
-            effect=effect_of(current, order, rule, votes, language) if case.mode == "production" else "",
+            effect=effect_of(current, order, rule, votes, language, killed=snapshot.killed)
+            if case.mode == "production"
+            else "",
             findings=await tx.rows("findings_of", case_id=case.case_id),
             raised_by=frozenset(
                 row["person"]
@@ -267,6 +269,8 @@ def effect_of(
     rule: AuthorityRule | None,
     votes: Sequence[Row] = (),
     language: str = DEFAULT,
+    *,
+    killed: bool = False,
 ) -> str:
     """One sentence that says what Approve will do; empty where there is nothing to approve."""
     if current is None or current.decision is not None:
@@ -274,7 +278,7 @@ def effect_of(
     proposal = current.proposal
     match proposal.kind:
         case "handoff":
-            return "Approve closes this hand-over and sends nothing; to answer, take the case over."
+            return "Nothing is proposed: take it over to reply, to propose a refund, or to close it without a word."
         case "reply" if proposal.question:
             does = "sends this question and keeps the case open for the answer"
         case "reply":
@@ -283,6 +287,8 @@ def effect_of(
             does = f"sends this reply and returns {_where(proposal, order, language)}, once"
             if proposal.goods_first:
                 does += ", when the goods have come back as they were sold"
+            if killed:
+                does += "; the kill switch is on, so nothing is paid until it is lifted"
     yes = sum(vote["word"] == "approve" for vote in votes)
     missing = rule.approvals - yes if rule else 0
     if missing > 1:
@@ -312,6 +318,8 @@ def may_say_yes(person: Person, shown: Dossier, language: str = DEFAULT) -> str:
     authority = highest_authority(person.roles_in(shown.case.tenant))
     if authority is None:
         return "you may look and not decide"
+    if shown.claim is not None and shown.claim["person"] != person.person:
+        return claimed_by(shown.claim)
     if shown.case.submitted_by == person.person:
         return "nobody decides a case they submitted"
     if any(row["edited_upward"] and row["edited_by"] == person.person for row in shown.proposals):

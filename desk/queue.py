@@ -114,7 +114,7 @@ def pattern(search: str) -> str:
 async def queue_page(
     books: Books, person: Person, filters: Filters, *, most: int, skip: int = 0
 ) -> QueuePage:
-    """One page over all tenants that the person may see, in one order: stage, then risk × amount × age."""
+    """One page over all tenants that the person may see, in one order: what burns, stage, then risk × amount × age."""
     tenants = _tenants(person, filters.tenant)
     values = filters.values(person)
     # Of many tenants each may hold the whole page, so each is read up to its end.
@@ -135,7 +135,9 @@ async def queue_page(
         for row in await books.reading(tenant).rows("count_waiting", **values):
             counts[row["stage"]] += row["cases"]
     if len(tenants) > 1:
-        rows = sorted(rows, key=lambda row: (row["stage"], -row["weight"]))[skip : skip + most]
+        rows = sorted(rows, key=lambda row: (not row["burns"], row["stage"], -row["weight"]))[
+            skip : skip + most
+        ]
     return QueuePage(rows, dict(counts))
 
 

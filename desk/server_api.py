@@ -17,7 +17,7 @@ from desk.operations_api import me_of
 from desk.people import Person
 from desk.schemas import Acknowledged, Decided, Failure, Me, ServerAnswer, UnreadAnswer
 from desk.services import DeskServices
-from records.books import BooksAway
+from records.books import BooksAway, Transaction
 
 DECIDE_SECONDS = 5.0
 """Less than the server waits for an answer, so that what it is told is what was written."""
@@ -82,7 +82,8 @@ async def answer(
         if row is not None and str(row["thread_id"]) == body.thread_id:
             word = DecisionRequest(body.word, body.code, note=body.note)
 
-            async def still_there() -> None:
+            async def still_there(tx: Transaction) -> None:
+                del tx
                 if await request.is_disconnected():
                     raise Conflict("the caller has given up and was told that nothing was written")
 

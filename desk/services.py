@@ -8,6 +8,7 @@ from pathlib import Path
 from desk.channels import Channel, FileChannel, SmtpChannel
 from desk.decisions import Desk
 from desk.follow_ups import FollowUps
+from desk.held_approvals import HeldApprovals
 from desk.intake import Intake
 from desk.live import Live
 from desk.notices import Notices
@@ -39,6 +40,7 @@ class DeskServices:
     ratings: Ratings
     release_stages: ReleaseStages
     session_secret: str
+    held: HeldApprovals
     issuer: Issuer | None = None
 
 
@@ -84,10 +86,11 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
     async with Books.open(url, size=size) as books:
         ratings = Ratings(books, secret, public_url)
         intake = Intake(books, pinned, intake_keys, intake_key, settings.mode)
+        desk = Desk(books, key)
         rating_link = ratings.link if settings.public_url else None
         yield DeskServices(
             books=books,
-            desk=Desk(books, key),
+            desk=desk,
             intake=intake,
             outbox=Outbox(books, channel, domain, FollowUps(books, intake), rating_link),
             manifest=pinned,
@@ -102,6 +105,7 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
             ),
             ratings=ratings,
             session_secret=secret,
+            held=HeldApprovals(books, desk, settings.take_back_seconds),
             issuer=Issuer.of(settings, books),
             release_stages=ReleaseStages(books, rollout(settings.rollout)),
         )

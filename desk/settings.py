@@ -45,6 +45,9 @@ class DeskSettings(BaseSettings):
     public_url: str = ""
     """Where people reach this desk; what a refused server client is pointed to."""
 
+    take_back_seconds: Annotated[int, Field(ge=0, le=120)] = 10
+    """For how long an approval at the page can be taken back before it counts; at once at zero, as everywhere else."""
+
     channel: Literal["file", "smtp"] = "file"
     outbox_folder: Path = Path("outbox")
     mail_from: str = "support@countersign.invalid"

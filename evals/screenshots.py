@@ -98,6 +98,7 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     reviewer.screenshot(path=HERE / "reading.png")
     reviewer.goto(f"{house.desk}/cases/{cases[0]}")
     reviewer.wait_for_selector("#live[data-on]")
+    reviewer.wait_for_selector("body[data-read]")
     reviewer.keyboard.press("a")
     reviewer.wait_for_selector("#strip [data-status=refunded]")
     reviewer.keyboard.press("r")

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from refunds.canonical import BadJson, digest, read_json
-from refunds.vocabulary import Intent, Route
+from refunds.vocabulary import Intent, Priority, Route
 
 QUESTION_LIMIT = 8_000
 """Characters; longer than any ticket a person writes, short enough to read before deciding."""
@@ -65,6 +65,9 @@ class Ticket(BaseModel):
     items: tuple[Identifier, ...] | None = Field(default=None, max_length=ITEM_LIMIT)
     messages: tuple[TicketMessage, ...] | None = Field(default=None, max_length=MESSAGE_LIMIT)
     """What was written after the question, in its order."""
+
+    priority: Priority | None = None
+    """What the help desk says of it: `urgent` stands before everything else in the queue."""
 
     bundle_version: Identifier | None = None
     route: Route | None = None

@@ -55,6 +55,7 @@ ReadingDoubt = Literal[
 ]
 ReaderKind = Literal["trained", "model", "person"]
 Route = Literal["guarded_agent", "human_review_now"]
+Priority = Literal["low", "normal", "high", "urgent"]
 IntakeVerdict = Literal["verified", "unsigned_intake", "expired_intake", "replayed_intake", "wrong_tenant"]
 
 BypassReason = Literal[
@@ -128,6 +129,9 @@ CaseStatus = Literal[
 
 # Where a ticket stands for whoever sent it: who has the next word.
 TicketEnd = Literal["resolved", "waiting_for_person", "waiting_for_customer", "under_way", "failed"]
+
+# What became of an approval that could be taken back for a few seconds.
+HeldEnd = Literal["given", "taken_back", "refused"]
 
 ProposalKind = Literal["refund", "reply", "handoff"]
 VoteWord = Literal["approve", "reject", "revise"]
@@ -280,6 +284,7 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "route": get_args(Route),
     "intake_verdict": get_args(IntakeVerdict),
     "case_status": get_args(CaseStatus),
+    "held_end": get_args(HeldEnd),
     "proposal_kind": get_args(ProposalKind),
     "vote_word": get_args(VoteWord),
     "authority": get_args(Authority),

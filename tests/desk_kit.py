@@ -17,6 +17,7 @@ from desk.app import create_app
 from desk.channels import Channel, FileChannel
 from desk.follow_ups import FollowUps
 from desk.health import Meters
+from desk.held_approvals import HeldApprovals
 from desk.live import Live
 from desk.notices import Notices
 from desk.outbox import Outbox
@@ -134,8 +135,10 @@ class Visitor:
         return await self.post(f"/cases/{case_id}/decide", act=act, **fields)
 
 
-def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskStage:
-    """A desk in front of a stage."""
+def desk_at(
+    stage: Stage, folder: Path, channel: Channel | None = None, take_back_seconds: int = 0
+) -> DeskStage:
+    """A desk in front of a stage; its approvals count at once."""
     house = stage.house
     leaves_by = channel or FileChannel(folder / "outbox", "support@shop.example")
     services = DeskServices(
@@ -149,6 +152,7 @@ def desk_at(stage: Stage, folder: Path, channel: Channel | None = None) -> DeskS
         notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
         ratings=Ratings(house.desk_books, SECRET, "http://desk"),
         session_secret=SECRET,
+        held=HeldApprovals(house.desk_books, house.desk, take_back_seconds),
         release_stages=ReleaseStages(house.desk_books, rollout()),
     )
     app = IDLE.pop() if IDLE else create_app(services)

@@ -97,7 +97,13 @@ class RunningHouse:
         ]  # fmt: skip
 
     def variables(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "COUNTERSIGN_HOME": str(self.folder), **self.environment}
+        at_once = {"DESK_TAKE_BACK_SECONDS": "0"}  # where it is the subject it is said otherwise
+        return {
+            "PATH": os.environ["PATH"],
+            "COUNTERSIGN_HOME": str(self.folder),
+            **at_once,
+            **self.environment,
+        }
 
     def start(self, *, fresh: bool = False) -> "RunningHouse":
         """Bring it up; on a copy of the prepared home where there is none yet and none is to be made."""

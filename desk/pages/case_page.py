@@ -12,6 +12,7 @@ from desk.claims import claim, release_claim
 from desk.corrections import CorrectedAsk, Correction, as_read
 from desk.decisions import DecisionRequest, NothingToDecide
 from desk.dossier import ASKED, Dossier, dossier_of, may_say_yes
+from desk.held_approvals import held_of
 from desk.letters import rejection
 from desk.marked import ReadWords
 from desk.messages import add_message
@@ -82,6 +83,11 @@ async def _decide(services: DeskServices, act: SentForm, case: Case) -> str:
     if shown.current is None:
         raise NothingToDecide(f"case {case.case_id} has no proposal")
     word = word_of(act, wanted, shown.current.proposal, shown.words)
+    if wanted == "approve" and services.held.seconds:
+        await services.held.hold(
+            act.visit.person, case.tenant, case.case_id, act.text("digest"), word.note or ""
+        )
+        return "next"
     await services.desk.decide(act.visit.person, case.tenant, case.case_id, act.text("digest"), word)
     # After a revision the page waits for the new proposal; after every other decision it opens the next case.
     return "stay" if wanted in {"no_refund", "edit", "correct"} else "next"
@@ -178,6 +184,17 @@ def _units(act: SentForm) -> tuple[Units, ...] | None:
         if int(said):
             found.append(Units(LineId(line_id), int(said)))
     return tuple(found)
+
+
+@router.post("/cases/{case_id}/take-back")
+async def take_back(request: Request, case_id: str, services: Opened, act: Deciding) -> Response:
+    """Take an approval back that has not been given yet."""
+    return await _do(request, services, act, case_id, _take_back)
+
+
+async def _take_back(services: DeskServices, act: SentForm, case: Case) -> str:
+    await services.held.take_back(act.visit.person, case.tenant, case.case_id)
+    return "stay"
 
 
 @router.post("/cases/{case_id}/claim")
@@ -309,6 +326,11 @@ async def _screen(
         deciders = await books.rows("deciders")
         orders = await customer_orders(books, case.customer_id, case.order_id) if shown.deciding else ()
     mine = bool(visit.person.roles_in(case.tenant) & DECIDERS)
+    no_yes = may_say_yes(visit.person, shown, language)
+    held = await held_of(services.books, case.tenant, case.case_id)
+    held = held if held and not held.word else None
+    if mine and not no_yes and shown.current is not None and shown.current.proposal.kind != "handoff":
+        no_yes = await services.desk.refusal_of(visit.person, case.tenant, case.case_id, shown.current.digest)
     return page(
         request,
         "case.html",
@@ -319,7 +341,8 @@ async def _screen(
         typed=typed,
         done=done,
         decides_here=mine,
-        no_yes=may_say_yes(visit.person, shown, language),
+        no_yes=no_yes,
+        held=held,
         confirm=confirms(shown),
         letters={code: rejection(code, shown.left) for code in get_args(RejectCode)},
         colleagues=_colleagues(deciders, visit.person),

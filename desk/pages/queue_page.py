@@ -12,6 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response, StreamingResponse
 
 from desk.dossier import ASKED
+from desk.held_approvals import held_of
 from desk.live import TooMany, Watcher
 from desk.notes import BadDecision, storable
 from desk.pages.forms import Opened, visitor
@@ -147,7 +148,14 @@ def _theirs(row: Row, person: Person) -> bool:
     """Whether there is something in a case for this person to do, and it is theirs or nobody's in particular."""
     roles = person.roles_in(row["tenant"])
     taken = row["owner"] not in {None, person.person}
-    if taken or row["voted"] or row["stage"] > 1 or row["status"] == "refund_pending" or not roles & DECIDERS:
+    if (
+        row["held"]
+        or taken
+        or row["voted"]
+        or row["stage"] > 1
+        or row["status"] == "refund_pending"
+        or not roles & DECIDERS
+    ):
         return False
     if row["for_person"]:
         return bool(row["for_person"] == person.person)
@@ -160,7 +168,11 @@ async def strip(request: Request, case_id: str, services: Opened, visit: Visitin
     case = await find_case(services.books, visit.person, case_id)
     snapshot = await snapshot_now(services.books, case.tenant, case.case_id)
     proposal = snapshot.current.proposal if snapshot.current else None
-    return page(request, "_strip.html", visit, case=case, snapshot=snapshot, proposal=proposal)
+    held = await held_of(services.books, case.tenant, case.case_id)
+    mine = held is not None and held.person == visit.person.person
+    return page(
+        request, "_strip.html", visit, case=case, snapshot=snapshot, proposal=proposal, held=held, mine=mine
+    )
 
 
 @router.get("/live")

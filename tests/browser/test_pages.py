@@ -23,6 +23,12 @@ SCRIPTS = (
 )
 
 
+def seen(page: Page) -> Page:
+    """The page, once it has stood for as long as a person needs to see it: before, no key decides."""
+    page.wait_for_selector("body[data-read]")
+    return page
+
+
 def status(house: RunningHouse, case_id: str) -> str:
     return house.status(case_id)
 
@@ -43,12 +49,27 @@ def test_a_ticket_arrives_by_itself_and_is_refunded_by_keyboard(desk: Any) -> No
     page.wait_for_selector("#live[data-on]")
     page.keyboard.press("c")
     page.wait_for_selector("#status >> text=yours since")
-    page.keyboard.press("a")
+    seen(page).keyboard.press("a")
     page.wait_for_selector("#strip [data-status=refunded]")
     assert "t-by-itself" in page.inner_text("#strip")
     assert status(desk.house, case_id) == "refunded"
     [vote] = desk.house.sql("select person, via::text from books.votes where case_id = %s", case_id)
     assert vote == {"person": "demo-reviewer", "via": "page"}
+
+
+def test_a_key_that_is_pressed_three_times_pays_one_customer(desk: Any) -> None:
+    """The next case opens under the same key: no key decides what nobody can have seen."""
+    cases = [desk.house.paused(order_id=f"X{490 + number}")["case_id"] for number in range(3)]
+    page = seen(desk.visitor(then=f"/cases/{cases[0]}"))
+    page.keyboard.press("a")
+    page.wait_for_url(re.compile(r"done="))
+    for _ in range(3):
+        page.keyboard.press("a")
+        page.keyboard.press("n")
+        page.wait_for_timeout(100)
+    page.wait_for_selector("body[data-read]")
+    voted = desk.house.sql("select case_id::text from books.votes where case_id = any(%s)", [*cases])
+    assert [row["case_id"] for row in voted] == [cases[0]]
 
 
 def test_two_browsers_race_for_one_case(desk: Any) -> None:
@@ -58,7 +79,7 @@ def test_two_browsers_race_for_one_case(desk: Any) -> None:
     other.keyboard.press("r")
     other.keyboard.press("2")
     other.fill("#letter", "Ten minutes of writing.")
-    one.keyboard.press("a")
+    seen(one).keyboard.press("a")
     one.wait_for_url(re.compile(r"\?done="))
     other.click("#reject button:has-text('Reject and send')")
     said = other.locator("#reject .said")
@@ -80,7 +101,7 @@ def test_a_large_amount_takes_two_people_and_a_second_review_at_the_sentence(des
     )
     at = f"/cases/{case['case_id']}"
     one, other = desk.visitor(then=at), desk.visitor("demo-specialist", then=at)
-    one.keyboard.press("a")
+    seen(one).keyboard.press("a")
     expect(one.locator("dialog#approve")).to_contain_text(
         "together they send this reply and return $2,399.00"
     )
@@ -88,7 +109,7 @@ def test_a_large_amount_takes_two_people_and_a_second_review_at_the_sentence(des
     one.wait_for_url(re.compile(r"\?done="))
     expect(other.locator("#status")).to_contain_text("demo-reviewer said approve")
     assert status(desk.house, case["case_id"]) == "needs_human"
-    other.keyboard.press("a")
+    seen(other).keyboard.press("a")
     other.keyboard.press("Enter")
     other.wait_for_selector("#strip [data-status=refunded]")
 
@@ -103,7 +124,7 @@ def test_an_edit_comes_back_with_a_digest_of_its_own_and_a_diff(desk: Any) -> No
     expect(page.locator("input[name=digest]").first).not_to_have_value(before)
     expect(page.locator("h1")).to_have_text("$40.00")
     expect(page.locator(".diff")).to_contain_text("$79.00")
-    page.keyboard.press("a")
+    seen(page).keyboard.press("a")
     page.wait_for_selector("#strip [data-status=refunded]")
     assert [
         refund["amount_minor"] for refund in desk.house.refunds() if refund["payment_id"] == "pay_X394"
@@ -129,7 +150,7 @@ def test_a_field_of_the_reading_is_corrected_by_key_and_the_case_runs_again(desk
     expect(page.locator("#h-asked ~ p")).to_contain_text("person reader")
     expect(page.locator("nav.bar")).to_contain_text("their own reading has raised")
     other = desk.visitor("demo-reviewer-2", then=f"/cases/{case['case_id']}")
-    other.keyboard.press("a")
+    seen(other).keyboard.press("a")
     other.wait_for_selector("#strip [data-status=refunded]")
     [reading] = desk.house.sql(
         "select person from books.readings where reader = 'person' and case_id = %s", case["case_id"]
@@ -168,7 +189,7 @@ def test_the_next_case_opens_by_itself_and_help_lists_the_keys(desk: Any) -> Non
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_contain_text("approve")
     page.keyboard.press("Escape")
-    page.keyboard.press("a")
+    seen(page).keyboard.press("a")
     page.wait_for_url(re.compile(r"/cases/[0-9a-f-]+\?done="))
     assert page.url.partition("?")[0] != first.partition("?")[0]
 

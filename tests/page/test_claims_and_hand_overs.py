@@ -14,7 +14,8 @@ async def test_a_claim_names_its_holder_and_ends_by_itself(desk: DeskStage) -> N
         assert case.ticket_id not in (await other.get("/?mine=yes")).text
         taken = await other.post(f"/cases/{case.case_id}/claim", act="claim")
         assert taken.status_code == 409 and "demo-reviewer has claimed it since" in taken.text
-        decided = await other.decide(case.case_id, "approve")
+        digest = (await desk.newest(case.case_id))["digest"]
+        decided = await other.decide(case.case_id, "approve", digest=digest)
         assert decided.status_code == 409 and "until" in decided.text
         await desk.stage.move_clock(minutes=16)
         assert (await other.decide(case.case_id, "approve")).status_code == 200

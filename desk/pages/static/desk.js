@@ -22,6 +22,15 @@ const openDialog = (id) => {
   dialog.showModal();
 };
 
+// The next case opens under the same key: none that decides acts before a person can have seen what it decides.
+const SEEN_MS = 1000;
+const see = () => {
+  delete document.body.dataset.read;
+  setTimeout(() => (document.body.dataset.read = ""), SEEN_MS);
+};
+document.addEventListener("DOMContentLoaded", see);
+window.addEventListener("pageshow", (event) => event.persisted && see());
+
 const listKeys = () => {
   const list = document.getElementById("keys");
   list.replaceChildren(
@@ -58,6 +67,7 @@ document.addEventListener("keydown", (event) => {
   );
   if (!wanted || wanted.disabled) return;
   event.preventDefault();
+  if (wanted.matches("[data-decides]") && document.body.dataset.read === undefined) return;
   if (typing(wanted)) wanted.focus();
   else wanted.click();
 });
@@ -100,6 +110,15 @@ document.addEventListener("htmx:after:swap", () => {
   }
   if (document.querySelector("[data-stale]") && !dirty() && !document.querySelector("dialog[open]")) location.reload();
 });
+
+// A countdown; at its end the page asks what came of it.
+setInterval(() => {
+  for (const left of document.querySelectorAll("[data-seconds]")) {
+    left.dataset.ends ??= String(Date.now() + 1000 * Number(left.dataset.seconds));
+    const seconds = Math.max(0, Math.ceil((Number(left.dataset.ends) - Date.now()) / 1000));
+    if (left.textContent !== String(seconds)) left.textContent = String(seconds);
+  }
+}, 250);
 
 // Live: a hint says that something moved; the parts of the page that care ask again.
 const watch = () => {

@@ -46,8 +46,8 @@ declare
 begin
   foreach sealed in array array[
     'anchors', 'arrivals', 'assignments', 'audit_events', 'case_events', 'cases', 'claims', 'decisions', 'deliveries',
-    'disbursements', 'findings', 'flags', 'found_refund_acts', 'found_refunds', 'messages', 'model_calls',
-    'notice_tries', 'notices', 'passwords', 'payments', 'policy_imports', 'policy_reviews', 'proposals',
+    'disbursements', 'findings', 'flags', 'found_refund_acts', 'found_refunds', 'held_approvals', 'held_ends', 'messages',
+    'model_calls', 'notice_tries', 'notices', 'passwords', 'payments', 'policy_imports', 'policy_reviews', 'proposals',
     'provider_acts', 'provider_answers', 'ratings', 'readings', 'release_steps', 'releases', 'replies', 'second_reviews', 'sends',
     'session_ends', 'sessions', 'settlements', 'shadow_grades', 'shadow_runs', 'sign_ins', 'spend_alerts',
     'takeovers', 'trace_events', 'unread_answers', 'votes'
@@ -66,7 +66,7 @@ begin
   foreach walled in array array[
     'arrivals', 'assignments', 'audit_events', 'authority_rules', 'case_events', 'cases', 'claims', 'clause_vectors',
     'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
-    'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
+    'held_approvals', 'held_ends', 'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
     'policy_documents', 'policy_imports', 'policy_reviews', 'progress', 'proposals', 'provider_acts',
     'provider_answers', 'ratings', 'readings', 'replies', 'second_reviews', 'sends', 'settlements', 'shadow_grades',
     'shadow_runs', 'spend', 'spend_alerts', 'stalled_orders', 'takeovers', 'trace_events', 'unread_answers',

@@ -282,10 +282,16 @@ end $$;
 
 -- What the customer wrote, out of the ticket's JSON. It is searched without the rest, whose signature is a text of
 -- random letters. A NUL and halves of pairs, which no text of Postgres can hold, are left out, and so are backslashes.
+create function stated_in(ticket text, field text) returns text language sql immutable
+set search_path = books, pg_temp
+begin atomic
+  select regexp_replace(replace(ticket, '\\', ' '), '\\u(0000|d[89a-f]..)', ' ', 'gi')::jsonb->>field;
+end;
+
 create function question_of(ticket text) returns text language sql immutable
 set search_path = books, pg_temp
 begin atomic
-  select regexp_replace(replace(ticket, '\\', ' '), '\\u(0000|d[89a-f]..)', ' ', 'gi')::jsonb->>'question';
+  select stated_in(ticket, 'question');
 end;
 
 create function waits_for_a_person(status case_status, reason text) returns boolean language sql immutable
@@ -311,7 +317,8 @@ begin
     select c.tenant, c.case_id, c.received_at,
       case when new.status <> 'needs_human' then 1
         when new.reason in ('asked_customer', 'asked_colleague') then 2 else 0 end,
-      band_of(risk_of(new.status, new.reason, open.kind), open.amount_minor),
+      case when burns(new.reason, c.ticket) then 63
+        else band_of(risk_of(new.status, new.reason, open.kind), open.amount_minor) end,
       new.status, new.reason, new.at, c.intent, open.kind, open.amount_minor, open.currency, open.proposed_at,
       open.expires_at, c.ticket_id, c.customer_id, c.order_id, a.to_person, a.to_role,
       to_tsvector('simple', question_of(c.ticket))
@@ -346,11 +353,19 @@ begin atomic
   end;
 end;
 
--- Twice the binary logarithm of risk × amount; what has no amount counts as ten units of money.
+-- What stands before everything else: law, safety, fraud, an open dispute, and what the help desk calls urgent.
+create function burns(reason text, ticket text) returns boolean language sql immutable
+set search_path = books, pg_temp
+begin atomic
+  select reason in ('urgent_matter', 'classifier_human_review', 'payment_disputed')
+    or stated_in(ticket, 'priority') is not distinct from 'urgent';
+end;
+
+-- Twice the binary logarithm of risk × amount; what has no amount counts as ten units of money. 63 is what burns.
 create function band_of(risk integer, amount bigint) returns smallint language sql immutable
 set search_path = books, pg_temp
 begin atomic
-  select least(63, floor(2 * log(2.0, risk * greatest(coalesce(amount, 0), 1000) / 100.0)))::smallint;
+  select least(62, floor(2 * log(2.0, risk * greatest(coalesce(amount, 0), 1000) / 100.0)))::smallint;
 end;
 
 create function tell_progress(of_case uuid, now_at stage, so_far text) returns void language plpgsql volatile

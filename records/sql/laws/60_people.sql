@@ -105,6 +105,8 @@ set local role books_owner;
 create trigger c_waiting after insert on assignments for each row execute function keep_assigned();
 create trigger check_assignment before insert on assignments for each row execute function check_assignment();
 create trigger c_tell after insert on claims for each row execute function tell_desk();
+create trigger c_tell after insert on held_approvals for each row execute function tell_desk();
+create trigger c_tell after insert on held_ends for each row execute function tell_desk();
 create trigger c_tell after insert on messages for each row execute function tell_desk();
 create trigger c_tell after insert on votes for each row execute function tell_desk();
 reset role;

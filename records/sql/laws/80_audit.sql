@@ -15,6 +15,8 @@ create view written with (security_invoker = true) as
   union all select 'sends', decision_id || '/' || attempt, to_jsonb(t) from sends t
   union all select 'settlements', decision_id || '/' || seq, to_jsonb(t) from settlements t
   union all select 'arrivals', arrival_id || '/' || line_id, to_jsonb(t) from arrivals t
+  union all select 'held_approvals', held_id::text, to_jsonb(t) from held_approvals t
+  union all select 'held_ends', held_id::text, to_jsonb(t) from held_ends t
   union all select 'messages', message_id::text, to_jsonb(t) from messages t
   union all select 'replies', case_id || '/' || outcome || '/' || round, to_jsonb(t) from replies t
   union all select 'takeovers', takeover_id::text, to_jsonb(t) from takeovers t
@@ -86,6 +88,8 @@ create trigger b_audit after insert on disbursements for each row execute functi
 create trigger b_audit after insert on flags for each row execute function write_audit('name', 'seq');
 create trigger b_audit after insert on found_refund_acts for each row execute function write_audit('provider_refund_id');
 create trigger b_audit after insert on found_refunds for each row execute function write_audit('provider_refund_id');
+create trigger b_audit after insert on held_approvals for each row execute function write_audit('held_id');
+create trigger b_audit after insert on held_ends for each row execute function write_audit('held_id');
 create trigger b_audit after insert on messages for each row execute function write_audit('message_id');
 create trigger b_audit after insert on policy_reviews for each row execute function write_audit('document_id', 'version', 'seq');
 create trigger b_audit after insert on proposals for each row execute function write_audit('proposal_id');

@@ -12,8 +12,8 @@ grant select on
   waiting, written
   to desk;
 grant select, insert on
-  arrivals, assignments, cases, claims, decisions, deliveries, flags, found_refund_acts, messages, notice_tries, notices,
-  policy_reviews, provider_acts, ratings, readings, release_steps, releases, replies, second_reviews, session_ends, sessions,
+  arrivals, assignments, cases, claims, decisions, deliveries, flags, found_refund_acts, held_approvals, held_ends, messages,
+  notice_tries, notices, policy_reviews, provider_acts, ratings, readings, release_steps, releases, replies, second_reviews, session_ends, sessions,
   shadow_grades, sign_ins, takeovers, unread_answers, votes
   to desk;
 
@@ -115,7 +115,7 @@ grant execute on function
   refund_question(text, uuid), settled_as(text, uuid)
   to books_scribe;
 grant execute on function
-  authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), question_of(text),
+  authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), question_of(text), stated_in(text, text),
   raised_by_reading(text, uuid, text),
   risk_of(case_status, text, proposal_kind), units_refunded(text, uuid), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
   to desk;

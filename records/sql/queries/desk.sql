@@ -307,3 +307,34 @@ order by e.at limit %(most)s;
 -- known_customer --
 -- What is known of a customer, to be masked.
 select name, address, email from customers where customer_id = %(customer_id)s;
+
+-- hold_approval --
+-- Hold an approval for so many seconds; nothing where one of the same proposal is held by the same person.
+insert into held_approvals (tenant, held_id, case_id, proposal_id, digest, person, note, due_at, address)
+select tenant(), %(held_id)s, %(case_id)s, p.proposal_id, %(digest)s, %(person)s, %(note)s,
+  clock() + make_interval(secs => %(seconds)s), %(address)s
+from proposals p where p.tenant = tenant() and p.case_id = %(case_id)s and p.digest = %(digest)s
+  and not exists (select from held_approvals h where h.tenant = tenant() and h.case_id = %(case_id)s
+    and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id))
+returning held_id, due_at;
+
+-- end_held --
+-- What became of a held approval; nothing where it has an end already.
+insert into held_ends (tenant, held_id, case_id, word, why)
+select h.tenant, h.held_id, h.case_id, %(word)s, %(why)s from held_approvals h
+where h.tenant = tenant() and h.held_id = %(held_id)s
+on conflict do nothing returning at;
+
+-- held_of_case --
+-- The newest approval of a case that was held, with its end, and whether it is still held.
+select h.held_id, h.case_id, h.digest, h.person, h.note, h.due_at, h.address, e.word, e.why, e.word is null as held, clock() as now
+from held_approvals h left join held_ends e on e.tenant = h.tenant and e.held_id = h.held_id
+where h.tenant = tenant() and h.case_id = %(case_id)s order by h.held_at desc limit 1;
+
+-- held_and_due --
+-- What is to be given now.
+select h.held_id, h.case_id, h.digest, h.person, h.note, h.address
+from held_approvals h
+where h.tenant = tenant() and h.due_at <= clock()
+  and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)
+order by h.due_at limit 200;

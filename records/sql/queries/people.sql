@@ -86,3 +86,8 @@ where s.session_sha256 = %(session_sha256)s and s.expires_at > clock()
 -- meet --
 -- A person whom an issuer vouches for, with the roles it says now.
 select meet(%(person)s, %(name)s, %(issuer)s, %(subject)s, %(roles)s) as person;
+
+-- person_now --
+-- A person who is there, with every role they have now.
+select p.person, p.name, m.tenant, m.role from people p join memberships m on m.person = p.person
+where p.person = %(person)s and p.active;

@@ -1,15 +1,17 @@
 -- The queue: what waits for whom, in which order, and who has it in hand.
 
 -- list_waiting --
--- What waits for a person: to decide, to take up, to be answered; in each by risk × amount × age. The first of each
--- band are read, and put in order together.
+-- What waits for a person: what burns first; then to decide, to take up, to be answered; in each by risk × amount × age.
+-- The first of each band are read, and put in order together.
 select
   w.case_id, w.ticket_id, w.customer_id, w.order_id, w.intent, w.received_at, w.status, w.reason, w.at, false as ended,
   w.kind, w.amount_minor, w.currency, w.expires_at, w.stage, w.proposed_at, w.for_role,
   (select a.person from people a where a.person = w.for_person and a.active) as for_person,
-  risk_of(w.status, w.reason, w.kind) as risk, w.weight, w.now,
+  risk_of(w.status, w.reason, w.kind) as risk, w.weight, w.now, w.burns,
   coalesce(case w.stage when 0 then w.expires_at end, w.at + make_interval(hours => %(handover_hours)s)) as due_at,
   case when l.ends_at > w.now then l.person end as owner,
+  exists (select from held_approvals h where h.tenant = w.tenant and h.case_id = w.case_id
+    and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)) as held,
   exists (select from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
     where w.stage = 0 and v.person = %(me)s and v.tenant = w.tenant and v.case_id = w.case_id
       and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as voted,
@@ -17,7 +19,7 @@ select
     where w.stage = 0 and v.word = 'approve' and v.tenant = w.tenant and v.case_id = w.case_id
       and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as votes
 from (
-  select n.*, t.now, power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
+  select n.*, t.now, n.band = 63 and n.stage < 2 as burns, power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
   from (select clock() as now, (nullif(plainto_tsquery('simple', %(asked)s)::text, '') || ':*')::tsquery as asked) t
   cross join generate_series(0, 2) as s (stage)
   cross join generate_series(0, 63) as b (band)
@@ -37,13 +39,13 @@ from (
         or w.customer_id ilike %(search)s or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s)
     order by w.received_at limit %(most)s::int + %(skip)s::int
   ) n
-  order by n.stage, weight desc, n.case_id
+  order by burns desc, n.stage, weight desc, n.case_id
   limit %(most)s offset %(skip)s
 ) w
 left join lateral (
   select k.person, k.ends_at from claims k where k.tenant = w.tenant and k.case_id = w.case_id order by k.seq desc limit 1
 ) l on true
-order by w.stage, w.weight desc, w.case_id;
+order by w.burns desc, w.stage, w.weight desc, w.case_id;
 
 -- count_waiting --
 -- How many wait, by stage, under the same filters.
