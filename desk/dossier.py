@@ -144,6 +144,13 @@ class Dossier:
         return self.deciding and self.current is not None and self.current.proposal.kind == "handoff"
 
     @property
+    def to_propose(self) -> bool:
+        """Whether a refund of a person's own may stand in the place of what is proposed."""
+        return (
+            self.deciding and not self.to_take_over and self.order is not None and bool(self.order.payments)
+        )
+
+    @property
     def wants_goods(self) -> bool:
         """Whether the refund that is proposed or approved waits for goods of the order."""
         current = self.current

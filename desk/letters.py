@@ -130,7 +130,7 @@ def _letter(*paragraphs: str) -> str:
     return "\n\n".join(("Hello,", *paragraphs, "Your support team"))
 
 
-_HANDED_OVER = _letter("Thank you for your message. A colleague has taken it and will answer you in person.")
+_HANDED_OVER = _letter("Thank you for your message. A colleague will read it and answer you in person.")
 _FAILED = _letter(
     "We approved a refund for your order, but it could not be made. Nothing has been returned yet.",
     "A colleague is looking after it; you need not do anything.",

@@ -102,7 +102,7 @@ async def _refund(tx: Transaction, case: Case, person: Person, requested: Takeov
     amount = Money(requested.amount_minor or 0, payment.paid.currency)
     if not 0 < amount.amount_minor <= order.left.amount_minor:
         raise BadDecision(
-            f"amount_minor: from 1 to the {order.left.amount_minor} that is left of what was paid"
+            f"amount_minor: more than nothing and at most {order.left}, what is left of the {order.paid} that was paid"
         )
     return Takeover(
         person=person.person,

@@ -19,7 +19,7 @@ from records.states import proposal_shown
 from refunds.order import OrderFacts, method_as_said
 from refunds.proposal import Proposal
 from refunds.reading import BETWEEN
-from refunds.vocabulary import HandoffReason
+from refunds.vocabulary import HandoffReason, ProposalKind
 
 RESPONSE_SCHEMA: dict[str, Any] = {
     "title": "Answer",
@@ -152,6 +152,13 @@ def title_of(snapshot: CaseSnapshot, order: OrderFacts | None) -> str:
     return " · ".join([head, *named, *([tail] if tail else [])])[:TITLE_LIMIT]
 
 
+_APPROVING: dict[ProposalKind, str] = {
+    "refund": "pays the amount once and sends the reply",
+    "reply": "sends the reply and pays nothing",
+    "handoff": "closes the case without a word to the customer: to answer or to propose a refund, open it at the desk",
+}
+
+
 def _told(snapshot: CaseSnapshot, order: OrderFacts | None, wrote: str) -> dict[str, Any]:
     """What is decided, the first thing first; the names that only machines compare, last."""
     assert snapshot.current is not None  # noqa: S101  (the caller has looked)
@@ -164,6 +171,8 @@ def _told(snapshot: CaseSnapshot, order: OrderFacts | None, wrote: str) -> dict[
         told["when"] = "when the goods are back as they were sold" if proposal.goods_first else "at once"
         if proposal.kept:
             told["keeps"] = "the customer keeps the goods"
+    else:
+        told["approving"] = _APPROVING[proposal.kind]
     told["customer_wrote"] = wrote if len(wrote) <= WORDS_LIMIT else f"…{wrote[-WORDS_LIMIT:]}"
     if order is not None:
         told["refunded_before"] = _before(order)
@@ -184,9 +193,9 @@ def _description(told: dict[str, Any], proposal: Proposal) -> str:
         first = ", ".join([f"{told['amount']} to {told['to']}, for {told['for']}", *conditions])
         lines += [inert_lines(f"{first}."), ""]
     elif proposal.kind == "reply":
-        lines += ["No refund: the reply below goes to the customer.", ""]
+        lines += ["No refund: approving sends the reply below.", ""]
     else:
-        lines += ["A person takes this case.", ""]
+        lines += [f"A person takes this case. Approving {_APPROVING['handoff']}.", ""]
     lines += ["The customer wrote:", "", _quoted(str(told["customer_wrote"])), ""]
     if "refunded_before" in told:
         lines += [f"Refunded before: {told['refunded_before']}.", ""]

@@ -1,6 +1,7 @@
 """One case on one screen, and what a person does with it. Each form names the digest that was on the screen."""
 
 from typing import Annotated, Any, get_args
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Request
@@ -51,6 +52,7 @@ Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 Deciding = Annotated[SentForm, Depends(actor("cases:decide"))]
 
 QUANTITY_DIGITS = 5
+WITHIN_LIMIT = 600
 ACTS = ("approve", "no_refund", "edit", "reject", "ask", "send_back", "correct")
 
 
@@ -304,9 +306,15 @@ async def _do(request: Request, services: DeskServices, act: SentForm, case_id: 
         if is_fragment(request):
             return said(request, str(error), status)
         return await _screen(request, services, act.visit, case, message=str(error), status=status, typed=act)
+    within = {"within": within_in(act.text("within"))} if act.text("within") else {}
     if then == "next":
-        return go(request, f"/next?after={case.case_id}")
-    return go(request, f"/cases/{case.case_id}")
+        return go(request, f"/next?{urlencode({'after': str(case.case_id), **within})}")
+    return go(request, f"/cases/{case.case_id}{'?' + urlencode(within) if within else ''}")
+
+
+def within_in(text: str) -> str:
+    """The filters that a case was opened from, as its address carries them along."""
+    return text if len(text) <= WITHIN_LIMIT and text.isprintable() else ""
 
 
 async def _screen(
@@ -343,6 +351,7 @@ async def _screen(
         decides_here=mine,
         no_yes=no_yes,
         held=held,
+        within=within_in(typed.text("within") if typed else request.query_params.get("within", "")),
         confirm=confirms(shown),
         letters={code: rejection(code, shown.left) for code in get_args(RejectCode)},
         colleagues=_colleagues(deciders, visit.person),

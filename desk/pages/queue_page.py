@@ -2,28 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response, StreamingResponse
 
+from desk.decisions import authority_of
 from desk.dossier import ASKED
 from desk.held_approvals import held_of
 from desk.live import TooMany, Watcher
 from desk.notes import BadDecision, storable
+from desk.pages.case_page import WITHIN_LIMIT
 from desk.pages.forms import Opened, visitor
 from desk.pages.render import go, page
 from desk.people import DECIDERS, NotSignedIn, Person
-from desk.queue import Filters, NoSuchCase, QueuePage, find_case, goods_awaited, queue_page
+from desk.queue import Filters, NoSuchCase, QueuePage, cases_waiting, find_case, goods_awaited, queue_page
 from desk.services import DeskServices
 from desk.sessions import Visit, visit_of
+from policies.authority import highest_authority, may_approve
 from policies.deadlines import urgency
 from records.books import BooksAway, Row
-from records.snapshots import snapshot_now
+from records.snapshots import current_proposal, snapshot_now
 from refunds.ids import TenantId
 from refunds.money import Currency, read_amount
 from refunds.vocabulary import Intent
@@ -34,6 +37,14 @@ Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
 PAGE = 50
 LOOK_AHEAD = 500
 """How far down the queue the next case is looked for."""
+
+ELSEWHERE = 20
+"""Cases that wait for nobody, as many as a search lists beside those that wait."""
+
+AUTHORITIES = 50
+"""Cases whose authority is asked for one by one, before the next is opened as it stands."""
+
+FILTERS = frozenset({"search", "stage", "tenant", "least", "most", "older", "reason", "intent", "mine"})
 
 AWAITED = 50
 """Cases that wait for goods, as many as the page lists."""
@@ -58,6 +69,12 @@ class QueueQuery:
         if number is not None and number > 1:
             fields["page"] = str(number)
         return "/?" + urlencode(fields) if fields else "/"
+
+    @property
+    def within(self) -> str:
+        """What a case's address says of the filters that it was opened from."""
+        fields = {name: value for name, value in self.typed.items() if value}
+        return "?" + urlencode({"within": urlencode(fields)}) if fields else ""
 
 
 def queue_query(
@@ -121,7 +138,23 @@ async def queue(request: Request, services: Opened, visit: Visiting, wanted: Wan
     done = request.query_params.get("done", "")
     awaited = await goods_awaited(services.books, visit.person, most=AWAITED)
     shown = _shown(found, visit.person, wanted)
-    return page(request, "queue.html", visit, **shown, awaited=awaited, done=done or None)
+    elsewhere = await _elsewhere(services, visit.person, wanted, shown["rows"])
+    return page(
+        request, "queue.html", visit, **shown, awaited=awaited, elsewhere=elsewhere, done=done or None
+    )
+
+
+async def _elsewhere(
+    services: DeskServices, person: Person, wanted: QueueQuery, waiting: Sequence[Row]
+) -> list[Row]:
+    """What a search finds that waits for nobody: ended cases and those under way, the newest first."""
+    if not wanted.filters.search:
+        return []
+    found = await cases_waiting(
+        services.books, person, every=True, most=ELSEWHERE + len(waiting), filters=wanted.filters
+    )
+    here = {row["case_id"] for row in waiting}
+    return [row for row in found if row["case_id"] not in here][:ELSEWHERE]
 
 
 @router.get("/rows")
@@ -132,16 +165,48 @@ async def rows(request: Request, services: Opened, visit: Visiting, wanted: Want
 
 
 @router.get("/next")
-async def open_next(request: Request, services: Opened, visit: Visiting, after: str = "") -> Response:
-    """The next case that this person may take in hand; the queue where there is none."""
-    found = await queue_page(services.books, visit.person, Filters(), most=LOOK_AHEAD)
+async def open_next(
+    request: Request,
+    services: Opened,
+    visit: Visiting,
+    after: str = "",
+    within: Annotated[str, Query(max_length=WITHIN_LIMIT)] = "",
+) -> Response:
+    """The next case that this person may decide, in the filter that they came from; the queue where there is none."""
+    wanted = within_of(within)
+    found = await queue_page(services.books, visit.person, wanted.filters, most=LOOK_AHEAD)
     ids = [str(row["case_id"]) for row in found.rows]
     # Start behind the case that was open and wrap around, so that somebody who only looks reaches every case.
     start = ids.index(after) + 1 if after in ids else 0
+    asked = 0
     for row in found.rows[start:] + found.rows[:start]:
-        if str(row["case_id"]) != after and _theirs(row, visit.person):
-            return go(request, f"/cases/{row['case_id']}?{urlencode({'done': after})}")
-    return go(request, f"/?{urlencode({'done': after})}")
+        if str(row["case_id"]) == after or not _theirs(row, visit.person):
+            continue
+        asked += 1
+        if asked > AUTHORITIES or await _within_authority(services, row, visit.person):
+            told = {"done": after, "within": within}
+            return go(request, f"/cases/{row['case_id']}?{urlencode({k: v for k, v in told.items() if v})}")
+    return go(request, wanted.address(done=after))
+
+
+def within_of(text: str) -> QueueQuery:
+    """The filters that a case was opened from; none where the text holds none that can be read."""
+    known: dict[str, Any] = {name: value for name, value in parse_qsl(text) if name in FILTERS}
+    try:
+        return queue_query(**known)
+    except BadDecision:
+        return queue_query()
+
+
+async def _within_authority(services: DeskServices, row: Row, person: Person) -> bool:
+    """Whether this person's yes counts for what is proposed; what proposes nothing is anybody's to take up."""
+    if row["stage"] != 0 or row["kind"] == "handoff":
+        return True
+    async with services.books.transaction(row["tenant"]) as tx:
+        current = await current_proposal(tx, row["case_id"])
+        rule = await authority_of(tx, row["tenant"], current) if current else None
+    authority = highest_authority(person.roles_in(row["tenant"]))
+    return authority is not None and rule is not None and may_approve(authority, rule)
 
 
 def _theirs(row: Row, person: Person) -> bool:

@@ -131,5 +131,7 @@ async def test_money_that_waits_for_goods_says_so_first(stage: Stage) -> None:
 async def test_a_hand_over_says_what_it_is(stage: Stage) -> None:
     value = await pause_of(stage, question="How warm is the water of your pool?", order_id=None)
     assert value["action_request"]["action"].startswith("Take over · ")
-    assert "amount" not in value["action_request"]["args"]
+    args = value["action_request"]["args"]
+    assert "amount" not in args
+    assert next(iter(args)) == "approving" and "closes the case without a word" in args["approving"]
     assert value["description"].startswith("A person takes this case.")

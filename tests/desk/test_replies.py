@@ -89,12 +89,12 @@ async def test_each_end_has_its_own_words(desk: DeskStage) -> None:
     assert "could not be made" in failure
     assert "goes back" not in failure
     assert "in time" in await text_of(desk, expired.case_id)
-    assert "A colleague has taken it" in await text_of(desk, bypassed.case_id)
+    assert "A colleague will read it" in await text_of(desk, bypassed.case_id)
 
 
 async def test_a_hand_over_tells_the_customer_that_a_person_has_it(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused(order_id="D999")
-    assert "A colleague has taken it" in await text_of(desk, case.case_id)
+    assert "A colleague will read it" in await text_of(desk, case.case_id)
 
 
 async def test_one_reply_a_case_and_outcome(desk: DeskStage) -> None:

@@ -158,10 +158,48 @@ async def test_what_waits_for_a_word_is_decided_and_not_taken_over(desk: DeskSta
     for body in (
         {"act": "reply", "reply": "x"},
         {"act": "close", "note": "x"},
-        {"act": "propose", "amount_minor": 1, "reply": "x"},
     ):
         assert await take_over(desk, case.case_id, **body) == 409
     assert await desk.stage.house.state(case) == state
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("What is the return policy for my cracked tablet?", "reply"),
+        ("My tablet arrived cracked. I want a refund, please.", "refund"),
+    ],
+)
+async def test_a_refund_of_ones_own_may_stand_in_the_place_of_what_is_proposed(
+    desk: DeskStage, question: str, kind: str
+) -> None:
+    """A wrong reply becomes a refund, and a refund another one; somebody else decides it."""
+    case, state = await desk.stage.paused(question=question, intent=None)
+    assert state["proposal"]["kind"] == kind  # type: ignore[index]
+    for act in ("reply", "close"):
+        body = {"act": act, "note": "because", **({"reply": "Hello."} if act == "reply" else {})}
+        assert await take_over(desk, case.case_id, **body) == 409
+    too_much = await desk.ask(
+        "POST",
+        f"/api/cases/{case.case_id}/takeovers",
+        {"act": "propose", "reply": "We return 99.00 USD.", "amount_minor": 9_900},
+    )
+    assert (too_much.status_code, "at most 79.00 USD" in too_much.text) == (422, True)
+    reply = "We return 40.00 USD for the crack."
+    assert await take_over(desk, case.case_id, act="propose", reply=reply, amount_minor=4_000) == 200
+    await desk.stage.run(case)
+    proposal = await desk.newest(case.case_id)
+    assert (proposal["kind"], proposal["amount_minor"], proposal["edited_by"]) == (
+        "refund",
+        4_000,
+        "demo-reviewer",
+    )
+    assert (await desk.decide(case.case_id)).status_code == 403
+    assert (await desk.decide(case.case_id, "demo-reviewer-2")).status_code == 200
+    await desk.stage.finish()
+    assert await desk.status(case.case_id) == "refunded"
+    [paid] = await desk.stage.sql("select amount_minor from books.disbursements")
+    assert paid["amount_minor"] == 4_000
 
 
 async def test_a_refund_that_failed_is_taken_up_again(desk: DeskStage) -> None:

@@ -150,7 +150,7 @@ begin
 end $$;
 
 -- A person takes over what waits for nobody's word: a case that was turned away, blocked or failed, a hand-over, or
--- a question that nobody answers.
+-- a question that nobody answers. A proposal of their own may stand in the place of any that is open.
 create function check_takeover() returns trigger language plpgsql security definer
 set search_path = books, pg_temp as $$
 declare
@@ -171,7 +171,7 @@ begin
     or (last.status = 'refund_pending' and last.reason = 'awaiting_return')
     or (last.status = 'needs_human' and last.reason in ('asked_customer', 'asked_colleague')) or (
     last.status = 'needs_human' and exists (
-      select from proposals p where p.tenant = new.tenant and p.case_id = new.case_id and p.kind = 'handoff'
+      select from proposals p where p.tenant = new.tenant and p.case_id = new.case_id and (p.kind = 'handoff' or new.act = 'propose')
         and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
         and not exists (select from decisions d where d.tenant = p.tenant and d.proposal_id = p.proposal_id))
   ), false) then
