@@ -203,7 +203,7 @@ async def take_over(
 ) -> Acknowledged:
     """A hand-over is answered, closed, or gets a proposal of a person's own that somebody else decides."""
     case = await find_case(services.books, person, case_id)
-    requested = TakeoverRequest(body.act, body.reply, body.amount_minor, body.note)
+    requested = TakeoverRequest(body.act, body.reply, body.amount_minor, body.note, body.digest)
     await take_case_over(services.desk, person, case.tenant, case.case_id, requested)
     return Acknowledged()
 

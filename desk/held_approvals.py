@@ -6,19 +6,19 @@ is ordered. Then it is given, by the same check as every other; or it was taken 
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from desk.decisions import Conflict, DecisionRequest, Desk, NothingToDecide, claimed_by
-from desk.notes import BadDecision
+from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person, roles_of_rows, scopes_of
-from records.books import Books, Refused, Row, Transaction
+from records.books import Books, BooksAway, Refused, Row, Transaction
 from refunds.ids import CaseId, PersonId, TenantId
 
 log = logging.getLogger("countersign.desk")
 
-LEASE_MINUTES = 1
-"""The case is its person's until it is given: nobody else works on it meanwhile."""
+LATE = timedelta(minutes=2)
+"""A desk that was away for longer gives nothing: others may have worked on the case, and its person has gone on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class HeldApprovals:
 
     async def hold(self, person: Person, tenant: TenantId, case_id: CaseId, digest: str, note: str) -> None:
         """Hold a person's approval. Raises what giving it would raise now."""
+        check_note(note)
         await self.desk.check_approval(person, tenant, case_id, digest)
         async with self.books.transaction(tenant) as tx:
             await tx.rows("hold_case", tenant=tenant, case_id=case_id)
@@ -80,7 +81,8 @@ class HeldApprovals:
             )
             if held is None:
                 raise Conflict("an approval of this case is under way")
-            tx.later("insert_claim", case_id=case_id, person=person.person, minutes=LEASE_MINUTES)
+            # The case is its person's until it is given: nobody else works on it meanwhile.
+            tx.later("insert_claim", case_id=case_id, person=person.person, minutes=self.seconds // 60 + 2)
 
     async def take_back(self, person: Person, tenant: TenantId, case_id: CaseId) -> None:
         """Take one's own approval back. Conflict where it has been given by now."""
@@ -100,7 +102,10 @@ class HeldApprovals:
         given = 0
         for tenant in await self.books.tenants():
             for row in await self.books.reading(tenant).rows("held_and_due"):
-                given += await self._give(tenant, row)
+                try:
+                    given += await self._give(tenant, row)
+                except BooksAway as away:
+                    log.warning("an approval that is due waits for its case: %s", type(away).__name__)
         return given
 
     async def _give(self, tenant: TenantId, row: Row) -> bool:
@@ -108,10 +113,14 @@ class HeldApprovals:
 
         async def ended(tx: Transaction) -> None:
             # In the decision's own transaction: it is taken back or given, and never both.
+            if await tx.row("written_after", case_id=case_id, since=row["held_at"]):
+                raise Conflict("the customer has written since it was pressed: look again")
             if not await tx.row("end_held", held_id=held_id, word="given", why=""):
                 raise Conflict("it was taken back")
 
         try:
+            if row["late"] > LATE:
+                raise Conflict("the desk was away when it was due: look again")
             person = await self._person(row)
             word = DecisionRequest("approve", note=row["note"] or None)
             await self.desk.decide(person, tenant, case_id, row["digest"], word, last_check=ended)

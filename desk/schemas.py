@@ -162,6 +162,8 @@ class TakeoverBody(Strict):
     reply: str = Field(default="", max_length=8_000)
     amount_minor: Minor | None = None
     note: str = Field(default="", max_length=2_000)
+    digest: str | None = None
+    """Of the proposal on the screen; needed where a refund is to stand in its place."""
 
 
 class MessageBody(Strict):

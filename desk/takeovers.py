@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from desk.decisions import Conflict, DecisionRequest, Desk, NothingToDecide, claimed_by, desk_refusal
+from desk.decisions import (
+    Conflict,
+    DecisionRequest,
+    Desk,
+    NothingToDecide,
+    claimed_by,
+    desk_refusal,
+    open_or_conflict,
+)
 from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
 from records.books import Refused, Transaction
@@ -26,6 +34,8 @@ class TakeoverRequest:
     reply: str = ""
     amount_minor: int | None = None
     note: str = ""
+    digest: str | None = None
+    """Of what stood on the screen; needed where a refund is to stand in the place of an open proposal."""
 
 
 async def take_case_over(
@@ -47,6 +57,16 @@ async def take_case_over(
                 raise Conflict(claimed_by(held))
             if held is not None:
                 await tx.rows("insert_claim", case_id=case_id, person=person.person, minutes=0)
+            snapshot = await snapshot_at(tx, case_id)
+            current = snapshot.current
+            open_now = current if snapshot.state.status == "needs_human" and current else None
+            if requested.act == "propose" and open_now and open_now.decision is None:
+                if open_now.proposal.kind != "handoff" and requested.digest is None:
+                    raise BadDecision(
+                        "digest: a refund in the place of a proposal names the one on the screen"
+                    )
+                if requested.digest is not None:
+                    open_or_conflict(case, open_now, requested.digest)
             takeover = Takeover(
                 person.person,
                 requested.act,
@@ -58,7 +78,6 @@ async def take_case_over(
             if requested.act == "propose":
                 takeover = await _refund(tx, case, person, requested)
             await insert_takeover(tx, case_id, takeover)
-            snapshot = await snapshot_at(tx, case_id)
             if (
                 snapshot.state.status == "needs_human"
                 and snapshot.current is not None

@@ -246,7 +246,9 @@ async def _take_over(services: DeskServices, act: SentForm, case: Case) -> str:
         except ValueError as error:
             raise BadDecision(f"amount: {error}") from None
     reply = "" if wanted == "close" else act.text("reply")
-    requested = TakeoverRequest(wanted, reply, amount, clean_text(act.text("note")))
+    requested = TakeoverRequest(
+        wanted, reply, amount, clean_text(act.text("note")), act.text("digest") or None
+    )
     await take_case_over(services.desk, act.visit.person, case.tenant, case.case_id, requested)
     return "next"
 
@@ -336,6 +338,15 @@ async def _screen(
     mine = bool(visit.person.roles_in(case.tenant) & DECIDERS)
     no_yes = may_say_yes(visit.person, shown, language)
     held = await held_of(services.books, case.tenant, case.case_id)
+    missed = (
+        held.why
+        if held
+        and held.word == "refused"
+        and shown.deciding
+        and shown.current
+        and (shown.current.digest == held.digest)
+        else ""
+    )
     held = held if held and not held.word else None
     if mine and not no_yes and shown.current is not None and shown.current.proposal.kind != "handoff":
         no_yes = await services.desk.refusal_of(visit.person, case.tenant, case.case_id, shown.current.digest)
@@ -345,7 +356,7 @@ async def _screen(
         visit,
         status,
         shown=shown,
-        message=message,
+        message=message or (f"The approval did not count: {missed}." if missed else ""),
         typed=typed,
         done=done,
         decides_here=mine,

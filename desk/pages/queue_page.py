@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response, StreamingResponse
 
-from desk.decisions import authority_of
 from desk.dossier import ASKED
 from desk.held_approvals import held_of
 from desk.live import TooMany, Watcher
@@ -23,7 +22,6 @@ from desk.people import DECIDERS, NotSignedIn, Person
 from desk.queue import Filters, NoSuchCase, QueuePage, cases_waiting, find_case, goods_awaited, queue_page
 from desk.services import DeskServices
 from desk.sessions import Visit, visit_of
-from policies.authority import highest_authority, may_approve
 from policies.deadlines import urgency
 from records.books import BooksAway, Row
 from records.snapshots import current_proposal, snapshot_now
@@ -39,10 +37,10 @@ LOOK_AHEAD = 500
 """How far down the queue the next case is looked for."""
 
 ELSEWHERE = 20
-"""Cases that wait for nobody, as many as a search lists beside those that wait."""
+"""Ended cases, as many as a search lists beside those that wait."""
 
-AUTHORITIES = 50
-"""Cases whose authority is asked for one by one, before the next is opened as it stands."""
+TRIED = 20
+"""Cases that are tried one by one, before the next is opened as it stands."""
 
 FILTERS = frozenset({"search", "stage", "tenant", "least", "most", "older", "reason", "intent", "mine"})
 
@@ -147,14 +145,13 @@ async def queue(request: Request, services: Opened, visit: Visiting, wanted: Wan
 async def _elsewhere(
     services: DeskServices, person: Person, wanted: QueueQuery, waiting: Sequence[Row]
 ) -> list[Row]:
-    """What a search finds that waits for nobody: ended cases and those under way, the newest first."""
-    if not wanted.filters.search:
+    """What a search finds that has ended, the newest first; on the first page of a search and nothing else."""
+    if wanted.number > 1 or [name for name, value in wanted.typed.items() if value] != ["search"]:
         return []
     found = await cases_waiting(
         services.books, person, every=True, most=ELSEWHERE + len(waiting), filters=wanted.filters
     )
-    here = {row["case_id"] for row in waiting}
-    return [row for row in found if row["case_id"] not in here][:ELSEWHERE]
+    return [row for row in found if row["ended"]][:ELSEWHERE]
 
 
 @router.get("/rows")
@@ -173,7 +170,7 @@ async def open_next(
     within: Annotated[str, Query(max_length=WITHIN_LIMIT)] = "",
 ) -> Response:
     """The next case that this person may decide, in the filter that they came from; the queue where there is none."""
-    wanted = within_of(within)
+    wanted = within_of(within, visit.person)
     found = await queue_page(services.books, visit.person, wanted.filters, most=LOOK_AHEAD)
     ids = [str(row["case_id"]) for row in found.rows]
     # Start behind the case that was open and wrap around, so that somebody who only looks reaches every case.
@@ -183,30 +180,32 @@ async def open_next(
         if str(row["case_id"]) == after or not _theirs(row, visit.person):
             continue
         asked += 1
-        if asked > AUTHORITIES or await _within_authority(services, row, visit.person):
+        if asked > TRIED or await _may_approve(services, row, visit.person):
             told = {"done": after, "within": within}
             return go(request, f"/cases/{row['case_id']}?{urlencode({k: v for k, v in told.items() if v})}")
     return go(request, wanted.address(done=after))
 
 
-def within_of(text: str) -> QueueQuery:
-    """The filters that a case was opened from; none where the text holds none that can be read."""
+def within_of(text: str, person: Person) -> QueueQuery:
+    """The filters that a case was opened from; none where the text holds none that can be read, or not theirs."""
     known: dict[str, Any] = {name: value for name, value in parse_qsl(text) if name in FILTERS}
+    if known.get("tenant", "") not in {"", *person.tenants}:
+        return queue_query()
     try:
         return queue_query(**known)
     except BadDecision:
         return queue_query()
 
 
-async def _within_authority(services: DeskServices, row: Row, person: Person) -> bool:
+async def _may_approve(services: DeskServices, row: Row, person: Person) -> bool:
     """Whether this person's yes counts for what is proposed; what proposes nothing is anybody's to take up."""
     if row["stage"] != 0 or row["kind"] == "handoff":
         return True
     async with services.books.transaction(row["tenant"]) as tx:
         current = await current_proposal(tx, row["case_id"])
-        rule = await authority_of(tx, row["tenant"], current) if current else None
-    authority = highest_authority(person.roles_in(row["tenant"]))
-    return authority is not None and rule is not None and may_approve(authority, rule)
+    if current is None:
+        return True
+    return not await services.desk.refusal_of(person, row["tenant"], row["case_id"], current.digest)
 
 
 def _theirs(row: Row, person: Person) -> bool:
@@ -234,6 +233,9 @@ async def strip(request: Request, case_id: str, services: Opened, visit: Visitin
     snapshot = await snapshot_now(services.books, case.tenant, case.case_id)
     proposal = snapshot.current.proposal if snapshot.current else None
     held = await held_of(services.books, case.tenant, case.case_id)
+    current = snapshot.current
+    if held and (current is None or current.digest != held.digest or (held.word and current.decision)):
+        held = None  # of another proposal, or decided since
     mine = held is not None and held.person == visit.person.person
     return page(
         request, "_strip.html", visit, case=case, snapshot=snapshot, proposal=proposal, held=held, mine=mine

@@ -251,9 +251,11 @@ async def _answer(
     expect_run(thread_id)
     try:
         await resources.desk.decide(CREDENTIAL.get(""), case_id, thread_id, read.answer)
-    except DeskSaysNo as no:
+    except BaseException as error:
         expect_no_run(thread_id)
-        raise _refuse(no.status, no.detail) from None
+        if isinstance(error, DeskSaysNo):
+            raise _refuse(error.status, error.detail) from None
+        raise
 
 
 async def _note_unread(case_id: CaseId, thread_id: ThreadId, why: str) -> None:

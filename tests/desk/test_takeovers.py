@@ -176,18 +176,24 @@ async def test_a_refund_of_ones_own_may_stand_in_the_place_of_what_is_proposed(
     """A wrong reply becomes a refund, and a refund another one; somebody else decides it."""
     case, state = await desk.stage.paused(question=question, intent=None)
     assert state["proposal"]["kind"] == kind  # type: ignore[index]
+    digest = state["proposal"]["digest"]  # type: ignore[index]
     for act in ("reply", "close"):
         body = {"act": act, "note": "because", **({"reply": "Hello."} if act == "reply" else {})}
         assert await take_over(desk, case.case_id, **body) == 409
     too_much = await desk.ask(
         "POST",
         f"/api/cases/{case.case_id}/takeovers",
-        {"act": "propose", "reply": "We return 99.00 USD.", "amount_minor": 9_900},
+        {"act": "propose", "reply": "We return 99.00 USD.", "amount_minor": 9_900, "digest": digest},
     )
     assert (too_much.status_code, "at most 79.00 USD" in too_much.text) == (422, True)
     reply = "We return 40.00 USD for the crack."
-    assert await take_over(desk, case.case_id, act="propose", reply=reply, amount_minor=4_000) == 200
+    wanted: dict[str, Any] = {"act": "propose", "reply": reply, "amount_minor": 4_000}
+    # What was on the screen is named, and is what stands there.
+    assert await take_over(desk, case.case_id, **wanted) == 422
+    assert await take_over(desk, case.case_id, **wanted, digest="0" * 64) == 409
+    assert await take_over(desk, case.case_id, **wanted, digest=digest) == 200
     await desk.stage.run(case)
+    assert await take_over(desk, case.case_id, who="demo-specialist", **wanted, digest=digest) == 409
     proposal = await desk.newest(case.case_id)
     assert (proposal["kind"], proposal["amount_minor"], proposal["edited_by"]) == (
         "refund",

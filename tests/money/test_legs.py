@@ -240,7 +240,7 @@ async def test_a_person_who_takes_over_proposes_over_both_payments(stage: Stage)
     assert state["proposal"]["kind"] == "handoff"  # type: ignore[index]
     reviewer = await stage.person("demo-reviewer")
     for amount in (7_901, 0):
-        with pytest.raises(BadDecision, match="at most 79.00 USD"):
+        with pytest.raises(BadDecision, match=r"at most 79\.00 USD"):
             await take_case_over(
                 stage.house.desk,
                 reviewer,

@@ -10,6 +10,9 @@ from desk_kit import DeskStage, desk_at
 from stage import Stage
 
 from desk.held_approvals import HeldApprovals
+from policies.signature import SigningKey
+from records.books import BooksAway, Row
+from refunds.ids import TenantId
 
 SECONDS = 10
 
@@ -128,14 +131,84 @@ async def test_taken_back_and_given_at_once_are_one_of_the_two(patient: DeskStag
             return  # the order is paid by now
 
 
-async def test_a_desk_that_was_away_gives_what_is_due_when_it_is_back(patient: DeskStage) -> None:
+@pytest.mark.parametrize(("minutes", "given"), [(1, True), (5, False), (90, False)])
+async def test_a_desk_that_was_away_gives_what_is_due_for_a_little_while(
+    patient: DeskStage, minutes: int, given: bool
+) -> None:
+    """Later, others may have worked on the case, or the books may be of yesterday."""
     case, _ = await patient.stage.paused()
     async with patient.visit() as visitor:
         await visitor.decide(case.case_id, "approve")
-    await patient.stage.move_clock(minutes=3)
-    house = patient.stage.house
-    assert await HeldApprovals(house.desk_books, house.desk, 0).sweep() == 1
-    assert await votes(patient) == ["demo-reviewer"]
+        await patient.stage.move_clock(minutes=minutes)
+        house = patient.stage.house
+        assert await HeldApprovals(house.desk_books, house.desk, 0).sweep() == int(given)
+        assert await votes(patient) == (["demo-reviewer"] if given else [])
+        page = (await visitor.get(f"/cases/{case.case_id}")).text
+        assert ("The approval did not count: the desk was away" in page) == (not given)
+        assert ('data-says="approve"' in page) == (not given)
+
+
+async def test_nothing_is_signed_before_it_counts(
+    patient: DeskStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken? A signature that was made once counts for whoever finds it: in a log, in a page of the disk."""
+    case, _ = await patient.stage.paused()
+
+    def signed(self: SigningKey, text: str) -> str:
+        del self, text
+        raise AssertionError("signed")
+
+    async with patient.visit() as visitor:
+        monkeypatch.setattr(SigningKey, "sign", signed)
+        assert 'data-says="approve"' in (await visitor.get(f"/cases/{case.case_id}")).text
+        assert (await visitor.get("/next")).headers["location"].startswith(f"/cases/{case.case_id}")
+        assert (await visitor.decide(case.case_id, "approve")).status_code == 200
+        monkeypatch.undo()
+    await patient.stage.move_clock(seconds=SECONDS + 1)
+    assert await patient.services.held.sweep() == 1
+
+
+async def test_what_the_customer_wrote_after_the_key_is_read_first(patient: DeskStage) -> None:
+    case, _ = await patient.stage.paused()
+    async with patient.visit() as visitor:
+        await visitor.decide(case.case_id, "approve")
+        text = {"author": "customer", "text": "Stop, I keep it, no refund please."}
+        told = await patient.ask("POST", f"/api/cases/{case.case_id}/messages", text, "demo-helpdesk")
+        assert told.is_success
+        await patient.stage.move_clock(seconds=SECONDS + 1)
+        assert await patient.services.held.sweep() == 0
+        [(word, why)] = await ends(patient)
+        assert (word, "has written since" in why) == ("refused", True)
+        assert await votes(patient) == []
+
+
+async def test_one_case_that_is_held_up_holds_up_no_other(patient: DeskStage) -> None:
+    first, _ = await patient.stage.paused()
+    second, _ = await patient.stage.paused(
+        customer_id="C101", order_id="D301", question="My headphones are defective: refund"
+    )
+    async with patient.visit() as visitor:
+        for case in (first, second):
+            assert (await visitor.decide(case.case_id, "approve")).status_code == 200
+    await patient.stage.move_clock(seconds=SECONDS + 1)
+    give = HeldApprovals._give
+
+    async def away(self: HeldApprovals, tenant: TenantId, row: Row) -> bool:
+        if row["case_id"] == first.case_id:
+            raise BooksAway("lock timeout")
+        return await give(self, tenant, row)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(HeldApprovals, "_give", away)
+        assert await patient.services.held.sweep() == 1
+    assert await patient.services.held.sweep() == 1
+
+
+async def test_a_note_that_is_none_is_refused_at_once(patient: DeskStage) -> None:
+    case, _ = await patient.stage.paused()
+    async with patient.visit() as visitor:
+        for note in ("x" * 2_001, "a\x00b"):
+            assert (await visitor.decide(case.case_id, "approve", note=note)).status_code == 422
 
 
 async def test_at_zero_seconds_an_approval_counts_at_once(desk: DeskStage) -> None:

@@ -56,22 +56,34 @@ async def test_next_skips_what_this_persons_yes_does_not_reach(desk: DeskStage) 
         assert await following(specialist, small.case_id) == str(large.case_id)
 
 
+async def test_next_skips_what_one_proposed_oneself(desk: DeskStage) -> None:
+    case, _ = await desk.stage.paused()
+    digest = (await desk.newest(case.case_id))["digest"]
+    body = {"act": "propose", "reply": "We return 40.00 USD.", "amount_minor": 4_000, "digest": digest}
+    assert (await desk.ask("POST", f"/api/cases/{case.case_id}/takeovers", body)).status_code == 200
+    await desk.stage.run(case)
+    async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
+        assert (await visitor.get("/next")).headers["location"] == "/"
+        assert (await other.get("/next")).headers["location"].startswith(f"/cases/{case.case_id}")
+
+
 async def test_next_takes_no_filter_that_is_none(desk: DeskStage) -> None:
     first, _ = await desk.stage.paused()
     second, _ = await desk.stage.paused()
     async with desk.visit() as visitor:
-        for within in ("stage=9", "least=x", "nonsense", "search=%00", "after=x&done=y"):
+        for within in ("stage=9", "least=x", "nonsense", "search=%00", "after=x&done=y", "tenant=nobody"):
             assert await following(visitor, first.case_id, within) == str(second.case_id)
 
 
 async def test_a_search_finds_what_has_ended(desk: DeskStage) -> None:
     case, _ = await desk.stage.paused(ticket_id="long-ago")
     async with desk.visit() as visitor:
-        assert "Found, and waiting for nobody" not in (await visitor.get("/?search=long-ago")).text
+        assert "Found, and ended" not in (await visitor.get("/?search=long-ago")).text
         await desk.stage.say(case, DecisionRequest("reject", "other"))
         await desk.stage.run(case)
         page = (await visitor.get("/?search=long-ago")).text
-        assert "Found, and waiting for nobody" in page
-        assert f'href="/cases/{case.case_id}"' in page.split("Found, and waiting for nobody")[1]
-        assert "Found, and" not in (await visitor.get("/?search=never-was")).text
+        assert "Found, and ended" in page
+        assert f'href="/cases/{case.case_id}"' in page.split("Found, and ended")[1]
+        for path in ("/?search=never-was", "/?search=long-ago&stage=2", "/?search=long-ago&page=2"):
+            assert "Found, and" not in (await visitor.get(path)).text
         assert "Found, and" not in (await visitor.get("/")).text

@@ -111,12 +111,16 @@ document.addEventListener("htmx:after:swap", () => {
   if (document.querySelector("[data-stale]") && !dirty() && !document.querySelector("dialog[open]")) location.reload();
 });
 
-// A countdown; at its end the page asks what came of it.
+// A countdown; some seconds after its end the page of a held case is opened anew, and the line at the top asks.
 setInterval(() => {
   for (const left of document.querySelectorAll("[data-seconds]")) {
     left.dataset.ends ??= String(Date.now() + 1000 * Number(left.dataset.seconds));
     const seconds = Math.max(0, Math.ceil((Number(left.dataset.ends) - Date.now()) / 1000));
-    if (left.textContent !== String(seconds)) left.textContent = String(seconds);
+    if (left.textContent === String(seconds)) continue;
+    left.textContent = String(seconds);
+    if (seconds > 0) continue;
+    if (left.closest("[data-held]") && !dirty()) setTimeout(() => location.reload(), 2000);
+    else setTimeout(() => document.body.dispatchEvent(new CustomEvent("moved")), 2000);
   }
 }, 250);
 

@@ -22,6 +22,7 @@ create table held_approvals (
   check (due_at > held_at and due_at <= held_at + interval '10 minutes')
 );
 create index held_approvals_of_case on held_approvals (tenant, case_id, held_at desc);
+create index held_approvals_due on held_approvals (tenant, due_at);
 
 -- What became of it; whichever comes first stands.
 create table held_ends (
@@ -36,3 +37,7 @@ create table held_ends (
 );
 
 reset role;
+
+-- The queue begins with what burns; what waits already takes its place now.
+update books.waiting set band = 63
+where stage < 2 and reason in ('urgent_matter', 'classifier_human_review', 'payment_disputed');

@@ -247,6 +247,12 @@ select * from (
   select u.at, u.person, 'answer not read', u.case_id, null, null, null, 'server', null, u.why, null
   from unread_answers u
   union all
+  select h.held_at, h.person, 'press approve', h.case_id, h.digest, null, null, 'page', h.address, h.note, null
+  from held_approvals h
+  union all
+  select e.at, h.person, 'take back the approval', h.case_id, h.digest, null, null, 'page', h.address, null, null
+  from held_ends e join held_approvals h on h.tenant = e.tenant and h.held_id = e.held_id where e.word = 'taken_back'
+  union all
   select f.set_at, f.set_by, f.name || ' ' || f.value || case f.tenant when '*' then ' for everybody' else '' end, null, null,
     null, null, null, null, f.reason, null
   from flags f
@@ -315,7 +321,7 @@ select tenant(), %(held_id)s, %(case_id)s, p.proposal_id, %(digest)s, %(person)s
   clock() + make_interval(secs => %(seconds)s), %(address)s
 from proposals p where p.tenant = tenant() and p.case_id = %(case_id)s and p.digest = %(digest)s
   and not exists (select from held_approvals h where h.tenant = tenant() and h.case_id = %(case_id)s
-    and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id))
+    and h.due_at > clock() - interval '1 hour' and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id))
 returning held_id, due_at;
 
 -- end_held --
@@ -327,14 +333,21 @@ on conflict do nothing returning at;
 
 -- held_of_case --
 -- The newest approval of a case that was held, with its end, and whether it is still held.
-select h.held_id, h.case_id, h.digest, h.person, h.note, h.due_at, h.address, e.word, e.why, e.word is null as held, clock() as now
+select h.held_id, h.case_id, h.digest, h.person, h.note, h.due_at, h.address, coalesce(e.word::text, case when h.due_at <= clock() - interval '1 hour' then 'refused' end) as word,
+  coalesce(e.why, case when h.due_at <= clock() - interval '1 hour' then 'the desk was away when it was due' end) as why,
+  e.word is null and h.due_at > clock() - interval '1 hour' as held, clock() as now
 from held_approvals h left join held_ends e on e.tenant = h.tenant and e.held_id = h.held_id
 where h.tenant = tenant() and h.case_id = %(case_id)s order by h.held_at desc limit 1;
 
+-- written_after --
+-- What a customer wrote in a case after a moment.
+select true as written from messages m
+where m.tenant = tenant() and m.case_id = %(case_id)s and m.author = 'customer' and m.at > %(since)s limit 1;
+
 -- held_and_due --
--- What is to be given now.
-select h.held_id, h.case_id, h.digest, h.person, h.note, h.address
+-- What is to be given now; what is an hour late has been given up.
+select h.held_id, h.case_id, h.digest, h.person, h.note, h.address, h.held_at, clock() - h.due_at as late
 from held_approvals h
-where h.tenant = tenant() and h.due_at <= clock()
+where h.tenant = tenant() and h.due_at <= clock() and h.due_at > clock() - interval '1 hour'
   and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)
 order by h.due_at limit 200;

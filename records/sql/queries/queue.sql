@@ -11,7 +11,7 @@ select
   coalesce(case w.stage when 0 then w.expires_at end, w.at + make_interval(hours => %(handover_hours)s)) as due_at,
   case when l.ends_at > w.now then l.person end as owner,
   exists (select from held_approvals h where h.tenant = w.tenant and h.case_id = w.case_id
-    and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)) as held,
+    and h.due_at > w.now - interval '1 hour' and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)) as held,
   exists (select from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
     where w.stage = 0 and v.person = %(me)s and v.tenant = w.tenant and v.case_id = w.case_id
       and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as voted,
