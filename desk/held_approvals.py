@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from desk.decisions import Conflict, DecisionRequest, Desk, NothingToDecide, claimed_by
 from desk.notes import BadDecision, check_note
-from desk.people import NoAuthority, Person, roles_of_rows, scopes_of
+from desk.people import NoAuthority, Person, person_at_page
 from records.books import Books, BooksAway, Refused, Row, Transaction
 from refunds.ids import CaseId, PersonId, TenantId
 
@@ -137,17 +137,7 @@ class HeldApprovals:
             rows = await tx.rows("person_now", person=row["person"])
         if not rows:
             raise NoAuthority(f"{row['person']} is not there any more")
-        roles = roles_of_rows(rows)
-        return Person(
-            person=PersonId(row["person"]),
-            name=rows[0]["name"],
-            audience="desk",
-            scopes=scopes_of(frozenset(role for held in roles.values() for role in held)),
-            ceiling_minor=None,
-            roles=roles,
-            via="page",
-            address=row["address"],
-        )
+        return person_at_page(rows, row["address"])
 
 
 async def held_of(books: Books, tenant: TenantId, case_id: CaseId) -> HeldApproval | None:

@@ -1,7 +1,7 @@
 """People: who speaks, for which tenants, with which roles. Tokens are kept as hashes."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from records.books import Books, Row, Transaction
@@ -139,6 +139,21 @@ def roles_of_rows(rows: Iterable[Row]) -> dict[TenantId, frozenset[Role]]:
         role: Role = row["role"]
         roles[tenant] = roles.get(tenant, frozenset()) | {role}
     return roles
+
+
+def person_at_page(rows: Sequence[Row], address: str | None) -> Person:
+    """The person in rows of memberships, as they act at the page: with all that their roles are for, and no ceiling."""
+    roles = roles_of_rows(rows)
+    return Person(
+        person=PersonId(rows[0]["person"]),
+        name=rows[0]["name"],
+        audience="desk",
+        scopes=scopes_of(frozenset(role for held in roles.values() for role in held)),
+        ceiling_minor=None,
+        roles=roles,
+        via="page",
+        address=address,
+    )
 
 
 def new_token() -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from desk.people import NotSignedIn, Person, roles_of_rows, scopes_of
+from desk.people import NotSignedIn, Person, person_at_page
 from records.books import Books
 from refunds.canonical import sha256
 from refunds.ids import PersonId
@@ -65,18 +65,7 @@ async def visit_of(books: Books, request: Request) -> Visit:
     rows = await books.reading(None).rows("person_of_session", session_sha256=sha256(name))
     if not rows:
         raise NotSignedIn
-    roles = roles_of_rows(rows)
-    person = Person(
-        person=PersonId(rows[0]["person"]),
-        name=rows[0]["name"],
-        audience="desk",
-        scopes=scopes_of(frozenset(role for held in roles.values() for role in held)),
-        ceiling_minor=None,
-        roles=roles,
-        via="page",
-        address=address_of(request),
-    )
-    return Visit(person, csrf)
+    return Visit(person_at_page(rows, address_of(request)), csrf)
 
 
 def check_csrf(visit: Visit, given: object) -> None:

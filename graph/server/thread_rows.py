@@ -156,7 +156,10 @@ def made_by(tenant: TenantId, person: PersonId) -> dict[str, str]:
 
 def expect_run(thread_id: ThreadId) -> None:
     """An answer is on its way to the desk: its own run comes next, and whoever gave it watches that one."""
-    EXPECTED[thread_id] = time.monotonic() + EXPECTED_SECONDS
+    now = time.monotonic()
+    for gone in [thread for thread, until in EXPECTED.items() if until < now]:
+        del EXPECTED[gone]
+    EXPECTED[thread_id] = now + EXPECTED_SECONDS
 
 
 def expect_no_run(thread_id: UUID) -> None:

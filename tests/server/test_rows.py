@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from running import RunningHouse, until
-from server_kit import other_shop
+from server_kit import other_shop, signed_ticket
 
 TRUE_WITHIN_SECONDS = 2.0
 
@@ -91,6 +91,12 @@ def test_a_restart_brings_back_what_waits_and_the_rest_when_it_is_asked_for(runn
     ended = running.paused(order_id="X215")
     running.decide(ended, word="reject", code="other")
     running.reaches(ended["case_id"], "rejected")
+    # A thread that has run and is bound to no case: its ticket was another case's.
+    used = running.sdk("demo-helpdesk").threads.create()["thread_id"]
+    ticket = signed_ticket(running, order_id="X216")
+    running.reaches(running.submit(**ticket), "needs_human")
+    told: Any = running.sdk("demo-helpdesk").runs.wait(used, "refund_agent", input={"ticket": ticket})
+    assert told["reason"] == "duplicate_ticket"
     running.stop()
     running.start()
     rows = running.sdk().threads.search(status="interrupted", limit=1000)
@@ -101,6 +107,10 @@ def test_a_restart_brings_back_what_waits_and_the_rest_when_it_is_asked_for(runn
     state = running.sdk().threads.get_state(ended["case_id"])
     assert isinstance(state["values"], dict)
     assert state["values"]["status"] == "rejected"
+    with running.graph("demo-helpdesk") as client:
+        body = {"assistant_id": "refund_agent", "input": {"ticket": signed_ticket(running, order_id="X217")}}
+        again = client.post(f"/threads/{used}/runs", json=body)
+    assert (again.status_code, "a second input" in again.text) == (403, True)
 
 
 def test_where_workers_drive_the_server_is_read_only(tmp_path: Path) -> None:
