@@ -7,7 +7,6 @@ also answers through the Python SDK and says how long that took.
 
 import argparse
 import json
-import os
 import re
 import sys
 import tempfile
@@ -313,5 +312,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
     sys.exit(main())
