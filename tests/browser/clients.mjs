@@ -48,7 +48,8 @@ const ANSWERS = {
   joinStream: async (house, thread, resume) => {
     const client = clientOf(house);
     const run = await client.runs.create(thread, GRAPH, { command: { resume }, streamMode: ["values"], streamResumable: true });
-    return last(client.runs.joinStream(thread, run.run_id, { streamMode: ["values"] }));
+    // From its first event: without "-1" a client that joins after the run has ended hears nothing of it.
+    return last(client.runs.joinStream(thread, run.run_id, { streamMode: ["values"], lastEventId: "-1" }));
   },
 
   "threads.stream": async (house, thread, resume) => {
