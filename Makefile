@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A worker that a hung law ends is not replaced: the run ends red with its place, and not never.
 WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: help setup serve test check format campaign mutants day bench exam screenshots interfaces picture lock clean
+.PHONY: help setup serve test check format campaign mutants day bench exam screenshots interfaces texts picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -58,6 +58,9 @@ screenshots: setup ## the main pages into docs/pages; needs a Chromium
 
 interfaces: setup ## LangGraph's own reviewer pages, tried in a browser; docs/interfaces.md says how each is started
 	$(BIN)/python -m evals.interfaces $(ARGS)
+
+texts: setup ## the texts of the desk into its catalogues; what is new waits for a translation
+	$(BIN)/python -m evals.texts
 
 picture: setup ## draw the compiled graph into docs/how-it-is-built.md
 	$(BIN)/python -m evals.picture

@@ -16,18 +16,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from desk.authentication import OPEN
 from desk.cases_api import router as cases
+from desk.catalogue import locale_asked, read_in
 from desk.health import Meters
 from desk.health import router as health
 from desk.operations_api import router as operations
 from desk.pages import (
     audit_page,
     case_page,
+    library_page,
+    mine_page,
     money_page,
     operations_page,
     queue_page,
     rating_page,
     releases_page,
+    runbook_page,
     sign_in_page,
+    together_page,
     traces_page,
 )
 from desk.pages.render import STATIC, go, is_fragment, said
@@ -59,7 +64,11 @@ PAGES = (
     audit_page.router,
     operations_page.router,
     traces_page.router,
+    library_page.router,
+    mine_page.router,
+    together_page.router,
     releases_page.router,
+    runbook_page.router,
     sign_in_page.router,
     rating_page.router,
 )
@@ -92,6 +101,7 @@ def create_app(services: DeskServices) -> FastAPI:
         same_site="lax",
         https_only=services.public_url.startswith("https://"),
     )
+    app.add_middleware(ReadIn)
     app.add_middleware(BodyLimit)
     app.add_middleware(AnswerMeter)
     return app
@@ -194,6 +204,21 @@ class TooLarge(HTTPException):
 
     def __init__(self) -> None:
         super().__init__(413, f"body: above {BODY_LIMIT_BYTES} bytes")
+
+
+class ReadIn:
+    """Says every page in the language that its browser asks for; a program is told in one form."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/api/") or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        asked = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
+        with read_in(locale_asked(asked.decode("latin-1"))):
+            await self.app(scope, receive, send)
 
 
 class BodyLimit:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from desk.catalogue import _
 from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision
 from desk.people import Person
@@ -35,14 +36,14 @@ async def note_arrival(
         async with books.transaction(tenant) as tx:
             case = await case_by_id(tx, case_id)
             if case is None:
-                raise NothingToDecide(f"no case {case_id} for {tenant}")
+                raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
             about = await order_of_case(tx, case)
             order = await order_facts(tx, about) if about else None
             if order is None or order.customer_id != case.customer_id:
-                raise BadDecision("lines: this case names no order of its customer")
+                raise BadDecision(_("lines: this case names no order of its customer"))
             wanted = counted(units)
             if not wanted or wanted - counted(order.units()):
-                raise BadDecision("lines: lines of the order, each as often as it has them, at most")
+                raise BadDecision(_("lines: lines of the order, each as often as it has them, at most"))
             rows = await tx.rows(
                 "insert_arrival",
                 arrival_id=arrival_id,
@@ -59,5 +60,7 @@ async def note_arrival(
             return bool(rows)
     except Refused as refused:
         if refused.reason == "more_than_bought":
-            raise Conflict(f"lines: {refused.detail or 'more of a line came back than was bought'}") from None
+            raise Conflict(
+                _("lines: %(bought)s", bought=refused.detail or "more of a line came back than was bought")
+            ) from None
         raise

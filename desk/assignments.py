@@ -2,13 +2,14 @@
 
 import re
 
-from desk.decisions import Conflict, NothingToDecide, claimed_by, desk_refusal
+from desk.catalogue import _
+from desk.decisions import Conflict, NothingToDecide, authority_of, claimed_by, desk_refusal
 from desk.notes import BadDecision, check_note
 from desk.people import Person
 from policies.deadlines import ESCALATE_SHARE
 from records.books import Books, Refused
 from records.cases import case_by_id
-from records.snapshots import case_state
+from records.snapshots import case_state, current_proposal
 from refunds.ids import CaseId, PersonId, TenantId
 from refunds.vocabulary import Authority
 
@@ -29,17 +30,19 @@ async def assign(
     person.may_decide(tenant)
     check_note(note, "note")
     if (to_person is None) == (to_role is None):
-        raise BadDecision("to: a person or a team, one of the two")
+        raise BadDecision(_("to: a person or a team, one of the two"))
     if to_person is not None and not NAME.fullmatch(to_person):
-        raise BadDecision("to: nobody has such a name")
+        raise BadDecision(_("to: nobody has such a name"))
     try:
         async with books.transaction(tenant) as tx:
             if await case_by_id(tx, case_id) is None:
-                raise NothingToDecide(f"no case {case_id} for {tenant}")
+                raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
             await tx.rows("hold_case", tenant=tenant, case_id=case_id)
             now = await case_state(tx, case_id)
             if now.ended and now.status != "refund_failed":
-                raise NothingToDecide(f"case {case_id} has ended ({now.status})")
+                raise NothingToDecide(
+                    _("case %(case)s has ended (%(status)s)", case=case_id, status=now.status)
+                )
             held = await tx.row("claim_of", case_id=case_id)
             if held is not None and held["person"] != person.person:
                 raise Conflict(claimed_by(held))
@@ -76,3 +79,20 @@ async def escalate(books: Books) -> int:
                 )
             escalated += 1
     return escalated
+
+
+async def least_loaded(books: Books, person: Person, tenant: TenantId, case_id: CaseId) -> str:
+    """The colleague with the fewest cases in hand of those whose yes would count for what is proposed.
+
+    Raises NoAuthority, BadDecision where there is none.
+    """
+    person.may_decide(tenant)
+    async with books.transaction(tenant) as tx:
+        current = await current_proposal(tx, case_id)
+        rule = await authority_of(tx, tenant, current) if current else None
+        rows = await tx.rows("load_of_deciders")
+    needed = {"specialist"} if rule is not None and rule.specialists else {"specialist", "reviewer"}
+    fit = [row for row in rows if row["person"] != person.person and needed & set(row["roles"])]
+    if not fit:
+        raise BadDecision(_("to: nobody else here may decide it"))
+    return str(fit[0]["person"])

@@ -14,7 +14,6 @@ from desk.claims import claim, release_claim
 from desk.corrections import CorrectedAsk, Correction
 from desk.decisions import DecisionRequest
 from desk.mails import tickets_of_mails
-from desk.messages import add_message
 from desk.notes import clean_text, storable
 from desk.people import Person
 from desk.queue import Filters, cases_waiting, find_case
@@ -216,17 +215,15 @@ async def write_message(
     services: Opened,
     person: Annotated[Person, Depends(signed_in("messages:write"))],
 ) -> MessageWritten:
-    """The customer's answer, or a colleague's; it returns to the same case."""
+    """The customer's answer, or a colleague's; it returns to the same case, or opens one where that has ended."""
     case = await find_case(services.books, person, case_id)
     try:
         message_id = UUID(body.message_id) if body.message_id else uuid4()
     except ValueError:
         raise BadTicket("message_id: not a UUID") from None
-    new = await add_message(
-        services.books, person, case.tenant, case.case_id, message_id, body.author, body.text
-    )
-    response.status_code = 201 if new else 200
-    return MessageWritten(case_id=case.case_id, message_id=message_id, new=new)
+    taken = await services.answers.take(person, case.tenant, case.case_id, message_id, body.author, body.text)
+    response.status_code = 201 if taken.new else 200
+    return MessageWritten(case_id=taken.case_id, message_id=message_id, new=taken.new)
 
 
 @router.post("/cases/{case_id}/returns", status_code=201)

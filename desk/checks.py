@@ -1,12 +1,14 @@
 """Checks: what the house looked at for a case, looked at again now, for who decides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from policies.languages import DEFAULT
+from desk.catalogue import _, shown_value
+from desk.plain_words import plain_word
 from records.books import Transaction
 from records.cases import Case
+from records.money import CurrentProposal
 from records.snapshots import Snapshot
 from refunds.evidence import Citation
 from refunds.money import Money
@@ -53,16 +55,17 @@ async def citation_now(tx: Transaction, citation: Citation, now: datetime) -> Do
     )
     if row is None:
         return DossierCitation(
-            citation, citation.document_id, in_force=False, validity="not in the books", verbatim=False
+            citation, citation.document_id, in_force=False, validity=_("not in the books"), verbatim=False
         )
     if row["in_force"]:
-        validity = f"in force since {row['effective_on']:%Y-%m-%d}"
+        validity = _("in force since %(day)s", day=row["effective_on"])
     elif row["status"] != "approved":
-        validity = str(row["status"])
+        validity = plain_word(str(row["status"]))
     elif row["newest"] is not None and row["newest"] != citation.version:
-        validity = f"of its time; today version {row['newest']} is in force"
+        validity = _("of its time; today version %(version)s is in force", version=row["newest"])
     else:
-        validity = f"ended on {row['expires_on']:%Y-%m-%d}" if row["expires_on"] else "not in force today"
+        ended = row["expires_on"]
+        validity = _("ended on %(day)s", day=ended) if ended else _("not in force today")
     return DossierCitation(
         citation, row["title"], bool(row["in_force"]), validity, row["quote"] == citation.quote
     )
@@ -75,19 +78,22 @@ def checks_of(
     cited: Sequence[DossierCitation],
     *,
     gone_before: bool,
-    language: str = DEFAULT,
 ) -> list[Check]:
     """What the house looked at for this case, looked at again now."""
     found = [
-        Check("Intake signature", case.verdict == "verified", case.verdict.replace("_", " ")),
+        Check(_("Intake signature"), case.verdict == "verified", plain_word(case.verdict)),
         Check(
-            "Admitted by the bundle", case.route == "guarded_agent", f"{case.bundle_version}, {case.route}"
+            _("Admitted by the bundle"),
+            case.route == "guarded_agent",
+            f"{case.bundle_version}, {plain_word(case.route)}",
         ),
-        Check("Kill switch", not snapshot.killed, "on: nothing is paid" if snapshot.killed else "off"),
+        Check(
+            _("Kill switch"), not snapshot.killed, _("on: nothing is paid") if snapshot.killed else _("off")
+        ),
     ]
     if order is not None:
         found.append(
-            Check("The order adds up to what was paid", order.difference_minor == 0, balance(order, language))
+            Check(_("The order adds up to what was paid"), order.difference_minor == 0, balance(order))
         )
     current = snapshot.current
     if current is None:
@@ -95,57 +101,57 @@ def checks_of(
     proposal = current.proposal
     if proposal.citations:
         whole = all(one.verbatim for one in cited)
-        found.append(Check("Quotes stand in the policy", whole, f"{len(cited)}, to the letter"))
+        found.append(
+            Check(_("Quotes stand in the policy"), whole, _("%(count)s, to the letter", count=len(cited)))
+        )
         lapsed = [one for one in cited if not one.in_force]
-        found.append(
-            Check(
-                "Policy in force today",
-                not lapsed,
-                "all of it" if not lapsed else ", ".join(one.validity for one in lapsed),
-            )
-        )
+        said = ", ".join(one.validity for one in lapsed) if lapsed else _("all of it")
+        found.append(Check(_("Policy in force today"), not lapsed, said))
     if proposal.kind == "refund":
-        left = {one.payment_id: one.left for one in order.payments} if order else {}
-        named = [leg.payment_id for leg in proposal.parts]
-        paid = bool(named) and set(named) <= set(left)
-        found.append(
-            Check("Payment is of this customer's order", paid, " and ".join(map(str, named)) or "none")
-        )
-        enough = current.ordered or all(
-            leg.payment_id in left and leg.amount <= left[leg.payment_id] for leg in proposal.parts
-        )
-        said = " and ".join(
-            left[leg.payment_id].shown(language) if leg.payment_id in left else "unknown"
-            for leg in proposal.parts
-        )
-        found.append(Check("Within what is left of the payment", enough, f"{said} left"))
-        found.append(
-            Check(
-                "Not refunded before", not gone_before, "more than is left" if gone_before else "none of it"
-            )
-        )
-        unsaid = order.unexplained if order and order.unexplained.amount_minor else None
-        found.append(
-            Check(
-                "Earlier refunds say for what",
-                not unsaid,
-                f"{unsaid.shown(language)} went back, and nobody said for what" if unsaid else "all of them",
-            )
-        )
-        disputed = order is not None and order.disputed
-        found.append(
-            Check("No dispute at the bank", not disputed, "one is open" if disputed else "none is open")
-        )
-        found.append(Check("Decided by a rule", bool(proposal.rule), proposal.rule or "written by a person"))
+        found += _of_money(current, order, gone_before=gone_before)
     return found
 
 
-def balance(order: OrderFacts, language: str = DEFAULT) -> str:
+def _of_money(current: CurrentProposal, order: OrderFacts | None, *, gone_before: bool) -> Iterator[Check]:
+    """What was looked at before money goes back."""
+    proposal = current.proposal
+    left = {one.payment_id: one.left for one in order.payments} if order else {}
+    named = [leg.payment_id for leg in proposal.parts]
+    paid = bool(named) and set(named) <= set(left)
+    joined = _(" and ")
+    yield Check(_("Payment is of this customer's order"), paid, joined.join(map(str, named)) or _("none"))
+    enough = current.ordered or all(
+        leg.payment_id in left and leg.amount <= left[leg.payment_id] for leg in proposal.parts
+    )
+    said = joined.join(
+        str(shown_value(left[leg.payment_id])) if leg.payment_id in left else _("unknown")
+        for leg in proposal.parts
+    )
+    yield Check(_("Within what is left of the payment"), enough, _("%(amount)s left", amount=said))
+    yield Check(
+        _("Not refunded before"), not gone_before, _("more than is left") if gone_before else _("none of it")
+    )
+    unsaid = order.unexplained if order and order.unexplained.amount_minor else None
+    yield Check(
+        _("Earlier refunds say for what"),
+        not unsaid,
+        _("%(amount)s went back, and nobody said for what", amount=unsaid) if unsaid else _("all of them"),
+    )
+    disputed = order is not None and order.disputed
+    yield Check(
+        _("No dispute at the bank"), not disputed, _("one is open") if disputed else _("none is open")
+    )
+    yield Check(_("Decided by a rule"), bool(proposal.rule), proposal.rule or _("written by a person"))
+
+
+def balance(order: OrderFacts) -> str:
     """How what was paid stands beside the sum of the items, in words."""
     difference = order.difference_minor
     if not order.payments:
-        return "nothing was paid"
+        return _("nothing was paid")
     if difference == 0:
-        return "to the cent"
+        return _("to the cent")
     amount = Money(abs(difference), order.currency)
-    return f"{amount.shown(language)} {'more' if difference > 0 else 'less'} was paid than the order comes to"
+    if difference > 0:
+        return _("%(amount)s more was paid than the order comes to", amount=amount)
+    return _("%(amount)s less was paid than the order comes to", amount=amount)

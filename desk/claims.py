@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from desk.catalogue import _
 from desk.decisions import Conflict, NothingToDecide, claimed_by
 from desk.people import Person
 from records.books import Books
@@ -26,13 +27,13 @@ async def claim(books: Books, person: Person, tenant: TenantId, case_id: CaseId)
     person.may_decide(tenant)
     async with books.transaction(tenant) as tx:
         if await case_by_id(tx, case_id) is None:
-            raise NothingToDecide(f"no case {case_id} for {tenant}")
+            raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
         await tx.rows("hold_case", tenant=tenant, case_id=case_id)
         held = await tx.row("claim_of", case_id=case_id)
         if held is not None and held["person"] != person.person:
             raise Conflict(claimed_by(held))
         row = await tx.row("insert_claim", case_id=case_id, person=person.person, minutes=LEASE_MINUTES)
     if row is None:
-        raise NothingToDecide(f"no case {case_id} for {tenant}")
+        raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
     ends_at: datetime = row["ends_at"]
     return ends_at

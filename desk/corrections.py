@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from desk.catalogue import _
 from desk.notes import BadDecision
 from policies.reading.heard import MONEY_ASKS
 from refunds.ids import OrderId
@@ -50,13 +51,13 @@ def corrected(
     """
     asks = correction.asks
     if not 0 < len(asks) <= ASKS:
-        raise BadDecision(f"reading: from 1 to {ASKS} asks")
+        raise BadDecision(_("reading: from 1 to %(most)s asks", most=ASKS))
     earlier = list(before.asks) if before else []
     found = []
     for one in asks:
         if (one.ask in MONEY_ASKS) != (one.money != "open"):
             raise BadDecision(
-                "reading: money is wanted or refused with a refund or a cancellation, and only there"
+                _("reading: money is wanted or refused with a refund or a cancellation, and only there")
             )
         alike = [ask for ask in earlier if ask.ask == one.ask]
         like = next(
@@ -67,10 +68,10 @@ def corrected(
         found.append(_ask(one, like))
     words = before.urgent if before is not None and correction.urgent else ()
     if correction.urgent and not words:
-        raise BadDecision("reading: nothing urgent was read; hand the case over, with a note")
+        raise BadDecision(_("reading: nothing urgent was read; hand the case over, with a note"))
     reading = TicketReading("person", before.version if before else "1", tuple(found), words)
     if before is not None and _said(reading) == _said(before):
-        raise BadDecision("reading: it says what was read already")
+        raise BadDecision(_("reading: it says what was read already"))
     _check_orders(reading, orders)
     return reading
 
@@ -114,14 +115,19 @@ def _check_orders(reading: TicketReading, orders: Sequence[CustomerOrder]) -> No
     for ask in reading.asks:
         if ask.order_id is None:
             if ask.lines:
-                raise BadDecision("reading: lines are of an order; name it")
+                raise BadDecision(_("reading: lines are of an order; name it"))
             continue
         order = own.get(ask.order_id)
         if order is None:
-            raise BadDecision(f"reading: {ask.order_id} is no order of this customer")
+            raise BadDecision(_("reading: %(order_id)s is no order of this customer", order_id=ask.order_id))
         bought = {line.line_id: line.quantity for line in order.lines}
         for line_id, quantity in counted(ask.lines or ()).items():
             if not 0 < quantity <= bought.get(line_id, 0):
                 raise BadDecision(
-                    f"reading: {quantity} of line {line_id}: {bought.get(line_id, 0)} were bought"
+                    _(
+                        "reading: %(quantity)s of line %(line_id)s: %(line_id_2)s were bought",
+                        quantity=quantity,
+                        line_id=line_id,
+                        line_id_2=bought.get(line_id, 0),
+                    )
                 )

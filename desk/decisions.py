@@ -9,9 +9,11 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from desk.catalogue import _, clock
 from desk.corrections import Correction, corrected
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
+from desk.plain_words import plain_word
 from desk.revisions import check_reply_text, check_revision
 from policies.amounts import amounts_in
 from policies.authority import AuthorityRule, highest_authority, may_approve
@@ -51,7 +53,13 @@ def reject_code(text: str) -> RejectCode:
     try:
         return _CODE.validate_python(text)
     except ValidationError:
-        raise BadDecision(f"code: {text} is none of {', '.join(get_args(RejectCode))}") from None
+        raise BadDecision(
+            _(
+                "code: %(text)s is none of %(rejectcode)s",
+                text=text,
+                rejectcode=", ".join(get_args(RejectCode)),
+            )
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,7 @@ class Desk:
             async with self.books.transaction(tenant) as tx:
                 case = await case_by_id(tx, case_id)
                 if case is None:
-                    raise NothingToDecide(f"no case {case_id} for {tenant}")
+                    raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
                 tx.later("hold_case", tenant=tenant, case_id=case_id)
                 snapshot = await snapshot_at(tx, case.case_id)
                 current = open_or_conflict(case, snapshot.current, digest)
@@ -139,7 +147,7 @@ class Desk:
                     if await tx.row(
                         "written_since", case_id=case_id, proposal_id=current.proposal.proposal_id
                     ):
-                        raise Conflict("the customer has written since this was proposed: look again")
+                        raise Conflict(_("the customer has written since this was proposed: look again"))
                     orders = await customer_orders(tx, case.customer_id, case.order_id)
                     reading = corrected(reading_in(snapshot.reading), word.correction, orders)
                     write_reading(
@@ -166,7 +174,7 @@ class Desk:
             async with asyncio.timeout(REHEARSAL_SECONDS):
                 await self.check_approval(person, tenant, case_id, digest)
         except (TimeoutError, BooksAway):
-            return "nobody can say at this moment whether it would count: look again"
+            return _("nobody can say at this moment whether it would count: look again")
         except (NoAuthority, Conflict, NothingToDecide, BadDecision, Refused) as refusal:
             return str(refusal)
         return ""
@@ -176,24 +184,24 @@ class Desk:
     ) -> None:
         """What Postgres would refuse, said kindly."""
         if (word.word == "reject") != (word.code is not None):
-            raise BadDecision("code: a reject has one and nothing else does")
+            raise BadDecision(_("code: a reject has one and nothing else does"))
         if word.revised_amount_minor is not None and word.word != "revise":
-            raise BadDecision("amount: only a revision has one")
+            raise BadDecision(_("amount: only a revision has one"))
         if word.asks is not None and (word.word != "revise" or not (word.note or "").strip()):
-            raise BadDecision("asks: a revision asks, and its note is the question")
+            raise BadDecision(_("asks: a revision asks, and its note is the question"))
         check_note(word.note or "")
         edits = (word.revised_amount_minor, word.revised_units, word.revised_reply)
         if word.word != "revise" and any(edit is not None for edit in edits):
-            raise BadDecision("reply: only a revision changes what is proposed")
+            raise BadDecision(_("reply: only a revision changes what is proposed"))
         if word.asks is not None and any(edit is not None for edit in edits):
-            raise BadDecision("asks: first the answer, then the change")
+            raise BadDecision(_("asks: first the answer, then the change"))
         if word.correction is not None and (
             word.word != "revise" or word.asks is not None or any(edit is not None for edit in edits)
         ):
-            raise BadDecision("reading: a revision corrects it, and asks for nothing else")
+            raise BadDecision(_("reading: a revision corrects it, and asks for nothing else"))
         if word.letter is not None:
             if word.word != "reject":
-                raise BadDecision("letter: only a reject has one")
+                raise BadDecision(_("letter: only a reject has one"))
             check_reply_text(word.letter, set(amounts_in(word.letter)))
         if word.word == "revise":
             await check_revision(
@@ -209,15 +217,21 @@ class Desk:
             await self._check_screen(tx, person, case, current)
             raised = await tx.rows("raised_by_reading", proposal_id=current.proposal.proposal_id)
             if person.person in {row["person"] for row in raised}:
-                raise NoAuthority("nobody approves money that their own reading of the case has raised")
+                raise NoAuthority(_("nobody approves money that their own reading of the case has raised"))
             await self._check_ceiling(tx, person, current)
             rule = await authority_of(tx, case.tenant, current)
             if authority is None or rule is None:
-                raise NoAuthority(f"no rule of authority for {current.proposal.amount}")
+                raise NoAuthority(_("no rule of authority for %(amount)s", amount=current.proposal.amount))
             if not may_approve(authority, rule):
-                raise NoAuthority(f"{current.proposal.amount} needs a specialist: {person.person} is none")
+                raise NoAuthority(
+                    _(
+                        "%(amount)s needs a specialist: %(person)s is none",
+                        amount=current.proposal.amount,
+                        person=person.person,
+                    )
+                )
         if word.word != "revise" and case.submitted_by == person.person:
-            raise NoAuthority("nobody decides a case they submitted")
+            raise NoAuthority(_("nobody decides a case they submitted"))
 
     async def _check_screen(
         self, tx: Transaction, person: Person, case: Case, current: CurrentProposal
@@ -226,7 +240,7 @@ class Desk:
         if person.via == "server" and await tx.row(
             "written_since", case_id=case.case_id, proposal_id=current.proposal.proposal_id
         ):
-            raise Conflict("the customer has written since this was proposed: decide it at the desk")
+            raise Conflict(_("the customer has written since this was proposed: decide it at the desk"))
 
     async def _check_ceiling(self, tx: Transaction, person: Person, current: CurrentProposal) -> None:
         """What a token approves is counted with what was ordered of the same payment: an amount cannot be split."""
@@ -235,11 +249,14 @@ class Desk:
         payment = await tx.row("payment", payment_id=current.proposal.payment_id)
         left = await tx.row("left_of_payment", payment_id=current.proposal.payment_id)
         if payment is None or left is None or left["amount_left"] is None:
-            raise NoAuthority("the payment is not in the books")
+            raise NoAuthority(_("the payment is not in the books"))
         ordered = payment["amount_minor"] - payment["refunded_before_minor"] - left["amount_left"]
         if current.proposal.amount.amount_minor + ordered > person.ceiling_minor:
             raise NoAuthority(
-                f"{current.proposal.amount} is above the ceiling of this token: decide it at the desk"
+                _(
+                    "%(amount)s is above the ceiling of this token: decide it at the desk",
+                    amount=str(current.proposal.amount),
+                )
             )
 
     async def record(
@@ -258,7 +275,9 @@ class Desk:
         """
         authority = highest_authority(person.roles_in(case.tenant))
         if authority is None:
-            raise NoAuthority(f"{person.person} has no vote for {case.tenant}")
+            raise NoAuthority(
+                _("%(person)s has no vote for %(tenant)s", person=person.person, tenant=case.tenant)
+            )
         proposal = current.proposal
         ballot = Ballot(
             kid=self.key.kid,
@@ -272,7 +291,7 @@ class Desk:
         payload = ballot.payload()
         vote = Vote(ballot, payload, self.key.sign(payload) if signed else UNSIGNED)
         if not await cast_vote(tx, vote, word.note, person.via, person.address):
-            raise Conflict(f"{person.person} has voted on this proposal before")
+            raise Conflict(_("%(person)s has voted on this proposal before", person=person.person))
         asks: Asked | None = "customer" if word.word == "approve" and proposal.question else word.asks
         decision = await complete(
             tx,
@@ -300,27 +319,40 @@ class Desk:
 
 def claimed_by(held: Row) -> str:
     """Who has a case in hand, since when and until when."""
-    return (
-        f"{held['person']} has claimed it since {held['claimed_at']:%H:%M:%S} UTC,"
-        f" until {held['ends_at']:%H:%M:%S}"
+    return _(
+        "%(person)s has claimed it since %(since)s UTC, until %(until)s",
+        person=held["person"],
+        since=clock(held["claimed_at"]),
+        until=clock(held["ends_at"]),
     )
 
 
 def open_or_conflict(case: Case, current: CurrentProposal | None, digest: str | None) -> CurrentProposal:
     """The open proposal, where it is the one with the digest on the screen."""
     if current is None:
-        raise NothingToDecide(f"case {case.case_id} has no proposal")
+        raise NothingToDecide(_("case %(case)s has no proposal", case=case.case_id))
     if current.decision is not None:
         decided = current.decision
         raise Conflict(
-            f"{decided.decided_by} said {decided.word} at {decided.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+            _(
+                "%(person)s said %(word)s at %(at)s UTC",
+                person=decided.decided_by,
+                word=plain_word(decided.word),
+                at=decided.decided_at,
+            )
         )
     if digest is None and current.proposals > 1:
-        raise Conflict(f"case {case.case_id} has had {current.proposals} proposals: decide it at the desk")
+        raise Conflict(
+            _(
+                "case %(case)s has had %(count)s proposals: decide it at the desk",
+                case=case.case_id,
+                count=current.proposals,
+            )
+        )
     if digest is not None and current.digest != digest:
-        raise Conflict("the proposal on the screen is no longer the open one: look again")
+        raise Conflict(_("the proposal on the screen is no longer the open one: look again"))
     if current.past_deciding:
-        raise Conflict(f"the time to decide ended at {current.expires_at:%Y-%m-%d %H:%M} UTC")
+        raise Conflict(_("the time to decide ended at %(at)s UTC", at=current.expires_at))
     return current
 
 

@@ -4,18 +4,28 @@ import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from desk.catalogue import N_, _, locale_now
 from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
-from desk.decisions import authority_of, claimed_by
+from desk.customer_history import CustomerHistory, history_of
+from desk.decisions import authority_of
+from desk.effects import effect_of, may_say_yes
+from desk.letters import as_sent, own_letters, rejection
 from desk.marked import ReadWords
+from desk.near_clauses import near_clauses
 from desk.people import Person
-from policies.authority import AuthorityRule, highest_authority, may_approve
+from desk.plain_words import plain_word
+from desk.seen_checks import SeenChecks, seen_of
+from desk.timeline import TimelineEntry, timeline_of
+from policies.authority import AuthorityRule
 from policies.budget import EXHAUSTED, audit_budget
 from policies.deadlines import Urgency, urgency
+from policies.documents import DEFAULT_REGION
 from policies.languages import DEFAULT
+from policies.letter_templates import LetterTemplates, templates
 from policies.manifest import Manifest
-from records.books import Books, Row
+from records.books import Books, Row, Transaction
 from records.cases import Case
 from records.messages import messages_of
 from records.money import CurrentProposal
@@ -25,22 +35,23 @@ from records.snapshots import Snapshot, snapshot_at
 from records.states import left_now, reading_now
 from records.takeovers import takeovers_of
 from records.traces import read_trace
+from refunds.evidence import Citation
 from refunds.ids import PaymentId
 from refunds.money import Money
-from refunds.order import Line, OrderFacts, Payment, counted, method_as_said
-from refunds.proposal import Proposal
+from refunds.order import Line, OrderFacts, Payment, counted
 from refunds.reading import TicketAsk
 from refunds.shares import Unbalanced, shares_of
+from refunds.vocabulary import RejectCode
 
 EARLIER = 8
 
 DEGRADED: dict[str, str] = {
-    "without_model": "The model could not be used: this was planned or written by rule.",
-    "fallback_model": "Another model than the first one answered.",
-    "fallback_source": "The shop's order service was away: the order is as our books have it.",
-    "lexical_only": "The policy was found by its words alone: nobody could say what the question means.",
-    "retrieval_only": "An operator lets policy and order be read and nothing be drafted.",
-    "budget": "A budget for models was spent.",
+    "without_model": N_("The model could not be used: this was planned or written by rule."),
+    "fallback_model": N_("Another model than the first one answered."),
+    "fallback_source": N_("The shop's order service was away: the order is as our books have it."),
+    "lexical_only": N_("The policy was found by its words alone: nobody could say what the question means."),
+    "retrieval_only": N_("An operator lets policy and order be read and nothing be drafted."),
+    "budget": N_("A budget for models was spent."),
 }
 """What a reviewer is told where the agent had to do with less."""
 
@@ -73,6 +84,17 @@ class Dossier:
     cited: list[DossierCitation]
     order: OrderFacts | None
     earlier: list[Row]
+    same_order: list[Row]
+    """Other cases about the same order."""
+
+    history: CustomerHistory
+    near: list[Citation]
+    """What of the policy stands nearest to the words, where a person has to write."""
+
+    notes: list[Row]
+    all_votes: list[Row]
+    together: list[Row]
+    seen: list[SeenChecks]
     messages: list[Row]
     replies: list[CustomerReply]
     takeovers: list[Row]
@@ -98,6 +120,62 @@ class Dossier:
     """What a run does at this moment."""
 
     @property
+    def timeline(self) -> list[TimelineEntry]:
+        """Everything that happened, the oldest first."""
+        return timeline_of(
+            self.case,
+            self.words,
+            customer=self.history.name or self.case.customer_id,
+            proposals=self.proposals,
+            votes=self.all_votes,
+            takeovers=self.takeovers,
+            assignments=self.assignments,
+            notes=self.notes,
+            together=self.together,
+            replies=self.replies,
+            reviews=self.reviews,
+            rating=self.rating,
+            events=self.events,
+        )
+
+    def refusal_for(self, person: Person) -> str:
+        """Why this person's approval does not count, as far as the rows on the screen say; empty where it does."""
+        return may_say_yes(
+            person,
+            self.case.tenant,
+            current=self.current,
+            deciding=self.deciding,
+            submitted_by=self.case.submitted_by,
+            claim=self.claim,
+            rule=self.rule,
+            proposals=self.proposals,
+            takeovers=self.takeovers,
+            votes=self.votes,
+            raised_by=self.raised_by,
+        )
+
+    @property
+    def says(self) -> LetterTemplates:
+        """The letters of the case's shop in the language of its customer."""
+        return templates(self.case.tenant, self.history.language or DEFAULT)
+
+    @property
+    def reply(self) -> str:
+        """The reply that is proposed, as the customer would get it."""
+        return as_sent(self.current.proposal) if self.current else ""
+
+    @property
+    def letters(self) -> dict[RejectCode, str]:
+        """What a customer is told by default, by reject code."""
+        name = self.history.name
+        return {code: rejection(code, self.says, name=name, left=self.left) for code in get_args(RejectCode)}
+
+    @property
+    def own_letters(self) -> dict[str, str]:
+        """What a person begins from who writes to this customer."""
+        return own_letters(self.says, self.history.name)
+
+    @property
     def words(self) -> ReadWords:
         """What the customer wrote, and what was read in it last."""
         return ReadWords(self.case.ticket.texts, tuple(self.messages), reading_now(self.case, self.snapshot))
@@ -112,9 +190,9 @@ class Dossier:
         """How the last run did less than it does on a good day, in sentences."""
         last = max((row["run"] for row in (*self.findings, *self.trace)), default=0)
         kinds = {row["kind"]: row["detail"] for row in self.findings if row["run"] == last}
-        found = [said for kind, said in DEGRADED.items() if kind in kinds]
+        found = [_(said) for kind, said in DEGRADED.items() if kind in kinds]
         if self.snapshot.state.reason in EXHAUSTED:
-            found.append("The run stopped at a budget: what it had found by then stands here.")
+            found.append(_("The run stopped at a budget: what it had found by then stands here."))
         return found
 
     @property
@@ -206,8 +284,8 @@ def _share(order: OrderFacts, line: Line, quantity: int) -> Money | None:
 ASKED = frozenset({"asked_customer", "asked_colleague"})
 
 
-async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str = DEFAULT) -> Dossier:
-    """Read everything around a case in one transaction; sentences say amounts in the language of whoever reads."""
+async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
+    """Read everything around a case in one transaction; sentences are in the language of whoever reads."""
     async with books.transaction(case.tenant) as tx:
         snapshot = await snapshot_at(tx, case.case_id)
         current = snapshot.current
@@ -234,12 +312,27 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str
             budget_audit=audit_budget(trace, manifest.limits()),
             proposals=proposals,
             diff=_diff(proposals),
-            changed=_changed(proposals, language),
+            changed=_changed(proposals),
             cited=cited,
             order=order,
             earlier=await tx.rows(
                 "cases_of_customer", customer_id=case.customer_id, case_id=case.case_id, most=EARLIER
             ),
+            same_order=await tx.rows(
+                "cases_of_order",
+                customer_id=case.customer_id,
+                order_id=about,
+                case_id=case.case_id,
+                most=EARLIER,
+            )
+            if about
+            else [],
+            history=await history_of(tx, case.customer_id, _skus(current, order)),
+            near=await _near(tx, case, snapshot, order),
+            notes=await tx.rows("case_notes_of", case_id=case.case_id),
+            all_votes=await tx.rows("votes_of_case", case_id=case.case_id),
+            together=await tx.rows("countersigned_of", case_id=case.case_id),
+            seen=await seen_of(tx, case.case_id),
             messages=await messages_of(tx, case.case_id),
             replies=await replies_of(tx, case.case_id),
             takeovers=await takeovers_of(tx, case.case_id),
@@ -249,10 +342,8 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str
             rating=await tx.row("rating_of", case_id=case.case_id),
             claim=owner,
             rule=rule,
-            checks=checks_of(
-                case, snapshot, order, cited, gone_before=bool(gone and gone["gone"]), language=language
-            ),
-            effect=effect_of(current, order, rule, votes, language, killed=snapshot.killed)
+            checks=checks_of(case, snapshot, order, cited, gone_before=bool(gone and gone["gone"])),
+            effect=effect_of(current, order, rule, votes, killed=snapshot.killed)
             if case.mode == "production"
             else "",
             findings=await tx.rows("findings_of", case_id=case.case_id),
@@ -270,76 +361,20 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case, language: str
         )
 
 
-def effect_of(
-    current: CurrentProposal | None,
-    order: OrderFacts | None,
-    rule: AuthorityRule | None,
-    votes: Sequence[Row] = (),
-    language: str = DEFAULT,
-    *,
-    killed: bool = False,
-) -> str:
-    """One sentence that says what Approve will do; empty where there is nothing to approve."""
-    if current is None or current.decision is not None:
-        return ""
-    proposal = current.proposal
-    match proposal.kind:
-        case "handoff":
-            return "Nothing is proposed: take it over to reply, to propose a refund, or to close it without a word."
-        case "reply" if proposal.question:
-            does = "sends this question and keeps the case open for the answer"
-        case "reply":
-            does = "sends this reply and returns no money"
-        case "refund":
-            does = f"sends this reply and returns {_where(proposal, order, language)}, once"
-            if proposal.goods_first:
-                does += ", when the goods have come back as they were sold"
-            if killed:
-                does += "; the kill switch is on, so nothing is paid until it is lifted"
-    yes = sum(vote["word"] == "approve" for vote in votes)
-    missing = rule.approvals - yes if rule else 0
-    if missing > 1:
-        of = f", {rule.specialists} of them a specialist" if rule and rule.specialists else ""
-        return f"Approve is one of {missing} that are needed{of}; together they {_plural(does)}."
-    return f"Approve {does}."
+def _skus(current: CurrentProposal | None, order: OrderFacts | None) -> list[str]:
+    """The goods that a proposal is for."""
+    if current is None or order is None:
+        return []
+    return [str(line.sku) for line in order.lines if counted(current.proposal.units)[line.line_id]]
 
 
-def _where(proposal: Proposal, order: OrderFacts | None, language: str) -> str:
-    """What goes back, and to what was paid with: `$79.00 to card …4242`; each where it is several."""
-    methods = {paid.payment_id: method_as_said(paid.method) for paid in order.payments} if order else {}
-    parts = [
-        f"{leg.amount.shown(language)} to {methods.get(leg.payment_id, f'payment {leg.payment_id}')}"
-        for leg in proposal.parts
-    ]
-    return parts[0] if len(parts) == 1 else f"{proposal.amount.shown(language)}: {' and '.join(parts)}"
-
-
-def _plural(does: str) -> str:
-    return does.replace("sends", "send").replace("returns", "return").replace("keeps", "keep")
-
-
-def may_say_yes(person: Person, shown: Dossier, language: str = DEFAULT) -> str:
-    """Why this person's approval does not count; empty where it does."""
-    if not shown.deciding or shown.current is None:
-        return "there is nothing to approve"
-    authority = highest_authority(person.roles_in(shown.case.tenant))
-    if authority is None:
-        return "you may look and not decide"
-    if shown.claim is not None and shown.claim["person"] != person.person:
-        return claimed_by(shown.claim)
-    if shown.case.submitted_by == person.person:
-        return "nobody decides a case they submitted"
-    if any(row["edited_upward"] and row["edited_by"] == person.person for row in shown.proposals):
-        return "nobody approves an amount they raised"
-    if any(row["act"] == "propose" and row["person"] == person.person for row in shown.takeovers):
-        return "nobody approves what they wrote"
-    if person.person in shown.raised_by:
-        return "nobody approves money that their own reading has raised"
-    if any(vote["person"] == person.person for vote in shown.votes):
-        return "you have voted: somebody else must agree"
-    if not may_approve(authority, shown.rule):
-        return f"{shown.current.proposal.amount.shown(language)} needs a specialist"
-    return ""
+async def _near(tx: Transaction, case: Case, snapshot: Snapshot, order: OrderFacts | None) -> list[Citation]:
+    """What a person who writes may cite; nothing where a draft has its citations."""
+    current = snapshot.current
+    if snapshot.state.ended or (current is not None and current.proposal.citations):
+        return []
+    region = order.region if order else DEFAULT_REGION
+    return await near_clauses(tx, case.tenant, case.ticket.question, region, snapshot.now.date())
 
 
 def _urgency(proposals: Sequence[Row], snapshot: Snapshot) -> Urgency:
@@ -363,7 +398,7 @@ def _diff(proposals: Sequence[Row]) -> list[tuple[str, str]]:
     return [(line[0], line[2:]) for line in lines if line[0] != "?"]
 
 
-def _changed(proposals: Sequence[Row], language: str) -> list[tuple[str, str, str]]:
+def _changed(proposals: Sequence[Row]) -> list[tuple[str, str, str]]:
     """What else is different from the proposal before: its name, then and now."""
     both = _bodies(proposals)
     if both is None:
@@ -372,17 +407,17 @@ def _changed(proposals: Sequence[Row], language: str) -> list[tuple[str, str, st
 
     def money(body: dict[str, Any]) -> str:
         if not body["amount_minor"]:
-            return "no refund"
-        return Money(body["amount_minor"], body["currency"]).shown(language)
+            return _("no refund")
+        return Money(body["amount_minor"], body["currency"]).shown(locale_now())
 
     def units(body: dict[str, Any]) -> str:
         return ", ".join(f"{one['quantity']} × {one['line_id']}" for one in body.get("lines", []))
 
     pairs = [
-        ("amount", money(before), money(now)),
-        ("lines", units(before), units(now)),
-        ("kind", before["kind"], now["kind"]),
-        ("rule", before["rule"], now["rule"]),
-        ("digest", proposals[-2]["digest"][:12], proposals[-1]["digest"][:12]),
+        (_("amount"), money(before), money(now)),
+        (_("lines"), units(before), units(now)),
+        (_("kind"), plain_word(before["kind"]), plain_word(now["kind"])),
+        (_("rule"), before["rule"], now["rule"]),
+        (_("digest"), proposals[-2]["digest"][:12], proposals[-1]["digest"][:12]),
     ]
     return [pair for pair in pairs if pair[1] != pair[2]]

@@ -1,5 +1,6 @@
 """Run-time flags: the kill switch and what narrows the agent, in force with the commit that an operator makes."""
 
+from desk.catalogue import _
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
 from policies.steering import BadFlag, flag_value
@@ -30,7 +31,7 @@ async def set_flag(
     """Set a run-time flag for a tenant or for everybody; its tenants. Raises NoAuthority, BadDecision."""
     check_note(reason)
     if not 0 < len(reason.strip()) <= REASON_LIMIT:
-        raise BadDecision(f"reason: from 1 to {REASON_LIMIT} characters")
+        raise BadDecision(_("reason: from 1 to %(most)s characters", most=REASON_LIMIT))
     try:
         flag, said = flag_value(name, value)
     except BadFlag as error:
@@ -39,7 +40,7 @@ async def set_flag(
     concerned = everyone if tenant == EVERYBODY else [TenantId(tenant)]
     for one in concerned:
         if one not in everyone:
-            raise NoAuthority(f"tenant {one} is not in the books")
+            raise NoAuthority(_("tenant %(one)s is not in the books", one=one))
         person.may_operate(one)
     async with books.transaction(TenantId(tenant)) as tx:
         await tx.rows(

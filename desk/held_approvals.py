@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from desk.catalogue import _
 from desk.decisions import Conflict, DecisionRequest, Desk, NothingToDecide, claimed_by
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person, person_at_page
@@ -80,7 +81,7 @@ class HeldApprovals:
                 address=person.address,
             )
             if held is None:
-                raise Conflict("an approval of this case is under way")
+                raise Conflict(_("an approval of this case is under way"))
             # The case is its person's until it is given: nobody else works on it meanwhile.
             tx.later("insert_claim", case_id=case_id, person=person.person, minutes=self.seconds // 60 + 2)
 
@@ -90,11 +91,11 @@ class HeldApprovals:
             await tx.rows("hold_case", tenant=tenant, case_id=case_id)
             row = await tx.row("held_of_case", case_id=case_id)
             if row is None or row["person"] != person.person:
-                raise NothingToDecide("no approval of yours is held here")
+                raise NothingToDecide(_("no approval of yours is held here"))
             if not row["held"] or not await tx.row(
                 "end_held", held_id=row["held_id"], word="taken_back", why=""
             ):
-                raise Conflict("too late: it has been given, and what follows from it is under way")
+                raise Conflict(_("too late: it has been given, and what follows from it is under way"))
             tx.later("insert_claim", case_id=case_id, person=person.person, minutes=0)
 
     async def sweep(self) -> int:
@@ -114,13 +115,13 @@ class HeldApprovals:
         async def ended(tx: Transaction) -> None:
             # In the decision's own transaction: it is taken back or given, and never both.
             if await tx.row("written_after", case_id=case_id, since=row["held_at"]):
-                raise Conflict("the customer has written since it was pressed: look again")
+                raise Conflict(_("the customer has written since it was pressed: look again"))
             if not await tx.row("end_held", held_id=held_id, word="given", why=""):
-                raise Conflict("it was taken back")
+                raise Conflict(_("it was taken back"))
 
         try:
             if row["late"] > LATE:
-                raise Conflict("the desk was away when it was due: look again")
+                raise Conflict(_("the desk was away when it was due: look again"))
             person = await self._person(row)
             word = DecisionRequest("approve", note=row["note"] or None)
             await self.desk.decide(person, tenant, case_id, row["digest"], word, last_check=ended)
@@ -136,7 +137,7 @@ class HeldApprovals:
         async with self.books.transaction() as tx:
             rows = await tx.rows("person_now", person=row["person"])
         if not rows:
-            raise NoAuthority(f"{row['person']} is not there any more")
+            raise NoAuthority(_("%(person)s is not there any more", person=row["person"]))
         return person_at_page(rows, row["address"])
 
 

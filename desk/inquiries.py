@@ -7,6 +7,7 @@ import re
 from typing import assert_never
 from uuid import UUID
 
+from desk.catalogue import _
 from desk.decisions import NothingToDecide, desk_refusal
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
@@ -51,16 +52,22 @@ async def ask_provider(
     match act:
         case "settle":
             if not refund_id or not REFUND_ID.fullmatch(refund_id):
-                raise BadDecision("refund_id: the provider's own id of the refund")
+                raise BadDecision(_("refund_id: the provider's own id of the refund"))
         case "check" | "retry" | "new_key" | "withdraw":
             if refund_id:
-                raise BadDecision("refund_id: only to mark it settled")
+                raise BadDecision(_("refund_id: only to mark it settled"))
         case _:
             assert_never(act)
     for tenant in person.tenants:
         if await _ask(books, person, tenant, decision_id, act, refund_id, note):
             return
-    raise NothingToDecide(f"no disbursement {decision_id} that {person.person} may see")
+    raise NothingToDecide(
+        _(
+            "no disbursement %(decision_id)s that %(person)s may see",
+            decision_id=decision_id,
+            person=person.person,
+        )
+    )
 
 
 async def _ask(
@@ -116,7 +123,7 @@ async def say_of_found_refund(
     """
     check_note(note, "note")
     if not REFUND_ID.fullmatch(refund_id):
-        raise BadDecision("refund_id: the provider's own id of the refund")
+        raise BadDecision(_("refund_id: the provider's own id of the refund"))
     for tenant in person.tenants:
         try:
             async with books.transaction(tenant) as tx:
@@ -143,4 +150,6 @@ async def say_of_found_refund(
             if refused.reason == "no_authority":
                 raise NoAuthority(refused.detail) from None
             raise desk_refusal(refused) from None
-    raise NothingToDecide(f"no found refund {refund_id} that {person.person} may see")
+    raise NothingToDecide(
+        _("no found refund %(refund_id)s that %(person)s may see", refund_id=refund_id, person=person.person)
+    )

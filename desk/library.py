@@ -2,6 +2,7 @@
 
 import re
 
+from desk.catalogue import _
 from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
@@ -12,6 +13,8 @@ from refunds.ids import TenantId
 from refunds.vocabulary import ReviewVerdict
 
 NOTE_LIMIT = 500
+FOUND = 50
+"""Clauses that a search lists."""
 
 
 async def listed_documents(books: Books, person: Person, tenant: TenantId) -> list[Row]:
@@ -53,23 +56,74 @@ async def review_document(
     check_note(note)
     check_note(document_id, "document")
     if len(note) > NOTE_LIMIT:
-        raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
+        raise BadDecision(_("note: at most %(most)s characters", most=NOTE_LIMIT))
     if verdict == "reject" and not note.strip():
-        raise BadDecision("note: say what is wrong with it")
+        raise BadDecision(_("note: say what is wrong with it"))
     if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not 0 < version < 2**31:
-        raise Conflict("name the words that were shown: they are not these any more")
+        raise Conflict(_("name the words that were shown: they are not these any more"))
     async with books.transaction(tenant) as tx:
         there = await library_of(tx, document_id, version)
         if not there:
-            raise NothingToDecide(f"no document {document_id} version {version} for {tenant}")
+            raise NothingToDecide(
+                _(
+                    "no document %(document)s version %(version)s for %(tenant)s",
+                    document=document_id,
+                    version=version,
+                    tenant=tenant,
+                )
+            )
         try:
             await review(tx, document_id, version, sha256, verdict, person.person, note)
         except Refused as refused:
             if refused.reason == "no_authority":
-                raise NoAuthority(f"{person.person}: {refused.detail}") from None
+                raise NoAuthority(
+                    _("%(person)s: %(refused)s", person=person.person, refused=refused.detail)
+                ) from None
             if refused.reason == "stale_review":
-                raise Conflict(f"{document_id} version {version}: {refused.detail}") from None
+                raise Conflict(
+                    _(
+                        "%(document)s version %(version)s: %(refused)s",
+                        document=document_id,
+                        version=version,
+                        refused=refused.detail,
+                    )
+                ) from None
             raise
+
+
+async def clauses_found(books: Books, person: Person, tenant: TenantId, asked: str) -> list[Row]:
+    """Clauses of every version that hold the words, and whether each counts today."""
+    person.may_see(tenant)
+    reads = books.reading(tenant)
+    counting = {(row["document_id"], row["version"]) for row in await library_of(reads) if counts(row)}
+    rows = await reads.rows("policy_found", asked=asked, most=FOUND)
+    return [dict(row) | {"counts": (row["document_id"], row["version"]) in counting} for row in rows]
+
+
+async def document_shown(
+    books: Books, person: Person, tenant: TenantId, document_id: str, version: int
+) -> Row:
+    """One version with its clauses, and the other versions of it. NothingToDecide where there is none."""
+    person.may_see(tenant)
+    check_note(document_id, "document")
+    reads = books.reading(tenant)
+    there = await library_of(reads, document_id)
+    one = next((row for row in there if row["version"] == version), None)
+    if one is None:
+        raise NothingToDecide(
+            _(
+                "no document %(document)s version %(version)s for %(tenant)s",
+                document=document_id,
+                version=version,
+                tenant=tenant,
+            )
+        )
+    quotes = await reads.rows("clauses_of_document", document_id=document_id, version=version)
+    return dict(one) | {
+        "counts": counts(one),
+        "quotes": quotes,
+        "versions": [dict(row) | {"counts": counts(row)} for row in there],
+    }
 
 
 async def corpus_in_force(books: Books, person: Person, tenant: TenantId, manifest: Manifest) -> Row:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from desk.catalogue import _
+from desk.plain_words import plain_word
 from records.books import Row
 from refunds.ids import LineId
 from refunds.order import counted
@@ -35,9 +37,9 @@ def _proofs(reading: TicketReading) -> Iterator[tuple[int, int, str]]:
     for ask in reading.asks:
         for name, spans in ask.spans.items():
             for span in spans:
-                yield span.start, span.end, f"{ask.ask.replace('_', ' ')}: {name.replace('_', ' ')}"
+                yield span.start, span.end, f"{plain_word(ask.ask)}: {plain_word(name)}"
     for span in reading.urgent:
-        yield span.start, span.end, "urgent"
+        yield span.start, span.end, plain_word("urgent")
 
 
 def _cut(text: str, proofs: Sequence[tuple[int, int, str]]) -> Iterator[MarkedWords]:
@@ -49,25 +51,26 @@ def _cut(text: str, proofs: Sequence[tuple[int, int, str]]) -> Iterator[MarkedWo
 
 def said_of(ask: TicketAsk) -> str:
     """An ask in a line, for a person."""
-    parts = [ask.ask.replace("_", " ")]
+    parts = [plain_word(ask.ask)]
     if ask.order_id is not None:
-        parts.append(f"of {ask.order_id}")
+        parts.append(_("of %(order)s", order=ask.order_id))
     if ask.lines == ():
-        parts.append("which goods is open")
+        parts.append(_("which goods is open"))
     elif ask.lines is not None:
-        parts.append(", ".join(f"{units.quantity} of line {units.line_id}" for units in ask.lines))
+        lines = [_("%(count)s of line %(line)s", count=one.quantity, line=one.line_id) for one in ask.lines]
+        parts.append(", ".join(lines))
     if ask.cause is not None:
-        parts.append(ask.cause.replace("_", " "))
+        parts.append(plain_word(ask.cause))
     if ask.money != "open":
-        parts.append(f"money {ask.money}")
+        parts.append(_("money wanted") if ask.money == "wanted" else _("money refused"))
     if ask.conditions:
-        parts.append("under a condition")
+        parts.append(_("under a condition"))
     if ask.by_second:
-        parts.append(f"the model's: {', '.join(ask.by_second).replace('_', ' ')}")
+        parts.append(_("the model's: %(fields)s", fields=", ".join(map(plain_word, ask.by_second))))
     if ask.state != "open":
-        parts.append({"skipped": "not decided in this case"}.get(ask.state, ask.state))
+        parts.append(plain_word(ask.state))
     if ask.doubt is not None:
-        parts.append(f"in doubt: {ask.doubt.replace('_', ' ')}")
+        parts.append(_("in doubt: %(doubt)s", doubt=plain_word(ask.doubt)))
     return " · ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from desk.catalogue import _
 from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision
 from desk.people import Person
@@ -16,6 +17,10 @@ from refunds.vocabulary import Asked
 
 MESSAGES_A_CASE = 20
 """More than any conversation needs; after that a new ticket is opened."""
+
+
+class CaseHasEnded(Conflict):
+    """Nothing is added to a case that has ended."""
 
 
 async def add_message(
@@ -33,16 +38,24 @@ async def add_message(
     async with books.transaction(tenant) as tx:
         case = await case_by_id(tx, case_id)
         if case is None:
-            raise NothingToDecide(f"no case {case_id} for {tenant}")
+            raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
         await tx.rows("hold_case", tenant=tenant, case_id=case_id)
         there = await messages_of(tx, case_id)
         if any(row["message_id"] == message_id for row in there):
             return False
         now = await case_state(tx, case_id)
         if now.ended and now.status != "refund_failed":
-            raise Conflict(f"case {case_id} has ended ({now.status}): open a new ticket")
+            raise CaseHasEnded(
+                _("case %(case)s has ended (%(status)s): open a new ticket", case=case_id, status=now.status)
+            )
         if len(there) >= MESSAGES_A_CASE:
-            raise Conflict(f"case {case_id} has {MESSAGES_A_CASE} messages: open a new ticket")
+            raise Conflict(
+                _(
+                    "case %(case)s has %(count)s messages: open a new ticket",
+                    case=case_id,
+                    count=MESSAGES_A_CASE,
+                )
+            )
         new = await insert_message(
             tx,
             case_id,
@@ -54,7 +67,9 @@ async def add_message(
             address=person.address,
         )
         if not new:
-            raise Conflict(f"message_id: {message_id} is a message of another case")
+            raise Conflict(
+                _("message_id: %(message_id)s is a message of another case", message_id=message_id)
+            )
         await enqueue(tx, tenant, case_id)
         return True
 
@@ -62,8 +77,8 @@ async def add_message(
 def check_text(text: str) -> None:
     """BadDecision where a message is empty, too long or holds what the books cannot."""
     if not text.strip():
-        raise BadDecision("text: empty")
+        raise BadDecision(_("text: empty"))
     if len(text) > QUESTION_LIMIT:
-        raise BadDecision(f"text: at most {QUESTION_LIMIT} characters")
+        raise BadDecision(_("text: at most %(most)s characters", most=QUESTION_LIMIT))
     if "\x00" in text or text != text.encode("utf-8", "replace").decode("utf-8"):
-        raise BadDecision("text: a NUL or half a pair of surrogates in it")
+        raise BadDecision(_("text: a NUL or half a pair of surrogates in it"))

@@ -1,5 +1,7 @@
 """Notes: what a person types beside a decision, and the one way to say what is wrong with it."""
 
+from desk.catalogue import _
+
 NOTE_LIMIT = 2_000
 
 
@@ -21,6 +23,6 @@ def storable(text: str | None, field: str) -> str | None:
 def check_note(text: str, field: str = "reason") -> None:
     """BadDecision where a note is too long or holds what the books cannot."""
     if len(text) > NOTE_LIMIT:
-        raise BadDecision(f"{field}: at most {NOTE_LIMIT} characters")
+        raise BadDecision(_("%(field)s: at most %(most)s characters", field=field, most=NOTE_LIMIT))
     if "\x00" in text or (not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8")):
-        raise BadDecision(f"{field}: a NUL or half a pair of surrogates in it")
+        raise BadDecision(_("%(field)s: a NUL or half a pair of surrogates in it", field=field))

@@ -33,6 +33,7 @@ _HEADS: dict[Notice, str] = {
     "second_approval": "A second approval is needed",
     "unknown_outcome": "The outcome of a refund is not known",
     "rolled_back": "A release was rolled back by itself",
+    "mentioned": "A colleague names you in a note",
 }
 _WHO: dict[Notice, list[Role]] = {
     "new": ["reviewer", "specialist"],
@@ -40,7 +41,9 @@ _WHO: dict[Notice, list[Role]] = {
     "second_approval": ["reviewer", "specialist"],
     "unknown_outcome": ["specialist", "operator"],
     "rolled_back": ["operator"],
+    "mentioned": [],
 }
+"""Who is told, by role; a note tells those whom it names."""
 
 
 class NoticeNotSent(Exception):
@@ -142,7 +145,7 @@ class Notices:
                 (known["receiver_sha256"], known["channel"]): known
                 for known in await tx.rows("notice_tries_of", notice_id=notice_id)
             }
-            receivers = await self._receivers(tx, row["kind"])
+            receivers = await self._receivers(tx, row)
         if not receivers:
             await self._note(tenant, notice_id, "", "none", None)
             return
@@ -157,10 +160,14 @@ class Notices:
         if failures:
             raise NoticeNotSent(f"notice {notice_id}: {'; '.join(failures)[:300]}")
 
-    async def _receivers(self, tx: Transaction, kind: Notice) -> list[Receiver]:
+    async def _receivers(self, tx: Transaction, notice: Row) -> list[Receiver]:
         found: list[Receiver] = []
         if self.channel is not None:
-            rows = await tx.rows("addresses_of_deciders", roles=_WHO[kind])
+            if notice["kind"] == "mentioned":
+                seq = int(notice["about"])
+                rows = await tx.rows("addresses_of_mentioned", case_id=notice["case_id"], seq=seq)
+            else:
+                rows = await tx.rows("addresses_of_deciders", roles=_WHO[notice["kind"]])
             found += [Mail(self.channel, row["email"], self.domain) for row in rows]
         if self.webhook is not None:
             found.append(Hook(self.webhook))

@@ -9,11 +9,20 @@ from desk.follow_ups import FollowUps, is_follow_up
 from desk.letters import Letter, letter
 from desk.ratings import RATED
 from policies.languages import DEFAULT
+from policies.letter_templates import templates
 from records.books import Books, Transaction
 from records.cases import Case, case_by_id
 from records.customers import lost_replies
 from records.queue import enqueue_desk
-from records.replies import CustomerReply, note_delivery, recipient_of, replies_of, round_of, write_reply
+from records.replies import (
+    CustomerReply,
+    Recipient,
+    note_delivery,
+    recipient_of,
+    replies_of,
+    round_of,
+    write_reply,
+)
 from records.snapshots import snapshot_at
 from records.states import left_now
 from records.takeovers import takeovers_of
@@ -55,14 +64,18 @@ class Outbox:
             if case.mode != "production":
                 return  # nothing of it leaves the house
             recipient = await recipient_of(tx, case.customer_id)
-            due = await self._due(tx, case, recipient.language)
+            says = templates(case.tenant, recipient.language or DEFAULT)
+            subject = says.says("subject", ticket=case.ticket_id)
+            due = await self._due(tx, case, recipient)
             if due is not None and recipient.address is not None:
-                await self._write(tx, case, recipient.address, due)
+                await self._write(tx, case, recipient, due)
             elif due is not None:
                 log.info("no address for the reply to case %s: it is listed in operations", case_id)
             unsent = [reply for reply in await replies_of(tx, case_id) if reply.delivered_at is None]
         failures = [
-            failure for reply in unsent if (failure := await self._send(case, reply, recipient.address))
+            failure
+            for reply in unsent
+            if (failure := await self._send(case, reply, recipient.address, subject))
         ]
         await self.follow_ups.open(
             case
@@ -80,35 +93,45 @@ class Outbox:
                     enqueued += 1
         return enqueued
 
-    async def _due(self, tx: Transaction, case: Case, language: str | None) -> Letter | None:
+    async def _due(self, tx: Transaction, case: Case, recipient: Recipient) -> Letter | None:
         """What the case calls for where it stands."""
         snapshot = await snapshot_at(tx, case.case_id)
         taken = await takeovers_of(tx, case.case_id)
         by_person = [row["reply"] for row in taken if row["act"] == "reply"]
         reply = by_person[-1] if by_person else None
         left = () if taken or is_follow_up(case) else left_now(case, snapshot)
-        return letter(snapshot.state, snapshot.current, reply, language or DEFAULT, left)
+        says = templates(case.tenant, recipient.language or DEFAULT)
+        return letter(
+            snapshot.state,
+            snapshot.current,
+            reply,
+            says,
+            name=recipient.name,
+            left=left,
+            amounts_in=recipient.language,
+        )
 
-    async def _write(self, tx: Transaction, case: Case, recipient: str, due: Letter) -> None:
+    async def _write(self, tx: Transaction, case: Case, recipient: Recipient, due: Letter) -> None:
         round_ = await round_of(tx, case.case_id, due.outcome)
         again = f".{round_}" if round_ > 1 else ""
         name = f"{case.case_id}.{due.outcome}{again}@{self.domain}"
-        await write_reply(tx, case.case_id, due.outcome, round_, name, recipient, self._body(case, due))
+        says = templates(case.tenant, recipient.language or DEFAULT)
+        body = due.body
+        if self.rating_link is not None and due.outcome in RATED:
+            link = self.rating_link(case.tenant, case.case_id)
+            body = f"{body}\n\n{says.says('rating', link=link)}"
+        await write_reply(tx, case.case_id, due.outcome, round_, name, recipient.address or "", body)
 
-    def _body(self, case: Case, due: Letter) -> str:
-        """The letter, with the link to a thumb under an outcome that has one."""
-        if self.rating_link is None or due.outcome not in RATED:
-            return due.body
-        return f"{due.body}\n\nHow was this? {self.rating_link(case.tenant, case.case_id)}"
-
-    async def _send(self, case: Case, reply: CustomerReply, recipient: str | None) -> str | None:
+    async def _send(
+        self, case: Case, reply: CustomerReply, recipient: str | None, subject: str
+    ) -> str | None:
         """Send one reply; why not, where it did not go."""
         failure = None
         if recipient is None or sha256(recipient) != reply.recipient_sha256:
             failure = "the address of the customer is another one since the reply was written"
         else:
             try:
-                await self.channel.send(reply.message_id, recipient, reply.body)
+                await self.channel.send(reply.message_id, recipient, reply.body, subject)
             except NotSent as error:
                 failure = str(error)
         async with self.books.transaction(case.tenant) as tx:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from desk.catalogue import _
 from records.books import Books, Row, Transaction
 from refunds.canonical import sha256
 from refunds.ids import PersonId, TenantId
@@ -68,13 +69,21 @@ class Person:
     def _need(self, tenant: TenantId, allowed: frozenset[Role], act: str) -> None:
         if not self.roles_in(tenant) & allowed:
             raise NoAuthority(
-                f"{self.person} may not {act} for {tenant}: needs {' or '.join(sorted(allowed))}"
+                _(
+                    "%(person)s may not %(act)s for %(tenant)s: needs %(allowed)s",
+                    person=self.person,
+                    act=act,
+                    tenant=tenant,
+                    allowed=" or ".join(sorted(allowed)),
+                )
             )
 
     def may(self, scope: Scope) -> None:
         """NoAuthority where the token is not for this."""
         if scope not in self.scopes:
-            raise NoAuthority(f"the token of {self.person} is not for {scope}")
+            raise NoAuthority(
+                _("the token of %(person)s is not for %(scope)s", person=self.person, scope=scope)
+            )
 
     def may_see(self, tenant: TenantId) -> None:
         self._need(tenant, _SEE, "see cases")

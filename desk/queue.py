@@ -1,8 +1,10 @@
 """The queue and the ledger, as a person may see them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from desk.people import Person
@@ -10,6 +12,9 @@ from records.books import Books, Row
 from records.cases import Case, case_by_id, case_by_ticket
 from refunds.ids import TenantId
 from refunds.vocabulary import CaseStatus, Intent
+
+Sort = Literal["newest", "oldest", "amount", "due"]
+"""What else the queue can be put in order by; without one of these it stands as it burns."""
 
 HANDOVER_HOURS = 24
 """Until when somebody takes up a case that was turned away, blocked or failed."""
@@ -74,11 +79,13 @@ class Filters:
     mine: bool = False
     """Claimed by the person who asks, or handed to them."""
 
+    sort: Sort | None = None
+
     def values(self, person: Person) -> dict[str, object]:
         """The filters as parameters of the queries."""
         return {
             "stage": self.stage,
-            "search": pattern(self.search) if self.search else None,
+            "search": pattern(self.search.lower()) if self.search else None,
             "asked": self.search or "",
             "least_minor": self.least_minor,
             "most_minor": self.most_minor,
@@ -87,6 +94,7 @@ class Filters:
             "intent": self.intent,
             "mine": person.person if self.mine else None,
             "me": person.person,
+            "sort": self.sort,
         }
 
 
@@ -114,7 +122,9 @@ def pattern(search: str) -> str:
 async def queue_page(
     books: Books, person: Person, filters: Filters, *, most: int, skip: int = 0
 ) -> QueuePage:
-    """One page over all tenants that the person may see, in one order: what burns, stage, then risk × amount × age."""
+    """One page over all tenants that the person may see, in one order: what burns, stage, what the help desk wants by a
+    time, tier, then risk × amount × age; or by what `filters` sorts by.
+    """
     tenants = _tenants(person, filters.tenant)
     values = filters.values(person)
     # Of many tenants each may hold the whole page, so each is read up to its end.
@@ -122,7 +132,7 @@ async def queue_page(
     rows = await _listed(
         books,
         person,
-        "list_waiting",
+        "list_waiting_sorted" if filters.sort else "list_waiting",
         tenants,
         most=most_each,
         skip=skip_each,
@@ -130,15 +140,37 @@ async def queue_page(
         **values,
     )
     counts: Counter[int] = Counter()
-    values.pop("stage")
+    values["stage"] = None
     for tenant in tenants:
         for row in await books.reading(tenant).rows("count_waiting", **values):
             counts[row["stage"]] += row["cases"]
     if len(tenants) > 1:
-        rows = sorted(rows, key=lambda row: (not row["burns"], row["stage"], -row["weight"]))[
-            skip : skip + most
-        ]
+        rows = sorted(rows, key=_PLACE[filters.sort])[skip : skip + most]
     return QueuePage(rows, dict(counts))
+
+
+_FAR = datetime.max.replace(tzinfo=UTC)
+_PLACE: dict[Sort | None, Callable[[Row], tuple[Any, ...]]] = {
+    None: lambda row: (
+        not row["burns"],
+        row["stage"],
+        row["wanted_by"] is None,
+        row["wanted_by"] or _FAR,
+        -row["tier"],
+        -row["weight"],
+    ),
+    "newest": lambda row: (-row["received_at"].timestamp(),),
+    "oldest": lambda row: (row["received_at"],),
+    "amount": lambda row: (-(row["amount_minor"] or 0),),
+    "due": lambda row: (row["due_at"],),
+}
+"""The order of the queries, for rows of several tenants."""
+
+
+async def ended_found(books: Books, person: Person, search: str, *, most: int) -> list[Row]:
+    """What a search finds that waits for nobody, the newest first: by words, ids, or the customer's name."""
+    rows = await _listed(books, person, "found_ended", person.tenants, asked=search, most=most)
+    return sorted(rows, key=lambda row: row["received_at"], reverse=True)[:most]
 
 
 async def cases_waiting(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from desk.catalogue import _
 from desk.notes import BadDecision, check_note
 from records.books import Books
 from refunds.ids import CaseId, TenantId
@@ -49,7 +50,7 @@ class Ratings:
         tenant, case_id = self.read(token)
         check_note(word, "word")
         if len(word) > WORD_LIMIT:
-            raise BadDecision(f"word: at most {WORD_LIMIT} characters")
+            raise BadDecision(_("word: at most %(most)s characters", most=WORD_LIMIT))
         async with self.books.transaction(tenant) as tx:
             return await tx.row("insert_rating", case_id=case_id, thumb=thumb, word=word.strip()) is not None
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from desk.catalogue import _
 from desk.decisions import Conflict
 from desk.notes import BadDecision, check_note
 from desk.people import NoAuthority, Person
@@ -87,7 +88,9 @@ class ReleaseStages(ReleaseReports):
                 person=person.person,
             )
             if not there:
-                raise Conflict(f"{name} was entered before: a version that changes has a name of its own")
+                raise Conflict(
+                    _("%(name)s was entered before: a version that changes has a name of its own", name=name)
+                )
             await _write(tx, name, "live" if founding else eligible, person.person, reason)
         return await self._stage(name)
 
@@ -106,9 +109,18 @@ class ReleaseStages(ReleaseReports):
         stage = await self._stage(name)
         following = to or STEPS[stage.state]
         if following not in {STEPS[stage.state], "canary" if stage.state == "canary" else None}:
-            raise Conflict(f"{name} is at {stage.state}: the next step is {STEPS[stage.state]}")
+            raise Conflict(
+                _(
+                    "%(name)s is at %(state)s: the next step is %(state_2)s",
+                    name=name,
+                    state=stage.state,
+                    state_2=STEPS[stage.state],
+                )
+            )
         if following == stage.state and following != "canary":
-            raise Conflict(f"{name} is at {stage.state}: there is no step after it")
+            raise Conflict(
+                _("%(name)s is at %(state)s: there is no step after it", name=name, state=stage.state)
+            )
         everywhere = await self.books.tenants()
         self._check_share(following, percent, tenants, everywhere)
         lacking: list[str] = []
@@ -129,12 +141,14 @@ class ReleaseStages(ReleaseReports):
                 raise BadDecision("percent: only a canary takes a share")
             return
         if percent and percent not in PERCENTS:
-            raise BadDecision(f"percent: from {PERCENTS.start} to {PERCENTS.stop - 1}")
+            raise BadDecision(
+                _("percent: from %(start)s to %(stop)s", start=PERCENTS.start, stop=PERCENTS.stop - 1)
+            )
         if not percent and not tenants:
             raise BadDecision("percent: a canary takes a share of customers, or tenants by name")
         strange = sorted(set(tenants) - {str(tenant) for tenant in known})
         if strange:
-            raise BadDecision(f"tenant: {strange[0][:80]} is not in the books")
+            raise BadDecision(_("tenant: %(strange)s is not in the books", strange=strange[0][:80]))
 
     async def roll_back(self, person: Person, name: str | None, reason: str) -> tuple[str, int]:
         """Take a release back: the one named, or what came up last. Which it was, and how many cases were enqueued."""
@@ -153,7 +167,10 @@ class ReleaseStages(ReleaseReports):
             return canary
         if rows and rows[-1]["state"] == "rolled_back" and rows[-1]["person"] is None:
             raise Conflict(
-                f"{rows[-1]['release']} was the last that moved, and took itself back: name what else shall go"
+                _(
+                    "%(release)s was the last that moved, and took itself back: name what else shall go",
+                    release=rows[-1]["release"],
+                )
             )
         live = live_of(stages)
         if live is None or live_of([stage for stage in stages if stage.release != live]) is None:
@@ -218,18 +235,18 @@ class ReleaseStages(ReleaseReports):
         person.may_decide(tenant)
         check_note(note)
         if len(note) > NOTE_LIMIT:
-            raise BadDecision(f"note: at most {NOTE_LIMIT} characters")
+            raise BadDecision(_("note: at most %(most)s characters", most=NOTE_LIMIT))
         async with self.books.transaction(tenant) as tx:
             if not await has_shadow(tx, release, case_id):
-                raise Conflict(f"case {case_id} has no shadow of {release}")
+                raise Conflict(_("case %(case)s has no shadow of %(release)s", case=case_id, release=release))
             new = await insert_grade(tx, release, case_id, person.person, thumb, note.strip())
         if not new:
-            raise Conflict(f"{person.person} has graded this shadow before")
+            raise Conflict(_("%(person)s has graded this shadow before", person=person.person))
 
     async def _may_move(self, person: Person, reason: str) -> None:
         check_note(reason)
         if not 0 < len(reason.strip()) <= REASON_LIMIT:
-            raise BadDecision(f"reason: from 1 to {REASON_LIMIT} characters")
+            raise BadDecision(_("reason: from 1 to %(most)s characters", most=REASON_LIMIT))
         for tenant in await self.books.tenants():
             person.may_operate(tenant)
 
@@ -237,7 +254,9 @@ class ReleaseStages(ReleaseReports):
         for stage in await release_stages(self.books.reading(EVERYBODY)):
             if stage.release == name:
                 return stage
-        raise Conflict(f"no release is called {name[:80]}: countersign release list shows them")
+        raise Conflict(
+            _("no release is called %(name)s: countersign release list shows them", name=name[:80])
+        )
 
 
 async def _write(
@@ -257,5 +276,5 @@ async def _write(
         if refused.reason == "no_authority":
             raise NoAuthority(refused.detail) from None
         if refused.reason == "release_step":
-            raise Conflict(f"{name}: {refused.detail}") from None
+            raise Conflict(_("%(name)s: %(refused)s", name=name, refused=refused.detail)) from None
         raise

@@ -321,7 +321,7 @@ class Claimed(BaseModel):
 
 
 class MessageWritten(BaseModel):
-    """Whether a message was new."""
+    """Whether a message was new, and whose case it is now: another one where the first had ended."""
 
     case_id: UUID
     message_id: UUID
@@ -351,6 +351,7 @@ class DeadJob(BaseModel):
     args: dict[str, Any]
     attempts: int
     at: datetime | None
+    why: str = Field(description="what it died of, in one line")
 
 
 class DeadJobs(BaseModel):

@@ -1,5 +1,6 @@
 """Second reviews: a colleague reads again what was decided, turned away or blocked, and says what they think of it."""
 
+from desk.catalogue import _
 from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision, check_note
 from desk.people import Person
@@ -33,18 +34,20 @@ async def review_again(
     person.may_decide(tenant)
     check_note(note, "note")
     if verdict != "agree" and not note.strip():
-        raise BadDecision("note: say what you would have done")
+        raise BadDecision(_("note: say what you would have done"))
     async with books.transaction(tenant) as tx:
         if await case_by_id(tx, case_id) is None:
-            raise NothingToDecide(f"no case {case_id} for {tenant}")
+            raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
         snapshot = await snapshot_at(tx, case_id)
         mine = await tx.row("took_part", case_id=case_id, person=person.person)
         if not snapshot.state.ended and snapshot.state.status not in {"bypassed", "blocked"}:
-            raise NothingToDecide(f"case {case_id} is not decided yet ({snapshot.state.status})")
+            raise NothingToDecide(
+                _("case %(case)s is not decided yet (%(status)s)", case=case_id, status=snapshot.state.status)
+            )
         if mine is None or mine["took_part"]:
-            raise Conflict("a second review is somebody else's: you had a say in this case")
+            raise Conflict(_("a second review is somebody else's: you had a say in this case"))
         row = await tx.row(
             "insert_second_review", case_id=case_id, person=person.person, verdict=verdict, note=note
         )
     if row is None:
-        raise Conflict(f"{person.person} has looked at this case before")
+        raise Conflict(_("%(person)s has looked at this case before", person=person.person))

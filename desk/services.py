@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from desk.answers import Answers
 from desk.channels import Channel, FileChannel, SmtpChannel
 from desk.decisions import Desk
 from desk.follow_ups import FollowUps
@@ -17,7 +18,9 @@ from desk.outbox import Outbox
 from desk.ratings import Ratings
 from desk.releases import ReleaseStages
 from desk.settings import DeskSettings
+from desk.together import Together
 from desk.webhooks import Webhook
+from policies.countersigning import countersigning
 from policies.manifest import Manifest, manifest
 from policies.rollout import rollout
 from policies.signature import BadKey, PublicKeys, SigningKey, parse_public_keys, parse_signing_key
@@ -41,6 +44,8 @@ class DeskServices:
     release_stages: ReleaseStages
     session_secret: str
     held: HeldApprovals
+    answers: Answers
+    together: Together
     issuer: Issuer | None = None
 
 
@@ -87,6 +92,7 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
         ratings = Ratings(books, secret, public_url)
         intake = Intake(books, pinned, intake_keys, intake_key, settings.mode)
         desk = Desk(books, key)
+        held = HeldApprovals(books, desk, settings.take_back_seconds)
         rating_link = ratings.link if settings.public_url else None
         yield DeskServices(
             books=books,
@@ -105,7 +111,9 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
             ),
             ratings=ratings,
             session_secret=secret,
-            held=HeldApprovals(books, desk, settings.take_back_seconds),
+            held=held,
+            answers=Answers(books, intake),
+            together=Together(books, pinned, desk, held, countersigning()),
             issuer=Issuer.of(settings, books),
             release_stages=ReleaseStages(books, rollout(settings.rollout)),
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from desk.catalogue import _
 from desk.decisions import (
     Conflict,
     DecisionRequest,
@@ -50,7 +51,7 @@ async def take_case_over(
         async with desk.books.transaction(tenant) as tx:
             case = await case_by_id(tx, case_id)
             if case is None:
-                raise NothingToDecide(f"no case {case_id} for {tenant}")
+                raise NothingToDecide(_("no case %(case)s for %(tenant)s", case=case_id, tenant=tenant))
             await tx.rows("hold_case", tenant=tenant, case_id=case_id)
             held = await tx.row("claim_of", case_id=case_id)
             if held is not None and held["person"] != person.person:
@@ -63,7 +64,7 @@ async def take_case_over(
             if requested.act == "propose" and open_now and open_now.decision is None:
                 if open_now.proposal.kind != "handoff" and requested.digest is None:
                     raise BadDecision(
-                        "digest: a refund in the place of a proposal names the one on the screen"
+                        _("digest: a refund in the place of a proposal names the one on the screen")
                     )
                 if requested.digest is not None:
                     open_or_conflict(case, open_now, requested.digest)
@@ -96,17 +97,17 @@ async def take_case_over(
 def check_reply(requested: TakeoverRequest) -> None:
     """BadDecision where the request lacks what it takes."""
     if requested.act in {"reply", "propose"} and not requested.reply.strip():
-        raise BadDecision("reply: empty")
+        raise BadDecision(_("reply: empty"))
     if len(requested.reply) > DRAFT_LIMIT:
-        raise BadDecision(f"reply: at most {DRAFT_LIMIT} characters")
+        raise BadDecision(_("reply: at most %(most)s characters", most=DRAFT_LIMIT))
     if not all(letter == "\n" or letter.isprintable() for letter in requested.reply):
-        raise BadDecision("reply: a control character in it")
+        raise BadDecision(_("reply: a control character in it"))
     if requested.act == "close" and requested.reply:
-        raise BadDecision("reply: to close is to say nothing; act reply tells the customer")
+        raise BadDecision(_("reply: to close is to say nothing; act reply tells the customer"))
     if (requested.act == "propose") != (requested.amount_minor is not None):
-        raise BadDecision("amount_minor: a proposal has one and nothing else does")
+        raise BadDecision(_("amount_minor: a proposal has one and nothing else does"))
     if requested.act == "close" and not requested.note.strip():
-        raise BadDecision("note: say why the case is closed")
+        raise BadDecision(_("note: say why the case is closed"))
 
 
 async def _refund(tx: Transaction, case: Case, person: Person, requested: TakeoverRequest) -> Takeover:
@@ -115,13 +116,17 @@ async def _refund(tx: Transaction, case: Case, person: Person, requested: Takeov
     order = await order_facts(tx, about) if about else None
     if order is None or order.customer_id != case.customer_id or not order.payments:
         raise BadDecision(
-            "amount_minor: this case names no order of its customer, so nothing can be paid back"
+            _("amount_minor: this case names no order of its customer, so nothing can be paid back")
         )
     payment = largest(order.payments)
     amount = Money(requested.amount_minor or 0, payment.paid.currency)
     if not 0 < amount.amount_minor <= order.left.amount_minor:
         raise BadDecision(
-            f"amount_minor: more than nothing and at most {order.left}, what is left of the {order.paid} that was paid"
+            _(
+                "amount_minor: more than nothing and at most %(left)s, what is left of the %(paid)s that was paid",
+                left=order.left,
+                paid=order.paid,
+            )
         )
     return Takeover(
         person=person.person,

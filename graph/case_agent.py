@@ -27,12 +27,13 @@ from graph.tracing import Spans
 from policies.actions import GetPolicyEvidence, LookupOrder, action_name
 from policies.budget import Limits, next_step_reason
 from policies.clauses import LeaveToPerson
+from policies.letter_templates import templates
 from policies.loops import goes_in_circles
 from policies.manifest import Manifest
 from policies.spending import Sum
 from records.books import Books, BooksAway, Refused
 from records.library import rules_in_force
-from refunds.ask_progress import left_asks, with_left
+from refunds.ask_progress import left_asks
 from refunds.canonical import digest
 from refunds.evidence import Grounded
 from refunds.trace import TraceEvent
@@ -209,7 +210,7 @@ class CaseAgent:
         reads = self.books.reading(case.tenant, case.customer_id)
         stated = await rules_in_force(reads, run.context.region, run.context.as_of)
         started = self.ticks()  # what the books take, and their absence, is no latency of the drafting
-        result, cost, order_id = "cited_draft", granted.planning, run.context.order_id
+        result, cost = "cited_draft", granted.planning
         try:
             made = draft(
                 case,
@@ -226,8 +227,7 @@ class CaseAgent:
                 if made.citations:
                     run.evidence = Grounded(tuple(dict.fromkeys((*made.citations, *run.evidence.citations))))
             else:
-                left = () if made.question or _reworded(run) else left_asks(run.reading, order_id)
-                run.draft = made = replace(made, text=with_left(made.text, left))
+                run.draft = made = replace(made, text=_finished(run, made, made.text))
                 proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
                 worded = await self._word(run, run.draft, granted)
                 cost = replace(
@@ -238,7 +238,7 @@ class CaseAgent:
                 if worded.handoff is not None:
                     run.draft, result = None, worded.handoff
                 elif worded.text is not None:
-                    run.draft = replace(made, text=with_left(worded.text, left))
+                    run.draft = replace(made, text=_finished(run, made, worded.text))
                     proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)
         except (ValueError, KeyError, TypeError) as error:
             # A name in an order or a number in a policy that cannot stand in a reply: a person reads it.
@@ -314,6 +314,15 @@ class CaseAgent:
             await self.end.block(run, run.blocked)
         self.runs.end(state.get("run"))
         return await self.end.shown(config)
+
+
+def _finished(run: AgentRun, made: Draft, text: str) -> str:
+    """A letter as it goes out: to its customer by name, with what it leaves open; a person's own words as they are."""
+    if _reworded(run):
+        return text
+    says = templates(run.snapshot.case.tenant, run.amounts_in)
+    left = () if made.question else left_asks(run.reading, run.context.order_id)
+    return says.addressed(says.with_left(text, left), run.known.name)
 
 
 def _reworded(run: AgentRun) -> bool:

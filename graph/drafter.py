@@ -20,6 +20,7 @@ from policies.clauses import (
 )
 from policies.conflicts import conflict_with
 from policies.languages import DEFAULT
+from policies.letter_templates import LetterTemplates, templates
 from policies.request import MoneyRequest
 from records.cases import Case
 from records.library import StatedRule
@@ -31,7 +32,6 @@ from refunds.ids import NO_ORDER, NO_PAYMENT, OrderId, PaymentId, PersonId, Sku
 from refunds.legs import Leg, split, spread
 from refunds.money import NOTHING, Money
 from refunds.order import CustomerOrder, Line, OrderFacts, Units, counted
-from refunds.proposal import FIRST
 from refunds.vocabulary import HandoffReason, ProposalKind
 
 NAMED_ITEMS = 3
@@ -108,9 +108,10 @@ def draft(
 ) -> Draft | LeaveToPerson:
     """The reply to a case; where no clause decides a request for money, or its amount, a person reads it.
 
-    Amounts stand in it as people of the customer's language write them.
+    It is written as the case's shop writes to customers of the language; amounts stand in it as they write them.
     """
-    made = _drafted(case, request, order, evidence, stated, now, revision, language)
+    says = templates(case.tenant, language)
+    made = _drafted(case, request, order, evidence, stated, now, revision, language, says)
     if isinstance(made, LeaveToPerson) or revision is None:
         return made
     wanted = revision.from_amount.amount_minor if revision.amount_minor is None else revision.amount_minor
@@ -136,11 +137,12 @@ def _drafted(
     now: datetime,
     revision: Revision | None,
     language: str,
+    says: LetterTemplates,
 ) -> Draft | LeaveToPerson:
     if request.doubt is not None:
         return LeaveToPerson(request.doubt)
     if not request.wanted:
-        return Draft("reply", _answer(order, evidence), evidence.citations)
+        return Draft("reply", _answer(says, order, evidence), evidence.citations)
     rules = [
         RuleInForce(str(rule.parameters["rule"]), rule.parameters, rule.citation)
         for rule in stated
@@ -151,7 +153,7 @@ def _drafted(
     items = request.items
     asked_for = request.ask.lines if request.ask and items is None else None
     if asked_for == () and not (revision and revision.units):
-        return Draft("reply", _which_of(order), evidence.citations, question=True)
+        return Draft("reply", _which_of(says, order), evidence.citations, question=True)
     claim = Claim(
         order=order,
         wanted=None if items is None else tuple(Sku(sku) for sku in items),
@@ -172,9 +174,12 @@ def _drafted(
     verdict, citation = judgement.verdict, judgement.citation
     match verdict:
         case Deny(because) | Bar(because):
-            return Draft("reply", _denial(order, because, citation), cited, rule=judgement.rule)
+            denied = _denial(says, order, says.because(because, language), citation)
+            return Draft("reply", denied, cited, rule=judgement.rule)
         case Ask(what):
-            return Draft("reply", _question(order, what, citation), cited, rule=judgement.rule, question=True)
+            return Draft(
+                "reply", _question(says, order, what, citation), cited, rule=judgement.rule, question=True
+            )
         case LeaveToPerson():
             return verdict
         case Allow():
@@ -200,8 +205,8 @@ def _drafted(
     )
     revised = _revised(proposed, order, judgement, revision)
     if revised.kind == "reply":
-        return replace(revised, text=_answer(order, Grounded(cited)))
-    return replace(revised, text=_offer(order, revised, judgement.citation, verdict, language))
+        return replace(revised, text=_answer(says, order, Grounded(cited)))
+    return replace(revised, text=_offer(says, order, revised, judgement.citation, verdict, language))
 
 
 def drafted_by(written: Takeover, current: CurrentProposal | None, order: OrderFacts | None) -> Draft:
@@ -254,86 +259,79 @@ def _revised(proposed: Draft, order: OrderFacts, judgement: Judgement, revision:
     )
 
 
-def _items(order: OrderFacts) -> str:
+def _items(says: LetterTemplates, order: OrderFacts) -> str:
     names = [line.name for line in order.lines[:NAMED_ITEMS]]
     more = len(order.lines) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    named_first = ", ".join(names)
+    return says.says("goods.more", goods=named_first, count=more) if more else named_first
 
 
-def _delivery(order: OrderFacts) -> str:
-    name = f"Your order {order.order_id} ({_items(order)})"
+def _delivery(says: LetterTemplates, order: OrderFacts) -> str:
+    about = {"order": order.order_id, "goods": _items(says, order)}
     match order.status:
         case "delivered" if order.delivered_at is not None:
-            return f"{name} was delivered on {order.delivered_at.date().isoformat()}."
+            return says.says("delivery.delivered_on", day=says.day(order.delivered_at), **about)
         case "delivered":
-            return f"{name} was delivered."
+            return says.says("delivery.delivered", **about)
         case "cancelled":
-            return f"{name} was cancelled."
+            return says.says("delivery.cancelled", **about)
         case "pending" | "processed" | "shipped":
-            return f"{name} has not been delivered yet."
+            return says.says("delivery.on_its_way", **about)
         case _:
             assert_never(order.status)
 
 
-def _source(citation: Citation) -> str:
-    return f"“{citation.quote}” ({citation.citation_id}, clause {citation.clause})"
+def _answer(says: LetterTemplates, order: OrderFacts, evidence: Grounded) -> str:
+    quotes = "\n".join(says.quote(citation) for citation in evidence.citations)
+    return says.letter(quotes, _delivery(says, order), says.says("answer.note"))
 
 
-def _letter(*paragraphs: str) -> str:
-    return "\n\n".join(("Hello,", *paragraphs, "Your support team"))
-
-
-def _answer(order: OrderFacts, evidence: Grounded) -> str:
-    quotes = "\n".join(_source(citation) for citation in evidence.citations)
-    return _letter(
-        _delivery(order),
-        f"Our policy says:\n{quotes}",
-        "If you ask for a refund, a person has to approve it before any money is returned.",
-    )
-
-
-def _offer(order: OrderFacts, made: Draft, citation: Citation, verdict: Allow, language: str) -> str:
-    amount = made.amount.shown(language)
-    goes_back = (
-        f"Under our policy {_source(citation)}, {amount} goes back to your original payment method"
-        + (f"s: {_parts(order, made, language)}" if made.legs else "")
-    )
+def _offer(
+    says: LetterTemplates, order: OrderFacts, made: Draft, citation: Citation, verdict: Allow, language: str
+) -> str:
+    """What goes back first, then why, then what the customer does."""
+    amount, several = made.amount.shown(language), ".several" if made.legs else ""
+    about: dict[str, object] = {"amount": amount}
+    if made.legs:
+        about["parts"] = _parts(says, order, made, language)
+    why = f"{_delivery(says, order)} {says.quote(citation)}"
     match verdict.goods:
         case "unsaid":
-            return _letter(_delivery(order), f"{goes_back}.")
+            return says.letter(says.says(f"offer{several}", **about), why)
         case "keep":
-            return _letter(_delivery(order), f"{goes_back}.", "You need not send anything back.")
+            return says.letter(says.says(f"offer{several}", **about), why, says.says("offer.keep"))
         case "first":
             goods = ", ".join(f"{one.quantity} × {order.line(one.line_id).name}" for one in made.units)
-            return _letter(
-                _delivery(order),
-                f"{goes_back} {FIRST}: {goods}.",
-                verdict.how_to_return
-                or f"Please put the number of your order, {order.order_id}, into the parcel.",
-            )
+            steps = verdict.how_to_return or says.says("offer.steps", order=order.order_id)
+            first = says.says(f"offer.first{several}", goods=goods, first=says.says("first"), **about)
+            return says.letter(first, why, steps, says.says("offer.after"))
         case _:
             assert_never(verdict.goods)
 
 
-def _parts(order: OrderFacts, made: Draft, language: str) -> str:
+def _parts(says: LetterTemplates, order: OrderFacts, made: Draft, language: str) -> str:
     """What goes back to each of several payments, as people call them."""
-    kinds = {payment.payment_id: payment.kind.replace("_", " ") for payment in order.payments}
-    return " and ".join(f"{leg.amount.shown(language)} to your {kinds[leg.payment_id]}" for leg in made.legs)
-
-
-def _question(order: OrderFacts, what: str, citation: Citation) -> str:
-    return _letter(
-        _delivery(order),
-        f"Before we can go on, please tell us: {what}? Our policy says {_source(citation)}.",
+    kinds = {payment.payment_id: says.says(f"method.{payment.kind}") for payment in order.payments}
+    return says.listed(
+        [
+            says.says("offer.part", amount=leg.amount.shown(language), method=kinds[leg.payment_id])
+            for leg in made.legs
+        ]
     )
 
 
-def _which_of(order: OrderFacts) -> str:
+def _question(says: LetterTemplates, order: OrderFacts, what: str, citation: Citation) -> str:
+    return says.letter(
+        says.says("question", what=says.says(what)),
+        f"{_delivery(says, order)} {says.quote(citation)}",
+        says.says("question.after"),
+    )
+
+
+def _which_of(says: LetterTemplates, order: OrderFacts) -> str:
     goods = "\n".join(f"- {line.quantity} × {named(line)}" for line in order.lines)
-    return _letter(
-        f"Which of these of your order {order.order_id} do you mean, and how many?",
-        goods,
-        "Please answer this message; nothing is decided before you do.",
+    return says.letter(
+        says.says("question.which_goods", order=order.order_id), goods, says.says("question.after")
     )
 
 
@@ -343,27 +341,26 @@ def named(line: Line) -> str:
     return f"{line.name} ({options})" if options else line.name
 
 
-def which_order_question(orders: Sequence[CustomerOrder]) -> Draft:
+def which_order_question(says: LetterTemplates, orders: Sequence[CustomerOrder]) -> Draft:
     """Asks a customer which of their orders they mean."""
     listed = "\n".join(
-        f"- {order.order_id} of {order.ordered_at.date().isoformat()}: "
-        + ", ".join(line.name for line in order.lines[:NAMED_ITEMS])
+        says.says(
+            "question.order_line",
+            order=order.order_id,
+            day=says.day(order.ordered_at),
+            goods=", ".join(line.name for line in order.lines[:NAMED_ITEMS]),
+        )
         for order in orders[:ORDERS_LISTED]
     )
     return Draft(
         "reply",
-        _letter(
-            "Which of your orders is this about?",
-            listed,
-            "Please answer this message with its number; nothing is decided before you do.",
-        ),
+        says.letter(says.says("question.which_order"), listed, says.says("question.number")),
         (),
         question=True,
     )
 
 
-def _denial(order: OrderFacts, because: str, citation: Citation) -> str:
-    return _letter(
-        _delivery(order),
-        f"We cannot offer a refund here: {because}. Our policy says {_source(citation)}.",
+def _denial(says: LetterTemplates, order: OrderFacts, because: str, citation: Citation) -> str:
+    return says.letter(
+        says.says("denial", because=because), f"{_delivery(says, order)} {says.quote(citation)}"
     )

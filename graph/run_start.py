@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from langchain_core.runnables import RunnableConfig
 
-from graph.drafter import drafted_by, which_order_question
+from graph.drafter import Draft, drafted_by, which_order_question
 from graph.proposing import DRAFTED, PROPOSED_BY_PERSON
 from graph.run import AgentRun, Runs, StepCost, asked_in, texts_of
 from graph.second_reader import SecondReader
@@ -14,6 +14,7 @@ from graph.snapshot import CaseSnapshot, snapshot_of, thread_of
 from policies.admission import Arrival, BypassAgent, admit
 from policies.hygiene import look_at_text
 from policies.languages import DEFAULT, LANGUAGES
+from policies.letter_templates import templates
 from policies.manifest import Manifest
 from policies.reading import trained_reader
 from policies.reading.second import together
@@ -181,7 +182,7 @@ def _look(run: AgentRun, start: RunInput) -> None:
     if run.reading is not None and run.reading.urgent:
         run.handoff = "urgent_matter"
     elif run.context.order_id is None and run.request.doubt == "several_orders" and len(start.orders) > 1:
-        run.draft, run.handoff = which_order_question(start.orders), DRAFTED
+        run.draft, run.handoff = _which_order(run, start), DRAFTED
 
 
 async def _write_for_a_person(reads: Reads, run: AgentRun, start: RunInput) -> None:
@@ -190,3 +191,10 @@ async def _write_for_a_person(reads: Reads, run: AgentRun, start: RunInput) -> N
         order = await order_facts(reads, start.written.order_id)
         run.draft = drafted_by(start.written, run.snapshot.current, order)
         run.handoff = PROPOSED_BY_PERSON
+
+
+def _which_order(run: AgentRun, start: RunInput) -> Draft:
+    """The question to the customer which of their orders they mean."""
+    says = templates(run.snapshot.case.tenant, run.amounts_in)
+    made = which_order_question(says, start.orders)
+    return replace(made, text=says.addressed(made.text, run.known.name))

@@ -32,6 +32,9 @@ CLAUSE_LIMIT = 2_000
 _STATUS: TypeAdapter[DocumentStatus] = TypeAdapter(DocumentStatus)
 _HEADER = ("id", "version", "title", "region", "status", "effective", "expires")
 
+DEFAULT_REGION = "US"
+"""Whose policy is read where no order says where the customer bought."""
+
 
 class BadDocument(ValueError):
     """A document breaks the form; the message names file and line."""

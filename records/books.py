@@ -53,7 +53,12 @@ def named_queries() -> dict[str, LiteralString]:
             if name in queries:
                 raise ValueError(f"two queries are called {name}")
             queries[name] = text.strip()
-    return queries
+    # `{name}` in a statement stands for a part of that name, which several have in common.
+    return {
+        name: re.sub(r"\{(\w+)\}", lambda part: queries[part.group(1)].split("\n", 1)[1], text)
+        for name, text in queries.items()
+        if not name.startswith("part_")
+    }
 
 
 class Transaction:

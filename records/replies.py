@@ -11,10 +11,11 @@ from refunds.vocabulary import CaseStatus
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom a reply goes to: an address and a language, each None where the books do not say."""
+    """Whom a reply goes to: an address, a language and a name, each None where the books do not say."""
 
     address: str | None
     language: str | None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +96,4 @@ async def round_of(tx: Transaction, case_id: CaseId, outcome: CaseStatus) -> int
 async def recipient_of(tx: Transaction, customer_id: CustomerId) -> Recipient:
     """Where a customer's replies go, and in which language amounts are written there, as far as the books say."""
     row = await tx.row("recipient_of", customer_id=customer_id)
-    return Recipient(row["email"], row["language"]) if row else Recipient(None, None)
+    return Recipient(row["email"], row["language"], row["name"]) if row else Recipient(None, None)

@@ -1,6 +1,5 @@
 """How far each ask of a case has come. It decides what its proposal is about; whatever else is asked is not lost."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -17,21 +16,6 @@ ENDS_BY_PROPOSAL: frozenset[CaseStatus] = frozenset(
     {"replied", "refunded", "rejected", "refund_failed", "expired"}
 )
 """Ends at which nobody has looked at more than the proposal."""
-
-_CALLED: dict[AskKind, str] = {
-    "refund": "a refund",
-    "cancellation": "a cancellation",
-    "replacement": "a replacement",
-    "exchange": "an exchange",
-    "refund_status": "a refund that was promised",
-    "order_status": "where an order is",
-    "order_change": "a change to an order",
-    "policy_question": "our rules",
-    "account_access": "your account",
-    "dispute": "a dispute at your bank",
-    "complaint": "what went wrong",
-    "other": "something else",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +49,6 @@ def left_asks(reading: TicketReading | None, about: OrderId | None) -> tuple[Tic
         for ask in reading.asks
         if (ask in wanted and ask not in here) or (ask not in wanted and ask.ask in _BESIDE)
     )
-
-
-def left_said(asks: Sequence[TicketAsk]) -> str:
-    """What a letter says to the asks that it does not decide; nothing where there are none."""
-    if not asks:
-        return ""
-    named = [
-        _CALLED[ask.ask] + (f" for order {ask.order_id}" if ask.order_id and ask.money == "wanted" else "")
-        for ask in asks
-    ]
-    told = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"You also asked about {told}. This letter does not decide that: we answer it separately."
-
-
-def with_left(text: str, left: Sequence[TicketAsk]) -> str:
-    """A letter that also says what becomes of the asks that it does not decide, before it ends."""
-    said = left_said(left)
-    if not said or said in text:
-        return text
-    before, end, last = text.rpartition("\n\n")
-    return f"{before}{end}{said}\n\n{last}" if end else f"{text}\n\n{said}"
 
 
 def progress_of(

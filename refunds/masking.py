@@ -52,6 +52,11 @@ class KnownNames:
 
     keep: frozenset[str] = frozenset()
 
+    @property
+    def name(self) -> str | None:
+        """How the customer is called; None where the books do not say."""
+        return next((value for value, kind in self.values.items() if kind == "name"), None)
+
 
 NOBODY = KnownNames()
 

@@ -82,6 +82,11 @@ class Money:
         return self.amount_minor < other.amount_minor
 
     @property
+    def has_minor(self) -> bool:
+        """Whether the currency has a decimal point."""
+        return minor_digits(self.currency) > 0
+
+    @property
     def major(self) -> Decimal:
         """The amount as people count it: 79.00 for 7900 cents."""
         return Decimal(self.amount_minor).scaleb(-minor_digits(self.currency))

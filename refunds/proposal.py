@@ -14,9 +14,6 @@ from refunds.vocabulary import ProposalKind
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
-FIRST = "once this is back with us as you received it"
-"""What every letter says where the goods come first; without it money would be promised for nothing."""
-
 DRAFT_LIMIT = 6_000
 """Characters of a reply; a reviewer reads it whole before countersigning."""
 

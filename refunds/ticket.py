@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from refunds.canonical import BadJson, digest, read_json
-from refunds.vocabulary import Intent, Priority, Route
+from refunds.vocabulary import Intent, Priority, Route, Tier
 
 QUESTION_LIMIT = 8_000
 """Characters; longer than any ticket a person writes, short enough to read before deciding."""
@@ -68,6 +68,12 @@ class Ticket(BaseModel):
 
     priority: Priority | None = None
     """What the help desk says of it: `urgent` stands before everything else in the queue."""
+
+    due_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    """Until when the help desk wants it answered: what has such a time stands before what has none."""
+
+    tier: Tier | None = None
+    """How the shop ranks the customer."""
 
     bundle_version: Identifier | None = None
     route: Route | None = None

@@ -56,6 +56,9 @@ ReadingDoubt = Literal[
 ReaderKind = Literal["trained", "model", "person"]
 Route = Literal["guarded_agent", "human_review_now"]
 Priority = Literal["low", "normal", "high", "urgent"]
+
+# How a shop ranks a customer; who is none of them is one of everybody.
+Tier = Literal["standard", "premium", "vip"]
 IntakeVerdict = Literal["verified", "unsigned_intake", "expired_intake", "replayed_intake", "wrong_tenant"]
 
 BypassReason = Literal[
@@ -165,7 +168,7 @@ ProviderAct = Literal["check", "retry", "settle", "new_key", "withdraw"]
 FoundRefundAct = Literal["separate", "adopt"]
 SecondVerdict = Literal["agree", "disagree", "unsure"]
 
-Notice = Literal["new", "expiring", "second_approval", "unknown_outcome", "rolled_back"]
+Notice = Literal["new", "expiring", "second_approval", "unknown_outcome", "rolled_back", "mentioned"]
 Thumb = Literal["up", "down"]
 
 RejectCode = Literal[

@@ -144,8 +144,8 @@ class Worker:
             await self._forget_dead(context.job.lock)
             try:
                 await run(**args)
-            except BaseException:
-                self._note_dead(context.job.lock)
+            except BaseException as error:
+                await self._note_dead(context, error)
                 raise
 
         return taken
@@ -156,15 +156,23 @@ class Worker:
             await self._forget_dead(context.job.lock)
             try:
                 await routine.run()
-            except BaseException:
-                self._note_dead(context.job.lock)
+            except BaseException as error:
+                await self._note_dead(context, error)
                 raise
 
         return come_round
 
-    def _note_dead(self, lock: str | None) -> None:
-        if lock:
-            self.dead.add(lock)
+    async def _note_dead(self, context: JobContext, error: BaseException) -> None:
+        """Say why a job died, beside the job. A job that is cut off by a stop goes on: nothing is said of it."""
+        if context.job.lock:
+            self.dead.add(context.job.lock)
+        if not isinstance(error, Exception):
+            return
+        said = str(error).strip().splitlines()
+        why = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+        with suppress(BooksAway, psycopg.Error, PoolTimeout):
+            async with self.books.transaction() as tx:
+                await tx.rows("insert_job_failure", job=context.job.id, why=why[:500])
 
     async def _forget_dead(self, lock: str | None) -> None:
         if lock in self.dead:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from stage import Stage
 
 from app.shop import demo_passwords, demo_tokens
+from desk.answers import Answers
 from desk.app import create_app
 from desk.channels import Channel, FileChannel
 from desk.follow_ups import FollowUps
@@ -24,6 +25,8 @@ from desk.outbox import Outbox
 from desk.ratings import Ratings
 from desk.releases import ReleaseStages
 from desk.services import DeskServices
+from desk.together import Together
+from policies.countersigning import countersigning
 from policies.rollout import rollout
 from refunds.ids import CaseId, TenantId
 
@@ -141,6 +144,7 @@ def desk_at(
     """A desk in front of a stage; its approvals count at once."""
     house = stage.house
     leaves_by = channel or FileChannel(folder / "outbox", "support@shop.example")
+    held = HeldApprovals(house.desk_books, house.desk, take_back_seconds)
     services = DeskServices(
         books=house.desk_books,
         desk=house.desk,
@@ -152,7 +156,9 @@ def desk_at(
         notices=Notices(house.desk_books, None, None, "shop.example", "http://desk"),
         ratings=Ratings(house.desk_books, SECRET, "http://desk"),
         session_secret=SECRET,
-        held=HeldApprovals(house.desk_books, house.desk, take_back_seconds),
+        answers=Answers(house.desk_books, house.intake),
+        held=held,
+        together=Together(house.desk_books, house.manifest, house.desk, held, countersigning()),
         release_stages=ReleaseStages(house.desk_books, rollout()),
     )
     app = IDLE.pop() if IDLE else create_app(services)

@@ -14,6 +14,7 @@ from datetime import date
 from typing import Protocol, assert_never
 
 from policies.actions import TIERS, GetPolicyEvidence, LookupOrder, action_name
+from policies.documents import DEFAULT_REGION
 from policies.request import MoneyRequest
 from policies.steering import steering_of
 from records.books import WAITS, Books, BooksAway, Waits
@@ -49,8 +50,6 @@ SECONDS: Mapping[Action, float] = {"get_policy_evidence": 5.0, "lookup_order": 6
 
 REPEATS = 2
 """The second time a planner asks the same, it is shown the stored result; the third time ends the run."""
-
-DEFAULT_REGION = "US"
 
 Ticks = Callable[[], float]
 """Seconds of a clock that only goes forward."""

@@ -6,22 +6,19 @@ Only documents that are approved, in force on the day, of the tenant and for the
 what may not be cited is never ranked.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
 from policies.answering import asks_elsewhere, is_code
 from policies.clauses import ASKING
-from policies.ranking import Findable, Near, Shelf, about_policy
+from policies.ranking import Near, about_policy
 from policies.synonyms import commands_the_agent, in_our_words
 from records.books import Reads
-from records.library import clauses_in_force, is_read, nearest_clauses, rules_in_force, words_of
+from records.library import is_read, nearest_clauses, rules_in_force, words_of
 from refunds.evidence import Abstain, Evidence, Grounded
 from refunds.ids import TenantId
-
-SHELVES = 64
-"""Days and regions whose clauses a process remembers at most."""
+from runtime.shelf import shelf_of
 
 MoneyClaim = Literal["none", "unstated", "stated"]
 
@@ -32,9 +29,6 @@ class Sense:
 
     model: str
     vector: tuple[float, ...]
-
-
-_SHELVES: OrderedDict[tuple[TenantId, str, date, str], Shelf] = OrderedDict()
 
 
 async def get_policy_evidence(
@@ -48,7 +42,7 @@ async def get_policy_evidence(
 ) -> Evidence:
     """The clause in force that answers the question; Abstain where none does, or two might."""
     words, edition = await words_of(reads, in_our_words(question))
-    shelf = await _shelf(reads, (tenant, region, on_date, edition))
+    shelf = await shelf_of(reads, tenant, region, on_date, edition)
     ranked = shelf.rank(words)
     no_question = commands_the_agent(question) or is_code(question) or asks_elsewhere(question, region)
     found = None if no_question or not words else shelf.answer(words, ranked, question)
@@ -72,17 +66,3 @@ async def meant_by(reads: Reads, sense: Sense, region: str, on_date: date) -> li
     """The clauses in force that mean most nearly what is asked."""
     rows = await nearest_clauses(reads, sense.model, sense.vector, region, on_date)
     return [Near(row["document_id"], row["version"], row["clause"], float(row["near"])) for row in rows]
-
-
-async def _shelf(reads: Reads, key: tuple[TenantId, str, date, str]) -> Shelf:
-    """The clauses that count, remembered until the library grows."""
-    if key in _SHELVES:
-        _SHELVES.move_to_end(key)
-        return _SHELVES[key]
-    _, region, on_date, _ = key
-    clauses = await clauses_in_force(reads, region, on_date)
-    shelf = Shelf([Findable(one.citation, one.phrases[0], one.phrases[1:]) for one in clauses])
-    _SHELVES[key] = shelf
-    while len(_SHELVES) > SHELVES:
-        _SHELVES.popitem(last=False)
-    return shelf

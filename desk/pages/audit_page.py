@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from desk.audit_trail import TrailQuery, export, trail
+from desk.catalogue import _
 from desk.dossier import dossier_of
 from desk.notes import BadDecision, storable
 from desk.pages.forms import Opened, visitor
-from desk.pages.render import page, reads
+from desk.pages.render import page
 from desk.people import AUDITORS, NoAuthority, Person
 from desk.queue import find_case
 from desk.sessions import Visit
@@ -50,7 +51,7 @@ def _day(text: str, field: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise BadDecision(f"{field}: a day such as 2026-11-20") from None
+        raise BadDecision(_("%(field)s: a day such as 2026-11-20", field=field)) from None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
@@ -109,7 +110,7 @@ async def printed(request: Request, case_id: str, services: Opened, visit: Audit
     """One case on paper: what was asked, found, proposed, decided by whom, paid and said."""
     case = await find_case(services.books, visit.person, case_id)
     visit.person.may_audit(case.tenant)
-    shown = await dossier_of(services.books, services.manifest, case, reads(request))
+    shown = await dossier_of(services.books, services.manifest, case)
     acts = await trail(
         services.books, visit.person, TrailQuery(case_id=case.case_id), [case.tenant], most=500
     )
@@ -120,5 +121,7 @@ def audited(person: Person) -> list[TenantId]:
     """The tenants whose audit a person may read. NoAuthority where there is none."""
     found = person.where(AUDITORS)
     if not found:
-        raise NoAuthority(f"{person.person} may not read the audit: needs auditor or operator")
+        raise NoAuthority(
+            _("%(person)s may not read the audit: needs auditor or operator", person=person.person)
+        )
     return found

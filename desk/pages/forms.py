@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from desk.authentication import desk_services
+from desk.catalogue import _
 from desk.notes import BadDecision
 from desk.services import DeskServices
 from desk.sessions import Visit, check_csrf, visit_of
@@ -37,7 +38,7 @@ class SentForm:
         """A field that has one of these values. BadDecision lists them."""
         value = self.text(name)
         if value not in allowed:
-            raise BadDecision(f"{name}: one of {', '.join(allowed)}")
+            raise BadDecision(_("%(name)s: one of %(allowed)s", name=name, allowed=", ".join(allowed)))
         return value
 
 
@@ -45,10 +46,10 @@ async def read_form(request: Request) -> FormData:
     """The fields of a form. BadDecision where they are no text that the books could hold."""
     try:
         form = await request.form(max_fields=FIELDS, max_files=0)
-        for _, value in form.multi_items():
+        for _name, value in form.multi_items():
             str(value).encode("utf-8")
     except (UnicodeError, LookupError):
-        raise BadDecision("form: not text in UTF-8") from None
+        raise BadDecision(_("form: not text in UTF-8")) from None
     return form
 
 

@@ -1,10 +1,12 @@
 """Operations: the kill switch and what narrows the agent, the queue's health, and how the people's work goes."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from desk.charts import HEIGHT, WIDTH, charts_of
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.health import parts_of
 from desk.jobs import jobs_that_died, replay_job
@@ -13,14 +15,15 @@ from desk.notes import clean_text
 from desk.notices import TRIES
 from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
-from desk.people import OPERATORS
+from desk.people import AUDITORS, OPERATORS
 from desk.sessions import Visit
 from policies.steering import TOOLS
 from records.customers import unreachable_cases
+from runtime.jobs import NoSuchJob
 
 router = APIRouter(include_in_schema=False)
 Operating = Annotated[SentForm, Depends(actor("flags:write"))]
-DEAD = 20
+DEAD = 200
 
 
 @router.get("/ops")
@@ -51,6 +54,9 @@ async def operations(
         work=await work_of(services.books, person),
         spends=await spending_of(services.books, person, services.manifest),
         reviews=await second_reviews(services.books, person),
+        charts={tenant: await charts_of(services.books, tenant) for tenant in person.where(AUDITORS)},
+        width=WIDTH,
+        height=HEIGHT,
         days=DAYS,
         tools=sorted(TOOLS),
         tenants=person.where(OPERATORS),
@@ -69,6 +75,18 @@ async def turn(request: Request, services: Opened, act: Operating) -> Response:
         if name == "disabled_tools":
             value = ",".join(act.texts("tools")) or "off"
         await set_flag(services.books, person, name=name, value=value, reason=reason, tenant=tenant)
+    return go(request, "/ops")
+
+
+@router.post("/ops/jobs/replay")
+async def replay_all(
+    request: Request, services: Opened, act: Annotated[SentForm, Depends(actor("jobs:write"))]
+) -> Response:
+    """Put every dead job on the screen back; one that cannot go is left where it is."""
+    person = act.visit.person
+    for job in await jobs_that_died(services.books, person, most=DEAD):
+        with suppress(NoSuchJob):
+            await replay_job(services.books, person, job["id"])
     return go(request, "/ops")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 from urllib.parse import parse_qsl, urlencode
@@ -11,15 +11,27 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response, StreamingResponse
 
+from desk.catalogue import N_, _
 from desk.dossier import ASKED
 from desk.held_approvals import held_of
 from desk.live import TooMany, Watcher
 from desk.notes import BadDecision, storable
 from desk.pages.case_page import WITHIN_LIMIT
-from desk.pages.forms import Opened, visitor
+from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
 from desk.people import DECIDERS, NotSignedIn, Person
-from desk.queue import Filters, NoSuchCase, QueuePage, cases_waiting, find_case, goods_awaited, queue_page
+from desk.plain_words import PLAIN, plain_word
+from desk.queue import (
+    Filters,
+    NoSuchCase,
+    QueuePage,
+    Sort,
+    ended_found,
+    find_case,
+    goods_awaited,
+    queue_page,
+)
+from desk.saved_views import save_view, saved_views
 from desk.services import DeskServices
 from desk.sessions import Visit, visit_of
 from policies.deadlines import urgency
@@ -27,7 +39,7 @@ from records.books import BooksAway, Row
 from records.snapshots import current_proposal, snapshot_now
 from refunds.ids import TenantId
 from refunds.money import Currency, read_amount
-from refunds.vocabulary import Intent
+from refunds.vocabulary import BlockReason, BypassReason, HandoffReason, Intent
 
 router = APIRouter(include_in_schema=False)
 Visiting = Annotated[Visit, Depends(visitor("cases:read"))]
@@ -42,12 +54,22 @@ ELSEWHERE = 20
 TRIED = 20
 """Cases that are tried one by one, before the next is opened as it stands."""
 
-FILTERS = frozenset({"search", "stage", "tenant", "least", "most", "older", "reason", "intent", "mine"})
+FILTERS = frozenset(
+    {"search", "stage", "tenant", "least", "most", "older", "reason", "intent", "mine", "sort"}
+)
 
 AWAITED = 50
 """Cases that wait for goods, as many as the page lists."""
 
-STAGES = {0: "to decide", 1: "to take up", 2: "waiting for an answer"}
+STAGES = {0: N_("to decide"), 1: N_("to take up"), 2: N_("waiting for an answer")}
+SORTS: dict[Sort, str] = {
+    "newest": N_("newest first"),
+    "oldest": N_("oldest first"),
+    "amount": N_("largest amount first"),
+    "due": N_("due soonest first"),
+}
+TIERS = {1: N_("premium"), 2: N_("vip")}
+REASONS = (*get_args(HandoffReason), *get_args(BypassReason), *get_args(BlockReason), *ASKED)
 KEEP_ALIVE_SECONDS = 15.0
 TIDY = Currency("USD")
 
@@ -85,15 +107,18 @@ def queue_query(
     reason: Annotated[str, Query(max_length=100)] = "",
     intent: Annotated[str, Query(max_length=32)] = "",
     mine: Annotated[str, Query(max_length=4)] = "",
+    sort: Annotated[str, Query(max_length=8)] = "",
     number: Annotated[int, Query(alias="page", ge=1, le=20_000)] = 1,
 ) -> QueueQuery:
     """The filters of the address. BadDecision names the one that is none."""
     typed = {
         "search": search, "stage": stage, "tenant": tenant, "least": least, "most": most, "older": older,
-        "reason": reason, "intent": intent, "mine": mine,
+        "reason": reason, "intent": intent, "mine": mine, "sort": sort,
     }  # fmt: skip
+    if sort and sort not in get_args(Sort):
+        raise BadDecision(_("sort: one of %(sorts)s", sorts=", ".join(get_args(Sort))))
     if intent and intent not in get_args(Intent):
-        raise BadDecision(f"intent: one of {', '.join(get_args(Intent))}")
+        raise BadDecision(_("intent: one of %(intent)s", intent=", ".join(get_args(Intent))))
     wanted: Intent | None = next((known for known in get_args(Intent) if known == intent), None)
     filters = Filters(
         tenant=TenantId(tenant) if tenant else None,
@@ -102,11 +127,19 @@ def queue_query(
         least_minor=_amount(least, "least"),
         most_minor=_amount(most, "most"),
         older_hours=_number(older, "older", 87_600),
-        reason=storable(reason, "reason") or None,
+        reason=_word_of(storable(reason.strip(), "reason") or ""),
         intent=wanted,
         mine=bool(mine),
+        sort=next((known for known in get_args(Sort) if known == sort), None),
     )
     return QueueQuery(filters, number, typed)
+
+
+def _word_of(said: str) -> str | None:
+    """The word of the vocabulary behind what a screen says for it; what is none stays as it was typed."""
+    if not said or said in PLAIN:
+        return said or None
+    return next((word for word in PLAIN if plain_word(word).lower() == said.lower()), said)
 
 
 Wanted = Annotated[QueueQuery, Depends(queue_query)]
@@ -116,7 +149,7 @@ def _number(text: str, field: str, most: int) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and int(text) <= most):
-        raise BadDecision(f"{field}: a number from 0 to {most}")
+        raise BadDecision(_("%(field)s: a number from 0 to %(most)s", field=field, most=most))
     return int(text)
 
 
@@ -126,7 +159,7 @@ def _amount(text: str, field: str) -> int | None:
     try:
         return read_amount(text, TIDY).amount_minor
     except ValueError:
-        raise BadDecision(f"{field}: an amount such as 79.00") from None
+        raise BadDecision(_("%(field)s: an amount such as 79.00", field=field)) from None
 
 
 @router.get("/")
@@ -136,22 +169,40 @@ async def queue(request: Request, services: Opened, visit: Visiting, wanted: Wan
     done = request.query_params.get("done", "")
     awaited = await goods_awaited(services.books, visit.person, most=AWAITED)
     shown = _shown(found, visit.person, wanted)
-    elsewhere = await _elsewhere(services, visit.person, wanted, shown["rows"])
+    elsewhere = await _elsewhere(services, visit.person, wanted)
     return page(
-        request, "queue.html", visit, **shown, awaited=awaited, elsewhere=elsewhere, done=done or None
+        request,
+        "queue.html",
+        visit,
+        **shown,
+        awaited=awaited,
+        elsewhere=elsewhere,
+        done=done or None,
+        views=await saved_views(services.books, visit.person),
+        sorts=SORTS,
+        reasons=sorted({plain_word(word) for word in REASONS}),
     )
 
 
-async def _elsewhere(
-    services: DeskServices, person: Person, wanted: QueueQuery, waiting: Sequence[Row]
-) -> list[Row]:
+@router.post("/views")
+async def keep_view(
+    request: Request, services: Opened, act: Annotated[SentForm, Depends(actor("cases:read"))]
+) -> Response:
+    """Keep the filters on the screen under a name, or take a view away."""
+    address = within_of(act.text("within"), act.visit.person).address()
+    kept = "" if act.text("act") == "remove" else address.partition("?")[2]
+    if act.text("act") != "remove" and not kept:
+        raise BadDecision(_("view: filter the queue first"))
+    await save_view(services.books, act.visit.person, act.text("name"), kept)
+    return go(request, address)
+
+
+async def _elsewhere(services: DeskServices, person: Person, wanted: QueueQuery) -> list[Row]:
     """What a search finds that has ended, the newest first; on the first page of a search and nothing else."""
-    if wanted.number > 1 or [name for name, value in wanted.typed.items() if value] != ["search"]:
+    typed = [name for name, value in wanted.typed.items() if value]
+    if wanted.number > 1 or typed != ["search"] or wanted.filters.search is None:
         return []
-    found = await cases_waiting(
-        services.books, person, every=True, most=ELSEWHERE + len(waiting), filters=wanted.filters
-    )
-    return [row for row in found if row["ended"]][:ELSEWHERE]
+    return await ended_found(services.books, person, wanted.filters.search, most=ELSEWHERE)
 
 
 @router.get("/rows")
@@ -293,10 +344,13 @@ async def _found(services: DeskServices, person: Person, wanted: QueueQuery) -> 
 def _shown(found: QueuePage, person: Person, wanted: QueueQuery) -> dict[str, Any]:
     total = found.all if wanted.filters.stage is None else found.counts.get(wanted.filters.stage, 0)
     return {
-        "rows": [{**row, "urgency": _urgency(row), "waits": row["reason"] in ASKED} for row in found.rows],
+        "rows": [
+            {**row, "urgency": _urgency(row), "waits": row["reason"] in ASKED, "place": _place(row)}
+            for row in found.rows
+        ],
         "counts": found.counts,
         "total": total,
-        "stages": STAGES,
+        "stages": {number: _(name) for number, name in STAGES.items()},
         "asked": wanted,
         "tenants": person.tenants,
         "intents": get_args(Intent),
@@ -304,6 +358,17 @@ def _shown(found: QueuePage, person: Person, wanted: QueueQuery) -> dict[str, An
         "first": PAGE * (wanted.number - 1) + 1,
         "me": person.person,
     }
+
+
+def _place(row: Row) -> str:
+    """Why a row stands where it stands."""
+    if row["burns"]:
+        return _("urgent: law, safety, fraud, or the help desk says so")
+    if row["wanted_by"]:
+        return _("the help desk wants it by %(at)s UTC", at=row["wanted_by"])
+    tier = TIERS.get(row["tier"])
+    risk = _("risk %(risk)s of 3, by amount and age", risk=row["risk"])
+    return f"{_(tier)}; {risk}" if tier else risk
 
 
 def _urgency(row: Row) -> str:

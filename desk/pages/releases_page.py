@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from desk.catalogue import N_
 from desk.notes import BadDecision, clean_text
 from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
@@ -26,11 +27,11 @@ SAMPLE = 10
 
 WIDTH, HEIGHT = 640, 120
 CHARTS = {
-    "drafted": "drafts that a person could countersign",
-    "handed_over": "hand-off rate",
-    "blocked": "block rate",
-    "cost_micros": "cost a case, micros",
-    "latency_ms": "slowest run, ms",
+    "drafted": N_("drafts that a person could countersign"),
+    "handed_over": N_("hand-off rate"),
+    "blocked": N_("block rate"),
+    "cost_micros": N_("cost a case, micros"),
+    "latency_ms": N_("slowest run, ms"),
 }
 SHARES = frozenset({"drafted", "handed_over", "blocked"})
 TIMINGS = frozenset({"took_ms", "latency_ms", "commit", "seed"})

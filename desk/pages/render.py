@@ -1,21 +1,20 @@
 """Rendering: templates that escape everything, and the few ways in which a page says a time or an amount."""
 
 import hashlib
-from datetime import datetime, timedelta
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
-from babel.core import negotiate_locale
-from babel.localedata import locale_identifiers
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from desk.catalogue import clock, day, language_now, locale_now, shown_value, span, translations, when
 from desk.people import AUDITORS, DECIDERS, OPERATORS
+from desk.plain_words import plain_word
 from desk.sessions import Visit
-from policies.languages import DEFAULT
 from refunds.money import Currency, Money
 from refunds.order import method_as_said
 
@@ -23,10 +22,9 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 
-@pass_context
-def bare(context: Context, amount: Money | str) -> str:
+def bare(amount: Money | str) -> str:
     """An amount without its currency, under a heading that names it; empty where there is none."""
-    return amount.bare(context["language"]) if isinstance(amount, Money) else ""
+    return amount.bare(locale_now()) if isinstance(amount, Money) else ""
 
 
 def money(amount_minor: int | None, currency: str | None) -> Money | str:
@@ -34,45 +32,41 @@ def money(amount_minor: int | None, currency: str | None) -> Money | str:
     return Money(amount_minor, Currency(currency)) if amount_minor and currency else "—"
 
 
-@pass_context
-def written(context: Context, value: object) -> object:
+def written(value: object) -> object:
     """Whatever a template shows: amounts as whoever reads it writes them."""
-    return value.shown(context["language"]) if isinstance(value, Money) else value
+    return value.shown(locale_now()) if isinstance(value, Money) else value
 
 
-def reads(request: Request) -> str:
-    """The language that the browser asks for first of those whose amounts are known; English where it asks for none."""
-    asked = [
-        one.partition(";")[0].strip() for one in request.headers.get("accept-language", "")[:200].split(",")
-    ]
-    return negotiate_locale(asked, locale_identifiers(), sep="-") or DEFAULT
+def aligned(amount: Money | str) -> Markup:
+    """An amount in a column: what follows its decimal point stands apart, so that the points are below one another."""
+    said = str(written(amount))
+    cut = (
+        re.search(r"[.,]\d{1,4}(?!.*[.,]\d)", said)
+        if isinstance(amount, Money) and amount.has_minor
+        else None
+    )
+    whole, part = (said[: cut.start()], said[cut.start() :]) if cut else (said, "")
+    return Markup('{}<span class="part">{}</span>').format(whole, part)
 
 
-def span(length: timedelta) -> str:
-    """A length of time, roughly."""
-    seconds = abs(int(length.total_seconds()))
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3_600:
-        return f"{seconds // 60} min"
-    if seconds < 172_800:
-        return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
-    return f"{seconds // 86_400} d"
+def text(said: str, /, **values: object) -> Markup:
+    """A text of the catalogue with its values; what stands in them is text, whatever it says."""
+    translated = translations(language_now()).gettext(said)
+    return escape(translated) % {name: shown_value(value) for name, value in values.items()}
 
 
-def when(at: datetime | None) -> str:
-    """A moment, to the second, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M:%S}" if at else "—"
-
-
-def plain_word(word: str) -> str:
-    """A word of the vocabulary for the eye."""
-    return word.replace("_", " ").replace("blocked:", "blocked: ")
+def texts(one: str, many: str, count: int, /, **values: object) -> Markup:
+    """A text of one or of many."""
+    translated = translations(language_now()).ngettext(one, many, count)
+    return escape(translated) % {
+        "count": count,
+        **{name: shown_value(value) for name, value in values.items()},
+    }
 
 
 @cache
 def environment() -> Environment:
-    """The templates. Undefined names are errors; nothing is ever marked safe."""
+    """The templates. Undefined names are errors; nothing that anybody wrote is ever marked safe."""
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -81,8 +75,11 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"span": span, "when": when, "plain": plain_word, "card": method_as_said, "bare": bare}
-    made.globals |= {"money": money, "asset": asset, "query": urlencode}
+    made.filters |= {
+        "span": span, "when": when, "day": day, "clock": clock, "plain": plain_word, "card": method_as_said,
+        "bare": bare, "aligned": aligned,
+    }  # fmt: skip
+    made.globals |= {"money": money, "asset": asset, "query": urlencode, "_": text, "ngettext": texts}
     return made
 
 
@@ -106,7 +103,7 @@ def page(
         "visit": visit,
         "csrf": visit.csrf if visit else "",
         "path": request.url.path,
-        "language": reads(request),
+        "language": language_now(),
         "decides": bool(held & DECIDERS),
         "audits": bool(held & AUDITORS),
         "operates": bool(held & OPERATORS),
@@ -126,6 +123,6 @@ def go(request: Request, address: str) -> Response:
 def said(request: Request, message: str, status: int, visit: Visit | None = None) -> Response:
     """A refusal: a line in the page where a part of it asked, a page of its own otherwise."""
     if is_fragment(request):
-        text = environment().get_template("_said.html").render(message=message, code=status, language=DEFAULT)
-        return HTMLResponse(text, status)
+        line = environment().get_template("_said.html").render(message=message, code=status)
+        return HTMLResponse(line, status)
     return page(request, "refused.html", visit, status, message=message, code=status)

@@ -1,19 +1,17 @@
-"""Traces: every run that went a certain way, with what it cost; and the library, with whose yes makes it count."""
+"""Traces: every run that went a certain way, with what it cost."""
 
 from datetime import UTC, datetime
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from desk.library import corpus_in_force, documents_waiting, listed_documents, review_document
 from desk.notes import BadDecision, check_note, clean_text
-from desk.pages.forms import Opened, SentForm, actor, visitor
-from desk.pages.render import go, page
+from desk.pages.forms import Opened, visitor
+from desk.pages.render import page
 from desk.sessions import Visit
 from desk.traces import Sought, search
 from refunds.ids import TenantId
-from refunds.vocabulary import ReviewVerdict
 
 router = APIRouter(include_in_schema=False)
 Seeing = Annotated[Visit, Depends(visitor("audit:read"))]
@@ -51,43 +49,3 @@ def _time(name: str, text: str) -> datetime | None:
     except ValueError:
         raise BadDecision(f"{name}: a date or a time, as 2026-11-01T09:00") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-@router.get("/library")
-async def library(request: Request, services: Opened, visit: MayRead) -> Response:
-    """The policy of each tenant: what waits for a person's word, and what counts."""
-    person = visit.person
-    shelves = [
-        {
-            "tenant": tenant,
-            "corpus": await corpus_in_force(services.books, person, tenant, services.manifest),
-            "waiting": await documents_waiting(services.books, person, tenant),
-            "listed": await listed_documents(services.books, person, tenant),
-        }
-        for tenant in person.tenants
-    ]
-    reviews = [tenant for tenant in person.tenants if "specialist" in person.roles_in(tenant)]
-    return page(request, "library.html", visit, shelves=shelves, reviews=reviews)
-
-
-@router.post("/library")
-async def say(
-    request: Request,
-    services: Opened,
-    act: Annotated[SentForm, Depends(actor("cases:decide"))],
-) -> Response:
-    """A specialist's yes or no to the words that were on the screen."""
-    person = act.visit.person
-    verdict: ReviewVerdict = act.one_of("verdict", get_args(ReviewVerdict))
-    version = act.text("version")[:9]
-    await review_document(
-        services.books,
-        person,
-        TenantId(act.text("tenant")),
-        act.text("document"),
-        int(version) if version.isascii() and version.isdigit() else 0,
-        sha256=act.text("sha256"),
-        verdict=verdict,
-        note=clean_text(act.text("note")),
-    )
-    return go(request, "/library")

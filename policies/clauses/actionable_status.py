@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from policies.clauses.claim import Bar, Claim, RuleVerdict
 from policies.clauses.what_goes_back import RuleParameters
+from policies.letter_templates import Because
 from refunds.vocabulary import OrderStatus
 
 RULE = "actionable-status"
@@ -21,4 +22,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     rule = ActionableStatusParameters.model_validate(parameters)
     if claim.order.status in rule.statuses:
         return None
-    return Bar(f"an order that is {claim.order.status} can be neither cancelled nor returned")
+    return Bar(Because.of("because.status", status=claim.order.status))

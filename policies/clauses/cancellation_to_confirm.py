@@ -20,4 +20,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     CancellationToConfirmParameters.model_validate(parameters)
     if claim.order.status != "pending" or claim.says_cancel:
         return None
-    return Ask("do you want the whole order cancelled, and for which reason")
+    return Ask("what.whole_order")

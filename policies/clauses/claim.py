@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from policies.letter_templates import Because
 from refunds.evidence import Citation
 from refunds.ids import LineId, PaymentId, Sku
 from refunds.legs import Leg
@@ -126,16 +127,16 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The clause applies and says no; `because` is a sentence for the customer."""
+    """The clause applies and says no; `because` is for the customer."""
 
-    because: str
+    because: Because
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
     """The clause says no whatever another clause allows, as for a final sale; `because` is for the customer."""
 
-    because: str
+    because: Because
     unless_damaged: bool = False
     """Damage lifts it: a person reads it where the words claim some, or leave it open."""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from policies.clauses.claim import Claim, Deny, RuleVerdict
 from policies.clauses.what_goes_back import RefundParameters, refund_units
+from policies.letter_templates import Because
 
 RULE = "damaged-electronics"
 
@@ -33,5 +34,5 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     if not damaged or (chosen and damaged != wanted):
         return None
     if days > rule.window_days:
-        return Deny(f"damaged electronics can be returned within {rule.window_days} days of delivery")
+        return Deny(Because.of("because.damaged_window", days=rule.window_days))
     return refund_units(claim, damaged, rule)

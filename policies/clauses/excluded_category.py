@@ -6,6 +6,7 @@ from pydantic import Field
 
 from policies.clauses.claim import Bar, Claim, RuleVerdict
 from policies.clauses.what_goes_back import RuleParameters
+from policies.letter_templates import Because
 
 RULE = "excluded-category"
 
@@ -36,8 +37,8 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     if rule.unless_damaged and claim.says_damaged and len(barred) == len(wanted):
         return None
     if not rule.unless_damaged:
-        return Bar(f"{barred[0]} cannot be returned")
+        return Bar(Because.of("because.excluded", item=barred[0]))
     return Bar(
-        f"{barred[0]} cannot be returned unless it came damaged, and your message does not say that it did",
+        Because.of("because.excluded_unless_damaged", item=barred[0]),
         unless_damaged=True,
     )

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from policies.clauses.claim import Claim, Deny, RuleVerdict
 from policies.clauses.what_goes_back import RefundParameters, refund_units
+from policies.letter_templates import Because
 
 RULE = "faulty-goods"
 
@@ -26,7 +27,5 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     if not claim.says_damaged or claim.order.status != "delivered" or wanted is None or days is None:
         return None
     if days > rule.window_days:
-        return Deny(
-            f"faulty goods can be returned for a full refund within {rule.window_days} days of delivery"
-        )
+        return Deny(Because.of("because.faulty_window", days=rule.window_days))
     return refund_units(claim, wanted, rule)

@@ -20,4 +20,4 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     ItemsToNameParameters.model_validate(parameters)
     if claim.order.status != "delivered" or claim.wanted:
         return None
-    return Ask("which items of the order do you want to return")
+    return Ask("what.items")

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from policies.clauses.claim import Claim, Deny, RuleVerdict
 from policies.clauses.what_goes_back import RuleParameters, refund_rest
+from policies.letter_templates import Because
 
 RULE = "late-delivery"
 
@@ -24,7 +25,5 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     if claim.order.status != "shipped" or not claim.whole:
         return None
     if (claim.now - claim.order.ordered_at).days <= rule.late_after_days:
-        return Deny(
-            f"an order that is on its way is refunded {rule.late_after_days} days after it was placed"
-        )
+        return Deny(Because.of("because.not_late_yet", days=rule.late_after_days))
     return refund_rest(claim)

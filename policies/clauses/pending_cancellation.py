@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from policies.clauses.claim import Claim, Deny, RuleVerdict
 from policies.clauses.what_goes_back import RuleParameters, refund_rest
+from policies.letter_templates import Because
 from refunds.vocabulary import OrderStatus
 
 RULE = "pending-cancellation"
@@ -28,5 +29,5 @@ def judge(claim: Claim, parameters: Mapping[str, object]) -> RuleVerdict:
     if claim.units() is None:
         return None
     if not claim.whole:
-        return Deny("an order is cancelled as a whole or not at all")
+        return Deny(Because.of("because.whole_order"))
     return refund_rest(claim)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from policies.clauses.claim import Allow, Claim, Deny, LeaveToPerson, RuleVerdict
+from policies.letter_templates import Because
 from refunds.legs import Leg, split
 from refunds.money import MAX_MINOR, Money
 from refunds.order import OrderFacts, Units, counted
@@ -73,9 +74,9 @@ def refund_units(claim: Claim, units: tuple[Units, ...], clause: RefundParameter
         0 if keep else goods * clause.restocking_percent // 100 + clause.return_label.get(order.currency, 0)
     )
     if goods + charges == 0:
-        return Deny("there is nothing to return on this order")
+        return Deny(Because.of("because.nothing"))
     if deducted >= goods + charges:
-        return Deny("what is deducted for the return is as much as what would go back")
+        return Deny(Because.of("because.deducted"))
     allowed = _allowed(claim, goods + charges - deducted, units, charges)
     if not isinstance(allowed, Allow) or came == "all":
         return allowed
@@ -113,26 +114,26 @@ def _not_by_rule(claim: Claim, units: tuple[Units, ...]) -> Deny | LeaveToPerson
         return LeaveToPerson("order_unbalanced")
     wanted, there = counted(units), counted(order.not_refunded())
     if not wanted & there:
-        return Deny(f"its refund has been made or ordered already{_made_before(claim, units)}")
+        return Deny(_made_before(claim, units))
     if wanted - there:
         return LeaveToPerson("more_than_left")
     if order.paid.amount_minor == 0:
-        return Deny("there is nothing to return on this order")
+        return Deny(Because.of("because.nothing"))
     if order.left.amount_minor == 0:
-        return Deny(
-            f"all of the {order.paid.shown(claim.language)} that was paid has been returned, or its return is ordered"
-        )
+        return Deny(Because.of("because.all_returned", amount=order.paid))
     return None
 
 
-def _made_before(claim: Claim, units: tuple[Units, ...]) -> str:
-    """When and how much, of the refund that these units were in; empty where the books do not know."""
+def _made_before(claim: Claim, units: tuple[Units, ...]) -> Because:
+    """When and how much, of the refund that these units were in, as far as the books know."""
     lines = {one.line_id for one in units}
     made = [one for one in claim.order.refunds if any(part.line_id in lines for part in one.units)]
     if not made:
-        return ""
+        return Because.of("because.made_before")
     last = made[-1]
-    return f": {last.amount.shown(claim.language)}" + (f" on {last.at.date().isoformat()}" if last.at else "")
+    if last.at is None:
+        return Because.of("because.made_before_of", amount=last.amount)
+    return Because.of("because.made_before_on", amount=last.amount, day=last.at)
 
 
 def _gone(order: OrderFacts) -> tuple[Units, ...]:

@@ -16,6 +16,7 @@ from policies.clauses import (
     check_rules,
     judgement_of,
 )
+from policies.letter_templates import Because
 from refunds.ids import LineId, Sku
 from refunds.money import Money
 from refunds.order import Charge, Line, MadeRefund, OrderFacts, Units
@@ -77,7 +78,11 @@ def test_of_two_equal_items_each_goes_back_once() -> None:
     )
     gone = refunded(left, 2_000, 2)
     assert verdict(claim(gone, "SKU-1")) == Deny(
-        "its refund has been made or ordered already: $20.00 on 2026-06-01"
+        Because.of(
+            "because.made_before_on",
+            amount=Money(2_000, USD),
+            day=NOW,
+        )
     )
 
 
@@ -116,9 +121,7 @@ def test_what_went_back_before_the_order_came_here_is_not_given_back_again() -> 
     assert verdict(claim(facts, "SKU-1")) == Allow(Money(10_000, USD), facts.payments[0].payment_id, units(1))
     assert verdict(claim(facts, "SKU-1", "SKU-2")) == LeaveToPerson("more_than_left")
     spent = bought([10_000], 10_000, refunded=10_000)
-    assert verdict(claim(spent)) == Deny(
-        "all of the $100.00 that was paid has been returned, or its return is ordered"
-    )
+    assert verdict(claim(spent)) == Deny(Because.of("because.all_returned", amount=Money(10_000, USD)))
 
 
 def with_shipping(status: OrderStatus = "delivered", shipping: int = 1_590) -> OrderFacts:
@@ -162,7 +165,7 @@ def given_back(facts: OrderFacts, *wanted: str, **says: object) -> object:
         pytest.param(
             {"restocking_percent": 100},
             (),
-            Deny("what is deducted for the return is as much as what would go back"),
+            Deny(Because.of("because.deducted")),
             id="nothing is left",
         ),
     ],
@@ -194,7 +197,7 @@ def test_a_cancellation_gives_back_what_is_left_of_all_that_was_paid() -> None:
     said = verdict(claim(facts))
     assert isinstance(said, Allow)
     assert (said.amount.amount_minor, said.charges_minor) == (5_590, 1_590)
-    assert verdict(claim(facts, "SKU-1")) == Deny("an order is cancelled as a whole or not at all")
+    assert verdict(claim(facts, "SKU-1")) == Deny(Because.of("because.whole_order"))
 
 
 def test_a_parameter_that_no_rule_has_is_refused() -> None:

@@ -8,6 +8,7 @@ from policy_kit import claim, order, rules
 from stage import Stage
 
 from policies.clauses import Bar, Deny, RuleInForce, judgement_of
+from policies.letter_templates import Because
 from policies.reading import trained_reader
 from policies.request import request_of
 from refunds.order import CustomerOrder, OrderFacts
@@ -62,7 +63,7 @@ def said_of(facts: OrderFacts, text: str, *more: RuleInForce) -> object:
 @pytest.mark.parametrize("text", PLAIN)
 def test_an_exclusion_denies_a_change_of_mind_and_names_its_exception(text: str) -> None:
     assert said_of(order("D300", 3), text, barred()) == Bar(
-        "Tablet cannot be returned unless it came damaged, and your message does not say that it did",
+        Because.of("because.excluded_unless_damaged", item="Tablet"),
         unless_damaged=True,
     )
 
@@ -81,7 +82,7 @@ def test_what_no_exception_of_the_policy_would_lift_is_denied_whatever_the_words
 
 def test_without_the_exception_nothing_of_it_is_said() -> None:
     assert said_of(order("D300", 3), PLAIN[0], barred(unless_damaged=False)) == Bar(
-        "Tablet cannot be returned"
+        Because.of("because.excluded", item="Tablet")
     )
 
 

@@ -30,7 +30,7 @@ from refunds.vocabulary import OrderStatus
 
 EXAMPLES = 20_000 if CAMPAIGN else 200
 CLAUSE = Citation("policy-v1", "policy", 1, "1", "What the policy says of it.")
-SOURCE = r"“What the policy says of it\.” \(policy-v1, clause 1\)"
+SOURCE_SAID = "Our policy says: “What the policy says of it.” (policy-v1, clause 1)"
 WINDOW, DAMAGED, LATE = 30, 90, 10
 TEXTS = (
     "I changed my mind and want a refund.",
@@ -99,11 +99,18 @@ def test_what_a_letter_states_can_be_computed_again_from_the_order(
             ]
         )
     )
-    text, language = data.draw(st.sampled_from(TEXTS)), data.draw(st.sampled_from(LANGUAGES))
+    text, language = (
+        data.draw(st.sampled_from(TEXTS)),
+        data.draw(st.sampled_from([one for one in LANGUAGES if one != "de"])),
+    )
     case = cast(
         "Case",
         SimpleNamespace(
-            intent="refund_request", received_at=NOW, customer_id="C", ticket=SimpleNamespace(items=skus)
+            intent="refund_request",
+            tenant="demo",
+            received_at=NOW,
+            customer_id="C",
+            ticket=SimpleNamespace(items=skus),
         ),
     )
     made = draft(
@@ -145,19 +152,23 @@ def why_untrue(made: Draft, order: OrderFacts, text: str, kept: Fraction) -> str
         f" and {len(order.lines) - 3} more" if len(order.lines) > 3 else ""
     )
     came = (
-        f"was delivered on {order.delivered_at:%Y-%m-%d}"
+        f"was delivered on {spoken(order.delivered_at)}"
         if order.delivered_at
         else "has not been delivered yet"
     )
-    if first != f"Your order {order.order_id} ({names}) {came}.":
-        return first
-    denial = re.fullmatch(rf"We cannot offer a refund here: (.*)\. Our policy says {SOURCE}\.", middle[0])
+    if middle[0] != f"Your order {order.order_id} ({names}) {came}. {SOURCE_SAID}":
+        return middle[0]
+    denial = re.fullmatch(r"We cannot offer a refund here: (.*)\.", first)
     if denial:
         return (
             None if len(middle) == 1 and made.kind == "reply" and is_so(denial[1], order, text) else denial[1]
         )
-    offer = re.fullmatch(rf"Under our policy {SOURCE}, (.*)", middle[0])
-    return why_unfair(offer[1], middle[1:], made, order, kept) if offer else middle[0]
+    return why_unfair(first, middle[1:], made, order, kept)
+
+
+def spoken(at: datetime) -> str:
+    """A day as an English letter says it."""
+    return f"{at:%B} {at.day}, {at.year}"
 
 
 def is_so(because: str, order: OrderFacts, text: str) -> bool:
@@ -181,12 +192,12 @@ def is_so(because: str, order: OrderFacts, text: str) -> bool:
     ):
         return "mind" in text and any(line.name == found[1] and line.final_sale for line in order.lines)
     if found := re.fullmatch(
-        r"its refund has been made or ordered already: (.*) on (\d{4}-\d{2}-\d{2})", because
+        r"its refund has been made or ordered already: (.*?) on ([A-Z][a-z]+ \d+, \d{4})", because
     ):
         return any(
             stated_in(found[1])[0].minor == one.amount.amount_minor
             and one.at is not None
-            and f"{one.at:%Y-%m-%d}" == found[2]
+            and spoken(one.at) == found[2]
             for one in order.refunds
             if one.units
         )
@@ -204,7 +215,7 @@ def why_unfair(said: str, rest: list[str], made: Draft, order: OrderFacts, kept:
     """What an offer says that the order does not bear out: its amount, its parts, its goods."""
     kept = kept if made.rule == "change-of-mind" else Fraction(0)
     found = re.fullmatch(
-        r"(?P<amount>.*?) goes back to your original payment method(?:s: (?P<parts>.*?))?(?P<first> once this is back with us as you received it: (?P<goods>.*))?\.",
+        r"(?P<amount>.*?) goes back to your original payment method(?:s(?:: |, )(?P<parts>.*?),?)?(?P<first> once this is back with us as you received it: (?P<goods>.*))?\.",
         said,
     )
     if found is None or made.kind != "refund":
@@ -231,7 +242,9 @@ def why_unfair(said: str, rest: list[str], made: Draft, order: OrderFacts, kept:
         return said
     allowed = {
         "You need not send anything back.",
-        f"Please put the number of your order, {order.order_id}, into the parcel.",
+        "This is how you send it back:\n1. Pack it as you received it.\n2. Put a note with the number of your order,"
+        f" {order.order_id}, into the parcel.\n3. Keep the receipt of the post until you have heard from us.",
+        "When it is here, we return the money and write to you again.",
     }
     return None if set(rest) <= allowed else str(rest)
 
@@ -257,7 +270,7 @@ def worth(order: OrderFacts, units: tuple[Units, ...]) -> Fraction:
         ("within 30 days", "within 31 days"),
         ("Thing 1 cannot", "Thing 2 cannot"),
         ("$79.00", "$80.00"),
-        ("on 2026-09-0", "on 2026-08-0"),
+        ("delivered on September", "delivered on August"),
         ("goes back", "came back"),
     ],
 )
@@ -274,7 +287,11 @@ def test_the_law_sees_a_letter_that_is_a_little_wrong(said: str, instead: str) -
         case = cast(
             "Case",
             SimpleNamespace(
-                intent="refund_request", received_at=NOW, customer_id="C", ticket=SimpleNamespace(items=None)
+                intent="refund_request",
+                tenant="demo",
+                received_at=NOW,
+                customer_id="C",
+                ticket=SimpleNamespace(items=None),
             ),
         )
         made: Any = draft(

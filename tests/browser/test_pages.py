@@ -103,7 +103,7 @@ def test_a_large_amount_takes_two_people_and_a_second_review_at_the_sentence(des
     one, other = desk.visitor(then=at), desk.visitor("demo-specialist", then=at)
     seen(one).keyboard.press("a")
     expect(one.locator("dialog#approve")).to_contain_text(
-        "together they send this reply and return $2,399.00"
+        "It is one of 2 approvals that are needed, 1 of them a specialist's."
     )
     one.keyboard.press("Enter")
     one.wait_for_url(re.compile(r"\?done="))
@@ -147,7 +147,7 @@ def test_a_field_of_the_reading_is_corrected_by_key_and_the_case_runs_again(desk
     expect(page.locator("#correct input[value=refund]")).to_be_checked()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("$79.00")
-    expect(page.locator("#h-asked ~ p")).to_contain_text("person reader")
+    expect(page.locator("#h-time ~ p")).to_contain_text("person reader")
     expect(page.locator("nav.bar")).to_contain_text("their own reading has raised")
     other = desk.visitor("demo-reviewer-2", then=f"/cases/{case['case_id']}")
     seen(other).keyboard.press("a")

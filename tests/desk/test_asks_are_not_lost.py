@@ -11,8 +11,9 @@ from stage import Stage
 from desk.channels import NotSent
 from desk.decisions import DecisionRequest
 from desk.outbox import ReplyNotSent
+from policies.letter_templates import templates
 from policies.reading.heard import MONEY_ASKS
-from refunds.ask_progress import ENDS_BY_PROPOSAL, left_asks, left_said, progress_of, with_left
+from refunds.ask_progress import ENDS_BY_PROPOSAL, left_asks, progress_of
 from refunds.ids import OrderId
 from refunds.reading import TicketAsk, TicketReading
 from refunds.vocabulary import AskKind, CaseStatus
@@ -52,15 +53,15 @@ def test_at_every_ending_each_ask_is_decided_or_has_a_case_of_its_own(
     assert not reading.asks or len(left) < len(reading.asks), "one ask is always this case's own"
     wanted = {ask.order_id for ask in reading.asks if ask.money == "wanted" and ask not in left}
     assert len(wanted - {None, about}) <= 1, "at most one order's money is decided in a case"
-    assert bool(left_said(left)) == bool(left)
+    assert bool(templates().left(left)) == bool(left)
 
 
 @settings(max_examples=200, deadline=None)
 @given(READINGS, st.sampled_from(["Hello,\n\nwe return it.\n\nYour support team", "One line."]))
 def test_a_letter_names_every_ask_that_it_does_not_decide_once(reading: TicketReading, letter: str) -> None:
     left = left_asks(reading, OrderId("A"))
-    text = with_left(letter, left)
-    assert with_left(text, left) == text
+    text = templates().with_left(letter, left)
+    assert templates().with_left(text, left) == text
     assert text.startswith(letter.split("\n\n", maxsplit=1)[0])
     assert text.endswith(letter.rsplit("\n\n", maxsplit=1)[-1]) or letter == "One line."
     assert text.count("You also asked about") == bool(left)

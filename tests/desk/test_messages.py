@@ -1,6 +1,7 @@
 """The customer answers: it returns to the same case and, where that waits for it, to the agent; within bounds."""
 
 import uuid
+from uuid import uuid4
 
 import pytest
 from desk_kit import DeskStage
@@ -102,11 +103,26 @@ async def test_where_nobody_waits_for_it_a_message_is_only_written_down(desk: De
     assert await proposals(desk, case) == 1
 
 
-async def test_a_case_that_has_ended_takes_no_message(desk: DeskStage) -> None:
+async def test_an_answer_to_a_letter_that_ended_a_case_opens_one_of_its_own(desk: DeskStage) -> None:
+    """The letter invites an answer: nobody who follows it is told that it is too late."""
     case, _ = await desk.stage.paused()
-    await desk.decide(case.case_id, word="reject", code="other")
+    await desk.decide(case.case_id, word="reject", code="insufficient_evidence")
     await desk.stage.finish()
-    assert await say(desk, case, "But why?") == 409
+    said = {"message_id": str(uuid4()), "text": "The tablet arrived cracked. I want a refund, please."}
+    at = f"/api/cases/{case.case_id}/messages"
+    first = await desk.ask("POST", at, said, "demo-helpdesk")
+    again = await desk.ask("POST", at, said, "demo-helpdesk")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["case_id"] == again.json()["case_id"] != str(case.case_id)
+    [row] = await desk.stage.sql(
+        "select ticket_id, customer_id, order_id, books.question_of(ticket) as asked from books.cases where case_id = %s",
+        first.json()["case_id"],
+    )
+    assert row["ticket_id"].startswith(f"{case.ticket_id}+a.")
+    assert (row["customer_id"], row["order_id"], row["asked"]) == ("C100", "D300", said["text"])
+    assert await desk.stage.count("cases") == 2
+    colleague = {**said, "message_id": str(uuid4()), "author": "colleague"}
+    assert (await desk.ask("POST", at, colleague, "demo-reviewer")).status_code == 409
 
 
 async def test_messages_and_reruns_have_a_bound(desk: DeskStage) -> None:

@@ -312,7 +312,7 @@ async def test_a_page_shows_the_traces_the_spend_and_what_was_noticed(
     async with desk.visit("demo-auditor") as visitor:
         shown = await visitor.get(f"/cases/{case.case_id}")
         assert "Noticed" in shown.text
-        assert "injection pattern" in shown.text
+        assert "orders to the agent in the text" in shown.text
         assert (await visitor.get("/traces?reason=injection_pattern")).text.count(case.ticket_id) == 1
         assert (await visitor.get("/traces?reason=nothing")).text.count("Nothing fits") == 1
         assert (await visitor.get("/traces?since=yesterday")).status_code == 422

@@ -84,7 +84,7 @@ async def test_the_letter_goes_out_first_the_goods_come_and_then_the_money_goes_
         page = (await visitor.get(f"/cases/{case.case_id}")).text
         assert "Note the arrival" in page
         queue = (await visitor.get("/")).text
-        assert "waiting for goods to come back: 1" in queue and "Nothing waits" in queue
+        assert "1 case is approved and waits for goods to come back" in queue and "Nothing waits" in queue
         came: dict[str, Any] = {"units:1": "1", "condition": "as_sold", "arrival_id": str(uuid4())}
         answer = await visitor.post(f"/cases/{case.case_id}/return", **came)
         assert answer.status_code in {200, 303}, answer.text

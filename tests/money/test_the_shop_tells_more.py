@@ -60,7 +60,7 @@ async def test_a_line_that_was_refunded_elsewhere_is_denied_with_when_and_how_mu
     await told(stage, refunds=(made,))
     _, state = await stage.paused()
     assert made.at is not None
-    assert f"already: $79.00 on {made.at.date().isoformat()}" in str(state["draft"])
+    assert f"already: $79.00 on {made.at:%B} {made.at.day}, {made.at.year}" in str(state["draft"])
 
 
 async def test_an_approved_refund_that_does_not_fit_any_more_is_a_persons(stage: Stage) -> None:

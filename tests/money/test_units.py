@@ -158,7 +158,7 @@ async def test_an_edit_pays_no_more_than_its_items_cost(desk: DeskStage) -> None
     said = await desk.decide(
         case.case_id, word="revise", lines=[{"line_id": "1", "quantity": 1}], amount_minor=4_000
     )
-    assert (said.status_code, "2000 that these units cost" in said.text) == (422, True), said.text
+    assert (said.status_code, "20.00 USD that these units cost" in said.text) == (422, True), said.text
     said = await desk.decide(
         case.case_id, word="revise", lines=[{"line_id": "1", "quantity": 3}], amount_minor=4_000
     )

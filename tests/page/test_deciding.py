@@ -1,6 +1,8 @@
 """A person decides: on what is on the screen, in their own name, and within what the books allow."""
 
 import re
+from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from desk_kit import DeskStage
 
 from app.imports import import_customer_book
 from desk.letters import rejection
+from policies.letter_templates import templates
 from refunds.ids import TenantId
 
 
@@ -35,12 +38,12 @@ async def test_one_screen_shows_what_a_decision_needs(desk: DeskStage) -> None:
         earlier.ticket_id,
         "Intake signature",
         "Within what is left of the payment",
-        "lookup order",
+        "read the order",
         "0 tokens",
         proposal["digest"],
     ):
         assert shown in text, shown
-    assert text.index("$79.00</span></h1>") < text.index("The customer wrote")
+    assert text.index("$79.00</span></h1>") < text.index("My tablet arrived cracked")
 
 
 async def test_a_word_carries_its_person_its_digest_and_where_it_was_said(desk: DeskStage) -> None:
@@ -73,13 +76,18 @@ async def test_a_reject_has_a_code_a_note_and_words_for_the_customer(desk: DeskS
     second, _ = await desk.stage.paused()
     async with desk.visit() as visitor:
         page = (await visitor.get(f"/cases/{first.case_id}")).text
-        assert rejection("outside_window").split("\n")[2] in page
+        assert rejection("outside_window", templates()).split("\n")[2] in page
         bare = await visitor.decide(first.case_id, "reject", letter="no")
         assert (bare.status_code, "code: one of not_eligible" in bare.text) == (422, True)
         await visitor.decide(
             first.case_id, "reject", code="outside_window", letter="Dear you,\r\n\r\nno.  ", note="third time"
         )
-        await visitor.decide(second.case_id, "reject", code="wording", letter=rejection("wording"))
+        await visitor.decide(
+            second.case_id,
+            "reject",
+            code="wording",
+            letter=rejection("wording", templates()),
+        )
     await desk.stage.finish()
     for case in (first, second):
         await desk.answer_customer(case.case_id)
@@ -87,7 +95,7 @@ async def test_a_reject_has_a_code_a_note_and_words_for_the_customer(desk: DeskS
     bodies = [
         row["body"] for row in await desk.stage.sql("select body from books.replies order by written_at")
     ]
-    assert bodies == ["Dear you,\n\nno.", rejection("wording")]
+    assert bodies == ["Dear you,\n\nno.", rejection("wording", templates())]
     [one, two] = await desk.stage.sql("select letter, code::text from books.decisions order by decided_at")
     assert (one["letter"], one["code"], two["letter"]) == ("Dear you,\n\nno.", "outside_window", None)
     assert "third time" not in bodies[0]
@@ -234,7 +242,7 @@ async def test_a_screen_that_is_stale_says_so(desk: DeskStage) -> None:
         status = f"/cases/{case.case_id}/status?digest={digest}"
         assert 'role="alert"' not in (await visitor.get(status)).text
         await other.decide(case.case_id, "no_refund")
-        assert "demo-reviewer-2 said revise at" in (await visitor.get(status)).text
+        assert "demo-reviewer-2 said send back at" in (await visitor.get(status)).text
         await desk.stage.run(case)
         assert "another proposal than the one on this screen" in (await visitor.get(status)).text
 
@@ -247,14 +255,18 @@ async def test_a_letter_says_amounts_in_the_language_of_the_customer_and_the_des
     book.write_text('{"customer_id": "C100", "email": "c100@shop.example", "language": "de"}')
     await import_customer_book(desk.stage.url, TenantId("demo"), book)
     case, state = await desk.stage.paused()
-    assert "79,00 $ goes back to your original payment method." in str(state["draft"])
+    assert "79,00 $ gehen auf Ihr ursprüngliches Zahlungsmittel zurück." in str(state["draft"])
     async with desk.visit() as visitor:
         for asked, shown in (("", "$79.00"), ("de-DE,de;q=0.9,en;q=0.5", "79,00 $"), ("xx", "$79.00")):
             page = (await visitor.get(f"/cases/{case.case_id}", headers={"accept-language": asked})).text
             assert f'<span class="amount">{shown}</span></h1>' in page
-            assert f"Approve sends this reply and returns {shown} to card …4242, once." in page
+            assert (
+                f"{shown} to card …4242, once." in page or f"erstattet einmal {shown} an card …4242." in page
+            )
         await visitor.decide(case.case_id, "approve")
     await desk.stage.finish()
     await desk.answer_customer(case.case_id)
     [text] = desk.sent()
-    assert "We returned 79,00 $ to your original payment method" in text.replace("=\n", "")
+    said = BytesParser(policy=default).parsebytes(text.encode()).get_content()
+    assert "79,00 $ auf Ihr ursprüngliches Zahlungsmittel zurückgegeben" in said
+    assert said.startswith("Guten Tag,") and said.rstrip().endswith("Ihr Kundendienst")

@@ -108,7 +108,7 @@ async def test_items_go_down_and_up_again_with_the_amount_that_is_named(stage: S
     ("requested", "why"),
     [
         ({"revised_units": (FIRST,)}, "say what is paid back"),
-        ({"revised_units": (FIRST,), "revised_amount_minor": 5_001}, "more than the 5000"),
+        ({"revised_units": (FIRST,), "revised_amount_minor": 5_001}, r"more than the 50\.00 USD"),
         ({"revised_amount_minor": 4_000, "revised_reply": "We return 79.00 USD."}, "still says 79.00"),
         ({"revised_amount_minor": 4_000, "revised_reply": "We return 29.00 USD."}, "does not say the 40.00"),
         ({"revised_reply": "We return 50.00 USD."}, "does not say the 79.00"),

@@ -34,9 +34,9 @@ async def test_the_audit_says_who_what_when_on_which_digest_from_where(desk: Des
             "claim",
             "as agreed",
             "127.0.0.1",
-            "$79.00",
-            ">page<",
-            ">api<",
+            '$79<span class="part">.00</span>',
+            ">desk<",
+            ">program<",
         ):
             assert shown in page, shown
         assert "reject" not in (await auditor.get(f"/audit?case={case.case_id}")).text.replace(
@@ -172,7 +172,7 @@ async def test_what_is_retrieved_only_carries_its_quotes(desk: DeskStage) -> Non
     )
     assert state["citations"]
     async with desk.visit() as visitor:
-        assert "Take over" in (await visitor.get(f"/cases/{case.case_id}")).text
+        assert "Write or propose" in (await visitor.get(f"/cases/{case.case_id}")).text
 
 
 async def test_a_planner_cannot_call_what_is_off(stages: Stages) -> None:
@@ -241,10 +241,10 @@ async def test_the_figures_tell_who_decides_how(desk: DeskStage) -> None:
         page = (await operator.get("/ops")).text
         assert re.search(r"\d+ of 30 within five seconds|30 approvals in a row", page)
         assert "Two who disagreed" in page and "demo-specialist: approve" in page
-        assert "classifier human review" in page and "draft ready for review" in page
+        assert "the intake wants a person to read it" in page and "a draft is ready" in page
         assert "$2,370.00" in page
         reviews = page[page.index("To review again") :]
-        assert all(kind in reviews for kind in ("refunded", "rejected", "bypassed"))
+        assert all(kind in reviews for kind in ("refunded", "rejected", "kept from the agent"))
 
 
 def test_the_command_that_checks_needs_an_export_and_a_key_alone(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ async def test_under_the_kill_switch_the_screen_says_when_it_is_paid(desk: DeskS
     assert killed
     async with desk.visit() as visitor:
         page = (await visitor.get(f"/cases/{case.case_id}")).text
-    assert "the kill switch is on, so nothing is paid until it is lifted" in page
+    assert "The kill switch is on: nothing is paid until it is lifted." in page
 
 
 async def test_what_burns_stands_before_every_draft(desk: DeskStage) -> None:

@@ -11,7 +11,7 @@ from desk.queue import pattern
 
 async def listed(visitor: Visitor, path: str = "/") -> list[str]:
     """The ticket ids of a page, in order."""
-    return re.findall(r'<span class="what"><b>([^<]+)</b>', (await visitor.get(path)).text)
+    return re.findall(r"data-item>([^<]+)</a><small>", (await visitor.get(path)).text)
 
 
 async def test_what_is_risky_and_large_and_old_comes_first(desk: DeskStage) -> None:
@@ -161,7 +161,7 @@ async def test_time_runs_out_with_a_warning_then_the_specialists_then_an_end_of_
     assert await escalate(books) == 0
     async with desk.visit("demo-specialist") as specialist:
         text = (await specialist.get(f"/cases/{case.case_id}")).text
-        assert "with the specialists" in text and "for specialists, says the house" in text
+        assert "with the specialists" in text and "for the specialists, says the house" in text
         digest = await specialist.digest(case.case_id)
         await desk.stage.move_clock(hours=8)
         late = await specialist.decide(case.case_id, "approve", digest=digest)
@@ -171,4 +171,4 @@ async def test_time_runs_out_with_a_warning_then_the_specialists_then_an_end_of_
         assert await desk.stage.count("decisions") == await desk.stage.count("votes") == 0
     async with desk.visit("demo-operator") as operator:
         page = (await operator.get("/ops")).text
-        assert "<dt>expired</dt><dd>1</dd>" in page and "<dt>rejected</dt>" not in page
+        assert "<dt>time ran out</dt><dd>1</dd>" in page and "<dt>rejected</dt>" not in page

@@ -34,10 +34,10 @@ window.addEventListener("pageshow", (event) => event.persisted && see());
 const listKeys = () => {
   const list = document.getElementById("keys");
   list.replaceChildren(
-    ...[...document.querySelectorAll("[data-key][data-says]")].flatMap((element) => {
+    ...[...document.querySelectorAll("[data-key][data-says], [data-go][data-says]")].flatMap((element) => {
       const key = document.createElement("dt");
       const kbd = document.createElement("kbd");
-      kbd.textContent = element.dataset.key;
+      kbd.textContent = element.dataset.go ? `g ${element.dataset.go}` : element.dataset.key;
       key.append(kbd);
       const says = document.createElement("dd");
       says.textContent = element.dataset.says;
@@ -49,15 +49,47 @@ const listKeys = () => {
 const moveInList = (step) => {
   const items = [...document.querySelectorAll("[data-item]")];
   if (!items.length) return false;
-  const at = items.indexOf(document.activeElement);
+  const at = items.indexOf(itemInHand());
   const next = at < 0 ? (step > 0 ? 0 : items.length - 1) : Math.min(items.length - 1, Math.max(0, at + step));
   items[next].focus();
   return true;
 };
 
+// The link of the row that has the focus, wherever in the row it is.
+const itemInHand = () => {
+  const focused = document.activeElement;
+  return focused?.matches("[data-item]") ? focused : focused?.closest("tr, li")?.querySelector("[data-item]");
+};
+
+// In a list: x chooses the row, e and r open its case at that dialog. Nothing is decided from a list.
+const actInList = (key) => {
+  const item = itemInHand();
+  if (!item || !document.querySelector("[data-list]")) return false;
+  if (key === "x") item.closest("tr").querySelector("[data-pick]")?.click();
+  else if (key === "e") location.href = `${item.href}#edit`;
+  else if (key === "r") location.href = `${item.href}#reject`;
+  else return false;
+  return true;
+};
+
+// g and a letter go to a page: g q to the queue.
+let going = 0;
+const go = (key) => {
+  const asked = Date.now() - going < 1500;
+  going = key === "g" && !asked ? Date.now() : 0;
+  if (!asked) return key === "g";
+  const link = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+  link?.click();
+  return link !== null;
+};
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
   if (typing(event.target)) return;
+  if (within() === document && (go(event.key) || actInList(event.key))) {
+    event.preventDefault();
+    return;
+  }
   if (within() === document && (event.key === "j" || event.key === "k") && moveInList(event.key === "j" ? 1 : -1)) {
     event.preventDefault();
     return;
@@ -76,7 +108,28 @@ document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   if (opener) openDialog(opener.dataset.opens);
   if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
+  if (event.target.closest("[data-all]")) {
+    const picks = [...event.target.closest("form").querySelectorAll("input[name=pick]")];
+    const chosen = picks.every((pick) => pick.checked);
+    for (const pick of picks) pick.checked = !chosen;
+  }
 });
+
+// The address of a case may name the dialog that somebody came for.
+document.addEventListener("DOMContentLoaded", () => {
+  const named = location.hash.slice(1);
+  if (["edit", "reject", "take", "ask"].includes(named)) openDialog(named);
+});
+
+// No connection: what stands here may be old.
+const offline = () => {
+  const line = document.getElementById("offline");
+  if (!line) return;
+  line.hidden = navigator.onLine;
+  line.textContent = navigator.onLine ? "" : document.body.dataset.offline;
+};
+window.addEventListener("offline", offline);
+window.addEventListener("online", offline);
 
 // A prefilled text follows the choice until somebody writes in it.
 document.addEventListener("change", (event) => {

@@ -1,6 +1,6 @@
 -- Functions, views, triggers, policies and grants are made anew where the text of this folder is another than the one
 -- that made them: what was there goes first, so that nothing is in force that does not stand here.
--- What the tables themselves stand on (clock, tenant, customer) is theirs, and stays.
+-- What the tables and their indexes stand on (clock, tenant, customer, the words that are searched) is theirs, and stays.
 grant create on schema books to books_guard, books_scribe;
 set local role books_owner;
 do $$
@@ -23,7 +23,8 @@ begin
   end loop;
   foreach named in array array(
     select oid::regprocedure::text from pg_proc
-    where pronamespace = 'books'::regnamespace and proname not in ('clock', 'tenant', 'customer')
+    where pronamespace = 'books'::regnamespace and proname not in ('clock', 'tenant', 'customer', 'words_of', 'case_words',
+      'customer_words')
   ) loop
     execute format('drop function if exists %s cascade', named);
   end loop;

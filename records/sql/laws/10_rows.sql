@@ -45,10 +45,12 @@ declare
   sealed text;
 begin
   foreach sealed in array array[
-    'anchors', 'arrivals', 'assignments', 'audit_events', 'case_events', 'cases', 'claims', 'decisions', 'deliveries',
-    'disbursements', 'findings', 'flags', 'found_refund_acts', 'found_refunds', 'held_approvals', 'held_ends', 'messages',
-    'model_calls', 'notice_tries', 'notices', 'passwords', 'payments', 'policy_imports', 'policy_reviews', 'proposals',
-    'provider_acts', 'provider_answers', 'ratings', 'readings', 'release_steps', 'releases', 'replies', 'second_reviews', 'sends',
+    'anchors', 'arrivals', 'assignments', 'audit_events', 'case_events', 'case_notes', 'cases', 'claims',
+    'countersigned_together', 'decisions', 'deliveries',
+    'disbursements', 'findings', 'flags', 'found_refund_acts', 'found_refunds', 'held_approvals', 'held_ends', 'job_failures',
+    'messages', 'model_calls', 'notice_tries', 'notices', 'passwords', 'payments', 'policy_imports', 'policy_reviews', 'proposals',
+    'provider_acts', 'provider_answers', 'ratings', 'readings', 'release_steps', 'releases', 'replies', 'saved_views', 'second_reviews',
+    'seen_checks', 'sends',
     'session_ends', 'sessions', 'settlements', 'shadow_grades', 'shadow_runs', 'sign_ins', 'spend_alerts',
     'takeovers', 'trace_events', 'unread_answers', 'votes'
   ] loop
@@ -64,11 +66,11 @@ declare
   walled text;
 begin
   foreach walled in array array[
-    'arrivals', 'assignments', 'audit_events', 'authority_rules', 'case_events', 'cases', 'claims', 'clause_vectors',
-    'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
-    'held_approvals', 'held_ends', 'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
+    'arrivals', 'assignments', 'audit_events', 'authority_rules', 'case_events', 'case_notes', 'cases', 'claims',
+    'clause_vectors', 'countersigned_together', 'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
+    'held_approvals', 'held_ends', 'viewings', 'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
     'policy_documents', 'policy_imports', 'policy_reviews', 'progress', 'proposals', 'provider_acts',
-    'provider_answers', 'ratings', 'readings', 'replies', 'second_reviews', 'sends', 'settlements', 'shadow_grades',
+    'provider_answers', 'ratings', 'readings', 'replies', 'second_reviews', 'seen_checks', 'sends', 'settlements', 'shadow_grades',
     'shadow_runs', 'spend', 'spend_alerts', 'stalled_orders', 'takeovers', 'trace_events', 'unread_answers',
     'votes', 'waiting'
   ] loop
@@ -94,6 +96,7 @@ create policy sign_in on memberships for select to desk using (true);
 create policy every_head on audit_events for select to anchorer using (true);
 create policy kept_by_the_timeline on waiting to books_scribe using (true);
 create policy kept_by_the_timeline on cases for select to books_scribe using (true);
+create policy found_by_words on customers for select to books_scribe using (true);
 create policy own_customer on customers as restrictive for select to graph using (customer_id = customer());
 
 reset role;

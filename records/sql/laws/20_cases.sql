@@ -313,7 +313,7 @@ begin
     end if;
     insert into waiting as w (tenant, case_id, received_at, stage, band, status, reason, at, intent, kind, amount_minor,
       currency, proposed_at, expires_at, ticket_id, customer_id, order_id, for_person,
-      for_role, words)
+      for_role, wanted_by, tier, words, found_by)
     select c.tenant, c.case_id, c.received_at,
       case when new.status <> 'needs_human' then 1
         when new.reason in ('asked_customer', 'asked_colleague') then 2 else 0 end,
@@ -321,7 +321,8 @@ begin
         else band_of(risk_of(new.status, new.reason, open.kind), open.amount_minor) end,
       new.status, new.reason, new.at, c.intent, open.kind, open.amount_minor, open.currency, open.proposed_at,
       open.expires_at, c.ticket_id, c.customer_id, c.order_id, a.to_person, a.to_role,
-      to_tsvector('simple', question_of(c.ticket))
+      wanted_by(c.ticket), tier_of(c.ticket), case_words(c.ticket, c.ticket_id, c.customer_id, c.order_id),
+      lower(concat_ws(' ', c.ticket_id, c.customer_id, c.order_id, c.case_id))
     from cases c
     left join lateral (
       select to_person, to_role from assignments h where h.tenant = c.tenant and h.case_id = c.case_id
@@ -359,6 +360,30 @@ set search_path = books, pg_temp
 begin atomic
   select reason in ('urgent_matter', 'classifier_human_review', 'payment_disputed')
     or stated_in(ticket, 'priority') is not distinct from 'urgent';
+end;
+
+-- Until when the help desk wants a ticket answered; a text that is no moment is none.
+create function wanted_by(ticket text) returns timestamptz language sql stable
+set search_path = books, pg_temp
+begin atomic
+  select case when pg_input_is_valid(stated_in(ticket, 'due_at'), 'timestamptz')
+    then stated_in(ticket, 'due_at')::timestamptz end;
+end;
+
+-- How a shop ranks the customer: 2 vip, 1 premium, 0 everybody else.
+create function tier_of(ticket text) returns smallint language sql immutable
+set search_path = books, pg_temp
+begin atomic
+  select case stated_in(ticket, 'tier') when 'vip' then 2 when 'premium' then 1 else 0 end::smallint;
+end;
+
+-- What somebody types as a search: every word of it, the last as far as it is written; or an id from its beginning.
+create function search_of(typed text) returns tsquery language sql stable
+set search_path = books, pg_temp
+begin atomic
+  select coalesce((nullif(plainto_tsquery('simple', translate(typed, '-_./@:+', '       '))::text, '') || ':*')::tsquery, ''::tsquery)
+    || case when typed ~ '\S' and typed !~ '\s' then
+      ('''' || replace(replace(lower(typed), '\', '\\'), '''', '''''') || ''':*')::tsquery else ''::tsquery end;
 end;
 
 -- Twice the binary logarithm of risk × amount; what has no amount counts as ten units of money. 63 is what burns.

@@ -93,6 +93,33 @@ begin
   return null;
 end $$;
 
+-- Customers whose name or address somebody searches for; more than these is no search for a person.
+create function customers_named(of_tenant text, typed text) returns table (customer_id text) language sql stable
+security definer set search_path = books, pg_temp
+begin atomic
+  select k.customer_id::text from customers k
+  where k.tenant = of_tenant and k.tenant = tenant()
+    and customer_words(k.customer_id, k.name, k.email) @@ search_of(typed)
+  limit 200;
+end;
+
+-- Cases whose words, ids or customer somebody searches for, the newest first. The indexes are only used by who sees every
+-- row, so the tenant is asked here.
+create function found_cases(of_tenant text, typed text, most integer) returns table (case_id uuid) language sql stable
+security definer set search_path = books, pg_temp
+begin atomic
+  select f.case_id from (
+    (select c.case_id, c.received_at from cases c
+      where c.tenant = of_tenant and c.tenant = tenant()
+        and case_words(c.ticket, c.ticket_id, c.customer_id, c.order_id) @@ search_of(typed)
+      order by c.received_at desc limit most)
+    union
+    (select c.case_id, c.received_at from customers_named(of_tenant, typed) k
+      join cases c on c.tenant = of_tenant and c.customer_id = k.customer_id
+      order by c.received_at desc limit most)
+  ) f order by f.received_at desc limit most;
+end;
+
 create function tell_desk() returns trigger language plpgsql set search_path = books, pg_temp as $$
 begin
   perform pg_notify('countersign_desk', new.tenant || ' ' || new.case_id);
@@ -104,6 +131,7 @@ reset role;
 set local role books_owner;
 create trigger c_waiting after insert on assignments for each row execute function keep_assigned();
 create trigger check_assignment before insert on assignments for each row execute function check_assignment();
+create trigger c_tell after insert on case_notes for each row execute function tell_desk();
 create trigger c_tell after insert on claims for each row execute function tell_desk();
 create trigger c_tell after insert on held_approvals for each row execute function tell_desk();
 create trigger c_tell after insert on held_ends for each row execute function tell_desk();

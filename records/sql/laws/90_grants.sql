@@ -12,9 +12,13 @@ grant select on
   waiting, written
   to desk;
 grant select, insert on
-  arrivals, assignments, cases, claims, decisions, deliveries, flags, found_refund_acts, held_approvals, held_ends, messages,
-  notice_tries, notices, policy_reviews, provider_acts, ratings, readings, release_steps, releases, replies, second_reviews, session_ends, sessions,
+  arrivals, assignments, case_notes, cases, claims, countersigned_together, decisions, deliveries, flags, found_refund_acts, held_approvals, held_ends, job_failures, messages,
+  notice_tries, notices, policy_reviews, provider_acts, ratings, readings, release_steps, releases, replies, saved_views,
+  second_reviews, seen_checks, session_ends, sessions,
   shadow_grades, sign_ins, takeovers, unread_answers, votes
+  to desk;
+grant select, insert, update, delete on
+  viewings
   to desk;
 
 grant select on
@@ -25,6 +29,9 @@ grant select on
 grant select, insert on
   case_events, cases, disbursements, findings, model_calls, proposals, readings, shadow_runs, spend_alerts, trace_events
   to graph;
+grant insert on
+  job_failures
+  to anchorer, cashier, graph;
 
 grant select on
   case_events, cases, decisions, disbursements, flags, found_refund_acts, payments, proposals, provider_acts,
@@ -59,7 +66,7 @@ grant select on
 grant update (tenant) on payments to books_guard;
 
 grant select on
-  assignments, cases, decisions, disbursements, found_refunds, memberships, model_calls, proposals
+  assignments, cases, customers, decisions, disbursements, found_refunds, memberships, model_calls, proposals
   to books_scribe;
 grant select, insert, update, delete on
   heartbeats, progress, waiting
@@ -75,8 +82,8 @@ reset role;
 
 revoke execute on all functions in schema books from public;
 grant execute on function
-  clock(), customer(), legs_in(text, text, bigint), may_be_paid(settlement_outcome), outcome_of(settlement_outcome[]),
-  refuse(text, text), tenant()
+  case_words(text, text, text, text), clock(), customer(), customer_words(text, text, text), legs_in(text, text, bigint), may_be_paid(settlement_outcome), outcome_of(settlement_outcome[]),
+  refuse(text, text), tenant(), words_of(text)
   to anchorer, books_guard, books_scribe, cashier, desk, graph, importer;
 grant execute on function
   beat(text)
@@ -117,7 +124,8 @@ grant execute on function
 grant execute on function
   authority_of_proposal(text, uuid), meet(text, text, text, text, jsonb), question_of(text), stated_in(text, text),
   raised_by_reading(text, uuid, text),
-  risk_of(case_status, text, proposal_kind), units_refunded(text, uuid), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
+  customers_named(text, text), found_cases(text, text, integer), risk_of(case_status, text, proposal_kind), search_of(text),
+  units_refunded(text, uuid), votes_suffice(text, uuid), waits_for_a_person(case_status, text)
   to desk;
 grant execute on function
   documents_in_force(text, date), is_withdrawn(text, uuid), keeps_releases(), live_release(), release_for(text),

@@ -20,6 +20,205 @@ left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
 where c.customer_id = %(customer_id)s and c.case_id <> %(case_id)s
 order by c.received_at desc limit %(most)s;
 
+-- cases_of_order --
+-- The other cases about an order, the newest first.
+select c.case_id, c.ticket_id, c.received_at, s.status, s.reason, p.amount_minor, p.currency
+from cases c
+join lateral (
+  select status, reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by seq desc limit 1
+) s on true
+left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+where c.customer_id = %(customer_id)s and c.order_id = %(order_id)s and c.case_id <> %(case_id)s
+order by c.received_at desc limit %(most)s;
+
+-- customer_year --
+-- What a customer bought, asked and got back within a year, and what fraud teams look at; information, never a decision.
+select k.name, k.language,
+  (select count(*) from orders o where o.tenant = tenant() and o.customer_id = %(customer_id)s and o.ordered_at > y.since) as orders,
+  (select coalesce(jsonb_object_agg(m.currency, m.minor), '{}') from (
+    select p.currency, sum(p.amount_minor)::bigint as minor from orders o
+    join payments p on p.tenant = o.tenant and p.order_id = o.order_id
+    where o.tenant = tenant() and o.customer_id = %(customer_id)s and o.ordered_at > y.since group by p.currency) m) as paid,
+  (select count(*) from cases c where c.tenant = tenant() and c.customer_id = %(customer_id)s and c.received_at > y.since) as cases,
+  (select count(distinct d.case_id) from cases c join disbursements d on d.tenant = c.tenant and d.case_id = c.case_id
+    where c.tenant = tenant() and c.customer_id = %(customer_id)s and d.ordered_at > y.since
+      and may_be_paid(settled_as(d.tenant, d.decision_id))) as refunds,
+  (select coalesce(jsonb_object_agg(m.currency, m.minor), '{}') from (
+    select d.currency, sum(d.amount_minor)::bigint as minor from cases c
+    join disbursements d on d.tenant = c.tenant and d.case_id = c.case_id
+    where c.tenant = tenant() and c.customer_id = %(customer_id)s and d.ordered_at > y.since
+      and may_be_paid(settled_as(d.tenant, d.decision_id)) group by d.currency) m) as refunded,
+  (select count(*) from customers o where o.tenant = k.tenant and lower(o.address) = lower(k.address)
+    and o.customer_id <> k.customer_id) as at_this_address,
+  (select count(*) from customers o where o.tenant = k.tenant and lower(o.email) = lower(k.email)
+    and o.customer_id <> k.customer_id) as at_this_mail
+from (select clock() - interval '1 year' as since) y
+left join customers k on k.tenant = tenant() and k.customer_id = %(customer_id)s;
+
+-- orders_with_sums --
+-- The newest orders of a customer with what was paid and what of it went back.
+select o.order_id, o.ordered_at, o.status, o.currency,
+  (select string_agg(l.line->>'name', ', ') from jsonb_array_elements(o.lines) as l (line)) as goods,
+  coalesce(sum(p.amount_minor), 0)::bigint as paid_minor,
+  coalesce(sum(p.amount_minor - greatest(left_of_payment(p.tenant, p.payment_id), 0)), 0)::bigint as back_minor
+from orders o left join payments p on p.tenant = o.tenant and p.order_id = o.order_id
+where o.tenant = tenant() and o.customer_id = %(customer_id)s
+group by o.tenant, o.order_id, o.ordered_at, o.status, o.currency, o.lines
+order by o.ordered_at desc limit %(most)s;
+
+-- skus_refunded --
+-- The goods that went back to a customer within a year, once for each case and kind of goods.
+select distinct d.case_id, l.line->>'sku' as sku
+from cases c
+join disbursements d on d.tenant = c.tenant and d.case_id = c.case_id and may_be_paid(settled_as(d.tenant, d.decision_id))
+join orders o on o.tenant = d.tenant and o.order_id = d.order_id
+cross join lateral units_of(d.tenant, d.proposal_id) u
+cross join lateral jsonb_array_elements(o.lines) as l (line)
+where c.tenant = tenant() and c.customer_id = %(customer_id)s and d.ordered_at > clock() - interval '1 year'
+  and l.line->>'line_id' = u.line_id and u.quantity > 0;
+
+-- votes_of_case --
+-- Every vote on every proposal of a case, in the order they were cast.
+select v.person, v.word, v.note, v.via, v.decided_at, v.authority, v.digest from votes v
+where v.case_id = %(case_id)s order by v.decided_at, v.person;
+
+-- insert_case_note --
+insert into case_notes (tenant, case_id, seq, person, body, mentions)
+select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(person)s, %(body)s, %(mentions)s
+from case_notes where case_id = %(case_id)s having count(*) < %(most)s
+returning seq;
+
+-- case_notes_of --
+select seq, person, body, mentions, at from case_notes where case_id = %(case_id)s order by seq;
+
+-- insert_seen_checks --
+-- What stood on the screen when a person decided.
+insert into seen_checks (tenant, case_id, seq, digest, person, word, effect, checks)
+select tenant(), %(case_id)s, coalesce(max(seq), 0) + 1, %(digest)s, %(person)s, %(word)s, %(effect)s, %(checks)s
+from seen_checks where case_id = %(case_id)s having count(*) < 200;
+
+-- seen_checks_of --
+select digest, person, word, effect, checks, at from seen_checks where case_id = %(case_id)s order by seq;
+
+-- insert_countersigned --
+insert into countersigned_together (tenant, batch_id, case_id, digest, person, of_them, asked_alone)
+values (tenant(), %(batch_id)s, %(case_id)s, %(digest)s, %(person)s, %(of_them)s, %(asked_alone)s)
+on conflict do nothing;
+
+-- countersigned_of --
+-- Whether a person decided a case together with others, and how many they were.
+select batch_id, digest, person, of_them, asked_alone, at from countersigned_together
+where case_id = %(case_id)s order by at;
+
+-- tell_viewing --
+-- That a person has a case open now; what nobody has open any more is forgotten.
+with gone as (
+  delete from viewings where tenant = tenant() and at < clock() - interval '10 minutes'
+)
+insert into viewings (tenant, case_id, person) values (tenant(), %(case_id)s, %(person)s)
+on conflict (tenant, case_id, person) do update set at = clock();
+
+-- viewers_of --
+-- Who has a case open, besides one.
+select person from viewings where tenant = tenant() and case_id = %(case_id)s and person <> %(person)s
+  and at > clock() - make_interval(secs => %(seconds)s) order by person;
+
+-- insert_saved_view --
+insert into saved_views (person, name, seq, address)
+select a.person, a.name, coalesce((select max(v.seq) from saved_views v where v.person = a.person and v.name = a.name), 0) + 1,
+  a.address
+from (select %(person)s::identifier as person, %(name)s::text as name, %(address)s::text as address) a
+where (select count(distinct v.name) from saved_views v where v.person = a.person) < %(most)s
+  or exists (select from saved_views v where v.person = a.person and v.name = a.name)
+returning seq;
+
+-- saved_views_of --
+select v.name, v.address from saved_views v
+where v.person = %(person)s and v.address <> '' and not exists (
+  select from saved_views n where n.person = v.person and n.name = v.name and n.seq > v.seq)
+order by v.name;
+
+-- my_votes --
+-- What a person decided since a moment, the newest first, and what became of it.
+select v.case_id, c.ticket_id, v.word, v.decided_at, v.amount_minor, v.currency, e.status, e.reason, e.at as since,
+  (select s.verdict from second_reviews s where s.tenant = v.tenant and s.case_id = v.case_id order by s.at desc limit 1) as verdict,
+  exists (select from votes o where o.tenant = v.tenant and o.case_id = v.case_id and o.person <> v.person and o.word <> v.word) as disagreed
+from votes v
+join cases c on c.tenant = v.tenant and c.case_id = v.case_id
+join lateral (
+  select status, reason, at from case_events e where e.tenant = v.tenant and e.case_id = v.case_id order by seq desc limit 1
+) e on true
+where v.person = %(person)s and v.decided_at > clock() - make_interval(hours => %(hours)s)
+order by v.decided_at desc limit %(most)s;
+
+-- came_back_to --
+-- What a person decided or took up within some days and that waits for somebody again, or was answered by the customer since.
+select distinct on (w.case_id) w.case_id, w.ticket_id, w.status, w.reason, w.at, w.amount_minor, w.currency
+from votes v join waiting w on w.tenant = v.tenant and w.case_id = v.case_id
+where v.person = %(person)s and v.decided_at > clock() - make_interval(days => %(days)s) and w.stage < 2
+  and w.at > v.decided_at
+order by w.case_id, w.at desc limit %(most)s;
+
+-- notes_that_name --
+-- Notes of colleagues in which a person is named.
+select n.case_id, c.ticket_id, n.person, n.body, n.at from case_notes n
+join cases c on c.tenant = n.tenant and c.case_id = n.case_id
+where n.tenant = tenant() and n.mentions @> array[%(person)s::text] and n.at > clock() - make_interval(days => %(days)s)
+order by n.at desc limit %(most)s;
+
+-- open_proposals --
+-- What is proposed in some cases and not decided.
+select p.case_id, p.digest, p.body from proposals p
+where p.tenant = tenant() and p.case_id = any(%(case_ids)s) and p.expires_at > clock()
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+  and not exists (select from decisions d where d.tenant = p.tenant and d.proposal_id = p.proposal_id);
+
+-- load_of_deciders --
+-- How many open cases each colleague has in hand or handed to them.
+select p.person, array_agg(distinct m.role order by m.role) as roles,
+  (select count(*) from waiting w where w.tenant = tenant() and w.for_person = p.person) +
+  (select count(*) from claims k where k.tenant = tenant() and k.person = p.person and k.ends_at > clock()
+    and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)) as in_hand
+from memberships m join people p on p.person = m.person and p.active
+where m.tenant = tenant() and m.role in ('reviewer', 'specialist') group by p.person order by in_hand, p.person;
+
+-- policy_found --
+-- Every version of a tenant's policy that holds some words, the newest first.
+select d.document_id, d.version, d.title, d.status, d.effective_on, c.clause, c.quote
+from policy_documents d
+join policy_clauses c on c.tenant = d.tenant and c.document_id = d.document_id and c.version = d.version
+where d.tenant = tenant() and to_tsvector('simple', d.title || ' ' || d.document_id || ' ' || c.quote) @@ search_of(%(asked)s)
+order by d.document_id, d.version desc, c.clause limit %(most)s;
+
+-- came_in_by_hour --
+-- Cases in, decisions, approvals, seconds until a decision, spend and the provider's seconds, by the hour or the day.
+with span as (
+  select date_trunc(%(unit)s, clock() - %(back)s::interval) as since
+), arrived as (
+  select date_trunc(%(unit)s, c.received_at) as hour, count(*) as came_in from cases c, span
+  where c.tenant = tenant() and c.received_at >= span.since group by 1
+), decided as (
+  select date_trunc(%(unit)s, x.decided_at) as hour, count(*) as decided, count(*) filter (where x.word = 'approve') as approved,
+    percentile_cont(0.5) within group (order by extract(epoch from x.decided_at - p.proposed_at))::float8 as waited
+  from span, decisions x join proposals p on p.tenant = x.tenant and p.proposal_id = x.proposal_id
+  where x.tenant = tenant() and x.decided_at >= span.since group by 1
+), paid as (
+  select date_trunc(%(unit)s, n.ordered_at) as hour,
+    percentile_cont(0.5) within group (order by extract(epoch from t.settled_at - n.ordered_at))::float8 as provider_seconds
+  from span, disbursements n join settlement_state t on t.tenant = n.tenant and t.decision_id = n.decision_id
+  where n.tenant = tenant() and n.ordered_at >= span.since and t.outcome = 'succeeded' group by 1
+), spent as (
+  select date_trunc(%(unit)s, m.at) as hour, sum(m.cost_micros)::bigint as cost_micros from model_calls m, span
+  where m.tenant = tenant() and m.phase = 'settled' and m.at >= span.since group by 1
+)
+select h.hour, coalesce(a.came_in, 0) as came_in, coalesce(d.decided, 0) as decided, coalesce(d.approved, 0) as approved, d.waited,
+  p.provider_seconds, coalesce(s.cost_micros, 0) as cost_micros
+from span, generate_series(span.since, clock(), %(step)s::interval) as h (hour)
+left join arrived a on a.hour = h.hour left join decided d on d.hour = h.hour
+left join paid p on p.hour = h.hour left join spent s on s.hour = h.hour
+order by h.hour;
+
 -- clause_now --
 -- Whether a quoted clause stands in a document that counts today, and which version of it does.
 select d.status, d.title, d.effective_on, d.expires_on, c.quote, n.version is not distinct from d.version as in_force,

@@ -17,11 +17,15 @@ delete from procrastinate_jobs where lock = %(lock)s and status in ('failed', 'a
 -- dead_jobs --
 -- Jobs that died, the newest first.
 select j.id, j.queue_name as queue, j.task_name as task, j.args, j.attempts, (
-  select max(e.at) from procrastinate_events e where e.job_id = j.id) as at
+  select max(e.at) from procrastinate_events e where e.job_id = j.id) as at,
+  coalesce((select f.why from job_failures f where f.job = j.id order by f.at desc limit 1), '') as why
 from procrastinate_jobs j
 where j.status in ('failed', 'aborted')
 order by j.id desc
 limit %(most)s;
+
+-- insert_job_failure --
+insert into job_failures (job, why) values (%(job)s, %(why)s);
 
 -- replay_job --
 update procrastinate_jobs j set status = 'todo', abort_requested = false, scheduled_at = null, worker_id = null

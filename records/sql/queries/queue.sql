@@ -1,31 +1,8 @@
 -- The queue: what waits for whom, in which order, and who has it in hand.
 
--- list_waiting --
--- What waits for a person: what burns first; then to decide, to take up, to be answered; in each by risk × amount × age.
--- The first of each band are read, and put in order together.
-select
-  w.case_id, w.ticket_id, w.customer_id, w.order_id, w.intent, w.received_at, w.status, w.reason, w.at, false as ended,
-  w.kind, w.amount_minor, w.currency, w.expires_at, w.stage, w.proposed_at, w.for_role,
-  (select a.person from people a where a.person = w.for_person and a.active) as for_person,
-  risk_of(w.status, w.reason, w.kind) as risk, w.weight, w.now, w.burns,
-  coalesce(case w.stage when 0 then w.expires_at end, w.at + make_interval(hours => %(handover_hours)s)) as due_at,
-  case when l.ends_at > w.now then l.person end as owner,
-  exists (select from held_approvals h where h.tenant = w.tenant and h.case_id = w.case_id
-    and h.due_at > w.now - interval '1 hour' and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)) as held,
-  exists (select from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
-    where w.stage = 0 and v.person = %(me)s and v.tenant = w.tenant and v.case_id = w.case_id
-      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as voted,
-  (select count(*) from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
-    where w.stage = 0 and v.word = 'approve' and v.tenant = w.tenant and v.case_id = w.case_id
-      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as votes
-from (
-  select n.*, t.now, n.band = 63 and n.stage < 2 as burns, power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
-  from (select clock() as now, (nullif(plainto_tsquery('simple', %(asked)s)::text, '') || ':*')::tsquery as asked) t
-  cross join generate_series(0, 2) as s (stage)
-  cross join generate_series(0, 63) as b (band)
-  cross join lateral (
-    select * from waiting w
-    where w.tenant = tenant() and w.stage = s.stage and w.band = b.band
+-- part_filters --
+-- What of the queue is asked for, of a row `w`; nothing of a filter that is not set.
+w.tenant = tenant()
       and (%(stage)s::int is null or w.stage = %(stage)s)
       and (%(least_minor)s::bigint is null or coalesce(w.amount_minor, 0) >= %(least_minor)s)
       and (%(most_minor)s::bigint is null or coalesce(w.amount_minor, 0) <= %(most_minor)s)
@@ -35,35 +12,108 @@ from (
       and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
         select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now
           and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)))
-      and (%(search)s::text is null or w.words @@ t.asked or w.ticket_id ilike %(search)s
-        or w.customer_id ilike %(search)s or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s)
-    order by w.received_at limit %(most)s::int + %(skip)s::int
-  ) n
-  order by burns desc, n.stage, weight desc, n.case_id
-  limit %(most)s offset %(skip)s
-) w
+      and (%(search)s::text is null or w.found_by like %(search)s or w.words @@ t.asked or w.customer_id = any(t.named))
+
+-- part_asked --
+-- The moment of the page, what is searched for, and whom by name.
+(select clock() as now, search_of(%(asked)s) as asked, array(
+    select k.customer_id from customers_named(tenant(), %(asked)s) k where %(search)s::text is not null) as named) t
+
+-- part_shown --
+-- What a row of the queue shows, of a row `w` with its moment.
+w.case_id, w.ticket_id, w.customer_id, w.order_id, w.intent, w.received_at, w.status, w.reason, w.at, false as ended,
+  w.kind, w.amount_minor, w.currency, w.expires_at, w.stage, w.proposed_at, w.for_role, w.wanted_by, w.tier,
+  (select a.person from people a where a.person = w.for_person and a.active) as for_person,
+  (select left(question_of(c.ticket), 160) from cases c where c.tenant = w.tenant and c.case_id = w.case_id) as wrote,
+  (select k.name from customers k where k.tenant = w.tenant and k.customer_id = w.customer_id) as customer_name,
+  risk_of(w.status, w.reason, w.kind) as risk, w.weight, w.now, w.burns,
+  least(w.wanted_by, coalesce(case w.stage when 0 then w.expires_at end, w.at + make_interval(hours => %(handover_hours)s))) as due_at,
+  case when l.ends_at > w.now then l.person end as owner,
+  exists (select from held_approvals h where h.tenant = w.tenant and h.case_id = w.case_id
+    and h.due_at > w.now - interval '1 hour' and not exists (select from held_ends e where e.tenant = h.tenant and e.held_id = h.held_id)) as held,
+  exists (select from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
+    where w.stage = 0 and v.person = %(me)s and v.tenant = w.tenant and v.case_id = w.case_id
+      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as voted,
+  (select count(*) from votes v join proposals p on p.tenant = v.tenant and p.proposal_id = v.proposal_id
+    where w.stage = 0 and v.word = 'approve' and v.tenant = w.tenant and v.case_id = w.case_id
+      and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as votes
+
+-- part_weighed --
+-- A row of the queue with what its place is made of.
+n.*, t.now, n.band = 63 and n.stage < 2 as burns,
+    power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
+
+-- part_owner --
+-- Who has a case `w` in hand, where the lease has not ended.
 left join lateral (
   select k.person, k.ends_at from claims k where k.tenant = w.tenant and k.case_id = w.case_id order by k.seq desc limit 1
 ) l on true
-order by w.burns desc, w.stage, w.weight desc, w.case_id;
+
+-- list_waiting --
+-- What waits for a person: what burns first; then to decide, to take up, to be answered; in each what the help desk wants by
+-- a time, by that time; then by the customer's tier, and by risk × amount × age. The first of each kind are read, and put in order together.
+select {part_shown}
+from (
+  select {part_weighed}
+  from {part_asked}
+  cross join generate_series(0, 2) as s (stage)
+  cross join lateral (
+    select f.* from generate_series(0, 2) as r (tier)
+    cross join generate_series(0, 63) as b (band)
+    cross join lateral (
+      select w.* from waiting w
+      where {part_filters} and (w.wanted_by is null or w.band = 63)
+        and w.stage = s.stage and w.tier = r.tier and w.band = b.band
+      order by w.received_at limit %(most)s::int + %(skip)s::int
+    ) f
+    union all
+    (select w.* from waiting w
+      where {part_filters} and w.wanted_by is not null and w.band < 63 and w.stage = s.stage
+      order by w.wanted_by limit %(most)s::int + %(skip)s::int)
+  ) n
+  order by burns desc, n.stage, n.wanted_by, n.tier desc, weight desc, n.case_id
+  limit %(most)s offset %(skip)s
+) w
+{part_owner}
+order by w.burns desc, w.stage, w.wanted_by, w.tier desc, w.weight desc, w.case_id;
+
+-- list_waiting_sorted --
+-- The same by what the reader wants: the newest or the oldest first, the largest amount, or what is due soonest.
+select {part_shown}
+from (
+  select {part_weighed}
+  from {part_asked}
+  cross join lateral (select w.* from waiting w where {part_filters}) n
+  order by case %(sort)s when 'newest' then -extract(epoch from n.received_at) when 'oldest' then extract(epoch from n.received_at)
+    when 'amount' then -coalesce(n.amount_minor, 0) else extract(epoch from least(n.wanted_by, n.expires_at, n.at + interval '24 hours')) end,
+    n.case_id
+  limit %(most)s offset %(skip)s
+) w
+{part_owner}
+order by case %(sort)s when 'newest' then -extract(epoch from w.received_at) when 'oldest' then extract(epoch from w.received_at)
+  when 'amount' then -coalesce(w.amount_minor, 0) else extract(epoch from least(w.wanted_by, w.expires_at, w.at + interval '24 hours')) end,
+  w.case_id;
 
 -- count_waiting --
 -- How many wait, by stage, under the same filters.
 select w.stage, count(*) as cases
-from waiting w, (
-  select clock() as now, (nullif(plainto_tsquery('simple', %(asked)s)::text, '') || ':*')::tsquery as asked) t
-where w.tenant = tenant()
-  and (%(least_minor)s::bigint is null or coalesce(w.amount_minor, 0) >= %(least_minor)s)
-  and (%(most_minor)s::bigint is null or coalesce(w.amount_minor, 0) <= %(most_minor)s)
-  and (%(older_hours)s::int is null or w.received_at <= t.now - make_interval(hours => %(older_hours)s))
-  and (%(reason)s::text is null or w.reason = %(reason)s)
-  and (%(intent)s::intent is null or w.intent = %(intent)s::intent)
-  and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
-    select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now
-          and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)))
-  and (%(search)s::text is null or w.words @@ t.asked or w.ticket_id ilike %(search)s
-    or w.customer_id ilike %(search)s or w.order_id ilike %(search)s or w.case_id::text ilike %(search)s)
+from waiting w, {part_asked}
+where {part_filters}
 group by w.stage;
+
+-- found_ended --
+-- What a search finds that waits for nobody, the newest first.
+select c.case_id, c.ticket_id, c.customer_id, c.order_id, c.received_at, s.status, s.reason, p.amount_minor, p.currency,
+  (select k.name from customers k where k.tenant = c.tenant and k.customer_id = c.customer_id) as customer_name
+from found_cases(tenant(), %(asked)s, %(most)s::int * 4) f
+join cases c on c.tenant = tenant() and c.case_id = f.case_id
+join lateral (
+  select status, reason from case_events e where e.tenant = c.tenant and e.case_id = c.case_id order by e.seq desc limit 1
+) s on true
+left join proposals p on p.tenant = c.tenant and p.case_id = c.case_id
+  and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
+where not exists (select from waiting w where w.tenant = c.tenant and w.case_id = c.case_id)
+order by c.received_at desc limit %(most)s;
 
 -- list_cases --
 -- Every case, or every one of a status, the newest first; who has claimed it, and until when it is due.
@@ -147,6 +197,9 @@ select due.case_id, due.kind, due.about from (
     and not exists (select from decisions d where d.tenant = v.tenant and d.proposal_id = v.proposal_id)
     and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)
   union all
+  select n.case_id, 'mentioned', n.seq::text, n.at from case_notes n
+  where n.tenant = tenant() and n.mentions <> '{}' and n.at > clock() - interval '31 days'
+  union all
   select d.case_id, 'unknown_outcome', d.decision_id::text, d.ordered_at
   from disbursements d
   left join settlement_state s on s.tenant = d.tenant and s.decision_id = d.decision_id
@@ -178,6 +231,13 @@ where n.notice_id = %(notice_id)s;
 select distinct p.person, p.email from memberships m join people p on p.person = m.person and p.active
 where m.tenant = tenant() and p.email is not null
   and m.role = any(%(roles)s::person_role[]) order by p.person;
+
+-- addresses_of_mentioned --
+-- Whom a note names, with the address that they are told at.
+select distinct p.person, p.email from case_notes n
+join memberships m on m.tenant = n.tenant and m.person = any(n.mentions)
+join people p on p.person = m.person and p.active
+where n.case_id = %(case_id)s and n.seq = %(seq)s and p.email is not null and p.person <> n.person order by p.person;
 
 -- notice_tries_of --
 select receiver_sha256, channel, max(attempt) as attempts, bool_or(delivered) as delivered from notice_tries

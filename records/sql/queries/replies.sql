@@ -1,7 +1,7 @@
 -- The outbox: one reply a case and outcome, and each try to send it.
 
 -- recipient_of --
-select email, language from customers where customer_id = %(customer_id)s;
+select email, language, name from customers where customer_id = %(customer_id)s;
 
 -- round_of --
 -- Which time a case comes to this outcome: a question has the round of its asking, an end that of its being taken up.
