@@ -95,6 +95,8 @@ def checks_of(
         found.append(
             Check(_("The order adds up to what was paid"), order.difference_minor == 0, balance(order))
         )
+        said = _("one is open") if order.disputed else _("none is open")
+        found.append(Check(_("No dispute at the bank"), not order.disputed, said))
     current = snapshot.current
     if current is None:
         return found
@@ -136,10 +138,6 @@ def _of_money(current: CurrentProposal, order: OrderFacts | None, *, gone_before
         _("Earlier refunds say for what"),
         not unsaid,
         _("%(amount)s went back, and nobody said for what", amount=unsaid) if unsaid else _("all of them"),
-    )
-    disputed = order is not None and order.disputed
-    yield Check(
-        _("No dispute at the bank"), not disputed, _("one is open") if disputed else _("none is open")
     )
     yield Check(_("Decided by a rule"), bool(proposal.rule), proposal.rule or _("written by a person"))
 

@@ -196,6 +196,20 @@ class Dossier:
         return found
 
     @property
+    def noticed(self) -> list[tuple[str, str]]:
+        """What code noticed, each once."""
+        return list(dict.fromkeys((row["kind"], row["detail"]) for row in self.findings))
+
+    @property
+    def burns(self) -> bool:
+        """Whether a person must see it before everything else."""
+        now = self.snapshot.state
+        return not now.ended and (
+            now.reason in {"urgent_matter", "classifier_human_review", "payment_disputed"}
+            or self.case.ticket.priority == "urgent"
+        )
+
+    @property
     def current(self) -> CurrentProposal | None:
         return self.snapshot.current
 

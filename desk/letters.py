@@ -146,7 +146,7 @@ def rejection(
     return says.with_left(says.letter(says.says(f"rejected.{code}"), name=name), left)
 
 
-OWN_LETTERS = ("refund", "no_refund", "need_more", "replacement", "where", "sorry")
+OWN_LETTERS = ("refund", "no_refund", "need_more", "replacement", "sorry")
 """What a person begins from who writes a letter of their own."""
 
 

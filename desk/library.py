@@ -1,6 +1,7 @@
 """The policy library at the desk: who may see it, and whose yes makes a document count."""
 
 import re
+from datetime import UTC, date, datetime
 
 from desk.catalogue import _
 from desk.decisions import Conflict, NothingToDecide
@@ -92,10 +93,13 @@ async def review_document(
 
 
 async def clauses_found(books: Books, person: Person, tenant: TenantId, asked: str) -> list[Row]:
-    """Clauses of every version that hold the words, and whether each counts today."""
+    """Clauses of every version that hold the words, and whether each is in force today."""
     person.may_see(tenant)
     reads = books.reading(tenant)
-    counting = {(row["document_id"], row["version"]) for row in await library_of(reads) if counts(row)}
+    today = datetime.now(UTC).date()
+    counting = {
+        (row["document_id"], row["version"]) for row in await library_of(reads) if in_force(row, today)
+    }
     rows = await reads.rows("policy_found", asked=asked, most=FOUND)
     return [dict(row) | {"counts": (row["document_id"], row["version"]) in counting} for row in rows]
 
@@ -119,11 +123,18 @@ async def document_shown(
             )
         )
     quotes = await reads.rows("clauses_of_document", document_id=document_id, version=version)
+    today = datetime.now(UTC).date()
     return dict(one) | {
-        "counts": counts(one),
+        "in_force": in_force(one, today),
         "quotes": quotes,
-        "versions": [dict(row) | {"counts": counts(row)} for row in there],
+        "versions": [dict(row) | {"in_force": in_force(row, today)} for row in there],
     }
+
+
+def in_force(row: Row, today: date) -> bool:
+    """Whether a version is approved and its days have begun and not ended."""
+    ends = row["expires_on"]
+    return bool(counts(row)) and row["effective_on"] <= today and (ends is None or today < ends)
 
 
 async def corpus_in_force(books: Books, person: Person, tenant: TenantId, manifest: Manifest) -> Row:

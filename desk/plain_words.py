@@ -182,6 +182,18 @@ PLAIN: Final[dict[str, str]] = {
     "used": N_("used"),
     "damaged": N_("damaged"),
     "incomplete": N_("incomplete"),
+    "order_pending": N_("not packed yet"),
+    "order_processed": N_("being packed"),
+    "order_shipped": N_("on its way"),
+    "order_delivered": N_("delivered"),
+    "order_cancelled": N_("cancelled"),
+    # What a person did with a case.
+    "edited": N_("changed it"),
+    "asked": N_("asked"),
+    "corrected": N_("corrected the reading"),
+    "took_reply": N_("replied"),
+    "took_propose": N_("proposed a refund"),
+    "took_close": N_("closed it"),
     # The agent's steps, and what came of them.
     "get_policy_evidence": N_("read the policy"),
     "lookup_order": N_("read the order"),
@@ -250,7 +262,6 @@ PLAIN: Final[dict[str, str]] = {
     "own_no_refund": N_("no refund, sorry"),
     "own_need_more": N_("we need to know more"),
     "own_replacement": N_("a replacement"),
-    "own_where": N_("where the order is"),
     "own_sorry": N_("a person looks into it"),
     "denied": N_("no, by a clause"),
     "question": N_("question to the customer"),
@@ -306,3 +317,10 @@ def plain_word(word: str) -> str:
     """A word of the vocabulary for the eye; one that a planner or a shop added, with its underscores taken out."""
     known = PLAIN.get(word)
     return _(known) if known else word.replace("_", " ")
+
+
+def stands(status: str, reason: str) -> str:
+    """Where a case stands, for the eye: a case that is asked about waits for the answer and for nobody here."""
+    if reason == "asked_customer":
+        return plain_word("waiting_for_customer")
+    return _("waits for a colleague") if reason == "asked_colleague" else plain_word(status)

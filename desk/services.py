@@ -8,6 +8,7 @@ from pathlib import Path
 from desk.answers import Answers
 from desk.channels import Channel, FileChannel, SmtpChannel
 from desk.decisions import Desk
+from desk.figures import Figures
 from desk.follow_ups import FollowUps
 from desk.held_approvals import HeldApprovals
 from desk.intake import Intake
@@ -46,6 +47,7 @@ class DeskServices:
     held: HeldApprovals
     answers: Answers
     together: Together
+    figures: Figures
     issuer: Issuer | None = None
 
 
@@ -114,6 +116,7 @@ async def open_services(settings: DeskSettings, *, size: int = 12) -> AsyncItera
             held=held,
             answers=Answers(books, intake),
             together=Together(books, pinned, desk, held, countersigning()),
+            figures=Figures(),
             issuer=Issuer.of(settings, books),
             release_stages=ReleaseStages(books, rollout(settings.rollout)),
         )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from desk.catalogue import _
@@ -16,6 +16,9 @@ from refunds.money import Currency, Money
 
 EntryKind = Literal["customer", "colleague", "agent", "person", "sent", "house"]
 """Whose voice it is: it gives the entry its side and its mark."""
+
+SAME = timedelta(seconds=2)
+"""A takeover and the vote that goes with it are written in one transaction."""
 
 QUIET = frozenset({"received", "needs_human", "approved"})
 """Stops of the machine that say nothing which another entry does not say."""
@@ -59,7 +62,7 @@ def timeline_of(
     entries = [
         *_asked(case, words, customer),
         *_proposed(proposals),
-        *_voted(votes, proposals, together),
+        *_voted(_without(votes, takeovers), proposals, together),
         *_by_people(takeovers, assignments, notes, reviews),
         *_told(replies, rating),
         *_moved(events),
@@ -87,7 +90,7 @@ def _asked(case: Case, words: ReadWords, customer: str) -> Iterator[TimelineEntr
 
 
 def _proposed(proposals: Sequence[Row]) -> Iterator[TimelineEntry]:
-    for row in proposals:
+    for before, row in zip((None, *proposals), proposals, strict=False):
         amount = _amount(row)
         match row["kind"]:
             case "refund":
@@ -98,7 +101,19 @@ def _proposed(proposals: Sequence[Row]) -> Iterator[TimelineEntry]:
                 what = _("hands over: %(reason)s", reason=plain_word(row["reason"]))
         if row["edited_by"]:
             what = _("%(what)s, as %(person)s wanted it", what=what, person=row["edited_by"])
+        elif before is not None and before["revised_reply"]:
+            what = _("%(what)s, in the words of %(person)s", what=what, person=before["decided_by"])
         yield TimelineEntry(row["proposed_at"], "agent", _("The agent"), what, state=row["kind"])
+
+
+def _without(votes: Sequence[Row], takeovers: Sequence[Row]) -> list[Row]:
+    """The votes that are not the other half of a takeover: who writes or proposes has said it there."""
+    taken = [(row["person"], row["at"]) for row in takeovers]
+    return [
+        vote
+        for vote in votes
+        if not any(vote["person"] == person and abs(vote["decided_at"] - at) < SAME for person, at in taken)
+    ]
 
 
 def _voted(

@@ -11,6 +11,9 @@ from records.books import Books, Row
 from refunds.ids import TenantId
 
 MOST = 200
+LOOKED = 20_000
+"""The newest runs that a search looks through."""
+
 DAYS = 7
 """What is looked through where no time is named."""
 
@@ -34,6 +37,12 @@ class Sought:
     """A week ago where nothing is said."""
 
     until: datetime | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether more than a time is asked for."""
+        asked = (self.route, self.release, self.prompt, self.model, self.tool, self.reason)
+        return any(one is not None for one in asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ async def search(books: Books, person: Person, sought: Sought, *, most: int = MO
             since=sought.since or datetime.now(UTC) - timedelta(days=DAYS),
             until=sought.until,
             most=most,
+            looked=LOOKED if sought.narrows else most,
         )
         runs += [dict(row) | {"tenant": tenant} for row in rows]
     runs.sort(key=lambda row: row["at"], reverse=True)

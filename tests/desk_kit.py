@@ -16,6 +16,7 @@ from app.shop import demo_passwords, demo_tokens
 from desk.answers import Answers
 from desk.app import create_app
 from desk.channels import Channel, FileChannel
+from desk.figures import Figures
 from desk.follow_ups import FollowUps
 from desk.health import Meters
 from desk.held_approvals import HeldApprovals
@@ -159,6 +160,7 @@ def desk_at(
         answers=Answers(house.desk_books, house.intake),
         held=held,
         together=Together(house.desk_books, house.manifest, house.desk, held, countersigning()),
+        figures=Figures(seconds=0),
         release_stages=ReleaseStages(house.desk_books, rollout()),
     )
     app = IDLE.pop() if IDLE else create_app(services)

@@ -110,7 +110,7 @@ async def take_back(request: Request, case_id: str, services: Opened, act: Decid
 
 async def _take_back(services: DeskServices, act: SentForm, case: Case) -> str:
     await services.held.take_back(act.visit.person, case.tenant, case.case_id)
-    return "stay"
+    return f"/cases/{case.case_id}?done={case.case_id}"
 
 
 @router.post("/cases/{case_id}/claim")

@@ -1,11 +1,12 @@
 """Operations: the kill switch and what narrows the agent, the queue's health, and how the people's work goes."""
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from desk.catalogue import locale_now
 from desk.charts import HEIGHT, WIDTH, charts_of
 from desk.flags import current_flags, set_flag, set_kill_switch
 from desk.health import parts_of
@@ -15,7 +16,8 @@ from desk.notes import clean_text
 from desk.notices import TRIES
 from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import go, page
-from desk.people import AUDITORS, OPERATORS
+from desk.people import AUDITORS, OPERATORS, Person
+from desk.services import DeskServices
 from desk.sessions import Visit
 from policies.steering import TOOLS
 from records.customers import unreachable_cases
@@ -41,6 +43,9 @@ async def operations(
         async with services.books.transaction(tenant) as books:
             unreached += await books.rows("notices_given_up", tries=TRIES, most=DEAD)
             unreachable += await unreachable_cases(books, DEAD)
+    (work, spends, reviews, charts), counted_at = await services.figures.of(
+        ("ops", person.person, locale_now()), lambda: _counted(services, person)
+    )
     return page(
         request,
         "operations.html",
@@ -51,15 +56,26 @@ async def operations(
         dead=await jobs_that_died(services.books, person, most=DEAD) if operates else [],
         unreached=unreached,
         unreachable=unreachable,
-        work=await work_of(services.books, person),
-        spends=await spending_of(services.books, person, services.manifest),
-        reviews=await second_reviews(services.books, person),
-        charts={tenant: await charts_of(services.books, tenant) for tenant in person.where(AUDITORS)},
+        work=work,
+        spends=spends,
+        reviews=reviews,
+        charts=charts,
+        counted_at=counted_at,
         width=WIDTH,
         height=HEIGHT,
         days=DAYS,
         tools=sorted(TOOLS),
         tenants=person.where(OPERATORS),
+    )
+
+
+async def _counted(services: DeskServices, person: Person) -> tuple[Any, ...]:
+    """What takes long to count with many cases."""
+    return (
+        await work_of(services.books, person),
+        await spending_of(services.books, person, services.manifest),
+        await second_reviews(services.books, person),
+        {tenant: await charts_of(services.books, tenant) for tenant in person.where(AUDITORS)},
     )
 
 

@@ -26,6 +26,7 @@ from desk.queue import (
     NoSuchCase,
     QueuePage,
     Sort,
+    cases_waiting,
     ended_found,
     find_case,
     goods_awaited,
@@ -222,12 +223,14 @@ async def open_next(
 ) -> Response:
     """The next case that this person may decide, in the filter that they came from; the queue where there is none."""
     wanted = within_of(within, visit.person)
-    found = await queue_page(services.books, visit.person, wanted.filters, most=LOOK_AHEAD)
-    ids = [str(row["case_id"]) for row in found.rows]
+    rows = await cases_waiting(
+        services.books, visit.person, every=False, most=LOOK_AHEAD, filters=wanted.filters
+    )
+    ids = [str(row["case_id"]) for row in rows]
     # Start behind the case that was open and wrap around, so that somebody who only looks reaches every case.
     start = ids.index(after) + 1 if after in ids else 0
     asked = 0
-    for row in found.rows[start:] + found.rows[:start]:
+    for row in rows[start:] + rows[:start]:
         if str(row["case_id"]) == after or not _theirs(row, visit.person):
             continue
         asked += 1

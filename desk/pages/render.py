@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from desk.catalogue import clock, day, language_now, locale_now, shown_value, span, translations, when
 from desk.people import AUDITORS, DECIDERS, OPERATORS
-from desk.plain_words import plain_word
+from desk.plain_words import plain_word, stands
 from desk.sessions import Visit
 from refunds.money import Currency, Money
 from refunds.order import method_as_said
@@ -79,7 +79,14 @@ def environment() -> Environment:
         "span": span, "when": when, "day": day, "clock": clock, "plain": plain_word, "card": method_as_said,
         "bare": bare, "aligned": aligned,
     }  # fmt: skip
-    made.globals |= {"money": money, "asset": asset, "query": urlencode, "_": text, "ngettext": texts}
+    made.globals |= {
+        "money": money,
+        "asset": asset,
+        "query": urlencode,
+        "_": text,
+        "ngettext": texts,
+        "stands": stands,
+    }
     return made
 
 

@@ -59,7 +59,7 @@ async def test_what_is_taken_back_never_counts(patient: DeskStage) -> None:
         refused = await other.post(f"/cases/{case.case_id}/take-back")
         assert "no approval of yours" in refused.text
         taken = await visitor.post(f"/cases/{case.case_id}/take-back")
-        assert taken.headers["hx-redirect"] == f"/cases/{case.case_id}"
+        assert taken.headers["hx-redirect"] == f"/cases/{case.case_id}?done={case.case_id}"
         await patient.stage.move_clock(seconds=SECONDS + 1)
         assert await patient.services.held.sweep() == 0
         assert (await votes(patient), await ends(patient)) == ([], [("taken_back", "")])

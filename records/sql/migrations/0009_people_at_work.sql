@@ -85,6 +85,7 @@ alter table waiting
 update waiting set found_by = lower(concat_ws(' ', ticket_id, customer_id, order_id, case_id));
 drop index waiting_in_order;
 create index waiting_in_order on waiting (tenant, stage, tier, band, received_at) where wanted_by is null or band = 63;
+create index waiting_for_person on waiting (tenant, for_person) where for_person is not null;
 create index waiting_by_wish on waiting (tenant, stage, wanted_by) where wanted_by is not null and band < 63;
 
 -- Cases and customers are found by words: a text and ids with what joins their parts taken out, so that `r-104` is found

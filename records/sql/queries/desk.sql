@@ -141,11 +141,20 @@ order by v.name;
 
 -- my_votes --
 -- What a person decided since a moment, the newest first, and what became of it.
-select v.case_id, c.ticket_id, v.word, v.decided_at, v.amount_minor, v.currency, e.status, e.reason, e.at as since,
+select v.case_id, c.ticket_id, v.word, case
+    when t.act is not null then 'took_' || t.act
+    when d.asks is not null and d.word = 'revise' then 'asked'
+    when d.revised_amount_minor is not null or d.revised_reply is not null then 'edited'
+    when v.word = 'revise' and exists (select from readings r where r.tenant = v.tenant and r.case_id = v.case_id
+      and r.person = v.person and r.at between v.decided_at - interval '2 seconds' and v.decided_at + interval '2 seconds') then 'corrected'
+    else v.word::text end as did, v.decided_at, v.amount_minor, v.currency, e.status, e.reason, e.at as since,
   (select s.verdict from second_reviews s where s.tenant = v.tenant and s.case_id = v.case_id order by s.at desc limit 1) as verdict,
-  exists (select from votes o where o.tenant = v.tenant and o.case_id = v.case_id and o.person <> v.person and o.word <> v.word) as disagreed
+  exists (select from votes o where o.tenant = v.tenant and o.proposal_id = v.proposal_id and o.person <> v.person and o.word <> v.word) as disagreed
 from votes v
 join cases c on c.tenant = v.tenant and c.case_id = v.case_id
+left join decisions d on d.tenant = v.tenant and d.proposal_id = v.proposal_id and d.decided_by = v.person
+left join takeovers t on t.tenant = v.tenant and t.case_id = v.case_id and t.person = v.person
+  and t.at between v.decided_at - interval '2 seconds' and v.decided_at + interval '2 seconds'
 join lateral (
   select status, reason, at from case_events e where e.tenant = v.tenant and e.case_id = v.case_id order by seq desc limit 1
 ) e on true
@@ -157,7 +166,8 @@ order by v.decided_at desc limit %(most)s;
 select distinct on (w.case_id) w.case_id, w.ticket_id, w.status, w.reason, w.at, w.amount_minor, w.currency
 from votes v join waiting w on w.tenant = v.tenant and w.case_id = v.case_id
 where v.person = %(person)s and v.decided_at > clock() - make_interval(days => %(days)s) and w.stage < 2
-  and w.at > v.decided_at
+  and w.at > v.decided_at and not exists (select from takeovers t where t.tenant = v.tenant and t.case_id = v.case_id
+    and t.person = v.person and t.act = 'propose' and t.at >= v.decided_at - interval '2 seconds')
 order by w.case_id, w.at desc limit %(most)s;
 
 -- notes_that_name --
@@ -176,7 +186,7 @@ where p.tenant = tenant() and p.case_id = any(%(case_ids)s) and p.expires_at > c
 
 -- load_of_deciders --
 -- How many open cases each colleague has in hand or handed to them.
-select p.person, array_agg(distinct m.role order by m.role) as roles,
+select p.person, array_agg(distinct m.role::text order by m.role::text) as roles,
   (select count(*) from waiting w where w.tenant = tenant() and w.for_person = p.person) +
   (select count(*) from claims k where k.tenant = tenant() and k.person = p.person and k.ends_at > clock()
     and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)) as in_hand

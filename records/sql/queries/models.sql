@@ -80,8 +80,8 @@ select stage, words, at from progress where case_id = %(case_id)s and at > clock
 select end_without_effect(%(case_id)s) as ended;
 
 -- traces_found --
--- Runs that began since, with what they went through and cost, and where their case stands now. NULL is every one. A run
--- takes less than an hour.
+-- The newest so many runs that began since, with what they went through and cost, and where their case stands now; of
+-- these, those that fit. NULL is every one.
 select c.case_id, c.ticket_id, c.route::text as route, c.release, c.mode::text as mode, e.status::text as status, e.reason,
   t.run, t.at, t.path, t.steps, t.tokens, t.latency_ms, t.cost_micros, coalesce(m.models, '{}') as models,
   coalesce(m.prompts, '{}') as prompts, coalesce(f.kinds, '{}') as findings
@@ -90,10 +90,11 @@ from (
     array_agg(action) as actions, array_agg(result) as results, count(*) as steps, sum(tokens) as tokens,
     sum(latency_ms) as latency_ms, sum(cost_micros)::bigint as cost_micros
   from trace_events
-  where tenant = tenant() and at >= %(since)s::timestamptz - interval '1 hour'
-    and (%(until)s::timestamptz is null or at < %(until)s::timestamptz + interval '1 hour')
+  where tenant = tenant() and (case_id, run) in (
+    select b.case_id, b.run from trace_events b
+    where b.tenant = tenant() and b.step = 1 and b.at >= %(since)s and (%(until)s::timestamptz is null or b.at < %(until)s)
+    order by b.at desc limit %(looked)s)
   group by case_id, run
-  having min(at) >= %(since)s and (%(until)s::timestamptz is null or min(at) < %(until)s)
 ) t
 join cases c on c.tenant = tenant() and c.case_id = t.case_id
 join lateral (

@@ -15,9 +15,9 @@ w.tenant = tenant()
       and (%(search)s::text is null or w.found_by like %(search)s or w.words @@ t.asked or w.customer_id = any(t.named))
 
 -- part_asked --
--- The moment of the page, what is searched for, and whom by name.
+-- The moment of the page, what is searched for, and whom by name; `offset 0` keeps it from being asked anew for each row.
 (select clock() as now, search_of(%(asked)s) as asked, array(
-    select k.customer_id from customers_named(tenant(), %(asked)s) k where %(search)s::text is not null) as named) t
+    select k.customer_id from customers_named(tenant(), %(asked)s) k where %(search)s::text is not null) as named offset 0) t
 
 -- part_shown --
 -- What a row of the queue shows, of a row `w` with its moment.
@@ -83,11 +83,17 @@ select {part_shown}
 from (
   select {part_weighed}
   from {part_asked}
-  cross join lateral (select w.* from waiting w where {part_filters}) n
-  order by case %(sort)s when 'newest' then -extract(epoch from n.received_at) when 'oldest' then extract(epoch from n.received_at)
-    when 'amount' then -coalesce(n.amount_minor, 0) else extract(epoch from least(n.wanted_by, n.expires_at, n.at + interval '24 hours')) end,
-    n.case_id
-  limit %(most)s offset %(skip)s
+  cross join lateral (
+    select w.case_id, row_number() over () as place from (
+      select w.case_id from waiting w where {part_filters}
+      order by case %(sort)s when 'newest' then -extract(epoch from w.received_at) when 'oldest' then extract(epoch from w.received_at)
+        when 'amount' then -coalesce(w.amount_minor, 0)
+        else extract(epoch from least(w.wanted_by, w.expires_at, w.at + interval '24 hours')) end, w.case_id
+      limit %(most)s offset %(skip)s
+    ) w
+  ) first
+  join waiting n on n.tenant = tenant() and n.case_id = first.case_id
+  order by first.place
 ) w
 {part_owner}
 order by case %(sort)s when 'newest' then -extract(epoch from w.received_at) when 'oldest' then extract(epoch from w.received_at)
