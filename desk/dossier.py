@@ -1,21 +1,19 @@
 """The dossier: one case on one screen, from the books alone. What stands in it is data, whoever wrote it."""
 
-import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
-from desk.catalogue import N_, _, locale_now
+from desk.catalogue import N_, _
 from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
 from desk.customer_history import CustomerHistory, history_of
 from desk.decisions import authority_of
+from desk.differences import fields_changed, words_changed
 from desk.effects import effect_of, may_say_yes
 from desk.letters import as_sent, own_letters, rejection
 from desk.marked import ReadWords
 from desk.near_clauses import near_clauses
 from desk.people import Person
-from desk.plain_words import plain_word
 from desk.seen_checks import SeenChecks, seen_of
 from desk.timeline import TimelineEntry, timeline_of
 from policies.authority import AuthorityRule
@@ -325,8 +323,8 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             trace=await tx.rows("trace_timed", case_id=case.case_id),
             budget_audit=audit_budget(trace, manifest.limits()),
             proposals=proposals,
-            diff=_diff(proposals),
-            changed=_changed(proposals),
+            diff=words_changed(proposals),
+            changed=fields_changed(proposals),
             cited=cited,
             order=order,
             earlier=await tx.rows(
@@ -395,43 +393,3 @@ def _urgency(proposals: Sequence[Row], snapshot: Snapshot) -> Urgency:
     if not proposals or snapshot.current is None or snapshot.current.decision is not None:
         return "calm"
     return urgency(proposals[-1]["proposed_at"], proposals[-1]["expires_at"], snapshot.now)
-
-
-def _bodies(proposals: Sequence[Row]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The last two proposals, where the first of them was sent back."""
-    if len(proposals) < 2:
-        return None
-    return json.loads(proposals[-2]["body"]), json.loads(proposals[-1]["body"])
-
-
-def _diff(proposals: Sequence[Row]) -> list[tuple[str, str]]:
-    both = _bodies(proposals)
-    if both is None or both[0]["draft"] == both[1]["draft"]:
-        return []
-    lines = difflib.ndiff(both[0]["draft"].split("\n"), both[1]["draft"].split("\n"))
-    return [(line[0], line[2:]) for line in lines if line[0] != "?"]
-
-
-def _changed(proposals: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """What else is different from the proposal before: its name, then and now."""
-    both = _bodies(proposals)
-    if both is None:
-        return []
-    before, now = both
-
-    def money(body: dict[str, Any]) -> str:
-        if not body["amount_minor"]:
-            return _("no refund")
-        return Money(body["amount_minor"], body["currency"]).shown(locale_now())
-
-    def units(body: dict[str, Any]) -> str:
-        return ", ".join(f"{one['quantity']} × {one['line_id']}" for one in body.get("lines", []))
-
-    pairs = [
-        (_("amount"), money(before), money(now)),
-        (_("lines"), units(before), units(now)),
-        (_("kind"), plain_word(before["kind"]), plain_word(now["kind"])),
-        (_("rule"), before["rule"], now["rule"]),
-        (_("digest"), proposals[-2]["digest"][:12], proposals[-1]["digest"][:12]),
-    ]
-    return [pair for pair in pairs if pair[1] != pair[2]]

@@ -149,12 +149,8 @@ class Together:
             if digest != one.digest:
                 raise Conflict(_("the proposal on the screen is no longer the open one: look again"))
             await self._keep_seen(person, one)
-            if self.held.seconds:
-                await self.held.hold(person, one.tenant, one.case_id, digest, "")
-            else:
-                word = DecisionRequest("approve")
-                await self.desk.decide(person, one.tenant, one.case_id, digest, word)
             async with self.books.transaction(one.tenant) as tx:
+                # Before the word itself: it says nothing without one, and a word is never without it.
                 await tx.rows(
                     "insert_countersigned",
                     batch_id=batch,
@@ -164,6 +160,11 @@ class Together:
                     of_them=of_them,
                     asked_alone=one.asked_alone,
                 )
+            if self.held.seconds:
+                await self.held.hold(person, one.tenant, one.case_id, digest, "")
+            else:
+                word = DecisionRequest("approve")
+                await self.desk.decide(person, one.tenant, one.case_id, digest, word)
         except (NoAuthority, Conflict, NothingToDecide, BadDecision, Refused, BooksAway) as refusal:
             return str(refusal)
         return ""

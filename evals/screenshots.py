@@ -50,15 +50,29 @@ TICKETS = (
         "intent": None,
         "question": "The tablet arrived cracked. If you cannot mend it, I want a refund. When is your shop open?",
     },
+    {
+        "ticket_id": "r-107",
+        "customer_id": "C101",
+        "order_id": "D301",
+        "question": "My headphones arrived broken. Refund, please.",
+    },
 )
 
 
 def shoot(page: Page, house: Served, name: str, at: str) -> None:
-    """One page, as it stands when nothing moves any more."""
+    """One page in light and in dark, as it stands when nothing moves any more."""
     page.goto(house.desk + at)
     page.wait_for_selector("#live[data-on]")
+    both(page, name)
+
+
+def both(page: Page, name: str) -> None:
+    """What is on the screen, in light and in dark."""
     page.wait_for_timeout(300)
     page.screenshot(path=HERE / f"{name}.png")
+    page.emulate_media(color_scheme="dark")
+    page.screenshot(path=HERE / f"{name}-dark.png")
+    page.emulate_media(color_scheme="light")
 
 
 def main() -> int:
@@ -91,11 +105,18 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     sign_in_by_keyboard(reviewer, house.desk, person, house.password(person))
     shoot(reviewer, house, "queue", "/")
     shoot(reviewer, house, "case", f"/cases/{cases[1]}")
+    shoot(reviewer, house, "letters", "/letters")
+    reviewer.goto(f"{house.desk}/cases/{cases[4]}")
+    reviewer.wait_for_selector("#live[data-on]")
+    reviewer.keyboard.press("t")
+    both(reviewer, "hand-over")
+    alike = house.desk + "/alike?tenant=demo&rule=damaged-electronics"
+    reviewer.goto(alike)
+    both(reviewer, "alike")
     reviewer.goto(f"{house.desk}/cases/{cases[5]}")
     reviewer.wait_for_selector("#live[data-on]")
     reviewer.keyboard.press("f")
-    reviewer.wait_for_timeout(300)
-    reviewer.screenshot(path=HERE / "reading.png")
+    both(reviewer, "reading")
     reviewer.goto(f"{house.desk}/cases/{cases[0]}")
     reviewer.wait_for_selector("#live[data-on]")
     reviewer.wait_for_selector("body[data-read]")
@@ -108,6 +129,7 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     shoot(operator, house, "operations", "/ops")
     shoot(operator, house, "audit", "/audit")
     shoot(operator, house, "unknown", "/unknown")
+    shoot(reviewer, house, "my-day", "/mine")
 
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ async def test_a_job_that_dies_is_seen_and_can_be_replayed(stage: Stage) -> None
         await eventually(again, "dead again, in one row")
         broken[0] = False
         [job] = await jobs_that_died(books, operator, most=10)
+        assert job["why"] == f"RuntimeError: no luck with {case.case_id}", "what it died of, in one line"
         await replay_job(books, operator, job["id"])
 
         async def done() -> bool:
