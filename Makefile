@@ -4,7 +4,7 @@ export LANGGRAPH_STRICT_MSGPACK := true
 export LANGSMITH_TRACING := false
 unexport PYTHONDONTWRITEBYTECODE
 # A worker that a hung law ends is not replaced: the run ends red with its place, and not never.
-WORKERS := -n 4 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
+WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: help setup serve test check format campaign mutants day bench exam screenshots interfaces texts picture lock clean
 .DEFAULT_GOAL := help

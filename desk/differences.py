@@ -18,7 +18,7 @@ def _bodies(proposals: Sequence[Row]) -> tuple[dict[str, Any], dict[str, Any]] |
     return json.loads(proposals[-2]["body"]), json.loads(proposals[-1]["body"])
 
 
-def words_changed(proposals: Sequence[Row]) -> list[tuple[str, str]]:
+def letter_changed(proposals: Sequence[Row]) -> list[tuple[str, str]]:
     both = _bodies(proposals)
     if both is None or both[0]["draft"] == both[1]["draft"]:
         return []

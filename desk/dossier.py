@@ -8,7 +8,7 @@ from desk.catalogue import N_, _
 from desk.checks import Check, DossierCitation, checks_of, citation_now, payment_of
 from desk.customer_history import CustomerHistory, history_of
 from desk.decisions import authority_of
-from desk.differences import fields_changed, words_changed
+from desk.differences import fields_changed, letter_changed
 from desk.effects import effect_of, may_say_yes
 from desk.letters import as_sent, own_letters, rejection
 from desk.marked import ReadWords
@@ -323,7 +323,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             trace=await tx.rows("trace_timed", case_id=case.case_id),
             budget_audit=audit_budget(trace, manifest.limits()),
             proposals=proposals,
-            diff=words_changed(proposals),
+            diff=letter_changed(proposals),
             changed=fields_changed(proposals),
             cited=cited,
             order=order,
