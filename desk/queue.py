@@ -10,7 +10,7 @@ from uuid import UUID
 from desk.people import Person
 from records.books import Books, Row
 from records.cases import Case, case_by_id, case_by_ticket
-from refunds.ids import TenantId
+from refunds.ids import CaseId, TenantId
 from refunds.vocabulary import CaseStatus, Intent
 
 Sort = Literal["newest", "oldest", "amount", "due"]
@@ -79,6 +79,7 @@ class Filters:
     mine: bool = False
     """Claimed by the person who asks, or handed to them."""
 
+    chosen: frozenset[CaseId] | None = None
     sort: Sort | None = None
 
     def values(self, person: Person) -> dict[str, object]:
@@ -93,6 +94,7 @@ class Filters:
             "reason": self.reason,
             "intent": self.intent,
             "mine": person.person if self.mine else None,
+            "chosen": None if self.chosen is None else sorted(self.chosen),
             "me": person.person,
             "sort": self.sort,
         }
@@ -132,7 +134,7 @@ async def queue_page(
     rows = await _listed(
         books,
         person,
-        "list_waiting_sorted" if filters.sort else "list_waiting",
+        _WAITING[filters.sort is not None],
         tenants,
         most=most_each,
         skip=skip_each,
@@ -149,6 +151,7 @@ async def queue_page(
     return QueuePage(rows, dict(counts))
 
 
+_WAITING = {False: "list_waiting", True: "list_waiting_sorted"}
 _FAR = datetime.max.replace(tzinfo=UTC)
 _PLACE: dict[Sort | None, Callable[[Row], tuple[Any, ...]]] = {
     None: lambda row: (
@@ -192,7 +195,7 @@ async def cases_waiting(
         return await _listed(
             books, person, "list_cases", tenants, every=every, status=status, search=search, **page
         )
-    return await _listed(books, person, "list_waiting", tenants, **page, **values)
+    return await _listed(books, person, _WAITING[filters.sort is not None], tenants, **page, **values)
 
 
 def _tenants(person: Person, wanted: TenantId | None) -> list[TenantId]:

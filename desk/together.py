@@ -52,10 +52,6 @@ class AlikeGroup:
     rule: str
     proposals: tuple[AlikeProposal, ...]
 
-    def only(self, chosen: frozenset[str]) -> "AlikeGroup":
-        """Those of the group that were chosen, as case ids."""
-        return replace(self, proposals=tuple(one for one in self.proposals if str(one.case_id) in chosen))
-
 
 @dataclass(frozen=True, slots=True)
 class TogetherResult:
@@ -75,10 +71,14 @@ class Together:
     held: HeldApprovals
     rules: Countersigning
 
-    async def groups(self, person: Person) -> list[AlikeGroup]:
-        """What this person may approve together, the largest group first; what is nobody's or theirs to decide."""
+    async def groups(self, person: Person, chosen: frozenset[CaseId] | None = None) -> list[AlikeGroup]:
+        """What this person may approve together, the largest group first; what is nobody's or theirs to decide.
+
+        With `chosen`, only of those cases, wherever in the queue they stand.
+        """
         found: dict[tuple[TenantId, str], list[AlikeProposal]] = defaultdict(list)
-        rows = await cases_waiting(self.books, person, every=False, most=LOOK_AHEAD, filters=Filters(stage=0))
+        filters = Filters(stage=0) if chosen is None else Filters(stage=0, chosen=chosen, sort="oldest")
+        rows = await cases_waiting(self.books, person, every=False, most=LOOK_AHEAD, filters=filters)
         free = [row for row in rows if _free(row, person)]
         for tenant in person.tenants:
             theirs = {row["case_id"]: row for row in free if row["tenant"] == tenant}
@@ -89,13 +89,15 @@ class Together:
         groups = [
             AlikeGroup(tenant, rule, self._marked(some[: self.rules.most]))
             for (tenant, rule), some in found.items()
-            if len(some) > 1
+            if len(some) > 1 or chosen is not None
         ]
         return sorted(groups, key=lambda group: (-len(group.proposals), group.tenant, group.rule))
 
-    async def group(self, person: Person, tenant: TenantId, rule: str) -> AlikeGroup:
+    async def group(
+        self, person: Person, tenant: TenantId, rule: str, chosen: frozenset[CaseId] | None = None
+    ) -> AlikeGroup:
         """One group. NothingToDecide where there is none of that rule any more."""
-        for group in await self.groups(person):
+        for group in await self.groups(person, chosen):
             if (group.tenant, group.rule) == (tenant, rule):
                 return group
         raise NothingToDecide(_("no proposals of this rule can be approved together now"))

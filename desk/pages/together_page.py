@@ -1,5 +1,6 @@
 """Many alike: proposals of one rule in one table, and those that are read alone before all are countersigned."""
 
+from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
@@ -28,9 +29,8 @@ async def alike(
     if rule is not None:
         group = await services.together.group(visit.person, TenantId(tenant), rule)
         return _table(request, services, visit, group)
-    groups = await services.together.groups(visit.person)
-    chosen = frozenset(request.query_params.getlist("case"))
-    some = [part for group in groups if (part := group.only(chosen)).proposals] if chosen else groups
+    chosen = _cases(request.query_params.getlist("case"))
+    some = await services.together.groups(visit.person, chosen or None)
     left_out = len(chosen) - sum(len(group.proposals) for group in some) if chosen else 0
     message = (
         counted_text(
@@ -44,15 +44,17 @@ async def alike(
     if len(some) == 1 and chosen:
         return _table(request, services, visit, some[0], message=message)
     most = services.together.rules.most
-    return page(request, "alike.html", visit, groups=some or groups, most=most, message=message)
+    groups = some or await services.together.groups(visit.person)
+    return page(request, "alike.html", visit, groups=groups, most=most, message=message)
 
 
 @router.post("/alike")
 async def approve(request: Request, services: Opened, act: Deciding) -> Response:
     """Approve what was chosen; first those that are asked alone are shown in full."""
     person, visit = act.visit.person, act.visit
-    group = await services.together.group(person, TenantId(act.text("tenant")), act.text("rule"))
     chosen = dict(one.partition(":")[::2] for one in act.texts("pick"))
+    tenant, picked = TenantId(act.text("tenant")), _cases(chosen)
+    group = await services.together.group(person, tenant, act.text("rule"), picked or None)
     read = frozenset(act.texts("read"))
     unread = services.together.to_read(group, chosen, read)
     if unread and chosen:
@@ -72,12 +74,16 @@ async def take_back(request: Request, services: Opened, act: Deciding) -> Respon
     said = []
     for one in act.texts("case"):
         tenant, _colon, case_id = one.partition(":")
-        try:
-            case = CaseId(UUID(case_id))
-        except ValueError:
-            raise BadDecision("case: not the id of one") from None
+        [case] = _cases([case_id])
         said.append((case, await services.together.take_back(act.visit.person, TenantId(tenant), case)))
     return page(request, "alike_back.html", act.visit, said=said)
+
+
+def _cases(texts: Iterable[str]) -> frozenset[CaseId]:
+    try:
+        return frozenset(CaseId(UUID(text)) for text in texts)
+    except ValueError:
+        raise BadDecision("case: not the id of one") from None
 
 
 def _table(

@@ -138,7 +138,7 @@ def test_a_field_of_the_reading_is_corrected_by_key_and_the_case_runs_again(desk
         question="The tablet arrived cracked. If you cannot mend it, I want a refund.",
     )
     page = desk.visitor(then=f"/cases/{case['case_id']}")
-    expect(page.locator("h1")).to_have_text("To take up")
+    expect(page.locator("h1")).to_have_text("Nothing is proposed")
     expect(page.locator("mark").first).to_be_visible()
     page.keyboard.press("f")
     expect(page.locator("#correct input[value=wanted]")).to_be_checked()

@@ -65,6 +65,24 @@ async def test_many_are_countersigned_together_each_with_its_own_row(desk: DeskS
     assert desk.stage.refunds() == 4
 
 
+async def test_what_was_chosen_is_found_however_far_down_the_queue_it_stands(
+    desk: DeskStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [str(case.case_id) for case in await orders_alike(desk, 4)]
+    monkeypatch.setattr("desk.together.LOOK_AHEAD", 2)
+    async with desk.visit() as visitor:
+        first = set(await offered(visitor))
+        assert len(first) == 2
+        further = [case for case in cases if case not in first]
+        table = (await visitor.get(f"/alike?case={further[0]}&case={further[1]}")).text
+        chosen = dict(re.findall(r'name="pick" value="([0-9a-f-]{36}):([0-9a-f]{64})" checked', table))
+        assert set(chosen) == set(further)
+        done = await visitor.post("/alike", fragment=False, **fields(chosen, read=further))
+        assert "2 are approved" in done.text
+        no_id = await visitor.get("/alike?case=none")
+        assert no_id.status_code == 422 and "not the id of one" in no_id.text
+
+
 async def test_one_that_is_stale_is_refused_alone(desk: DeskStage) -> None:
     cases = await orders_alike(desk, 3)
     async with desk.visit() as visitor, desk.visit("demo-reviewer-2") as other:
@@ -111,6 +129,9 @@ async def test_nobody_gains_authority_by_many(desk: DeskStage) -> None:
     [large] = await desk.stage.sql("select case_id from books.cases where ticket_id = 'large-0'")
     async with desk.visit() as visitor:
         chosen = {str(large["case_id"]): (await desk.newest(large["case_id"]))["digest"]}
+        alone = await visitor.post("/alike", fragment=False, **fields(chosen, read=list(chosen)))
+        assert alone.status_code == 409 and "can be approved together now" in alone.text
+        chosen |= await offered(visitor)
         answer = await visitor.post("/alike", fragment=False, **fields(chosen, read=list(chosen)))
         assert answer.status_code == 422 and "not of this rule any more" in answer.text
     assert await desk.stage.count("votes") == 0

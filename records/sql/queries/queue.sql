@@ -9,6 +9,7 @@ w.tenant = tenant()
       and (%(older_hours)s::int is null or w.received_at <= t.now - make_interval(hours => %(older_hours)s))
       and (%(reason)s::text is null or w.reason = %(reason)s)
       and (%(intent)s::intent is null or w.intent = %(intent)s::intent)
+      and (%(chosen)s::uuid[] is null or w.case_id = any(%(chosen)s))
       and (%(mine)s::text is null or w.for_person = %(mine)s or w.case_id in (
         select k.case_id from claims k where k.tenant = tenant() and k.person = %(mine)s and k.ends_at > t.now
           and not exists (select from claims o where o.tenant = k.tenant and o.case_id = k.case_id and o.seq > k.seq)))
