@@ -68,10 +68,11 @@ def shoot(page: Page, house: Served, name: str, at: str) -> None:
 
 def both(page: Page, name: str) -> None:
     """What is on the screen, in light and in dark."""
+    page.emulate_media(reduced_motion="reduce")
     page.wait_for_timeout(300)
-    page.screenshot(path=HERE / f"{name}.png")
+    page.screenshot(path=HERE / f"{name}.png", animations="disabled")
     page.emulate_media(color_scheme="dark")
-    page.screenshot(path=HERE / f"{name}-dark.png")
+    page.screenshot(path=HERE / f"{name}-dark.png", animations="disabled")
     page.emulate_media(color_scheme="light")
 
 
