@@ -131,16 +131,7 @@ async def queue_page(
     values = filters.values(person)
     # Of many tenants each may hold the whole page, so each is read up to its end.
     most_each, skip_each = (most, skip) if len(tenants) == 1 else (most + skip, 0)
-    rows = await _listed(
-        books,
-        person,
-        _WAITING[filters.sort is not None],
-        tenants,
-        most=most_each,
-        skip=skip_each,
-        handover_hours=HANDOVER_HOURS,
-        **values,
-    )
+    rows = await _waiting(books, person, filters, tenants, most=most_each, skip=skip_each)
     counts: Counter[int] = Counter()
     values["stage"] = None
     for tenant in tenants:
@@ -151,7 +142,6 @@ async def queue_page(
     return QueuePage(rows, dict(counts))
 
 
-_WAITING = {False: "list_waiting", True: "list_waiting_sorted"}
 _FAR = datetime.max.replace(tzinfo=UTC)
 _PLACE: dict[Sort | None, Callable[[Row], tuple[Any, ...]]] = {
     None: lambda row: (
@@ -188,14 +178,22 @@ async def cases_waiting(
 ) -> list[Row]:
     """What waits for a person by risk × amount × age; with `every`, all cases. `most` and `skip` are by tenant."""
     tenants = _tenants(person, filters.tenant)
+    if not every and status is None:
+        return await _waiting(books, person, filters, tenants, most=most, skip=skip)
     page = {"most": most, "skip": skip, "handover_hours": HANDOVER_HOURS}
-    values = filters.values(person)
-    if every or status is not None:
-        search = values["search"]
-        return await _listed(
-            books, person, "list_cases", tenants, every=every, status=status, search=search, **page
-        )
-    return await _listed(books, person, _WAITING[filters.sort is not None], tenants, **page, **values)
+    search = filters.values(person)["search"]
+    return await _listed(
+        books, person, "list_cases", tenants, every=every, status=status, search=search, **page
+    )
+
+
+async def _waiting(
+    books: Books, person: Person, filters: Filters, tenants: Sequence[TenantId], *, most: int, skip: int
+) -> list[Row]:
+    values = filters.values(person) | {"most": most, "skip": skip, "handover_hours": HANDOVER_HOURS}
+    if filters.sort is None:
+        return await _listed(books, person, "list_waiting", tenants, **values)
+    return await _listed(books, person, "list_waiting_sorted", tenants, **values)
 
 
 def _tenants(person: Person, wanted: TenantId | None) -> list[TenantId]:

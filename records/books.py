@@ -1,14 +1,11 @@
 """The books as one process sees them: a pool in its role, transactions of a tenant, queries by name."""
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, LiteralString, Protocol, Self
 from weakref import WeakKeyDictionary
 
@@ -18,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from records.connection import CONNECT_SECONDS, connection_string
+from records.named_queries import named_queries, planned_once
 from refunds.ids import CustomerId, TenantId
 
 Row = Mapping[str, Any]
@@ -43,24 +41,6 @@ class BooksAway(Exception):
     """The database cannot be reached or cannot take a write."""
 
 
-@cache
-def named_queries() -> dict[str, LiteralString]:
-    """Every statement the program can send, by name."""
-    queries: dict[str, LiteralString] = {}
-    for file in sorted((Path(__file__).parent / "sql/queries").glob("*.sql")):
-        parts = re.split(r"^-- (\w+) --\n", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            if name in queries:
-                raise ValueError(f"two queries are called {name}")
-            queries[name] = text.strip()
-    # `{name}` in a statement stands for a part of that name, which several have in common.
-    return {
-        name: re.sub(r"\{(\w+)\}", lambda part: queries[part.group(1)].split("\n", 1)[1], text)
-        for name, text in queries.items()
-        if not name.startswith("part_")
-    }
-
-
 class Transaction:
     """One transaction of one tenant."""
 
@@ -73,7 +53,7 @@ class Transaction:
         try:
             if self._queued:
                 await self._say_queued()
-            return await answered(await self.connection.execute(named_queries()[query], values))
+            return await _rows_of(self.connection, query, values)
         except psycopg.Error as error:
             raise explained(error) from error
 
@@ -118,6 +98,13 @@ async def answered(cursor: AsyncCursor[DictRow]) -> list[Row]:
     # `cursor.description` would describe every column of every look.
     answers = cursor.pgresult is not None and cursor.pgresult.nfields > 0
     return list(await cursor.fetchall()) if answers else []
+
+
+async def _rows_of(
+    connection: AsyncConnection[DictRow], query: str, values: Mapping[str, object]
+) -> list[Row]:
+    cursor = await connection.execute(named_queries()[query], values, prepare=planned_once(query))
+    return await answered(cursor)
 
 
 def explained(error: psycopg.Error) -> Exception:
@@ -265,7 +252,7 @@ class Books:
     ) -> list[Row]:
         async with self._session(tenant, customer, begin=False) as connection:
             try:
-                return await answered(await connection.execute(named_queries()[query], values))
+                return await _rows_of(connection, query, values)
             except psycopg.Error as error:
                 raise explained(error) from error
 

@@ -15,8 +15,8 @@ from psycopg import sql
 
 from app.shop import DEMO
 from evals.bench.product import Product, open_product
-from records.books import named_queries
 from records.cases import Case
+from records.named_queries import named_queries
 from runtime.embedded import EmbeddedPostgres
 from runtime.home import Home
 

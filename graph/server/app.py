@@ -20,8 +20,8 @@ from graph.server.resources import open_resources
 from graph.server.thread_rows import keep_rows_true
 from graph.services import the_services, the_settings
 from policies.amounts import signs
-from records.books import named_queries
 from records.migrate import laws, schema_version
+from records.named_queries import named_queries
 from runtime.logs import log_to_standard_error
 from runtime.parent_watch import held
 from runtime.process import wrong_settings

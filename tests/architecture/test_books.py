@@ -11,8 +11,9 @@ from stage import Cluster, Stage
 
 import records.migrate
 from app.shop import DEMO
-from records.books import Books, Refused, named_queries
+from records.books import Books, Refused
 from records.migrate import MigrationRefused, migrate, migrations, refuse_what_does_not_agree
+from records.named_queries import named_queries, planned_once
 from refunds.ids import TenantId
 from refunds.vocabulary import POSTGRES_ENUMS
 from runtime.startup import CannotWork, check_books
@@ -284,6 +285,14 @@ def test_every_named_query_is_used_and_every_used_one_is_named() -> None:
         )
     )
     assert used == set(named_queries())
+
+
+def test_a_query_whose_filters_may_be_unset_is_planned_for_the_values_it_is_sent_with() -> None:
+    """Sent often, Postgres would keep one plan for all: a search over 100,000 cases then took 13 s."""
+    for query in ("list_waiting", "list_waiting_sorted", "count_waiting", "acts", "traces_found"):
+        assert planned_once(query) is False, query
+    for query in ("case_by_id", "insert_vote"):
+        assert planned_once(query) is None, query
 
 
 def test_a_migration_is_never_renumbered() -> None:

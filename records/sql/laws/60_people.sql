@@ -95,7 +95,7 @@ end $$;
 
 -- Customers whose name or address somebody searches for; more than these is no search for a person.
 create function customers_named(of_tenant text, typed text) returns table (customer_id text) language sql stable
-security definer set search_path = books, pg_temp
+security definer set search_path = books, pg_temp set plan_cache_mode = force_custom_plan
 begin atomic
   with worded as materialized (
     select k.tenant, k.customer_id from customers k
@@ -107,7 +107,7 @@ end;
 -- Cases whose words, ids or customer somebody searches for, the newest first. The indexes are only used by who sees every
 -- row, so the tenant is asked here. What the words find is found first: by time alone every case would be read.
 create function found_cases(of_tenant text, typed text, most integer) returns table (case_id uuid) language sql stable
-security definer set search_path = books, pg_temp
+security definer set search_path = books, pg_temp set plan_cache_mode = force_custom_plan
 begin atomic
   with worded as materialized (
     select c.tenant, c.case_id, c.received_at from cases c

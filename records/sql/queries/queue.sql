@@ -39,10 +39,15 @@ w.case_id, w.ticket_id, w.customer_id, w.order_id, w.intent, w.received_at, w.st
     where w.stage = 0 and v.word = 'approve' and v.tenant = w.tenant and v.case_id = w.case_id
       and not exists (select from proposals n where n.tenant = p.tenant and n.supersedes = p.proposal_id)) as votes
 
--- part_weighed --
--- A row of the queue with what its place is made of.
-n.*, t.now, n.band = 63 and n.stage < 2 as burns,
-    power(2, n.band / 2.0) * extract(epoch from t.now - n.received_at)::float8 as weight
+-- part_weight --
+-- Risk × amount × age of a row `n`, in powers of two.
+power(2::float8, n.band / 2.0::float8) * extract(epoch from t.now - n.received_at)::float8
+
+-- part_place --
+-- What a row `w` is sorted by where the reader says by what.
+case %(sort)s when 'newest' then -extract(epoch from w.received_at)::float8 when 'oldest' then extract(epoch from w.received_at)::float8
+  when 'amount' then -coalesce(w.amount_minor, 0)::float8
+  else extract(epoch from least(w.wanted_by, w.expires_at, w.at + interval '24 hours'))::float8 end
 
 -- part_owner --
 -- Who has a case `w` in hand, where the lease has not ended.
@@ -55,25 +60,29 @@ left join lateral (
 -- a time, by that time; then by the customer's tier, and by risk × amount × age. The first of each kind are read, and put in order together.
 select {part_shown}
 from (
-  select {part_weighed}
+  select n.*, t.now, n.band = 63 and n.stage < 2 as burns, {part_weight} as weight
   from {part_asked}
-  cross join generate_series(0, 2) as s (stage)
   cross join lateral (
-    select f.* from generate_series(0, 2) as r (tier)
-    cross join generate_series(0, 63) as b (band)
+    select n.case_id
+    from generate_series(0, 2) as s (stage)
     cross join lateral (
-      select w.* from waiting w
-      where {part_filters} and (w.wanted_by is null or w.band = 63)
-        and w.stage = s.stage and w.tier = r.tier and w.band = b.band
-      order by w.received_at limit %(most)s::int + %(skip)s::int
-    ) f
-    union all
-    (select w.* from waiting w
-      where {part_filters} and w.wanted_by is not null and w.band < 63 and w.stage = s.stage
-      order by w.wanted_by limit %(most)s::int + %(skip)s::int)
-  ) n
-  order by burns desc, n.stage, n.wanted_by, n.tier desc, weight desc, n.case_id
-  limit %(most)s offset %(skip)s
+      select f.* from generate_series(0, 2) as r (tier)
+      cross join generate_series(0, 63) as b (band)
+      cross join lateral (
+        select w.case_id, w.received_at, w.band, w.stage, w.tier, w.wanted_by from waiting w
+        where {part_filters} and (w.wanted_by is null or w.band = 63)
+          and w.stage = s.stage and w.tier = r.tier and w.band = b.band
+        order by w.received_at limit %(most)s::int + %(skip)s::int
+      ) f
+      union all
+      (select w.case_id, w.received_at, w.band, w.stage, w.tier, w.wanted_by from waiting w
+        where {part_filters} and w.wanted_by is not null and w.band < 63 and w.stage = s.stage
+        order by w.wanted_by limit %(most)s::int + %(skip)s::int)
+    ) n
+    order by n.band = 63 and n.stage < 2 desc, n.stage, n.wanted_by, n.tier desc, {part_weight} desc, n.case_id
+    limit %(most)s offset %(skip)s
+  ) first
+  join waiting n on n.tenant = tenant() and n.case_id = first.case_id
 ) w
 {part_owner}
 order by w.burns desc, w.stage, w.wanted_by, w.tier desc, w.weight desc, w.case_id;
@@ -82,24 +91,17 @@ order by w.burns desc, w.stage, w.wanted_by, w.tier desc, w.weight desc, w.case_
 -- The same by what the reader wants: the newest or the oldest first, the largest amount, or what is due soonest.
 select {part_shown}
 from (
-  select {part_weighed}
+  select n.*, t.now, n.band = 63 and n.stage < 2 as burns, {part_weight} as weight
   from {part_asked}
   cross join lateral (
-    select w.case_id, row_number() over () as place from (
-      select w.case_id from waiting w where {part_filters}
-      order by case %(sort)s when 'newest' then -extract(epoch from w.received_at) when 'oldest' then extract(epoch from w.received_at)
-        when 'amount' then -coalesce(w.amount_minor, 0)
-        else extract(epoch from least(w.wanted_by, w.expires_at, w.at + interval '24 hours')) end, w.case_id
-      limit %(most)s offset %(skip)s
-    ) w
+    select w.case_id from waiting w where {part_filters}
+    order by {part_place}, w.case_id
+    limit %(most)s offset %(skip)s
   ) first
   join waiting n on n.tenant = tenant() and n.case_id = first.case_id
-  order by first.place
 ) w
 {part_owner}
-order by case %(sort)s when 'newest' then -extract(epoch from w.received_at) when 'oldest' then extract(epoch from w.received_at)
-  when 'amount' then -coalesce(w.amount_minor, 0) else extract(epoch from least(w.wanted_by, w.expires_at, w.at + interval '24 hours')) end,
-  w.case_id;
+order by {part_place}, w.case_id;
 
 -- count_waiting --
 -- How many wait, by stage, under the same filters.
