@@ -20,6 +20,7 @@ from desk.people import AUDITORS, OPERATORS, Person
 from desk.services import DeskServices
 from desk.sessions import Visit
 from policies.steering import TOOLS
+from records.books import Row
 from records.customers import unreachable_cases
 from runtime.jobs import NoSuchJob
 
@@ -35,15 +36,9 @@ async def operations(
     """The house on one page."""
     person = visit.person
     operates = bool(person.where(OPERATORS))
-    unreached, unreachable = [], []
-    jobs = []
     async with services.books.transaction() as books:
         jobs = await books.rows("jobs_by_status")
-    for tenant in person.tenants:
-        async with services.books.transaction(tenant) as books:
-            unreached += await books.rows("notices_given_up", tries=TRIES, most=DEAD)
-            unreachable += await unreachable_cases(books, DEAD)
-    (work, spends, reviews, charts), counted_at = await services.figures.of(
+    (work, spends, reviews, charts, (unreached, unreachable)), counted_at = await services.figures.of(
         ("ops", person.person, locale_now()), lambda: _counted(services, person)
     )
     return page(
@@ -76,7 +71,19 @@ async def _counted(services: DeskServices, person: Person) -> tuple[Any, ...]:
         await spending_of(services.books, person, services.manifest),
         await second_reviews(services.books, person),
         {tenant: await charts_of(services.books, tenant) for tenant in person.where(AUDITORS)},
+        await _not_reached(services, person),
     )
+
+
+async def _not_reached(services: DeskServices, person: Person) -> tuple[list[Row], list[Row]]:
+    """The help desks' notices that were given up, and the cases whose customer has no address."""
+    unreached: list[Row] = []
+    unreachable: list[Row] = []
+    for tenant in person.tenants:
+        async with services.books.transaction(tenant) as books:
+            unreached += await books.rows("notices_given_up", tries=TRIES, most=DEAD)
+            unreachable += await unreachable_cases(books, DEAD)
+    return unreached, unreachable
 
 
 @router.post("/ops/flags")
