@@ -4,6 +4,7 @@ The cases that are timed are real ones, paused before the load; the load is copi
 server is started anew before the resumes, so the first of them are cold.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from psycopg import sql
 from app.shop import DEMO
 from evals.bench.product import Product, open_product
 from records.cases import Case
-from records.named_queries import named_queries
+from records.named_queries import named_queries, planned_once
 from runtime.embedded import EmbeddedPostgres
 from runtime.home import Home
 
@@ -141,20 +142,16 @@ def listing_ms(url: str) -> float:
 
 def listing_plans(url: str) -> list[dict[str, Any]]:
     """How Postgres lists them, so many times."""
-    unfiltered = ("stage", "search", "least_minor", "most_minor", "older_hours", "reason", "intent", "mine")
-    values: dict[str, Any] = {
-        "most": 50,
-        "skip": 0,
-        "handover_hours": 24,
-        "asked": "",
-        "me": "",
-    } | dict.fromkeys(unfiltered)
+    statement = named_queries()["list_waiting"]
+    unfiltered = dict.fromkeys(re.findall(r"%\((\w+)\)s", statement))
+    values = unfiltered | {"most": 50, "skip": 0, "handover_hours": 24, "asked": "", "me": ""}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("set role desk")
         connection.execute("set search_path = books")
         connection.execute("select set_config('books.tenant', %s, false)", (DEMO,))
-        query = sql.SQL("explain (analyze, format json) ") + sql.SQL(named_queries()["list_waiting"])
-        rows = [connection.execute(query, values).fetchone() for _ in range(LISTINGS)]
+        query = sql.SQL("explain (analyze, format json) ") + sql.SQL(statement)
+        prepare = planned_once("list_waiting")
+        rows = [connection.execute(query, values, prepare=prepare).fetchone() for _ in range(LISTINGS)]
     return [row[0][0] for row in rows if row]
 
 
