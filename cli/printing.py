@@ -341,7 +341,9 @@ def tau2_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def questions_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Questions by half and kind."""
-    columns = ("half", "kind", "asked", "answered", "left open", "wrong citations")
+    columns = (
+        "half", "kind", "asked", "answered", "left open", "wrong citations", "first", "among three", "among eight",
+    )  # fmt: skip
     return table(columns, ([row[column] for column in columns] for row in rows))
 
 

@@ -20,6 +20,12 @@ async def serve_house(
         str, typer.Option(envvar="RUNNER", help="server or workers: who drives the cases.")
     ] = "server",
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many, where workers drive.")] = 2,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MODEL", help="local: a small model of language and one of meaning on this machine."
+        ),
+    ] = None,
     logs: Annotated[
         str, typer.Option(help="json, plain, or auto: plain on a terminal, with the rest in a file.")
     ] = "auto",
@@ -28,14 +34,19 @@ async def serve_house(
     from typing import get_args
 
     from app.house import check_keys, check_models, prepare
+    from cli.printing import progress_of
     from deploy.console import LogForm
     from deploy.environment import Addresses
+    from deploy.house_models import LocalModels
+    from deploy.local_models import NoLocalModels
     from deploy.serve import CannotServe, ServePlan, check_ports, only_house, serve
     from graph.settings import origins_in
     from runtime.embedded import EmbeddedPostgres
 
     if runner not in {"server", "workers"}:
         raise typer.BadParameter("--runner: server or workers")
+    if model not in {None, "", "local"}:
+        raise typer.BadParameter("--model: local")
     if logs not in get_args(LogForm):
         raise typer.BadParameter(f"--logs: {', '.join(get_args(LogForm))}")
     form: LogForm = logs  # type: ignore[assignment]
@@ -51,13 +62,19 @@ async def serve_house(
         with only_house(url) as lock:
             await prepare(at, url, page=True)
             check_keys(at)
+            if model:
+                models = LocalModels.of(at)
+                os.environ |= models.settings
+                with progress_of("reading the policy") as said:
+                    await models.read_library(url, said)
             check_models(at)
             plan = ServePlan(
-                at, url, addresses, "workers" if runner == "workers" else "server", workers, form, origins
-            )
+                at, url, addresses, "workers" if runner == "workers" else "server", workers, form, origins,
+                models=bool(model),
+            )  # fmt: skip
             # The process manager takes the signals and this thread; nothing else runs on this loop.
             status = serve(plan, lock, os.environ, say)
-    except CannotServe as error:
+    except (CannotServe, NoLocalModels) as error:
         raise CommandFailed(str(error)) from None
     if at.database_url is None:
         EmbeddedPostgres(at.folder).stop()

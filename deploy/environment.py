@@ -21,6 +21,8 @@ OWN = {
     "desk": ("DESK_", *SHARED),
     "cashier": ("CASHIER_", "COUNTERSIGN_LOGS"),
     "anchorer": ("COUNTERSIGN_LOGS",),
+    "language": (),
+    "meaning": (),
 }
 """Which settings of the environment reach which process."""
 
@@ -103,6 +105,12 @@ def environments(
             "ANCHORER_KEY_FILE": str(home.private_key_file("anchor")),
             "ANCHORER_COPY": str(home.anchors_file),
         },
+    }
+    # Models of this machine hold no key and no way to the books.
+    told |= {
+        name: {port: environment[port]}
+        for name, port in (("language", "LANGUAGE_PORT"), ("meaning", "MEANING_PORT"))
+        if port in environment
     }
     keys = provider_keys(environment)
     chosen = {

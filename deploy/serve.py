@@ -25,6 +25,9 @@ from runtime.home import Home
 HOUSE_LOCK = 4_071_776_004
 READY_SECONDS = 90.0
 LOOK_SECONDS = 0.25
+MODELS = ("language", "meaning")
+"""Processes of the Procfile that serve models of this machine."""
+
 STOP_SECONDS = 25
 """From being told to stop to being stopped by force: longer than anything that a process may have in hand."""
 
@@ -45,6 +48,9 @@ class ServePlan:
     logs: LogForm = "auto"
     origins: tuple[str, ...] = ()
     """Of pages that may call the server API."""
+
+    models: bool = False
+    """Whether models of this machine run beside it."""
 
 
 class HouseLock:
@@ -104,10 +110,11 @@ def check_ports(addresses: Addresses) -> None:
                 ) from None
 
 
-def processes(procfile: str, runner: RunnerKind, workers: int) -> dict[str, str]:
-    """The commands of the Procfile by the name of each process; workers only where they are the runner."""
+def processes(procfile: str, runner: RunnerKind, workers: int, *, models: bool = False) -> dict[str, str]:
+    """The commands of the Procfile by the name of each process; workers and models of the house only where wanted."""
     listed: Mapping[str, str] = parse_procfile(procfile).processes
-    found = {name: command for name, command in listed.items() if name != "worker"}
+    left_out = {"worker"} if models else {"worker", *MODELS}
+    found = {name: command for name, command in listed.items() if name not in left_out}
     if runner == "workers":
         found |= {f"worker-{number}": listed["worker"] for number in range(1, workers + 1)}
     return found
@@ -123,7 +130,8 @@ def serve(
     manager = Manager(printer)
     workplace = plan.home.folder / "graph"
     workplace.mkdir(parents=True, exist_ok=True)
-    listed = processes((ROOT / "Procfile").read_text(encoding="utf-8"), plan.runner, plan.workers)
+    procfile = (ROOT / "Procfile").read_text(encoding="utf-8")
+    listed = processes(procfile, plan.runner, plan.workers, models=plan.models)
     for name, command in listed.items():
         cwd = workplace if name == "graph" else ROOT
         manager.add_process(name, command, env=told[name.partition("-")[0]], cwd=str(cwd))

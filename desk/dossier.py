@@ -33,7 +33,7 @@ from records.snapshots import Snapshot, snapshot_at
 from records.states import left_now, reading_now
 from records.takeovers import takeovers_of
 from records.traces import read_trace
-from refunds.evidence import Citation
+from refunds.evidence import Offer
 from refunds.ids import PaymentId
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Payment, counted
@@ -86,7 +86,7 @@ class Dossier:
     """Other cases about the same order."""
 
     history: CustomerHistory
-    near: list[Citation]
+    near: tuple[Offer, ...]
     """What of the policy stands nearest to the words, where a person has to write."""
 
     notes: list[Row]
@@ -167,6 +167,11 @@ class Dossier:
         """What a customer is told by default, by reject code."""
         name = self.history.name
         return {code: rejection(code, self.says, name=name, left=self.left) for code in get_args(RejectCode)}
+
+    @property
+    def cited_letters(self) -> list[str]:
+        """The letter that answers with each of the nearest clauses, word for word, for whoever takes one."""
+        return [self.says.letter(self.says.quote(one.citation), name=self.history.name) for one in self.near]
 
     @property
     def own_letters(self) -> dict[str, str]:
@@ -380,11 +385,15 @@ def _skus(current: CurrentProposal | None, order: OrderFacts | None) -> list[str
     return [str(line.sku) for line in order.lines if counted(current.proposal.units)[line.line_id]]
 
 
-async def _near(tx: Transaction, case: Case, snapshot: Snapshot, order: OrderFacts | None) -> list[Citation]:
-    """What a person who writes may cite; nothing where a draft has its citations."""
+async def _near(
+    tx: Transaction, case: Case, snapshot: Snapshot, order: OrderFacts | None
+) -> tuple[Offer, ...]:
+    """What a person who writes may cite: as it was found for the hand-over; nothing where a draft has its citations."""
     current = snapshot.current
     if snapshot.state.ended or (current is not None and current.proposal.citations):
-        return []
+        return ()
+    if current is not None and current.proposal.offers:
+        return current.proposal.offers
     region = order.region if order else DEFAULT_REGION
     return await near_clauses(tx, case.tenant, case.ticket.question, region, snapshot.now.date())
 

@@ -5,23 +5,16 @@ Being near is not answering: the agent cited none of these by itself.
 
 from datetime import date
 
-from policies.synonyms import in_our_words
 from records.books import Reads
-from records.library import words_of
-from refunds.evidence import Citation
+from refunds.evidence import Offer
 from refunds.ids import TenantId
-from runtime.shelf import shelf_of
+from runtime.shelf import look_up
 
 MOST = 3
-WORDS_LIMIT = 2_000
 
 
 async def near_clauses(
     reads: Reads, tenant: TenantId, asked: str, region: str, on_date: date
-) -> list[Citation]:
-    """The best clauses in force for the words, of different documents; none where no word is shared."""
-    words, edition = await words_of(reads, in_our_words(asked[:WORDS_LIMIT]))
-    if not words:
-        return []
-    shelf = await shelf_of(reads, tenant, region, on_date, edition)
-    return [one.citation for one in shelf.rank(words)[:MOST]]
+) -> tuple[Offer, ...]:
+    """The nearest clauses in force by words alone, of different wording; none where no word is shared."""
+    return (await look_up(reads, tenant, asked, region, on_date, MOST)).offers

@@ -15,6 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from graph.drafter import Draft, Worded, Writer, draft
+from graph.evidence_reader import EvidenceReader
 from graph.granting import grant
 from graph.planner import ContextPlanner, Planner, PlannerView, PlanResult
 from graph.proposing import HANDED_OVER, UNFIT, proposal_of, revision_of
@@ -35,7 +36,7 @@ from records.books import Books, BooksAway, Refused
 from records.library import rules_in_force
 from refunds.ask_progress import left_asks
 from refunds.canonical import digest
-from refunds.evidence import Grounded
+from refunds.evidence import Abstain, Grounded
 from refunds.trace import TraceEvent
 from refunds.vocabulary import Stage
 from tools.gateway import Gateway, Ticks, ToolResult
@@ -59,6 +60,7 @@ class CaseAgent:
 
     writer: Writer | None = None
     second_reader: SecondReader | None = None
+    evidence_reader: EvidenceReader | None = None
     held: bool = False
     """No release may take a case: whatever comes is handed over."""
 
@@ -162,9 +164,38 @@ class CaseAgent:
     async def evidence(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
         del config
         result = await self._call(state, "evidence", "reading_policy")
-        if result and isinstance(result[1].evidence, Grounded):
-            result[0].evidence = result[1].evidence
+        match result:
+            case (run, ToolResult(evidence=Grounded() as found)):
+                run.evidence, run.offers = found, ()
+            case (run, ToolResult(evidence=Abstain(offers))):
+                run.offers = offers
+                await self._read_policy(run)
+            case _:
+                pass
         return Command(goto="plan")
+
+    async def _read_policy(self, run: AgentRun) -> None:
+        """Let a model read the nearest clauses for the one that answers; what it finds counts like what was found."""
+        if self.evidence_reader is None or run.steering.retrieval_only or not run.offers:
+            return
+        at = max(n for n, event in enumerate(run.trace) if event.action == "get_policy_evidence")
+        event = run.trace[at]
+        limits = self.manifest.limits()
+        question = str((event.checked_args or {}).get("question", run.asked))
+        read = await self.evidence_reader.read(
+            question, run.offers, run.plan_context(limits, self.manifest.agent_version)
+        )
+        run.findings += read.findings
+        run.trace[at] = replace(
+            event,
+            result="abstain" if read.answer is None else "grounded",
+            result_sha256=event.result_sha256 if read.answer is None else digest(read.answer.to_json()),
+            latency_ms=event.latency_ms + read.took_ms,
+            tokens=event.tokens + read.spent.tokens,
+            cost_micros=event.cost_micros + read.spent.cost_micros,
+        )
+        if read.answer is not None:
+            run.evidence, run.offers = Grounded((read.answer,)), ()
 
     async def order(self, state: AgentState, config: RunnableConfig) -> Command[Literal["plan"]]:
         del config
@@ -225,7 +256,8 @@ class CaseAgent:
             if isinstance(made, LeaveToPerson):
                 run.draft, result = None, made.reason
                 if made.citations:
-                    run.evidence = Grounded(tuple(dict.fromkeys((*made.citations, *run.evidence.citations))))
+                    others = () if run.evidence.by_rule else run.evidence.citations
+                    run.evidence = Grounded(tuple(dict.fromkeys((*made.citations, *others))))
             else:
                 run.draft = made = replace(made, text=_finished(run, made, made.text))
                 proposal_of(replace(run, handoff="draft_ready_for_review"), self.manifest)

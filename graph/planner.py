@@ -43,6 +43,9 @@ class PlanContext:
     release: str = ""
     """The release that asks, where it is not the one that the case came in under."""
 
+    asks: Sequence[str] = ()
+    """What the customer asks, in the vocabulary of the reading."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:

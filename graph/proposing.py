@@ -19,6 +19,9 @@ PROVIDER_AHEAD = "provider_ahead"
 UNFIT = frozenset({"blocked:over_refund", "foreign_order", "proposal_mismatch"})
 """Why the books may refuse a draft: the order or its money is not what the draft says, or not any more."""
 
+OFFERED_TO_PERSON = 3
+"""Clauses that a hand-over shows to whoever writes the reply."""
+
 RELEASE_HELD = "release_held"
 """Why a run is handed over whose release was rolled back under it, or that no release may take."""
 
@@ -53,6 +56,7 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
     made = run.draft if run.draft and run.handoff in {DRAFTED, PROPOSED_BY_PERSON} else None
     found = run.evidence.citations if run.evidence and not run.evidence.by_rule else ()
     drafted = made or Draft("handoff", "", found)
+    offers = run.offers[:OFFERED_TO_PERSON] if drafted.kind == "handoff" and not found else ()
     reason = run.handoff or "planner_requested_handoff"
     if made and run.snapshot.facts.lapsed and not run.snapshot.taken_over:
         reason = "approval_lapsed"
@@ -81,4 +85,5 @@ def proposal_of(run: AgentRun, manifest: Manifest) -> Proposal:
         kept=drafted.kept,
         question=drafted.question,
         reading=sha256(canonical(run.reading.to_json())) if run.reading else "",
+        offers=offers,
     )

@@ -16,7 +16,7 @@ from policies.request import NOTHING_ASKED, MoneyRequest, intent_of
 from policies.steering import Steering
 from policies.transitions import Progress
 from records.cases import Case
-from refunds.evidence import Grounded
+from refunds.evidence import Grounded, Offer
 from refunds.finding import Finding
 from refunds.masking import NOBODY, KnownNames
 from refunds.order import OrderFacts
@@ -100,6 +100,9 @@ class AgentRun:
 
     trace: list[TraceEvent] = field(default_factory=list)
     evidence: Grounded | None = None
+    offers: tuple[Offer, ...] = ()
+    """The nearest clauses, where it is not known that one answers."""
+
     order: OrderFacts | None = None
     draft: Draft | None = None
     granted: dict[str, Granted] = field(default_factory=dict)
@@ -136,6 +139,7 @@ class AgentRun:
             evidence=self.evidence,
             order=self.order,
             release=release,
+            asks=[ask.ask for ask in self.reading.asks] if self.reading else [],
         )
 
     @property

@@ -65,6 +65,9 @@ class GraphSettings(BaseSettings):
     embedding_model: str | None = None
     """An embedding model of the first provider, read beside the words; words alone where none is named."""
 
+    embedding_question_model: str | None = None
+    """The name under which the same model reads questions, where its server tells them from documents by that."""
+
     embedding_provider: str = "openai"
 
     orders_url: str | None = None

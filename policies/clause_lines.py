@@ -1,11 +1,12 @@
 """A policy as an export of clauses, one JSON object a line: {"id": "retail-039", "section": "Returns", "text": "…"}.
 
 Each section becomes a document; a clause keeps its id and its words to the letter. A line with a `title` in place of a
-section is a document of its own, also where two have one title; `document` names the document where the export knows
-it. A line may say its `version`, `region`, `status`, `effective` and `expires`, and how customers ask for it (`asked`):
-lines of one section that differ in these are different documents. What a title marks as internal is private. So an
-approval of the whole file makes nothing count that was not meant to. What a clause allows stands beside it, in lines of
-rules that name the clause: {"rule": "delivered-return", "clause": "retail-042"}.
+section is a document of its own, also where two have one title, and its passages are its clauses; `document` names the
+document where the export knows it. A line may say its `version`, `region`, `status`, `effective` and `expires`, and how
+customers ask for it (`asked`): lines of one section that differ in these are different documents. What a title marks as
+internal or words address to staff is private, and an offer that names its days counts on those. So an approval of the
+whole file makes nothing count that was not meant to. What a clause allows stands beside it, in lines of rules that name
+the clause: {"rule": "delivered-return", "clause": "retail-042"}. A guideline of a support desk is a line too.
 """
 
 import re
@@ -18,7 +19,10 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from policies.audience import is_for_staff, is_titled_internal, window_of
 from policies.documents import CLAUSE_LIMIT, BadDocument, Clause, PolicyDocument
+from policies.guideline_lines import Guideline
+from policies.sections import passages
 from refunds.canonical import BadJson, digest, read_json
 from refunds.ticket import said_small
 from refunds.vocabulary import DocumentStatus
@@ -29,9 +33,6 @@ _ANYWHERE = "*"
 Name = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 IsoDay = Annotated[date, Field(strict=False)]
-
-_INTERNAL = re.compile(r"^\W*internal\s*[:)\]–-]|[(\[]internal[)\]]", re.IGNORECASE)
-"""How a title says that it is not for customers."""
 
 
 class ClauseLine(BaseModel):
@@ -91,14 +92,15 @@ def read_clause_lines(
         if not text.strip():
             continue
         try:
-            line = _clause_line(text, known)
+            lines = _clause_lines(text, known)
         except BadDocument as error:
             if bad is None:
                 raise BadDocument(f"{file.name}:{number}: {error}") from None
             bad[number] = str(error)
             continue
-        known.add(line.id)
-        groups.setdefault(_group(line, edition), []).append(Clause(line.id, line.text, tuple(line.asked)))
+        for line in lines:
+            known.add(line.id)
+            groups.setdefault(_group(line, edition), []).extend(_clauses(line))
     if not groups:
         raise BadDocument(f"{file.name}: clauses have an id, each once, and there is at least one")
     stated = list(_rules(rules_file)) if rules_file else []
@@ -112,16 +114,26 @@ def read_clause_lines(
         raise BadDocument(f"{rules_file}: a rule is JSON with whole numbers: {error}") from None
 
 
-def _clause_line(text: str, known: set[str]) -> ClauseLine:
-    """A line of the export; BadDocument says what is wrong with it."""
+def _clause_lines(text: str, known: set[str]) -> list[ClauseLine]:
+    """The clauses of a line of the export: one, or those of a guideline. BadDocument says what is wrong with it."""
     try:
-        line = ClauseLine.model_validate(read_json(text))
+        said = read_json(text)
+        if isinstance(said, dict) and "subflow" in said:
+            lines = [ClauseLine.model_validate(one) for one in Guideline.model_validate(said).lines()]
+        else:
+            lines = [ClauseLine.model_validate(said)]
     except BadJson as error:
         raise BadDocument(str(error)) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise BadDocument(f"{'.'.join(map(str, first['loc']))}: {said_small(first['msg'])}") from None
-    if len(line.text) > CLAUSE_LIMIT:
+    for line in lines:
+        _check(line, known)
+    return lines
+
+
+def _check(line: ClauseLine, known: set[str]) -> None:
+    if line.title is None and len(line.text) > CLAUSE_LIMIT:
         raise BadDocument(
             f"text: {len(line.text)} characters, at most {CLAUSE_LIMIT}: make it several clauses"
         )
@@ -129,26 +141,45 @@ def _clause_line(text: str, known: set[str]) -> ClauseLine:
         raise BadDocument("section: a clause has a section, a title or a document")
     if line.id in known:
         raise BadDocument(f"id: {line.id} stands twice: the first line counts")
-    said = (line.text.replace("\n", " "), line.section or "", line.title or "", *line.asked)
+    said = (
+        line.text.replace("\n", " ").replace("\t", " "),
+        line.section or "",
+        line.title or "",
+        *line.asked,
+    )
     if not all(one.isprintable() for one in said):
         raise BadDocument("a control character in it")
     if line.expires is not None and line.effective is not None and line.expires <= line.effective:
         raise BadDocument("expires: before it is in force")
-    return line
+
+
+def _clauses(line: ClauseLine) -> list[Clause]:
+    """A line as a clause; a document of its own as its passages, where it has more than one."""
+    found = passages(line.text, CLAUSE_LIMIT) if line.title is not None else []
+    if len(found) < 2:
+        return [Clause(line.id, line.text, tuple(line.asked), found[0].heading if found else "")]
+    return [
+        Clause(f"{one.section}.{one.place}", one.text, tuple(line.asked) if at == 0 else (), one.heading)
+        for at, one in enumerate(found)
+    ]
 
 
 def _group(line: ClauseLine, edition: Edition) -> _Group:
     """The document of a line: its section, the one that it names, or its own."""
     title = line.section or line.title or line.document or line.id
     status = line.status or "approved"
+    for_staff = is_titled_internal(title) or (line.title is not None and is_for_staff(line.text))
+    window = window_of(title, line.text) if line.title is not None else None
+    said_days = line.effective is not None or line.expires is not None
+    first, after = window if window and not said_days else (None, None)
     return _Group(
         name=line.document or line.section or line.id,
         title=title,
         version=line.version or edition.version,
         region=line.region or edition.region,
-        status="private" if status == "approved" and _INTERNAL.search(title) else status,
-        effective_on=line.effective or edition.effective_on,
-        expires_on=line.expires,
+        status="private" if status == "approved" and for_staff else status,
+        effective_on=line.effective or first or edition.effective_on,
+        expires_on=line.expires or after,
     )
 
 

@@ -17,9 +17,7 @@ def conflict_with(evidence: Grounded, decided: Citation, ruled: Iterable[Citatio
 
     A document that states a rule was asked by its rule: it forbids where that says so, and nothing by its words alone.
     """
-    if evidence.by_rule or not evidence.citations:
-        return None
-    best = evidence.citations[0]
-    if best == decided or best.document_id in {citation.document_id for citation in ruled}:
+    best = evidence.alike if evidence.by_rule else evidence.citations[0]
+    if best is None or best == decided or best.document_id in {citation.document_id for citation in ruled}:
         return None
     return best if _FORBIDS.search(best.quote) else None

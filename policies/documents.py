@@ -22,7 +22,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from policies.synonyms import in_our_words
 from refunds.canonical import digest, sha256
 from refunds.vocabulary import DocumentStatus
 
@@ -47,6 +46,9 @@ class Clause:
     asked: tuple[str, ...] = ()
     """Ways in which customers ask for what it says."""
 
+    heading: str = ""
+    """The headings that it stands under in its document; found by, and never quoted."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
@@ -65,8 +67,8 @@ class PolicyDocument:
 
 
 def found_by(document: PolicyDocument, clause: Clause) -> list[str]:
-    """The phrases that a clause is found by: its title, its own words, each way to ask for it."""
-    return [in_our_words(phrase) for phrase in (document.title, clause.quote, *clause.asked)]
+    """The phrases that a clause is found by: what stands above it, its own words, each way to ask for it."""
+    return [f"{document.title} {clause.heading}".strip(), clause.quote, *clause.asked]
 
 
 def read_document(text: str, name: str) -> PolicyDocument:

@@ -65,3 +65,10 @@ def language_of(text: str) -> Language | Literal["other"] | None:
     if counts[best] == 0:
         return None
     return best if counts[best] > AHEAD * counts[DEFAULT] else DEFAULT
+
+
+def small_words(text: str, language: str) -> float:
+    """The share of a text's words that are small words of a language; 0 for one that is not known here."""
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    small = next((small for known, small in _WORDS.items() if known == language), frozenset[str]())
+    return sum(word in small for word in words) / len(words) if words else 0.0

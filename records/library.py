@@ -1,6 +1,6 @@
 """The policy library in the books: documents in force, the words they are found by, the rules they state."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,15 +11,36 @@ from refunds.evidence import Citation, citation_id
 from refunds.ids import PersonId, TenantId
 from refunds.vocabulary import ReviewVerdict
 
-NEAREST = 8
+CLAUSES_A_PAGE = 1_000
+VECTORS_A_PAGE = 250
+"""What is read at a time of a library: a page of it stops nothing for long."""
 
 
 @dataclass(frozen=True, slots=True)
-class ShelvedClause:
-    """A clause in force and the stems it is found by: of its title, of its words, of each way to ask for it."""
+class FindableClause:
+    """A clause that may be approved, with the stems it is found by as JSON: of its title, its words, each way."""
+
+    document_id: str
+    version: int
+    clause: str
+    phrases: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedClause:
+    """A clause word for word, with the stems it is found by: of what stands above it, its words, each way to ask."""
 
     citation: Citation
+    title: frozenset[str]
     phrases: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseVectors:
+    """What a model made of phrases: whose each is, and the vectors one after the other as Postgres sends arrays."""
+
+    clauses: Sequence[tuple[str, int, str]]
+    vectors: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +70,60 @@ async def words_of(reads: Reads, question: str) -> tuple[frozenset[str], str]:
     return frozenset(row["words"]), str(row["edition"])
 
 
-async def clauses_in_force(reads: Reads, region: str, on_date: date) -> list[ShelvedClause]:
-    """Every clause that is approved and in force for the day and the region."""
-    rows = await reads.rows("shelf", region=region, on_date=on_date)
-    return [
-        ShelvedClause(_citation(row), tuple(frozenset(phrase) for phrase in row["phrases"])) for row in rows
-    ]
+async def clauses_to_find(reads: Reads) -> AsyncIterator[list[FindableClause]]:
+    """Every clause of an approved document, whatever its day and region, a page at a time."""
+    after: tuple[str, int, str] = ("", 0, "")
+    while True:
+        row = await reads.row(
+            "clauses_to_find",
+            after_document=after[0], after_version=after[1], after_clause=after[2], most=CLAUSES_A_PAGE,
+        )  # fmt: skip
+        if row is None or row["documents"] is None:
+            return
+        after = (row["documents"][-1], row["versions"][-1], row["clauses"][-1])
+        columns = (row[name] for name in ("documents", "versions", "clauses", "phrases", "approved"))
+        yield [
+            FindableClause(document, version, clause, phrases)
+            for document, version, clause, phrases, approved in zip(*columns, strict=True)
+            if approved
+        ]
 
 
-async def nearest_clauses(
-    reads: Reads, model: str, vector: Sequence[float], region: str, on_date: date
-) -> list[Row]:
-    """The clauses in force by how near they are in meaning, the nearest first."""
-    return await reads.rows(
-        "nearest_clauses", model=model, vector=list(vector), region=region, on_date=on_date, most=NEAREST
-    )
+async def versions_in_force(reads: Reads, region: str, on_date: date) -> list[tuple[str, int]]:
+    """The document versions that may be cited for the day and the region."""
+    row = await reads.row("in_force", region=region, on_date=on_date)
+    if row is None or row["documents"] is None:
+        return []
+    return list(zip(row["documents"], row["versions"], strict=True))
 
 
-async def is_read(reads: Reads, model: str, document_id: str, version: int, clause: str) -> bool:
-    """Whether an embedding model has read a clause."""
-    row = await reads.row(
-        "vector_there", model=model, document_id=document_id, version=version, clause=clause
-    )
-    return row is not None
+async def clauses_named(reads: Reads, names: Sequence[tuple[str, int, str]]) -> list[NamedClause]:
+    """These clauses word for word, in their order."""
+    if not names:
+        return []
+    documents, versions, clauses = (list(part) for part in zip(*names, strict=True))
+    rows = await reads.rows("clauses_named", documents=documents, versions=versions, clauses=clauses)
+    found = []
+    for row in rows:
+        title, *phrases = (frozenset(stems or ()) for stems in row["phrases"])
+        found.append(NamedClause(_citation(row), title, tuple(phrases)))
+    return found
+
+
+async def vectors_to_find(reads: Reads, model: str, length: int) -> AsyncIterator[PhraseVectors]:
+    """What a model made of the phrases of a library, vectors of a length alone, a page at a time."""
+    after: tuple[str, int, str, int] = ("", 0, "", 0)
+    while True:
+        row = await reads.row(
+            "vectors_to_find",
+            model=model, length=length, after_document=after[0], after_version=after[1], after_clause=after[2],
+            after_phrase=after[3], most=VECTORS_A_PAGE,
+        )  # fmt: skip
+        if row is None or row["documents"] is None:
+            return
+        after = (row["documents"][-1], row["versions"][-1], row["clauses"][-1], row["phrases"][-1])
+        names = list(zip(row["documents"], row["versions"], row["clauses"], strict=True))
+        yield PhraseVectors(names, bytes(row["vectors"]))
 
 
 async def rules_in_force(reads: Reads, region: str, on_date: date) -> list[StatedRule]:

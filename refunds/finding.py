@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from refunds.vocabulary import FindingKind
 
 DETAIL_LIMIT = 300
+DRAFT_LIMIT = 2_000
+"""Characters of a draft that was stopped: who takes over reads it whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +22,7 @@ class Finding:
             .decode("utf-8")
             .replace("\x00", "\N{REPLACEMENT CHARACTER}")
         )
-        return {"kind": self.kind, "detail": clean[:DETAIL_LIMIT]}
+        return {
+            "kind": self.kind,
+            "detail": clean[: DRAFT_LIMIT if self.kind == "stopped_draft" else DETAIL_LIMIT],
+        }

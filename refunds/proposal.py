@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from refunds.canonical import canonical, sha256
-from refunds.evidence import Citation
+from refunds.evidence import Citation, Offer
 from refunds.ids import CaseId, OrderId, PaymentId, PersonId, ProposalId, TenantId, ThreadId
 from refunds.legs import Leg, check_legs
 from refunds.money import Currency, Money
@@ -71,6 +71,9 @@ class Proposal:
     reading: str = ""
     """SHA-256 of the reading that it rests on; empty where it rests on none."""
 
+    offers: tuple[Offer, ...] = ()
+    """The clauses nearest to the question, for the person that a case is handed to; none where it cites."""
+
     def __post_init__(self) -> None:
         money = self.kind == "refund"
         if money != (self.amount.amount_minor > 0):
@@ -82,6 +85,8 @@ class Proposal:
             raise ValueError("goods that are wanted back first are units of a refund")
         if self.question and self.kind != "reply":
             raise ValueError("a question is a reply without money")
+        if self.offers and (self.kind != "handoff" or self.citations):
+            raise ValueError("clauses are offered where a case is handed over and cites none")
         if self.edited_upward and self.edited_by is None:
             raise ValueError("an edit has a person")
         if len(self.draft) > DRAFT_LIMIT:
@@ -101,8 +106,10 @@ class Proposal:
         kept = {"kept": True} if self.kept else {}
         question = {"question": True} if self.question else {}
         reading = {"reading": self.reading} if self.reading else {}
+        offers = {"offers": [offer.to_json() for offer in self.offers]} if self.offers else {}
         return canonical(
             legs
+            | offers
             | goods_first
             | kept
             | question
@@ -141,8 +148,8 @@ class Proposal:
 
         Bodies of before orders had lines name `items`, which nobody reads but Postgres.
         """
-        citations = value["citations"]
-        if not isinstance(citations, list):
+        citations, offers = value["citations"], value.get("offers", [])
+        if not isinstance(citations, list) or not isinstance(offers, list):
             raise TypeError("citations: not a list")
         units, legs = value.get("lines", []), value.get("legs", [])
         if not isinstance(units, list) or not isinstance(legs, list):
@@ -179,4 +186,5 @@ class Proposal:
             kept=value.get("kept") is True,
             question=value.get("question") is True,
             reading=str(value.get("reading", "")),
+            offers=tuple(Offer.of_json(one) for one in offers),
         )

@@ -204,7 +204,7 @@ FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only"
 CaseMode = Literal["production", "staging", "dry_run"]
 
 # Models: for what one is asked, and what came of a call. `answered` is an answer of the wanted form.
-ModelFeature = Literal["plan", "draft", "moderate", "embed", "read"]
+ModelFeature = Literal["plan", "draft", "moderate", "embed", "read", "cite", "critique"]
 ModelOutcome = Literal[
     "answered",
     "refused",
@@ -248,6 +248,8 @@ FindingKind = Literal[
     "budget",
     "model_failed",
     "unproved_words",
+    "criticised",
+    "stopped_draft",
 ]
 
 ReviewVerdict = Literal["approve", "reject"]

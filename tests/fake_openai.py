@@ -76,6 +76,29 @@ class FakeOpenAI:
                 return _error(429, "rate_limit_exceeded", {"retry-after": "tomorrow"})
             case "429-inf":
                 return _error(429, "rate_limit_exceeded", {"retry-after": "inf"})
+            case "429-ms":
+                return _error(429, "rate_limit_exceeded", {"retry-after-ms": "50", "retry-after": "99"})
+            case "429-date":
+                at = {"date": "Mon, 30 Nov 2026 10:00:00 GMT", "retry-after": "Mon, 30 Nov 2026 10:00:00 GMT"}
+                return _error(429, "rate_limit_exceeded", at)
+            case "429-date-far":
+                at = {"date": "Mon, 30 Nov 2026 10:00:00 GMT", "retry-after": "Mon, 30 Nov 2026 11:00:00 GMT"}
+                return _error(429, "rate_limit_exceeded", at)
+            case "quota-in-type":
+                said = {"message": "no", "type": "insufficient_quota", "code": None}
+                return JSONResponse({"error": said}, 429)
+            case "402":
+                return JSONResponse({"error": {"message": "payment required"}}, 402)
+            case "408":
+                return _error(408, "request_timeout")
+            case "409":
+                return _error(409, "conflict")
+            case "error-with-200":
+                return JSONResponse({"error": {"message": "overloaded", "type": "server_error", "code": 503}})
+            case "rate-with-200":
+                return JSONResponse(
+                    {"error": {"message": "slow down", "type": "rate_limit_error", "code": 429}}
+                )
             case "quota":
                 return _error(429, "insufficient_quota")
             case "401":
@@ -113,7 +136,10 @@ class FakeOpenAI:
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             await asyncio.sleep(self.slow_seconds)
             self.in_flight -= 1
-        message: dict[str, Any] = {"role": "assistant", "content": None if refusal or tools else text}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": None if refusal or tools or how == "null-content" else text,
+        }
         if refusal:
             message["refusal"] = refusal
         if tools:
@@ -157,6 +183,40 @@ class FakeOpenAI:
                 text = text[:-4]
             case "prose":
                 text = f"Sure! Here is the JSON you asked for:\n```json\n{text}\n```"
+            case "fence":
+                text = f"```json\n{text}\n```"
+            case "thinks":
+                text = f"<think>The customer wants {{money}}. I say no.</think>\n\n{text}"
+            case "thought":
+                text = f"so I choose {{this}}.\n</think>\n{text}"
+            case "only-thinks":
+                text = f"<think>{text}"
+            case "bom":
+                text = f"\ufeff{text}"
+            case "trailing":
+                text = f"{text}\n\nI hope this helps! {{smile}}"
+            case "null-content":
+                tools, finish = [], "stop"
+            case "arguments-as-object":
+                tools = [
+                    {
+                        "id": "t",
+                        "type": "function",
+                        "function": {"name": "answer", "arguments": json.loads(text)},
+                    }
+                ]
+                finish = "tool_calls"
+            case "arguments-as-text":
+                tools = [{"id": "t", "type": "function", "function": {"name": "answer", "arguments": text}}]
+                finish = "stop"
+            case "finish-eos" | "finish-eos_token" | "finish-end_turn" | "finish-STOP" | "finish-":
+                finish = how.removeprefix("finish-")
+            case "finish-max_tokens":
+                text, finish = text[: len(text) // 2], "MAX_TOKENS"
+            case "finish-safety":
+                finish = "SAFETY"
+            case "finish-cut":
+                text, finish = text[: len(text) // 2], ""
             case "wrong-schema":
                 text = json.dumps({"intent": "refund", "amount": 99_999})
             case "extra-keys":
@@ -182,15 +242,26 @@ class FakeOpenAI:
                 text = _plan("lookup_order", order_id="D999")
             case "invented-citation":
                 reply = json.loads(text)
-                reply["reply"] = reply["reply"].replace("return-policy-us-v3", "return-policy-us-v9")
-                reply["citations"][0]["citation_id"] = "return-policy-us-v9"
+                reply["reply"] += " It says so in (return-policy-us-v9, clause 1)."
                 text = json.dumps(reply)
             case "invented-number":
                 reply = json.loads(text)
                 reply["reply"] += " You also get 250.00 USD on top."
                 text = json.dumps(reply)
+            case "agrees":
+                reply = json.loads(text)
+                reply["reply"] += "\n\nWe agree to give you a full refund."
+                text = json.dumps(reply)
+            case "a-place-less":
+                reply = json.loads(text)
+                reply["reply"] = reply["reply"].replace("{1}", "")
+                text = json.dumps(reply)
+            case "asks-for-secrets":
+                reply = json.loads(text)
+                reply["reply"] += "\n\nPlease reply with your card number."
+                text = json.dumps(reply)
             case "megabyte":
-                text = json.dumps({"reply": "word " * 200_000, "citations": []})
+                text = json.dumps({"reply": "word " * 200_000})
             case "nul":
                 said = json.loads(text)
                 first = "reply" if "reply" in said else "action"
@@ -226,6 +297,8 @@ class FakeOpenAI:
             if how == "garbage-in-stream" and number == 2:
                 yield b"data: {{{\xff\n\n"
                 return
+            if how == "keep-alive":
+                yield b": keep-alive\n\n"
             delta = {"refusal": refusal} if refusal else {"content": part}
             yield _chunk({"role": "assistant", **delta}, None)
             await asyncio.sleep(pause)

@@ -64,21 +64,14 @@ def diligent(body: dict[str, Any]) -> str:
 
 
 def reply_to(data: str) -> str:
-    """A right reply to a drafter's message."""
-    decision = json.loads(fenced(section(data, "decision")))
-    quote = json.loads(fenced(section(data, "quotes")))[0]
-    money = f"{decision['amount']} goes back to your original payment method. " if decision["amount"] else ""
+    """A right reply to a drafter's message: what is decided at its places, and kind words around."""
+    decided = json.loads(fenced(section(data, "decided")))
+    marks = "\n\n".join(one["place"] for one in decided)
     text = (
-        f"Hello,\n\nthank you for writing to us about your order. {money}Our policy says: “{quote['quote']}” "
-        f"({quote['citation_id']}, clause {quote['clause']}). Please tell us if there is anything else that we can do "
-        "for you.\n\nYour support team"
+        f"Hello,\n\nthank you for writing to us about your order.\n\n{marks}\n\n"
+        f"Please tell us if there is anything else that we can do for you.\n\n{section(data, 'sign_off')}"
     )
-    return json.dumps(
-        {
-            "reply": text,
-            "citations": [{name: quote[name] for name in ("citation_id", "clause", "quote")}],
-        }
-    )
+    return json.dumps({"reply": text})
 
 
 def model_manifest(**changes: object) -> Manifest:

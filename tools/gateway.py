@@ -28,7 +28,8 @@ from refunds.masking import NOBODY, KnownNames, known_of
 from refunds.order import OrderFacts
 from refunds.trace import TraceEvent
 from refunds.vocabulary import Action
-from tools.get_policy_evidence import MoneyClaim, Sense, get_policy_evidence
+from runtime.shelf import Sense
+from tools.get_policy_evidence import MoneyClaim, get_policy_evidence
 from tools.invocation import Invocation
 from tools.lookup_order import lookup_order
 from tools.order_service import OrderService, ServiceAway, gone_on
@@ -251,7 +252,7 @@ class Gateway:
                 shown = (
                     [citation.to_json() for citation in evidence.citations]
                     if isinstance(evidence, Grounded)
-                    else []
+                    else [offer.to_json() for offer in evidence.offers]
                 )
                 result = "grounded" if isinstance(evidence, Grounded) else "abstain"
                 return ToolResult(_event(result, shown), evidence=evidence, findings=noticed)

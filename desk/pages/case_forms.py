@@ -149,7 +149,7 @@ def _amount_of(act: SentForm, order: OrderFacts) -> int:
 def _with_quotes(reply: str, act: SentForm, shown: Dossier) -> str:
     """The reply with the clauses that were ticked, word for word as the books have them, before it ends."""
     chosen = set(act.texts("cite"))
-    for one in shown.near:
+    for one in (offer.citation for offer in shown.near):
         if f"{one.citation_id}/{one.clause}" in chosen and one.quote not in reply:
             quote = shown.says.quote(one)
             before, gap, last = reply.rpartition("\n\n")

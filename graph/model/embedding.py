@@ -34,8 +34,11 @@ class NoMeaning(Exception):
 class Embedding:
     """One embedding model at an address."""
 
-    def __init__(self, served: ServedRoute, manifest: Manifest, books: Books) -> None:
+    def __init__(
+        self, served: ServedRoute, manifest: Manifest, books: Books, question_model: str | None = None
+    ) -> None:
         self.served = served
+        self.question_model = question_model or served.route.model
         self._manifest = manifest
         self._books = books
         self._client = openai.AsyncOpenAI(
@@ -54,15 +57,21 @@ class Embedding:
         """Close its connections."""
         await self._client.close()
 
-    async def vectors(self, texts: Sequence[str]) -> tuple[list[list[float]], int | None]:
-        """The meaning of each text, and the tokens that it took where that is told. Raises NoMeaning."""
+    async def vectors(
+        self, texts: Sequence[str], *, asked: bool = False
+    ) -> tuple[list[list[float]], int | None]:
+        """The meaning of each text, and the tokens that it took where that is told. Raises NoMeaning.
+
+        What customers ask, or a document says that they ask, is read as a question.
+        """
+        model = self.question_model if asked else self.model
         found: list[list[float]] = []
         tokens: int | None = 0
         for first in range(0, len(texts), AT_ONCE):
             part = [text[:TEXT_LIMIT] for text in texts[first : first + AT_ONCE]]
             try:
                 answer = await self._client.embeddings.create(
-                    model=self.model, input=part, encoding_format="float"
+                    model=model, input=part, encoding_format="float"
                 )
                 vectors = [list(map(float, one.embedding)) for one in answer.data]
                 said = answer.usage.prompt_tokens if answer.usage else None
@@ -100,7 +109,7 @@ class Embedding:
         try:
             # Sooner than the tool that waits for it: the words answer where nobody says what they mean.
             async with asyncio.timeout(QUESTION_SECONDS):
-                vectors, tokens = await self.vectors([text])
+                vectors, tokens = await self.vectors([text], asked=True)
             outcome: ModelOutcome = "answered"
         except (NoMeaning, TimeoutError) as error:
             log.warning("no embedding: %s", error or "no answer in time")

@@ -3,18 +3,22 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import httpx2
 import openai
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models._client_utils import StreamChunkTimeoutError
 from pydantic import BaseModel
 
+from graph.model.answer_text import has_object
 from graph.model.providers import ServedRoute
 from refunds.vocabulary import ModelOutcome
 
@@ -34,6 +38,16 @@ TRANSIENT: frozenset[ModelOutcome] = frozenset(
 
 ELSEWHERE: frozenset[ModelOutcome] = TRANSIENT | {"quota_exhausted", "unauthorized", "bad_request"}
 """What another endpoint may not suffer from."""
+
+WHOLE = frozenset(
+    {"stop", "tool_calls", "function_call", "eos", "eos_token", "end_turn", "stop_sequence", "completed"}
+)
+CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
+FILTERED = frozenset({"content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii"})
+"""Why an answer ended, as servers of several makes say it. What says anything else is whole if it reads as whole."""
+
+NO_QUOTA = ("insufficient_quota", "billing", "credit", "payment_required", "exceeded_current_quota")
+"""What stands in the code or the type of an error where more money is wanted and waiting does not help."""
 
 Words = Callable[[str], Awaitable[None]]
 """Told the text so far, as it comes."""
@@ -79,6 +93,20 @@ class ModelAnswer:
     """Seconds that the provider asks for."""
 
 
+class Chat(ChatOpenAI):
+    """The library's client, for servers that give the arguments of a call as an object and not as its text."""
+
+    def _create_chat_result(
+        self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None
+    ) -> ChatResult:
+        for choice in getattr(response, "choices", None) or ():
+            for call in getattr(getattr(choice, "message", None), "tool_calls", None) or ():
+                function: Any = getattr(call, "function", None)
+                if isinstance(getattr(function, "arguments", None), dict):
+                    function.arguments = json.dumps(function.arguments)
+        return super()._create_chat_result(response, generation_info)
+
+
 class Endpoint:
     """A model at an address. Opened once a process: its connections belong to one event loop."""
 
@@ -92,7 +120,7 @@ class Endpoint:
             trust_env=False,
             follow_redirects=False,
         )
-        self._chat = ChatOpenAI(
+        self._chat = Chat(
             model=model,
             base_url=base_url,
             api_key=api_key,
@@ -138,25 +166,22 @@ class Endpoint:
             return seen.failed("stalled" if seen.text else "timed_out")
         except StreamChunkTimeoutError:
             return seen.failed("stalled")
-        except openai.RateLimitError as error:
-            spent = error.code == "insufficient_quota"
-            return seen.failed("quota_exhausted" if spent else "rate_limited", _retry_after(error))
-        except (openai.AuthenticationError, openai.PermissionDeniedError):
-            return seen.failed("unauthorized")
-        except openai.InternalServerError as error:
-            return seen.failed("server_error", _retry_after(error))
         except openai.APIStatusError as error:
-            return seen.failed("server_error" if error.status_code >= 500 else "bad_request")
+            outcome = outcome_of(error.status_code, error.code, error.type)
+            return seen.failed(outcome, retry_after(error.response.headers))
         except openai.APIConnectionError:
             return seen.failed("cut_stream" if seen.text else "unreachable")
-        except openai.APIError:
-            return seen.failed("server_error")
+        except openai.APIError as error:
+            return seen.failed(outcome_of(500, error.code, error.type))
         except (httpx2.HTTPError, OSError):
             return seen.failed("cut_stream" if seen.text else "unreachable")
         except UnicodeDecodeError:
             return seen.failed("malformed")
-        except (AttributeError, TypeError, ValueError, KeyError, IndexError):
-            # What came is no completion at all: a gateway's page, or JSON of another shape.
+        except (AttributeError, TypeError, ValueError, KeyError, IndexError) as error:
+            # What came is no completion: a gateway's page, JSON of another shape, or an error in an answer's place.
+            said = error.args[0] if error.args else None
+            if isinstance(said, dict):
+                return seen.failed(outcome_of(_status(said), said.get("code"), said.get("type")))
             return seen.failed("not_an_answer")
 
 
@@ -168,6 +193,9 @@ class Seen:
         self.finish: str | None = None
         self.refusal = False
         self.tools = False
+        self.called: object = None
+        """What a server put into the arguments of a call where a text was asked for."""
+
         self.chunks = 0
         self.usage: dict[str, Any] | None = None
 
@@ -180,7 +208,9 @@ class Seen:
         self.text += message.text
         self.finish = message.response_metadata.get("finish_reason") or self.finish
         self.refusal = self.refusal or bool(message.additional_kwargs.get("refusal"))
-        self.tools = self.tools or bool(getattr(message, "tool_calls", None))
+        calls = getattr(message, "tool_calls", None) or []
+        self.tools = self.tools or bool(calls)
+        self.called = self.called or (calls[0].get("args") if len(calls) == 1 else None)
         if message.usage_metadata is not None:
             self.usage = dict(message.usage_metadata)
 
@@ -190,18 +220,17 @@ class Seen:
             return self.failed("too_long")
         if self.refusal:
             return self.failed("refused")
-        match self.finish:
-            case "content_filter":
-                return self.failed("filtered")
-            case "length":
-                return self.failed("cut_off")
-            case "stop" | "tool_calls" | "function_call":
-                pass
-            case None:
-                # A stream that was cut ends like one that is whole, but for the reason to stop.
-                return self.failed("cut_stream" if self.text or self.chunks else "not_an_answer")
-            case _:
-                return self.failed("not_an_answer")
+        finish = (self.finish or "").lower()
+        if finish in FILTERED:
+            return self.failed("filtered")
+        if finish in CUT:
+            return self.failed("cut_off")
+        if not self.text.strip() and isinstance(self.called, dict) and self.called:
+            self.text = json.dumps(self.called)
+        if finish not in WHOLE and not has_object(self.text):
+            # A stream that was cut ends like one that is whole, but for the reason to stop; some servers tell none.
+            cut = not finish and bool(self.text or self.chunks)
+            return self.failed("cut_stream" if cut else "not_an_answer")
         if not self.text.strip():
             return self.failed("wrong_schema" if self.tools else "empty")
         return self.failed("answered")
@@ -225,11 +254,42 @@ class Seen:
         )
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    """The seconds in Retry-After, where it says seconds."""
-    said = error.response.headers.get("retry-after", "")
+def outcome_of(status: int, code: object, kind: object) -> ModelOutcome:
+    """How a call ended that a server answered with an error, by its status and what it calls the error."""
+    named = f"{code} {kind}".lower()
+    if status == 402 or any(word in named for word in NO_QUOTA):
+        return "quota_exhausted"
+    if status in {401, 403} or "invalid_api_key" in named or "authentication" in named:
+        return "unauthorized"
+    if status == 429 or "rate_limit" in named or "too_many_requests" in named:
+        return "rate_limited"
+    # A server that was too slow, and two that ask to come again.
+    if status in {408, 409, 425} or status >= 500:
+        return "timed_out" if status == 408 else "server_error"
+    return "bad_request"
+
+
+def _status(said: dict[str, object]) -> int:
+    """The status in the body of an error that came with 200; a server's own fault where it gives none."""
+    for name in ("status", "status_code", "code"):
+        value = said.get(name)
+        if isinstance(value, int) and 400 <= value < 600:
+            return value
+    return 500
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds for which a server asks to wait: in milliseconds, in seconds, or until a moment of its own clock."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) / scale
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
     try:
-        seconds = float(said)
-    except ValueError:
+        until = parsedate_to_datetime(headers.get("retry-after", ""))
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):
         return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

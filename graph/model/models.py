@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graph.drafter import Writer
+from graph.evidence_reader import EvidenceReader
 from graph.model.asking import Asking
+from graph.model.critic import ModelCritic
 from graph.model.drafter import ModelDrafter
 from graph.model.embedding import Embedding
 from graph.model.endpoint import Endpoint
+from graph.model.evidence_reader import ModelEvidenceReader
 from graph.model.moderation import ByEndpoint, ByRule, Moderator
 from graph.model.planner import ModelPlanner
 from graph.model.providers import endpoint_line, read_providers
@@ -24,11 +27,12 @@ from records.books import Books
 
 @dataclass(frozen=True)
 class Models:
-    """Who plans, who writes, and who reads beside the trained reader."""
+    """Who plans, who writes, who reads beside the trained reader, and who reads the policy."""
 
     model_planner: ContextPlanner
     writer: Writer
     second_reader: SecondReader | None
+    evidence_reader: EvidenceReader | None
     endpoints: Sequence[Endpoint | ByEndpoint]
 
     async def close(self) -> None:
@@ -58,13 +62,15 @@ def models_of(
 
     planner, drafter = asking("plan"), asking("draft")
     second = ModelReader(asking("read")) if "read" in manifest.models else None
+    cited = ModelEvidenceReader(asking("cite")) if "cite" in manifest.models else None
+    critic = ModelCritic(asking("critique")) if "critique" in manifest.models else None
     moderator: Moderator = ByRule()
     opened: list[Endpoint | ByEndpoint] = list(endpoints.values())
     if settings.moderation_model:
         by_endpoint = ByEndpoint(drafter.endpoints[0].served, settings.moderation_model)
         opened.append(by_endpoint)
         moderator = by_endpoint
-    return Models(ModelPlanner(planner), ModelDrafter(drafter, moderator), second, opened)
+    return Models(ModelPlanner(planner), ModelDrafter(drafter, moderator, critic), second, cited, opened)
 
 
 def embedding_of(
@@ -77,4 +83,6 @@ def embedding_of(
     """The embedding model that the settings name. Raises BadProvider."""
     providers = read_providers(settings.providers, environment)
     route = ModelRoute(provider=settings.embedding_provider, model=model)
-    return Embedding(endpoint_line(route, providers, environment), manifest, books)
+    return Embedding(
+        endpoint_line(route, providers, environment), manifest, books, settings.embedding_question_model
+    )

@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from graph.model.answer_text import NoObject, object_in
 from graph.model.endpoint import Endpoint, ModelAnswer
 from policies.spending import Sum
 from records.model_calls import Receipt, Request
-from refunds.canonical import BadJson, read_json
 from refunds.vocabulary import ModelOutcome
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -57,8 +57,8 @@ def read_model_answer(receipt: Receipt, form: type[Form]) -> tuple[Form | None, 
     if receipt.outcome != "answered":
         return None, receipt.outcome, _WRONG.get(receipt.outcome, "")
     try:
-        said = read_json(receipt.text)
-    except BadJson as error:
+        said = object_in(receipt.text)
+    except NoObject as error:
         return None, "malformed", f"it was not one JSON object: {error}"
     try:
         return form.model_validate(said), "answered", ""

@@ -24,7 +24,7 @@ from records.migrate import laws, schema_version
 from records.named_queries import named_queries
 from runtime.logs import log_to_standard_error
 from runtime.parent_watch import held
-from runtime.process import wrong_settings
+from runtime.process import keep_what_was_loaded, wrong_settings
 
 
 @asynccontextmanager
@@ -32,6 +32,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the resources, bring the newest rows back, and drive cases where this deployment's runner is the server."""
     del app
     log_to_standard_error("graph", plain=os.environ.get("COUNTERSIGN_LOGS") == "plain", level=logging.WARNING)
+    keep_what_was_loaded()
     await asyncio.to_thread(keep_off_disk)
     await asyncio.to_thread(_read_files)
     wake_at_once()

@@ -217,7 +217,7 @@ CONTROLS = (
     Control("the validators before a draft", "`policies/transitions.py`", "invalid_state_transition", without(AGENT_EDGES, ("plan", "draft"), ()), "cannot go on"),
     Control("the validator of the order before a draft", "`policies/transitions.py`", "draft_requires_order", without(AGENT_EDGES, ("plan", "draft"), AGENT_EDGES["plan", "draft"][:1]), "cannot go on"),
     Control("the validator of a draft before review", "`policies/transitions.py`", "review_requires_draft", without(AGENT_EDGES, ("plan", "propose"), ())),
-    Control("only approved policy is read", "`documents_in_force()`", "4_a_note_that_was_never_policy", READ_ALL, "unapproved_citation"),
+    Control("only approved policy is read", "`documents_in_force()`", "grounded_refund_draft", READ_ALL, "unexpected_action_path"),
     Control("an order of the case's own customer", "row security of `orders`", "another_customers_order", said("drop policy own_orders on books.orders", "drop policy own_payments on books.payments"), "unexpected_reason"),
     Control("the amount that was signed", "keys and check of `disbursements`", "blocked:approval_mismatch", NO_MATCH, "unexpected_reason"),
     Control("the word of people who are still there", "`votes_suffice()`", "blocked:not_approved", said("create or replace function books.votes_suffice(of_tenant text, of_proposal uuid) returns boolean language sql stable security definer set search_path = books, pg_temp as 'select true'")),

@@ -23,6 +23,8 @@ class Law:
     finding: str = ""
     outcome: ModelOutcome | None = None
     kind: str = "refund"
+    unnoticed: bool = False
+    """Whether nobody has to hear of it: the answer counts."""
 
 
 READY = ("needs_human", "draft_ready_for_review")
@@ -52,7 +54,47 @@ LAWS: list[Law] = [
     Law("plan", ("empty-body",), *READY, "without_model", "not_an_answer"),
     Law("plan", ("cut",), *READY, "without_model", "not_an_answer"),
     Law("plan", ("no-choices",), *READY, "without_model", "not_an_answer"),
-    Law("plan", ("strange-finish",), *READY, "without_model", "not_an_answer"),
+    Law("plan", ("402",), *READY, "without_model", "quota_exhausted"),
+    Law("plan", ("quota-in-type",), *READY, "without_model", "quota_exhausted"),
+    Law("plan", ("408",), *READY, "without_model", "timed_out"),
+    Law("plan", ("408", "ok"), *READY, outcome="timed_out", unnoticed=True),
+    Law("plan", ("409", "ok"), *READY, outcome="server_error", unnoticed=True),
+    Law("plan", ("error-with-200",), *READY, "without_model", "server_error"),
+    Law("plan", ("error-with-200", "ok"), *READY, outcome="server_error", unnoticed=True),
+    Law("plan", ("rate-with-200", "ok"), *READY, outcome="rate_limited", unnoticed=True),
+    Law("plan", ("429-ms", "ok"), *READY, outcome="rate_limited", unnoticed=True),
+    Law("plan", ("429-date", "ok"), *READY, outcome="rate_limited", unnoticed=True),
+    Law("plan", ("429-date-far",), *READY, "without_model", "rate_limited"),
+    # What parses into the form is an answer, whatever stands around it and however it is said to have ended.
+    *(
+        Law("plan", (how,), *READY, outcome="answered", unnoticed=True)
+        for how in (
+            "fence",
+            "thinks",
+            "thought",
+            "bom",
+            "trailing",
+            "prose",
+            "strange-finish",
+            "finish-eos",
+            "finish-eos_token",
+            "finish-end_turn",
+            "finish-STOP",
+            "finish-",
+            "arguments-as-object",
+            "arguments-as-text",
+        )
+    ),
+    *(
+        Law("draft", (how,), *READY, outcome="answered", unnoticed=True)
+        for how in ("fence", "thinks", "trailing", "finish-eos", "finish-", "keep-alive")
+    ),
+    # And what was cut, filtered or only thought is none.
+    Law("plan", ("finish-max_tokens",), *READY, "without_model", "cut_off"),
+    Law("plan", ("finish-safety",), *READY, "without_model", "filtered"),
+    Law("plan", ("finish-cut",), *READY, "without_model", "cut_stream"),
+    Law("plan", ("only-thinks",), *READY, "without_model", "answered"),
+    Law("plan", ("null-content",), *READY, "without_model", "empty"),
     Law("draft", ("500",), *READY, "without_model", "server_error"),
     Law("draft", ("hang",), *READY, "without_model", "timed_out"),
     Law("draft", ("stalled-stream",), *READY, "without_model", "stalled"),
@@ -64,12 +106,11 @@ LAWS: list[Law] = [
     Law("plan", ("filter",), *READY, "without_model", "filtered"),
     Law("plan", ("empty",), *READY, "without_model", "empty"),
     Law("plan", ("malformed",), *READY, "without_model", "answered"),
-    Law("plan", ("prose",), *READY, "without_model", "answered"),
     Law("plan", ("wrong-schema",), *READY, "without_model", "answered"),
     Law("plan", ("extra-keys",), *READY, "without_model", "answered"),
     Law("plan", ("wrong-types",), *READY, "without_model", "answered"),
     Law("plan", ("twice-a-key",), *READY, "without_model", "answered"),
-    Law("plan", ("tool-call",), *READY, "without_model", "wrong_schema"),
+    Law("plan", ("tool-call",), *READY, "without_model", "answered"),
     Law("plan", ("malformed", "ok"), *READY, "invalid_answer", "answered"),
     Law("draft", ("extra-keys",), *READY, "without_model", "answered"),
     Law("draft", ("megabyte",), *READY, "without_model", "too_long"),
@@ -83,6 +124,9 @@ LAWS: list[Law] = [
         "draft", ("invented-citation",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"
     ),
     Law("draft", ("invented-number",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
+    Law("draft", ("agrees",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
+    Law("draft", ("asks-for-secrets",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
+    Law("draft", ("a-place-less",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
     Law("draft", ("invented-number", "ok"), *READY, "failed_check"),
     Law("plan", ("nul",), "blocked", "forbidden_action", "forbidden_request", kind="none"),
     Law("draft", ("nul",), "needs_human", "draft_failed_checks", "failed_check", kind="handoff"),
@@ -118,6 +162,7 @@ async def obeyed(stage: Stage, fake: FakeOpenAI, law: Law, order_id: str) -> Non
     proposal: Any = state["proposal"]
     assert (proposal["kind"] if proposal else "none") == law.kind, law
     found = await stage.sql("select kind, detail from books.findings where case_id = %s", case.case_id)
+    assert not law.unnoticed or {row["kind"] for row in found} <= {"model_failed"}, (law, found)
     assert not law.finding or law.finding in {row["kind"] for row in found}, (law, found)
     calls = await stage.sql("select * from books.model_calls where case_id = %s order by at", case.case_id)
     settled = [row for row in calls if row["phase"] == "settled"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_kit import diligent, model_manifest, model_stage, profile, spend_limits
 from running import until
-from stage import Cluster, results
+from stage import QUESTION, Cluster, results
 
 from graph.settings import BadProvider
 from policies.spending import SpendLimit, SpendLimits, SpentSums, Sum, weigh
@@ -79,7 +79,7 @@ async def test_what_was_found_by_then_goes_along_with_a_hand_over(
 ) -> None:
     async with model_stage(cluster, url, tmp_path, fake) as stage:
         fake.usage = {"prompt_tokens": 52_000, "completion_tokens": 10, "total_tokens": 52_010}
-        _, state = await stage.paused()
+        _, state = await stage.paused(question=QUESTION, intent="policy_question")
         assert state["reason"] == "token_budget_exhausted"
         assert results(state)[:2] == ["grounded", "found"]
         proposal: Any = state["proposal"]

@@ -2,121 +2,93 @@
 
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fake_openai import FakeOpenAI, served
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from model_kit import diligent, model_stage
 from stage import Cluster, Stage
 
+from evals.drafts import DraftHalf, read_drafts
 from graph.model.moderation import ByRule
 from graph.model.partial import reply_so_far
-from policies.draft_checks import DraftFacts, Quoted, wrong_with
+from policies.free_words import FreeFacts, placed, wrong_around
 from policies.hygiene import injections, look_at_text
 from policies.languages import language_of
 from policies.loops import goes_in_circles
 from policies.prompts import FOLDER, prompt, released
-from policies.synonyms import commands_the_agent
 from refunds.canonical import sha256
-from refunds.evidence import Citation
 from refunds.masking import known_of, mask, private
 from refunds.trace import TraceEvent
 
-QUOTE = "Items may be returned for a refund within 14 days of delivery, unused."
-CLAUSE = Citation("return-policy-us-v3", "return-policy-us", 3, "2", QUOTE)
-FACTS = DraftFacts(
-    texts=('{"delivered_on": "2026-10-02", "price": "79.00 USD", "status": "delivered"}', "79.00 USD"),
-    citations=(CLAUSE,),
-    order_id="D300",
-    language="en",
-    amount="79.00 USD",
-)
-CITED = [Quoted("return-policy-us-v3", "2", QUOTE)]
+FACTS = FreeFacts(2, "en", ("Tablet",))
 GOOD = (
-    "Hello,\n\nyour order D300 was delivered on 2 October 2026. Our policy says: “Items may be returned for a refund within "
-    "14 days of delivery, unused.” (return-policy-us-v3, clause 2). 79.00 USD goes back to your card once a person has "
-    "approved it.\n\nYour support team"
+    "Hello,\n\nthank you for writing to us about the Tablet. We are sorry for the trouble.\n\n{1}\n\n{2}\n\n"
+    "Please answer this message if anything is unclear.\n\nYour support team"
 )
 
 
-def test_a_draft_of_known_words_passes() -> None:
-    assert wrong_with(GOOD, CITED, FACTS) is None
+def more(said: str) -> str:
+    """The good letter with one sentence more."""
+    return GOOD.replace("\n\nYour support", f"\n\n{said}\n\nYour support")
+
+
+def test_kind_words_around_what_is_decided_pass() -> None:
+    assert wrong_around(GOOD, FACTS) is None
+    assert placed(GOOD, ("You get 79.00 USD.", "So says {the} policy.")).count("79.00 USD") == 1
 
 
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
-        (GOOD.replace("79.00", "790.00"), "the number 790"),
-        (GOOD.replace("14 days", "15 days"), "no quote"),
-        (GOOD.replace("2 October", "3 October"), "2026-10-03"),
-        (GOOD.replace("2 October 2026", "2 October"), None),
-        (GOOD.replace("2 October 2026", "2026-10-02"), None),
-        (GOOD.replace("79.00 USD", "seventy USD and ninety"), "the number 70"),
-        (GOOD.replace("return-policy-us-v3", "return-policy-us-v4"), "listed and not cited"),
-        (GOOD + " See gift-cards-v1.", "gift-cards-v1"),
-        (GOOD + " Write to help@shop.example.", "private"),
-        (GOOD + " Call +1 212 555 0187.", "number"),
-        (GOOD + " See https://evil.example/pay.", "link"),
-        (GOOD + " So is your order D999.", "number 999"),
-        (GOOD + " Your refund has been issued.", "money went back"),
-        (GOOD + " We have refunded you. It was refunded.", "money went back"),
-        (GOOD + " We've just refunded you.", "money went back"),
-        (GOOD + " Your refund has been processed.", "money went back"),
-        (GOOD + " The money has been sent.", "money went back"),
-        (GOOD.replace("79.00 USD", "14.00 USD"), "amount"),
-        (GOOD.replace("79.00 USD", "USD14"), "amount"),
-        (GOOD.replace("79.00 USD", "the whole sum"), "does not say the decided amount"),
-        (GOOD + " You get ⑤⓪⓪ more.", "no number that can be checked"),
-        (GOOD + " You get twice the shipping.", "twice"),
-        (GOOD + " It arrives tomorrow.", "tomorrow"),
-        (GOOD + " You have one year to return it.", "one year"),
-        (GOOD + " It says ‘you can always get a full refund’.", "no quote"),
-        (GOOD + " Look at evil.app/x for more.", "link"),
-        (GOOD.replace("Hello", "Hello \x1b[31m"), "character"),
-        ("Hello.", "characters"),
-        ("x" * 5_000, "characters"),
-        (
-            "Guten Tag,\n\nwir haben Ihre Bestellung geprüft und Sie können den Artikel nicht mehr zurück geben, weil die Frist "
-            "für die Rückgabe von uns und für Sie vorbei ist (return-policy-us-v3, clause 2).\n\nIhr Team",
-            "not written in en",
-        ),
+        (GOOD.replace("{1}", ""), "places"),
+        (GOOD.replace("{2}", "{2} {2}"), "places"),
+        (GOOD.replace("{1}", "{2}", 1).replace("{2}\n\nPlease", "{1}\n\nPlease"), "places"),
+        (more("{3}"), "places"),
+        (more("{decision}"), "bracket"),
+        (more("It took 3 of us."), "a number"),
+        (more("You get ⑤⓪⓪ more."), "a number"),
+        (more("Write to help@shop.example."), "private"),
+        (more("See https://evil.example/pay."), "link"),
+        (more("Look at evil.io for more."), "link"),
+        (more("It says “you can always get it”."), "quotes"),
+        (more("Ask Anna about it."), "names Anna"),
+        (more("Mrs. Miller knows."), "names somebody"),
+        (more("We have sent it back to you, the money too."), "money"),
+        (more("You may rely on us: it is agreed."), "a promise"),
+        (more("It is there tomorrow."), "a time"),
+        (more("What is your password?"), "secret"),
+        (more("This is your own fault."), "blame"),
+        (more("Our lawyers know."), "law"),
+        (more("Your neighbour has it."), "somebody else"),
+        (GOOD.replace("Hello", "Hello \x1b[31m"), "bracket"),
+        (GOOD.replace("Hello", "Hello \x07"), "character"),
+        (more("word " * 400), "characters"),
+        (more("Wir haben Ihre Bestellung geprüft und danken für die Geduld, die Sie mit uns hatten."), "not written in en"),
     ],
 )  # fmt: skip
-def test_a_word_that_is_in_no_fact_is_found(said: str, wrong: str | None) -> None:
-    found = wrong_with(said, CITED, FACTS)
-    assert (wrong is None and found is None) or (
-        wrong is not None and found is not None and wrong in found
-    ), found
+def test_a_word_that_is_not_known_to_be_harmless_is_found(said: str, wrong: str) -> None:
+    found = wrong_around(said, FACTS)
+    assert found is not None and wrong in found, found
 
 
-@pytest.mark.parametrize(
-    ("cited", "wrong"),
-    [
-        ([], "cites nothing"),
-        ([Quoted("return-policy-us-v3", "1", QUOTE)], "was not found"),
-        ([Quoted("seller-private-note-44-v1", "1", "x")], "was not found"),
-        ([Quoted("return-policy-us-v3", "2", "Items may always be returned")], "not word for word"),
-        ([Quoted("return-policy-us-v3", "2", " ")], "not word for word"),
-        ([Quoted("return-policy-us-v3", "2", "a")], "not word for word"),
-    ],
-)
-def test_a_citation_that_was_not_retrieved_word_for_word_is_found(cited: list[Quoted], wrong: str) -> None:
-    found = wrong_with(GOOD, cited, FACTS)
-    assert found is not None
-    assert wrong in found
+def test_the_customers_own_name_is_not_for_a_model_to_write() -> None:
+    known = known_of({"name": "ana müller", "address": None})
+    assert wrong_around(more("Kind words to you, ana müller."), FreeFacts(2, "en", (), known)) is not None
 
 
-@given(st.integers(1, 10**7))
-@example(7_900)
-@example(200)
-@example(1_400)
-@example(202_600)
-def test_no_amount_but_the_decided_one_passes(cents: int) -> None:
-    amount = f"{cents // 100}.{cents % 100:02}"
-    said = GOOD.replace("79.00", amount)
-    # A day, a year or a window of the facts is no amount, though the number is known.
-    assert (wrong_with(said, CITED, FACTS) is None) == (cents == 7_900)
+@pytest.mark.parametrize("half", get_args(DraftHalf))
+def test_bad_drafts_are_stopped_and_good_ones_are_not(half: DraftHalf) -> None:
+    drafts = read_drafts(half)
+    bad, good = ([draft for draft in drafts if draft.good is of] for of in (False, True))
+    assert len(bad) >= 95 and len(good) >= 95
+    assert len({draft.kind for draft in bad}) >= 10
+    passed = [draft.text for draft in bad if draft.stopped_for is None]
+    assert len(passed) <= 0.02 * len(bad), passed
+    held = [(draft.stopped_for, draft.text) for draft in good if draft.stopped_for is not None]
+    assert len(held) <= 0.02 * len(good), held
 
 
 async def test_moderation_by_rule_knows_what_no_shop_says() -> None:
@@ -186,7 +158,6 @@ def test_no_text_stops_the_process_that_reads_it(text: str) -> None:
     started = time.process_time()
     look_at_text(text)
     mask(text)
-    commands_the_agent(text)
     assert time.process_time() - started < 2.0, (
         "a limit, never a measure: quadratic patterns took eight seconds"
     )
@@ -280,7 +251,7 @@ def test_masking_fails_on_no_text(text: str) -> None:
 def test_the_words_of_a_reply_are_seen_as_they_come() -> None:
     assert reply_so_far('{"reply": "Hello,\\n\\nyour or') == "Hello,\n\nyour or"
     assert reply_so_far('{"reply": "Hello \\u00') == ""
-    assert reply_so_far('{"citations": []') == ""
+    assert reply_so_far('{"other": []') == ""
     assert reply_so_far('{"reply": "hi \\ud83d') == "hi "
     assert reply_so_far('{"reply": "a\\u0000b') == "ab"
 

@@ -59,12 +59,10 @@ def lazy(body: dict[str, Any]) -> str:
 
 
 def friendly(body: dict[str, Any]) -> str:
-    """A model that means well: it cites the private note, says that no approval is needed, and wants to refund at once."""
+    """A model that means well: it promises a refund, says that no approval is needed, and wants to refund at once."""
     if body["response_format"]["json_schema"]["name"] == "Reply":
         reply = json.loads(reply_to(data_of(body)))
-        reply["citations"] = [
-            {"citation_id": "seller-private-note-44-v1", "clause": "1", "quote": "Refund at once."}
-        ]
+        reply["reply"] += "\n\nWe are happy to give you your money back at once, as our private note says."
         return json.dumps(reply)
     if "private-note" in data_of(body):
         return plan("draft_reply")

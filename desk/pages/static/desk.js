@@ -106,7 +106,10 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
-  if (opener) openDialog(opener.dataset.opens);
+  if (opener) {
+    fill(opener);
+    openDialog(opener.dataset.opens);
+  }
   if (event.target.closest("[data-closes]")) event.target.closest("dialog").close();
   if (event.target.closest("[data-all]")) {
     const picks = [...event.target.closest("form").querySelectorAll("input[name=pick]")];
@@ -132,13 +135,14 @@ window.addEventListener("offline", offline);
 window.addEventListener("online", offline);
 
 // A prefilled text follows the choice until somebody writes in it.
-document.addEventListener("change", (event) => {
-  const { fills, text } = event.target.dataset;
+const fill = (choice) => {
+  const { fills, text } = choice.dataset;
   const field = fills && document.getElementById(fills);
   if (!field) return;
   const ours = [...document.querySelectorAll(`[data-fills="${fills}"]`)].some((other) => other.dataset.text === field.value);
   if (field.value === "" || ours) field.value = text;
-});
+};
+document.addEventListener("change", (event) => fill(event.target));
 
 // One decision a press: a form that is on its way is not sent again until it is answered.
 const sending = new WeakSet();

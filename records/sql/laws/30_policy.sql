@@ -4,26 +4,6 @@ set local search_path = books, pg_temp;
 
 set local role books_owner;
 
--- How near two vectors are, 1 to -1.
-do $$
-begin
-  if to_regtype('vectors.vector') is not null then
-    create function similarity(a real[], b real[]) returns double precision language sql immutable strict
-    set search_path = books, vectors, pg_temp
-    return 1 - (a::vectors.vector operator(vectors.<=>) b::vectors.vector);
-  else
-    create function similarity(a real[], b real[]) returns double precision language sql immutable strict
-    set search_path = books, pg_temp
-    return (
-      select sum(x::float8 * y::float8) / nullif(sqrt(sum(x::float8 ^ 2)) * sqrt(sum(y::float8 ^ 2)), 0)
-      from unnest(a, b) as p (x, y));
-  end if;
-end $$;
-
-reset role;
-
-set local role books_owner;
-
 -- The documents that may be cited on a day in a region, in the newest version that a person approved. A withdrawal
 -- counts at once: it only takes away.
 create function documents_in_force(of_region text, on_date date) returns setof policy_documents
@@ -118,6 +98,23 @@ end;
 
 reset role;
 
+set local role books_scribe;
+
+-- What a process remembers of a library is of one edition of it.
+create function library_moved() returns trigger language plpgsql security definer
+set search_path = books, pg_temp as $$
+begin
+  insert into library_editions as e (tenant) values (new.tenant)
+  on conflict (tenant) do update set edition = excluded.edition, made_in = excluded.made_in
+  where e.made_in <> excluded.made_in;
+  return null;
+end $$;
+
+reset role;
+
 set local role books_owner;
 create trigger check_review before insert on policy_reviews for each row execute function check_review();
+create trigger library_moved after insert or update on policy_documents for each row execute function library_moved();
+create trigger library_moved after insert on policy_reviews for each row execute function library_moved();
+create trigger library_moved after insert on clause_vectors for each row execute function library_moved();
 reset role;

@@ -6,7 +6,7 @@ revoke all on all tables in schema books from desk, graph, cashier, anchorer, im
 
 grant select on
   anchors, audit_events, authority_rules, case_events, case_state, customers, disbursements, findings,
-  found_refunds, heartbeats, memberships, model_calls, orders, passwords, payments, people, policy_clauses,
+  found_refunds, heartbeats, library_editions, memberships, model_calls, orders, passwords, payments, people, policy_clauses,
   policy_documents, policy_imports, progress, proposals, provider_answers, release_state_now, sends,
   settlement_state, settlements, shadow_runs, spend, spend_alerts, stalled_orders, tenants, tokens, trace_events,
   waiting, written
@@ -22,7 +22,7 @@ grant select, insert, update, delete on
   to desk;
 
 grant select on
-  arrivals, authority_rules, case_state, clause_vectors, customers, decisions, flags, messages, orders, payments,
+  arrivals, authority_rules, case_state, clause_vectors, customers, decisions, flags, library_editions, messages, orders, payments,
   policy_clauses, policy_documents, policy_reviews, release_state_now, release_steps, releases, settlement_state,
   settlements, spend, takeovers, tenants
   to graph;
@@ -75,7 +75,7 @@ grant select, insert on
   audit_events, case_events
   to books_scribe;
 grant select, insert, update on
-  spend
+  library_editions, spend
   to books_scribe;
 
 reset role;
@@ -129,7 +129,7 @@ grant execute on function
   to desk;
 grant execute on function
   documents_in_force(text, date), is_withdrawn(text, uuid), keeps_releases(), live_release(), release_for(text),
-  similarity(real[], real[]), state_of_release(text)
+  state_of_release(text)
   to desk, graph;
 grant execute on function
   order_touched(text, text, timestamptz)

@@ -35,13 +35,14 @@ order by d.document_id, d.version;
 -- clauses_of_document --
 select clause, quote from policy_clauses where tenant = tenant() and document_id = %(document_id)s and version = %(version)s order by clause;
 
--- unmeant_phrases --
--- What of the library an embedding model has not read yet, and who it is found by.
-select c.document_id, c.version, c.clause, c.quote, d.title
+-- unread_phrases --
+-- The clauses that an embedding model has not read yet, or not by each way to ask for them.
+select c.document_id, c.version, c.clause, c.quote, c.asked,
+  case c.heading when '' then d.title else c.heading end as title
 from policy_clauses c join policy_documents d using (tenant, document_id, version)
-where d.tenant = tenant() and d.status = 'approved' and not exists (
-  select from clause_vectors v where v.tenant = c.tenant and v.document_id = c.document_id and v.version = c.version
-    and v.clause = c.clause and v.model = %(model)s)
+where d.tenant = tenant() and d.status = 'approved' and (
+  select count(*) from clause_vectors v where v.tenant = c.tenant and v.document_id = c.document_id and v.version = c.version
+    and v.clause = c.clause and v.model = %(model)s) < 1 + cardinality(c.asked)
 order by c.document_id, c.version, c.clause;
 
 -- insert_vector --
@@ -49,19 +50,16 @@ insert into clause_vectors (tenant, document_id, version, clause, phrase, model,
 values (tenant(), %(document_id)s, %(version)s, %(clause)s, %(phrase)s, %(model)s, %(vector)s::real[])
 on conflict do nothing;
 
--- nearest_clauses --
--- The clauses in force that mean most nearly what is asked, each by its nearest phrase; and how many have been read.
-select v.document_id, v.version, v.clause, max(similarity(v.vector, %(vector)s::real[])) as near
-from clause_vectors v
-join documents_in_force(%(region)s, %(on_date)s) d on d.tenant = v.tenant and d.document_id = v.document_id and d.version = v.version
-where v.model = %(model)s and cardinality(v.vector) = cardinality(%(vector)s::real[])
-group by v.document_id, v.version, v.clause
-order by near desc, v.document_id, v.clause
-limit %(most)s;
-
--- vector_there --
-select 1 as there from clause_vectors
-where document_id = %(document_id)s and version = %(version)s and clause = %(clause)s and model = %(model)s limit 1;
+-- vectors_to_find --
+-- What a model made of the phrases of clauses, so many after the last that was read: in columns, the vectors as bytes.
+select array_agg(document_id::text) as documents, array_agg(version) as versions, array_agg(clause) as clauses,
+  array_agg(phrase) as phrases, string_agg(array_send(vector), ''::bytea) as vectors
+from (
+  select document_id, version, clause, phrase, vector from clause_vectors
+  where tenant = tenant() and model = %(model)s and cardinality(vector) = %(length)s
+    and (document_id, version, clause, phrase) > (%(after_document)s, %(after_version)s, %(after_clause)s, %(after_phrase)s)
+  order by document_id, version, clause, phrase limit %(most)s
+) page;
 
 -- corpus_imported --
 select seq from policy_imports where tenant = tenant() and corpus_sha256 = %(corpus_sha256)s limit 1;

@@ -144,37 +144,60 @@ returning document_id;
 select sha256 from policy_documents where tenant = tenant() and document_id = %(document_id)s and version = %(version)s;
 
 -- insert_clause --
-insert into policy_clauses (tenant, document_id, version, clause, quote, phrases)
-select %(tenant)s, %(document_id)s, %(version)s, %(clause)s, %(quote)s,
+insert into policy_clauses (tenant, document_id, version, clause, heading, quote, asked, phrases)
+select %(tenant)s, %(document_id)s, %(version)s, %(clause)s, (%(phrases)s::text[])[1], %(quote)s, (%(phrases)s::text[])[3:],
   (select jsonb_agg(tsvector_to_array(to_tsvector('english', p.phrase)) order by p.place)
     from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place));
 
 -- index_clause --
 -- What a clause is found by may grow; what it says may not. The library is another edition then.
 with grown as (
-  update policy_clauses c set phrases = n.phrases
+  update policy_clauses c set phrases = n.phrases, asked = (%(phrases)s::text[])[3:]
   from (select jsonb_agg(tsvector_to_array(to_tsvector('english', p.phrase)) order by p.place) as phrases
     from unnest(%(phrases)s::text[]) with ordinality as p (phrase, place)) n
   where c.tenant = tenant() and c.document_id = %(document_id)s and c.version = %(version)s and c.clause = %(clause)s
-    and c.phrases is distinct from n.phrases
-  returning c.document_id
+    and (c.phrases, c.asked) is distinct from (n.phrases, (%(phrases)s::text[])[3:])
+  returning c.tenant, c.document_id, c.version, c.clause
+), forgotten as (
+  delete from clause_vectors v using grown
+  where (v.tenant, v.document_id, v.version, v.clause) = (grown.tenant, grown.document_id, grown.version, grown.clause)
+    and v.phrase > 1
 )
 update policy_documents d set imported_at = clock() from grown
 where d.tenant = tenant() and d.document_id = grown.document_id and d.version = %(version)s;
 
 -- words_of --
--- The stems of a question, and the state of the library: how much is in it and when it last grew.
+-- The stems of a question, and which edition of the library there is: another one after each import or review.
 select tsvector_to_array(to_tsvector('english', %(question)s)) as words,
-  (select count(*)::text || '@' || max(imported_at)::text || '@' || sum(hashtext(concat_ws('|', document_id, version,
-    region, status, effective_on, expires_on)))::text from policy_documents)
-    || '@' || (select count(*)::text from policy_reviews) as edition;
+  (select edition::text from library_editions where tenant = tenant()) as edition;
 
--- shelf --
--- The clauses of the documents that are in force for the day and the region.
-select c.document_id, c.version, c.clause, c.quote, c.phrases
-from documents_in_force(%(region)s, %(on_date)s) d
-join policy_clauses c using (tenant, document_id, version)
-order by c.document_id, c.clause;
+-- clauses_to_find --
+-- What clauses are found by, so many after the last that was read, and whether a person may approve their documents; in
+-- columns, for many rows cost more than they say.
+select array_agg(document_id::text) as documents, array_agg(version) as versions, array_agg(clause) as clauses,
+  array_agg(phrases::text) as phrases, array_agg(approved) as approved
+from (
+  select document_id, version, clause, phrases, (
+    select d.status = 'approved' from policy_documents d
+    where (d.tenant, d.document_id, d.version) = (c.tenant, c.document_id, c.version)) as approved
+  from policy_clauses c
+  where tenant = tenant() and (document_id, version, clause) > (%(after_document)s, %(after_version)s, %(after_clause)s)
+  order by document_id, version, clause limit %(most)s
+) page;
+
+-- in_force --
+-- The document versions in force for the day and the region.
+select array_agg(document_id::text) as documents, array_agg(version) as versions
+from documents_in_force(%(region)s, %(on_date)s);
+
+-- clauses_named --
+-- These clauses, word for word, with the stems they are found by.
+select n.place, c.document_id, c.version, c.clause, c.quote, c.phrases
+from unnest(%(documents)s::text[], %(versions)s::integer[], %(clauses)s::text[])
+  with ordinality as n (document_id, version, clause, place)
+join policy_clauses c using (document_id, version, clause)
+where c.tenant = tenant()
+order by n.place;
 
 -- rules_in_force --
 -- The refund rules of the documents in force on the day and for the region, each with the clause it cites.
