@@ -15,6 +15,7 @@ from desk.services import DeskServices, open_services
 from desk.settings import DeskSettings
 from policies.signature import BadKey
 from records.books import BooksAway
+from records.memory import forget_expired
 from records.queue import ANSWER, NOTIFY
 from refunds.ids import CaseId, TenantId
 from runtime.jobs import Routine, Worker
@@ -67,12 +68,17 @@ async def run(settings: DeskSettings) -> None:
             stop.set()
 
 
+FORGET_SECONDS = 3_600
+"""How often what has run out of memory is erased."""
+
+
 def routines(services: DeskServices) -> dict[str, Routine]:
     """What comes round by itself: held approvals, lost replies, proposals that run out, releases, notices."""
     found = {
         "sweep": Routine(30, services.outbox.sweep),
         "held": Routine(1, services.held.sweep),
         "deadlines": Routine(60, lambda: escalate(services.books)),
+        "memory": Routine(FORGET_SECONDS, lambda: forget_expired(services.books)),
         "releases": Routine(WATCH_SECONDS, services.release_stages.watch),
     }
     if services.notices.wanted:

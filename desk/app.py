@@ -19,11 +19,13 @@ from desk.cases_api import router as cases
 from desk.catalogue import locale_asked, read_in
 from desk.health import Meters
 from desk.health import router as health
+from desk.memory_api import router as customers
 from desk.operations_api import router as operations
 from desk.pages import (
     audit_page,
     case_page,
     library_page,
+    memory_page,
     mine_page,
     money_page,
     operations_page,
@@ -65,6 +67,7 @@ PAGES = (
     operations_page.router,
     traces_page.router,
     library_page.router,
+    memory_page.router,
     mine_page.router,
     together_page.router,
     releases_page.router,
@@ -86,7 +89,7 @@ def create_app(services: DeskServices) -> FastAPI:
     )
     app.state.services = services
     app.state.meters = Meters()
-    for router in (health, cases, operations, releases, server, *PAGES):
+    for router in (health, cases, customers, operations, releases, server, *PAGES):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for kind, status in STATUS.items():

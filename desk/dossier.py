@@ -25,6 +25,7 @@ from policies.letter_templates import LetterTemplates, templates
 from policies.manifest import Manifest
 from records.books import Books, Row, Transaction
 from records.cases import Case
+from records.memory import memory_of
 from records.messages import messages_of
 from records.money import CurrentProposal
 from records.orders import order_facts
@@ -35,6 +36,7 @@ from records.takeovers import takeovers_of
 from records.traces import read_trace
 from refunds.evidence import Offer
 from refunds.ids import PaymentId
+from refunds.memory import CustomerMemory
 from refunds.money import Money
 from refunds.order import Line, OrderFacts, Payment, counted
 from refunds.reading import TicketAsk
@@ -87,6 +89,9 @@ class Dossier:
 
     history: CustomerHistory
     near: tuple[Offer, ...]
+    memory: CustomerMemory
+    """What is remembered of the customer beside their orders and cases."""
+
     """What of the policy stands nearest to the words, where a person has to write."""
 
     notes: list[Row]
@@ -345,6 +350,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             if about
             else [],
             history=await history_of(tx, case.customer_id, _skus(current, order)),
+            memory=await memory_of(tx, case.customer_id, but=case.case_id),
             near=await _near(tx, case, snapshot, order),
             notes=await tx.rows("case_notes_of", case_id=case.case_id),
             all_votes=await tx.rows("votes_of_case", case_id=case.case_id),

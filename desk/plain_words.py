@@ -244,6 +244,7 @@ PLAIN: Final[dict[str, str]] = {
     "read": N_("read"),
     "cite": N_("finding the clause"),
     "critique": N_("reading the draft"),
+    "summarize": N_("summing up"),
     "answered": N_("answered"),
     "cut_off": N_("cut off"),
     "filtered": N_("filtered"),
@@ -261,6 +262,13 @@ PLAIN: Final[dict[str, str]] = {
     "server_error": N_("an error of the server"),
     "unreachable": N_("not reached"),
     "timed_out": N_("took too long"),
+    # What is remembered of customers.
+    "language": N_("language"),
+    "refund_method": N_("way of refund"),
+    "accessibility": N_("accessibility"),
+    "note": N_("note"),
+    "people": N_("for people alone"),
+    "people_and_models": N_("for people and models"),
     # Letters, by what they are for.
     "own_refund": N_("the money goes back"),
     "own_no_refund": N_("no refund, sorry"),

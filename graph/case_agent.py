@@ -24,6 +24,7 @@ from graph.run_end import InItsCase, RunEnd
 from graph.run_start import RunStart
 from graph.second_reader import SecondReader
 from graph.state import AgentInput, AgentState, Output
+from graph.summarizer import Summarizer
 from graph.tracing import Spans
 from policies.actions import GetPolicyEvidence, LookupOrder, action_name
 from policies.budget import Limits, next_step_reason
@@ -61,6 +62,7 @@ class CaseAgent:
     writer: Writer | None = None
     second_reader: SecondReader | None = None
     evidence_reader: EvidenceReader | None = None
+    summarizer: Summarizer | None = None
     held: bool = False
     """No release may take a case: whatever comes is handed over."""
 
@@ -85,6 +87,7 @@ class CaseAgent:
             held=self.held,
             has_model=self.model_planner is not None,
             second_reader=self.second_reader,
+            summarizer=self.summarizer,
         )
 
     def nodes(self) -> dict[str, Node]:

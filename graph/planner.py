@@ -1,7 +1,7 @@
 """The planner: which action to ask for next. What it answers is a request, checked before anything runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from policies.budget import Limits
@@ -45,6 +45,12 @@ class PlanContext:
 
     asks: Sequence[str] = ()
     """What the customer asks, in the vocabulary of the reading."""
+
+    conversation: str = ""
+    """A long conversation, its older part summed up or left out; empty where the question is all of it."""
+
+    memory: Mapping[str, object] = field(default_factory=dict)
+    """What is remembered of the customer and may stand before a model; it informs and decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,5 +108,6 @@ def agent_of(services: GraphServices, like: CaseAgent | None = None) -> CaseAgen
         writer=services.models.writer if services.models else None,
         second_reader=services.models.second_reader if services.models else None,
         evidence_reader=services.models.evidence_reader if services.models else None,
+        summarizer=services.models.summarizer if services.models else None,
         spans=services.spans,
     )

@@ -19,6 +19,7 @@ from records.cases import Case
 from refunds.evidence import Grounded, Offer
 from refunds.finding import Finding
 from refunds.masking import NOBODY, KnownNames
+from refunds.memory import CustomerMemory
 from refunds.order import OrderFacts
 from refunds.reading import TicketReading
 from refunds.ticket import QUESTION_LIMIT
@@ -26,8 +27,14 @@ from refunds.trace import TraceEvent
 from refunds.vocabulary import Intent
 from tools.gateway import ToolContext
 
+MESSAGES_SHOWN = 20
+"""Messages of a conversation that a model is shown in full at most: the first and the newest."""
+
 RUNS_HELD = 512
 """Runs under way in one process at most; one that is pushed out starts again from its case row."""
+
+
+NOTHING_REMEMBERED = CustomerMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,12 @@ class AgentRun:
 
     trace: list[TraceEvent] = field(default_factory=list)
     evidence: Grounded | None = None
+    memory: CustomerMemory = NOTHING_REMEMBERED
+    """What is remembered of the customer, where a model works on the case."""
+
+    conversation: str = ""
+    """A long conversation as models are shown it; empty where all of it is."""
+
     offers: tuple[Offer, ...] = ()
     """The nearest clauses, where it is not known that one answers."""
 
@@ -140,6 +153,8 @@ class AgentRun:
             order=self.order,
             release=release,
             asks=[ask.ask for ask in self.reading.asks] if self.reading else [],
+            memory=self.memory.for_models(),
+            conversation=self.conversation,
         )
 
     @property
@@ -169,6 +184,13 @@ def asked_in(case: Case, answers: Sequence[str]) -> str:
     """A customer's own words, of the ticket and of the answers since."""
     words = "\n\n".join(own_words(text) for text in texts_of(case, answers))
     return words if len(words) <= QUESTION_LIMIT else words[-QUESTION_LIMIT:]
+
+
+def conversation_shown(texts: Sequence[str], summary: str | None) -> str:
+    """A long conversation: its first message, what the older ones say or how many were left out, and the newest."""
+    left = len(texts) - MESSAGES_SHOWN
+    between = f"[… {left} messages, summed up: {summary} …]" if summary else f"[… {left} messages left out …]"
+    return "\n\n".join((texts[0], between, *texts[-(MESSAGES_SHOWN - 1) :]))
 
 
 class Runs:

@@ -8,22 +8,26 @@ from langchain_core.runnables import RunnableConfig
 
 from graph.drafter import Draft, drafted_by, which_order_question
 from graph.proposing import DRAFTED, PROPOSED_BY_PERSON
-from graph.run import AgentRun, Runs, StepCost, asked_in, texts_of
+from graph.run import MESSAGES_SHOWN, AgentRun, Runs, StepCost, asked_in, conversation_shown, texts_of
 from graph.second_reader import SecondReader
 from graph.snapshot import CaseSnapshot, snapshot_of, thread_of
+from graph.summarizer import Summarizer
 from policies.admission import Arrival, BypassAgent, admit
 from policies.hygiene import look_at_text
 from policies.languages import DEFAULT, LANGUAGES
 from policies.letter_templates import templates
 from policies.manifest import Manifest
-from policies.reading import trained_reader
+from policies.reading import own_words, trained_reader
 from policies.reading.second import together
 from policies.request import MoneyRequest, order_of, request_of
+from policies.retention import retention
 from policies.steering import steering_of
 from records.books import Books, BooksAway, Reads
 from records.cases import Case
+from records.memory import KeptSummary, keep_summary, memory_of, summary_made_of
 from records.orders import order_facts
 from records.run_inputs import RunInput, run_input_of
+from refunds.canonical import digest
 from refunds.finding import Finding
 from refunds.money import load
 from refunds.reading import TicketReading
@@ -48,6 +52,7 @@ class RunStart:
     held: bool
     has_model: bool
     second_reader: SecondReader | None = None
+    summarizer: Summarizer | None = None
 
     async def begun(self, config: RunnableConfig) -> tuple[str, AgentRun] | None:
         """A new run of the thread's case; None where there is nothing to plan."""
@@ -59,6 +64,9 @@ class RunStart:
         start = await run_input_of(reads, case)
         await asyncio.to_thread(load, start.language or DEFAULT)
         run = self._read(snapshot, start)
+        if self.has_model:
+            run.memory = await memory_of(reads, case.customer_id, but=case.case_id)
+            run.conversation = await self._conversation(run, reads)
         if start.written is not None:
             await _write_for_a_person(reads, run, start)
         else:
@@ -68,6 +76,33 @@ class RunStart:
             if run.handoff is None:
                 _look(run, start)
         return self.runs.start(run), run
+
+    async def _conversation(self, run: AgentRun, reads: Reads) -> str:
+        """A long conversation as models are shown it; empty where it is short enough to be read whole."""
+        case = run.snapshot.case
+        texts = tuple(own_words(text) for text in texts_of(case, run.answers))
+        if len(texts) <= MESSAGES_SHOWN:
+            return ""
+        older = texts[1 : len(texts) - MESSAGES_SHOWN + 1]
+        made_of, summary = digest(list(older)), None
+        if self.summarizer is not None and not run.memory.opted_out:
+            summary = await summary_made_of(reads, case.case_id, made_of)
+            if summary is None:
+                limits = self.manifest.limits()
+                said = await self.summarizer.summarized(
+                    older, run.plan_context(limits, self.manifest.agent_version)
+                )
+                run.findings += said.findings
+                run.reading_cost += StepCost(0, said.spent.tokens, said.spent.cost_micros)
+                summary = said.text
+                if summary is not None:
+                    kept = KeptSummary(
+                        case.case_id, case.customer_id, made_of, len(older), summary, self.summarizer.model
+                    )
+                    days = retention().conversation_summary
+                    async with self.books.transaction(case.tenant, case.customer_id) as tx:
+                        await keep_summary(tx, kept, days=days)
+        return conversation_shown(texts, summary)
 
     def _read(self, snapshot: CaseSnapshot, start: RunInput) -> AgentRun:
         """The run with the reading of its case."""

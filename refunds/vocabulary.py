@@ -204,7 +204,7 @@ FlagName = Literal["kill_switch", "step_cap", "disabled_tools", "retrieval_only"
 CaseMode = Literal["production", "staging", "dry_run"]
 
 # Models: for what one is asked, and what came of a call. `answered` is an answer of the wanted form.
-ModelFeature = Literal["plan", "draft", "moderate", "embed", "read", "cite", "critique"]
+ModelFeature = Literal["plan", "draft", "moderate", "embed", "read", "cite", "critique", "summarize"]
 ModelOutcome = Literal[
     "answered",
     "refused",
@@ -253,6 +253,11 @@ FindingKind = Literal[
 ]
 
 ReviewVerdict = Literal["approve", "reject"]
+
+# What is remembered of a customer, who said it, and whom it may stand before.
+MemoryKind = Literal["language", "refund_method", "accessibility", "note"]
+MemorySource = Literal["customer", "person"]
+MemoryAudience = Literal["people", "people_and_models"]
 
 # What a run does now, for whoever watches.
 Stage = Literal["planning", "reading_policy", "reading_order", "drafting", "checking"]
@@ -313,6 +318,9 @@ POSTGRES_ENUMS: dict[str, tuple[str, ...]] = {
     "model_outcome": get_args(ModelOutcome),
     "finding": get_args(FindingKind),
     "review_verdict": get_args(ReviewVerdict),
+    "memory_kind": get_args(MemoryKind),
+    "memory_source": get_args(MemorySource),
+    "memory_audience": get_args(MemoryAudience),
     "stage": get_args(Stage),
     "release_state": get_args(ReleaseState),
     "return_condition": get_args(ReturnCondition),

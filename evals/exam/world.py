@@ -190,7 +190,7 @@ def _struck(faults: Collection[Fault]) -> Callable[[GraphServices], GraphService
             return struck
         from graph.model.models import Models  # noqa: PLC0415  (an exam without a model loads no model library)
 
-        return replace(struck, models=Models(model_planner, model_planner, None, None, ()))
+        return replace(struck, models=Models(model_planner, model_planner, None, None, None, ()))
 
     return equip
 

@@ -186,6 +186,6 @@ def _work(decided: DecidedLetter, asked_by: str, plan_context: PlanContext, wron
         language=plan_context.language,
         sign_off=decided.sign_off,
         decided=fenced(case_id, "decision", mask(as_data(shown), known)),
-        customer=written_data(case_id, "customer", asked_by, known),
+        customer=written_data(case_id, "customer", plan_context.conversation or asked_by, known),
         last_answer=last_answer(case_id, wrong, known),
     )

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
+from graph.planner import PlanContext
 from refunds.canonical import canonical, sha256
 from refunds.evidence import Citation
 from refunds.ids import CaseId
@@ -33,6 +34,13 @@ def last_answer(case_id: CaseId, wrong: str, known: KnownNames) -> str:
     if not wrong:
         return ""
     return f"Your last answer could not be used. Answer again.\n{fenced(case_id, 'reason', mask(wrong[:300], known))}"
+
+
+def remembered(case_id: CaseId, plan_context: PlanContext) -> str:
+    """What is remembered of the customer, as data; empty where nothing is, or they want nothing remembered."""
+    if not plan_context.memory:
+        return ""
+    return fenced(case_id, "memory", mask(as_data(plan_context.memory), plan_context.known))
 
 
 def fenced(case_id: CaseId, kind: str, text: str) -> str:

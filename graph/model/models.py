@@ -16,9 +16,11 @@ from graph.model.moderation import ByEndpoint, ByRule, Moderator
 from graph.model.planner import ModelPlanner
 from graph.model.providers import endpoint_line, read_providers
 from graph.model.reader import ModelReader
+from graph.model.summarizer import ModelSummarizer
 from graph.planner import ContextPlanner
 from graph.second_reader import SecondReader
 from graph.settings import GraphSettings
+from graph.summarizer import Summarizer
 from graph.tracing import Spans
 from policies.manifest import Manifest, ModelRoute
 from policies.prompts import PromptName
@@ -27,12 +29,13 @@ from records.books import Books
 
 @dataclass(frozen=True)
 class Models:
-    """Who plans, who writes, who reads beside the trained reader, and who reads the policy."""
+    """Who plans, who writes, who reads beside the trained reader, who reads the policy, who sums up."""
 
     model_planner: ContextPlanner
     writer: Writer
     second_reader: SecondReader | None
     evidence_reader: EvidenceReader | None
+    summarizer: Summarizer | None
     endpoints: Sequence[Endpoint | ByEndpoint]
 
     async def close(self) -> None:
@@ -64,13 +67,16 @@ def models_of(
     second = ModelReader(asking("read")) if "read" in manifest.models else None
     cited = ModelEvidenceReader(asking("cite")) if "cite" in manifest.models else None
     critic = ModelCritic(asking("critique")) if "critique" in manifest.models else None
+    older = ModelSummarizer(asking("summarize")) if "summarize" in manifest.models else None
     moderator: Moderator = ByRule()
     opened: list[Endpoint | ByEndpoint] = list(endpoints.values())
     if settings.moderation_model:
         by_endpoint = ByEndpoint(drafter.endpoints[0].served, settings.moderation_model)
         opened.append(by_endpoint)
         moderator = by_endpoint
-    return Models(ModelPlanner(planner), ModelDrafter(drafter, moderator, critic), second, cited, opened)
+    return Models(
+        ModelPlanner(planner), ModelDrafter(drafter, moderator, critic), second, cited, older, opened
+    )
 
 
 def embedding_of(

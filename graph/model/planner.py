@@ -14,6 +14,7 @@ from graph.model.messages import (
     fenced,
     last_answer,
     quotes_shown,
+    remembered,
     sections,
     since,
     written_data,
@@ -106,7 +107,10 @@ def _work(view: PlannerView, plan_context: PlanContext, wrong: str) -> str:
     return sections(
         case=as_data({"intent": view.intent, "order_id": view.order_id}),
         results=as_data(results),
-        customer=written_data(case_id, "customer", view.question, plan_context.known),
+        customer=written_data(
+            case_id, "customer", plan_context.conversation or view.question, plan_context.known
+        ),
+        memory=remembered(case_id, plan_context),
         evidence=fenced(case_id, "policy", as_data(found)) if found else "",
         order=fenced(case_id, "order", mask(as_data(facts_shown(plan_context.order)), plan_context.known))
         if plan_context.order

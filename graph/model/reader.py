@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from graph.model.asking import Asking, ModelResult, call_context
 from graph.model.endpoint import ModelQuestion
-from graph.model.messages import as_data, fenced, last_answer, sections, since, written_data
+from graph.model.messages import as_data, fenced, last_answer, remembered, sections, since, written_data
 from graph.planner import PlanContext
 from graph.second_reader import SecondRead
 from policies.reading.heard import MONEY_ASKS
@@ -115,6 +115,7 @@ class ModelReader:
                 case.case_id, "orders", mask(as_data(list(orders_shown(orders))), plan_context.known)
             ),
             customer=written_data(case.case_id, "customer", BETWEEN.join(texts), plan_context.known),
+            memory=remembered(case.case_id, plan_context),
             last_answer=last_answer(case.case_id, wrong, plan_context.known),
         )
         question = ModelQuestion(self.asking.prompt.text, work, TicketRead, MOST_TOKENS)

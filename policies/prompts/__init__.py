@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from refunds.canonical import sha256
 
-PromptName = Literal["plan", "draft", "read", "cite", "critique"]
+PromptName = Literal["plan", "draft", "read", "cite", "critique", "summarize"]
 PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
 NEEDED: frozenset[PromptName] = frozenset({"plan", "draft"})
 """What an agent that is a model cannot do without; without a second reader the trained one reads alone."""

@@ -139,6 +139,7 @@ def obeying(role: str) -> Any:
             ModelDrafter(word, ByRule()),
             ModelReader(read) if role == "read" else None,
             None,
+            None,
             [planner, drafter, reader],
         )
         return replace(services, manifest=pinned, models=models)

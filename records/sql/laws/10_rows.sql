@@ -67,8 +67,8 @@ declare
 begin
   foreach walled in array array[
     'arrivals', 'assignments', 'audit_events', 'authority_rules', 'case_events', 'case_notes', 'cases', 'claims',
-    'clause_vectors', 'countersigned_together', 'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
-    'held_approvals', 'held_ends', 'library_editions', 'viewings', 'memberships', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
+    'clause_vectors', 'conversation_summaries', 'countersigned_together', 'customer_facts', 'customers', 'decisions', 'deliveries', 'disbursements', 'findings', 'found_refund_acts', 'found_refunds',
+    'held_approvals', 'held_ends', 'library_editions', 'viewings', 'memberships', 'memory_opt_outs', 'messages', 'model_calls', 'notice_tries', 'notices', 'orders', 'payments', 'policy_clauses',
     'policy_documents', 'policy_imports', 'policy_reviews', 'progress', 'proposals', 'provider_acts',
     'provider_answers', 'ratings', 'readings', 'replies', 'second_reviews', 'seen_checks', 'sends', 'settlements', 'shadow_grades',
     'shadow_runs', 'spend', 'spend_alerts', 'stalled_orders', 'takeovers', 'trace_events', 'unread_answers',

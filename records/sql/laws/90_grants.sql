@@ -18,16 +18,19 @@ grant select, insert on
   shadow_grades, sign_ins, takeovers, unread_answers, votes
   to desk;
 grant select, insert, update, delete on
-  viewings
+  customer_facts, memory_opt_outs, viewings
+  to desk;
+grant select, delete on
+  conversation_summaries
   to desk;
 
 grant select on
-  arrivals, authority_rules, case_state, clause_vectors, customers, decisions, flags, library_editions, messages, orders, payments,
+  arrivals, authority_rules, case_state, clause_vectors, customer_facts, customers, decisions, flags, library_editions, memory_opt_outs, messages, orders, payments,
   policy_clauses, policy_documents, policy_reviews, release_state_now, release_steps, releases, settlement_state,
   settlements, spend, takeovers, tenants
   to graph;
 grant select, insert on
-  case_events, cases, disbursements, findings, model_calls, proposals, readings, shadow_runs, spend_alerts, trace_events
+  case_events, cases, conversation_summaries, disbursements, findings, model_calls, proposals, readings, shadow_runs, spend_alerts, trace_events
   to graph;
 grant insert on
   job_failures
