@@ -103,7 +103,7 @@ def providers(language_port: int, meaning_port: int) -> dict[str, object]:
         "local": {
             "base_url": f"http://127.0.0.1:{language_port}/v1", "api_key_env": KEY, "concurrency": 1,
             "requests_per_minute": 600, "tokens_per_minute": 2_000_000, "seconds": SECONDS, "attempts": 1,
-            "stall_seconds": 60, "limit_field": "max_tokens", "prices": {LANGUAGE: free},
+            "stall_seconds": 60, "limit_field": "max_tokens", "answer_tokens": 350, "prices": {LANGUAGE: free},
         },
         "meaning": {
             "base_url": f"http://127.0.0.1:{meaning_port}/v1", "api_key_env": KEY, "concurrency": 8,

@@ -56,6 +56,13 @@ TICKETS = (
         "order_id": "D301",
         "question": "My headphones arrived broken. Refund, please.",
     },
+    {
+        "ticket_id": "r-108",
+        "customer_id": "C101",
+        "order_id": "D301",
+        "question": "The parcel got crushed in the post. Which pictures do you want of it?",
+        "intent": "policy_question",
+    },
 )
 
 
@@ -111,6 +118,20 @@ def _pictures(reviewer: Page, operator: Page, house: Served) -> None:
     reviewer.wait_for_selector("#live[data-on]")
     reviewer.keyboard.press("t")
     both(reviewer, "hand-over")
+    reviewer.goto(f"{house.desk}/cases/{cases[7]}")
+    reviewer.wait_for_selector("#live[data-on]")
+    reviewer.locator("#h-near").scroll_into_view_if_needed()
+    both(reviewer, "offers")
+    reviewer.keyboard.press("1")
+    both(reviewer, "offer-taken")
+    reviewer.goto(f"{house.desk}/customers/demo/C101")
+    for kind, words in (("language", "German"), ("accessibility", "large print, please")):
+        reviewer.select_option("select[name=kind]", kind)
+        reviewer.fill("#h-note ~ form input[name=text]", words)
+        reviewer.select_option("select[name=source]", "customer")
+        reviewer.get_by_role("button", name="Remember it").click()
+        reviewer.wait_for_selector(f"text={words}")
+    both(reviewer, "memory")
     alike = house.desk + "/alike?tenant=demo&rule=damaged-electronics"
     reviewer.goto(alike)
     both(reviewer, "alike")

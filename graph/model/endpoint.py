@@ -22,7 +22,6 @@ from graph.model.answer_text import has_object
 from graph.model.providers import ServedRoute
 from refunds.vocabulary import ModelOutcome
 
-READ_SECONDS = 15.0
 CONNECT_SECONDS = 3.0
 TEXT_LIMIT = 24_000
 """Characters of an answer; what says more is not read to its end."""
@@ -114,8 +113,10 @@ class Endpoint:
         self.served = served
         self.name = served.route.endpoint
         model, api_key, base_url = served.route.model, served.api_key, served.provider.base_url
+        # A server that thinks before it says a word is silent for as long as the whole call may take.
+        patience = httpx2.Timeout(served.provider.seconds, connect=CONNECT_SECONDS)
         self._http = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            timeout=patience,
             limits=httpx2.Limits(max_connections=CONNECTIONS),
             trust_env=False,
             follow_redirects=False,
@@ -125,7 +126,7 @@ class Endpoint:
             base_url=base_url,
             api_key=api_key,
             max_retries=0,
-            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            timeout=patience,
             stream_chunk_timeout=served.provider.stall_seconds,
             use_responses_api=False,
             stream_usage=True,
@@ -143,7 +144,9 @@ class Endpoint:
         chat = self._chat.bind(
             extra_body={
                 "response_format": question.schema(),
-                self.served.provider.limit_field: question.max_tokens,
+                self.served.provider.limit_field: min(
+                    question.max_tokens, self.served.provider.answer_tokens or question.max_tokens
+                ),
                 **self.served.provider.options,
             }
         )

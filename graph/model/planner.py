@@ -28,6 +28,9 @@ from refunds.masking import mask
 MOST_TOKENS = 1_000
 """Of an answer, what a model thinks before it included."""
 
+FORBIDDEN = "issue_refund"
+"""The action that exists only to be blocked: who asks for it is not asked again."""
+
 NEXT_STEP: Mapping[str, str] = {
     "abstain": "no approved clause answers: ask a person with no_approved_evidence, or ask once more in other words",
     "missing": "this order is not the case's: ask a person with missing_order",
@@ -63,7 +66,7 @@ class ModelPlanner:
 
     async def plan(self, view: PlannerView, plan_context: PlanContext) -> PlanResult:
         spent, findings, wrong = Sum(), list[Finding](), ""
-        started = time.monotonic()
+        started, replanned = time.monotonic(), False
         for _ in range(2):
             asked = await self._ask(view, plan_context, spent, since(started), wrong)
             spent += asked.spent
@@ -77,6 +80,11 @@ class ModelPlanner:
                 wrong = asked.words
                 continue
             requested, wrong = requested_of(asked.value)
+            if not wrong and not replanned and is_invented(asked.value):
+                # What no program has is a word that went wrong, and is asked for anew once; what is forbidden is not.
+                findings += noticed(asked.value, plan_context)
+                wrong, replanned = f"there is no such action; there are {', '.join(ARGUMENTS)}", True
+                continue
             if not wrong:
                 findings += noticed(asked.value, plan_context)
                 return PlanResult(requested, spent.tokens, spent.cost_micros, tuple(findings))
@@ -117,6 +125,11 @@ def _work(view: PlannerView, plan_context: PlanContext, wrong: str) -> str:
         else "",
         last_answer=last_answer(case_id, wrong, plan_context.known),
     )
+
+
+def is_invented(plan: Plan) -> bool:
+    """Whether an answer names an action that nobody has."""
+    return plan.action not in ARGUMENTS and plan.action != FORBIDDEN
 
 
 def requested_of(plan: Plan) -> tuple[object, str]:

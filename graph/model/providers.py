@@ -53,6 +53,9 @@ class Provider(BaseModel):
     limit_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """What the server calls the most tokens of an answer; older ones know only the second."""
 
+    answer_tokens: Annotated[int, Field(ge=1)] | None = None
+    """The most tokens of any answer, where a model of this server would go on for longer than its answer is worth."""
+
     options: dict[str, str | int | bool] = {}
     """What else a server is told with each call, as `reasoning_effort`."""
 

@@ -117,6 +117,8 @@ LAWS: list[Law] = [
     # A request for what is not allowed is blocked; for what is not there, it finds nothing.
     Law("plan", ("issue_refund",), "blocked", "forbidden_action", "forbidden_request", kind="none"),
     Law("plan", ("unknown-tool",), "blocked", "forbidden_action", "forbidden_request", kind="none"),
+    Law("plan", ("unknown-tool", "ok"), *READY, "forbidden_request"),
+    Law("plan", ("issue_refund", "ok"), "blocked", "forbidden_action", "forbidden_request", kind="none"),
     Law("plan", ("invented-order",), "needs_human", "loop_detected", "unknown_id", kind="handoff"),
     Law("plan", ("loop",), "needs_human", "loop_detected", kind="handoff"),
     # A draft that says what nobody knows is said again, and then by a person.
