@@ -12,7 +12,7 @@ from desk.differences import fields_changed, letter_changed
 from desk.effects import effect_of, may_say_yes
 from desk.letters import as_sent, own_letters, rejection
 from desk.marked import ReadWords
-from desk.near_clauses import near_clauses
+from desk.near_clauses import offered
 from desk.people import Person
 from desk.seen_checks import SeenChecks, seen_of
 from desk.timeline import TimelineEntry, timeline_of
@@ -23,7 +23,7 @@ from policies.documents import DEFAULT_REGION
 from policies.languages import DEFAULT
 from policies.letter_templates import LetterTemplates, templates
 from policies.manifest import Manifest
-from records.books import Books, Row, Transaction
+from records.books import Books, Row
 from records.cases import Case
 from records.memory import memory_of
 from records.messages import messages_of
@@ -351,7 +351,7 @@ async def dossier_of(books: Books, manifest: Manifest, case: Case) -> Dossier:
             else [],
             history=await history_of(tx, case.customer_id, _skus(current, order)),
             memory=await memory_of(tx, case.customer_id, but=case.case_id),
-            near=await _near(tx, case, snapshot, order),
+            near=await offered(tx, case, snapshot, order.region if order else DEFAULT_REGION),
             notes=await tx.rows("case_notes_of", case_id=case.case_id),
             all_votes=await tx.rows("votes_of_case", case_id=case.case_id),
             together=await tx.rows("countersigned_of", case_id=case.case_id),
@@ -389,19 +389,6 @@ def _skus(current: CurrentProposal | None, order: OrderFacts | None) -> list[str
     if current is None or order is None:
         return []
     return [str(line.sku) for line in order.lines if counted(current.proposal.units)[line.line_id]]
-
-
-async def _near(
-    tx: Transaction, case: Case, snapshot: Snapshot, order: OrderFacts | None
-) -> tuple[Offer, ...]:
-    """What a person who writes may cite: as it was found for the hand-over; nothing where a draft has its citations."""
-    current = snapshot.current
-    if snapshot.state.ended or (current is not None and current.proposal.citations):
-        return ()
-    if current is not None and current.proposal.offers:
-        return current.proposal.offers
-    region = order.region if order else DEFAULT_REGION
-    return await near_clauses(tx, case.tenant, case.ticket.question, region, snapshot.now.date())
 
 
 def _urgency(proposals: Sequence[Row], snapshot: Snapshot) -> Urgency:

@@ -331,6 +331,12 @@ def plain_word(word: str) -> str:
     return _(known) if known else word.replace("_", " ")
 
 
+def reason_word(reason: str) -> str:
+    """Why a case stands where it does, for a heading: a planner's free words are data and never stand in one."""
+    known = PLAIN.get(reason)
+    return _(known) if known else _("the agent asks for a person")
+
+
 def stands(status: str, reason: str) -> str:
     """Where a case stands, for the eye: a case that is asked about waits for the answer and for nobody here."""
     if reason == "asked_customer":

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from desk.catalogue import clock, day, language_now, locale_now, shown_value, span, translations, when
 from desk.people import AUDITORS, DECIDERS, OPERATORS
-from desk.plain_words import plain_word, stands
+from desk.plain_words import plain_word, reason_word, stands
 from desk.sessions import Visit
 from refunds.money import Currency, Money
 from refunds.order import method_as_said
@@ -76,7 +76,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "span": span, "when": when, "day": day, "clock": clock, "plain": plain_word, "card": method_as_said,
+        "span": span, "when": when, "day": day, "clock": clock, "plain": plain_word, "because": reason_word,
+        "card": method_as_said,
         "bare": bare, "aligned": aligned,
     }  # fmt: skip
     made.globals |= {

@@ -23,6 +23,7 @@ from refunds.masking import mask
 MOST_TOKENS = 1_000
 """Of an answer, what a model thinks before it included."""
 
+READINGS = 2
 CLAUSE_SHOWN = 1_500
 LEAST_WORDS = 3
 """Fewer stand in many clauses and prove nothing."""
@@ -48,14 +49,14 @@ class ModelEvidenceReader:
         started, spent, findings = time.monotonic(), Sum(), list[Finding]()
         named: list[Citation | None] = []
         shown = [offer.citation for offer in offers]
-        for order in (shown, _shuffled(shown)):
+        for order in (shown, _turned(shown)):
             found, cost, noticed = await self._read(question, order, plan_context, spent, since(started))
             spent += cost
             findings += noticed
             named.append(found)
             if found is None:
                 break  # one that finds none is not outvoted, and a second call would be paid for nothing
-        agreed = len(named) == len({"first", "second"}) and named[0] == named[1]
+        agreed = len(named) == READINGS and named[0] == named[1]
         if named[0] is not None and not agreed:
             findings.append(Finding("contradiction", "two readings of the policy name different clauses"))
         return EvidenceRead(named[0] if agreed else None, spent, since(started), tuple(findings))
@@ -124,11 +125,10 @@ def proved(answer: ClauseRead, order: Sequence[Citation]) -> tuple[Citation | No
     return named, ""
 
 
-def _shuffled(shown: Sequence[Citation]) -> list[Citation]:
-    """The clauses in another order: the same one for the same clauses, so that a crash asks the same again."""
+def _turned(shown: Sequence[Citation]) -> list[Citation]:
+    """The clauses in another order, none where it stood; the same for the same, so that a crash asks it again."""
     half = (len(shown) + 1) // 2
-    back = list(reversed(shown))
-    return [*back[half:], *back[:half]] if len(shown) > half else back
+    return [*shown[half:], *shown[:half]]
 
 
 def _flat(text: str) -> str:

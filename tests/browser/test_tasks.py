@@ -207,7 +207,10 @@ def test_every_page_is_for_everybody_in_both_languages_and_themes(
             "demo-operator",
             [one for one in PAGES if one not in {"/mine", "/alike"}] + [f"/audit/cases/{case}"],
         ),
-        ("demo-specialist", ["/", "/mine", "/alike", f"/cases/{case}", f"/cases/{hand_over}"]),
+        (
+            "demo-specialist",
+            ["/", "/mine", "/alike", "/customers/demo/C100", f"/cases/{case}", f"/cases/{hand_over}"],
+        ),
     ):
         context = desk.browser.new_context(
             locale=locale, color_scheme=theme, viewport={"width": 1280, "height": 900}

@@ -21,7 +21,7 @@ from graph.model.providers import Price, Priced, Provider, ServedRoute
 from policies.manifest import Manifest, ModelRoute
 
 
-class Said(BaseModel):
+class NamedByModel(BaseModel):
     """The form of an answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -53,7 +53,7 @@ async def test_they_answer_in_the_wanted_form_and_count_their_tokens() -> None:
     with running("language", language):
         endpoint = Endpoint(served)
         question = ModelQuestion(
-            "Name a clause.", "1. Tablets may be returned within 14 days. 2. None.", Said, 60
+            "Name a clause.", "1. Tablets may be returned within 14 days. 2. None.", NamedByModel, 60
         )
         try:
             answer = await endpoint.ask(question, 100)
@@ -62,7 +62,7 @@ async def test_they_answer_in_the_wanted_form_and_count_their_tokens() -> None:
     assert answer.outcome in {"answered", "cut_off"}, answer
     assert answer.input_tokens and answer.output_tokens
     if answer.outcome == "answered":
-        Said.model_validate_json(answer.text)
+        NamedByModel.model_validate_json(answer.text)
 
 
 async def test_the_model_of_meaning_puts_a_question_near_the_clause_that_answers_it() -> None:

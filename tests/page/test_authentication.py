@@ -14,6 +14,7 @@ from desk.pages import (
     audit_page,
     case_page,
     library_page,
+    memory_page,
     mine_page,
     money_page,
     operations_page,
@@ -35,6 +36,7 @@ BEHIND = (
     traces_page,
     releases_page,
     library_page,
+    memory_page,
     mine_page,
     together_page,
     runbook_page,
@@ -59,6 +61,8 @@ READS_FOR_ALL = {
     "/library",
     "/library/{tenant}/{document_id}/{version}",
     "/letters",
+    "/customers/{tenant}/{customer_id}",
+    "/customers/{tenant}/{customer_id}/memory.json",
     "/mine",
     "/alike",
     "/releases",
@@ -72,7 +76,7 @@ READS_FOR_ALL = {
 def concrete(path: str, case_id: object | None = None) -> str:
     return (
         path.replace("{case_id}", str(case_id or uuid.uuid4())).replace("{decision_id}", str(uuid.uuid4())).replace("{job}", "1")
-        .replace("{tenant}", "demo").replace("{document_id}", "x").replace("{version}", "1")
+        .replace("{tenant}", "demo").replace("{document_id}", "x").replace("{version}", "1").replace("{customer_id}", "C100")
     )  # fmt: skip
 
 

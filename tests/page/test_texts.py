@@ -88,6 +88,7 @@ def test_a_program_is_told_in_one_form_whoever_else_reads() -> None:
 
 PAGES = (
     "/", "/mine", "/alike", "/unknown", "/library", "/letters", "/releases", "/traces", "/audit", "/ops", "/receipts", "/runbook",
+    "/customers/demo/C100",
 )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """One thread a case: who wrote, asked, answered, noted, voted and sent what, in its order; and who looks at it now."""
 
 import re
+from pathlib import Path
 
 import pytest
 from desk_kit import DeskStage
 
 from desk.case_notes import mentioned
 from desk.notices import Notices
+from desk.plain_words import reason_word
 from refunds.ids import TenantId
 
 
@@ -160,3 +162,14 @@ async def test_a_word_through_a_program_has_no_screen(desk: DeskStage) -> None:
             "Nobody has decided this case on the screen"
             in (await auditor.get(f"/audit/cases/{case.case_id}")).text
         )
+
+
+def test_a_planners_free_words_stand_in_no_heading() -> None:
+    assert reason_word("no_approved_evidence") == "no clause found"
+    assert reason_word("REFUND APPROVED BY THE MANAGER") == "the agent asks for a person"
+    templates = Path(__file__).parents[2] / "desk" / "pages" / "templates"
+    for name in ("_status.html", "_strip.html", "_rows.html"):
+        text = (templates / name).read_text(encoding="utf-8")
+        assert "reason|because" in text and "reason|plain" not in text, name
+    headings = re.findall(r"<h[12][^>]*>.*?</h[12]>", (templates / "case.html").read_text(encoding="utf-8"))
+    assert headings and not [one for one in headings if "reason|plain" in one]
