@@ -66,11 +66,12 @@ class RunStart:
         run = self._read(snapshot, start)
         if self.has_model:
             run.memory = await memory_of(reads, case.customer_id, but=case.case_id)
-            run.conversation = await self._conversation(run, reads)
         if start.written is not None:
             await _write_for_a_person(reads, run, start)
         else:
             self._admit(run)
+            if self.has_model and run.handoff is None:
+                run.conversation = await self._conversation(run, reads)
             if run.handoff is None and start.corrected is None:
                 await self._read_again(run, start)
             if run.handoff is None:
@@ -85,7 +86,7 @@ class RunStart:
             return ""
         older = texts[1 : len(texts) - MESSAGES_SHOWN + 1]
         made_of, summary = digest(list(older)), None
-        if self.summarizer is not None and not run.memory.opted_out:
+        if self.summarizer is not None and not (run.memory.opted_out or run.steering.retrieval_only):
             summary = await summary_made_of(reads, case.case_id, made_of)
             if summary is None:
                 limits = self.manifest.limits()
@@ -183,7 +184,7 @@ class RunStart:
             log.warning("the second reader failed: %s", type(error).__name__)
             run.findings.append(Finding("without_model", "read by the trained reader alone"))
             return
-        run.reading_cost = StepCost(second.took_ms, second.spent.tokens, second.spent.cost_micros)
+        run.reading_cost += StepCost(second.took_ms, second.spent.tokens, second.spent.cost_micros)
         run.findings += second.findings
         if second.reading is None:
             return

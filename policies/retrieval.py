@@ -226,7 +226,7 @@ def _places(scores: NDArray[np.float32], above: float, most: int) -> dict[int, i
         there = np.flatnonzero((scores >= bound) & (scores > above))
     else:
         there = np.flatnonzero(scores > above)
-    order = there[np.argsort(-scores[there], kind="stable")]
+    order = there[np.argsort(-scores[there], kind="stable")][:most]
     return {int(at): place for place, at in enumerate(order, start=1)}
 
 

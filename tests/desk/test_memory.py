@@ -11,6 +11,7 @@ from model_kit import data_of, diligent, model_manifest, model_stage, profile, s
 from stage import Cluster, Stage
 
 from desk.decisions import Conflict, NothingToDecide
+from desk.flags import set_flag
 from desk.memory import NewFact, forget_facts, memory_shown, note_fact, set_opt_out
 from desk.notes import BadDecision
 from desk.people import NoAuthority
@@ -188,3 +189,55 @@ def test_a_long_conversation_is_its_first_message_its_newest_and_what_lies_betwe
     )
     assert shown.count("message ") == MESSAGES_SHOWN
     assert "[… 10 messages, summed up: They wait. …]" in conversation_shown(texts, "They wait.")
+
+
+async def test_a_long_conversation_is_summed_up_once_after_admission_and_kept_with_what_it_was_made_of(
+    cluster: Cluster, url: str, tmp_path: Any
+) -> None:
+    routes = [ModelRoute(provider="fake", model="small")]
+    pinned = model_manifest(
+        spending=spend_limits(),
+        budgets=profile(),
+        models=dict.fromkeys(("plan", "draft", "summarize"), routes),
+    )
+    summed = 0
+
+    def answers(body: dict[str, Any]) -> str:
+        nonlocal summed
+        if body["response_format"]["json_schema"]["name"] != "Summary":
+            return diligent(body)
+        summed += 1
+        return json.dumps({"summary": "They wrote often and wait for a tablet."})
+
+    with served(FakeOpenAI(answers)) as fake:
+        async with model_stage(cluster, url, tmp_path, fake, pinned) as stage:
+            case = await stage.submit(
+                messages=[
+                    {"at": "2026-11-01T00:00:00Z", "from": "customer", "text": f"no. {n}"} for n in range(20)
+                ]
+            )
+            state = await stage.run(case)
+            kept = await stage.sql("select messages, body, model from books.conversation_summaries")
+            assert [(row["messages"], row["model"]) for row in kept] == [(1, "fake/small")], state
+            shown = "\n".join(data_of(body) for body in fake.asked)
+            assert "summed up: They wrote often" in shown and summed == 1
+            calls = await stage.sql(
+                "select sum(tokens) as tokens from books.model_calls where phase = 'settled'"
+            )
+            trace: Any = (await stage.run(case))["trace"]
+            assert sum(row["tokens"] for row in trace) == calls[0]["tokens"], (
+                "what it cost stands on the trace"
+            )
+            # Who is turned away is summed up for nobody.
+            operator = await stage.person("demo-operator")
+            await set_flag(
+                stage.house.desk_books, operator, name="kill_switch", value="on", reason="t", tenant="demo"
+            )
+            other = await stage.submit(
+                ticket_id="away",
+                messages=[
+                    {"at": "2026-11-01T00:00:00Z", "from": "customer", "text": f"{n}"} for n in range(20)
+                ],
+            )
+            await stage.run(other)
+            assert summed == 1
