@@ -3,7 +3,8 @@
 Nothing of it is read by a rule: it informs people, and models where it may stand before them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from desk.catalogue import _
@@ -11,26 +12,13 @@ from desk.decisions import Conflict, NothingToDecide
 from desk.notes import BadDecision, check_note, clean_text
 from desk.people import Person
 from policies.retention import retention
-from records.books import Books, Row
+from records.books import Books, Row, Transaction
 from records.cases import case_by_id
-from records.memory import change_fact, erase_memory, memory_of, opt_in, opt_out, remember, summaries_of
-from refunds.ids import CaseId, CustomerId, TenantId
+from records.memory import NewFact, erase_memory, memory_of, opt_in, opt_out, remember, summaries_of
+from refunds.ids import CustomerId, TenantId
 from refunds.memory import FACT_LIMIT, CustomerMemory
-from refunds.vocabulary import MemoryAudience, MemoryKind, MemorySource
 
 EPISODES_SHOWN = 20
-
-
-@dataclass(frozen=True, slots=True)
-class NewFact:
-    """What is to be remembered; with a fact's id it takes that fact's place."""
-
-    kind: MemoryKind
-    text: str
-    source: MemorySource = "person"
-    audience: MemoryAudience = "people_and_models"
-    case_id: CaseId | None = None
-    fact_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +62,42 @@ async def memory_shown(
     return ShownMemory(tenant, customer_id, memory, tuple(await summaries_of(reads, customer_id)))
 
 
-async def note_fact(
-    books: Books, person: Person, tenant: TenantId, customer_id: CustomerId, fact: NewFact
+async def change_memory(
+    books: Books,
+    person: Person,
+    tenant: TenantId,
+    customer_id: CustomerId,
+    *,
+    facts: Sequence[NewFact] = (),
+    out: bool | None = None,
 ) -> None:
-    """Remember a fact, or say one anew. Raises NoAuthority, BadDecision, NothingToDecide, Conflict."""
+    """End the memory of a customer or begin it again, then remember facts or say some anew; all of it or nothing.
+
+    Raises NoAuthority, BadDecision, NothingToDecide, Conflict.
+    """
     person.may_submit(tenant)
+    async with books.transaction(tenant) as tx:
+        if out is not None:
+            await (opt_out(tx, customer_id, person.person) if out else opt_in(tx, customer_id))
+        for fact in facts:
+            await _note(tx, customer_id, fact, person)
+
+
+async def _note(tx: Transaction, customer_id: CustomerId, fact: NewFact, person: Person) -> None:
     text = clean_text(fact.text)
     if not text or len(text) > FACT_LIMIT:
         raise BadDecision(_("text: from 1 to %(most)s characters", most=FACT_LIMIT))
     check_note(text, "text")
+    if fact.case_id is not None:
+        case = await case_by_id(tx, fact.case_id)
+        if case is None or case.customer_id != customer_id:
+            raise NothingToDecide(_("no case %(case)s of this customer", case=fact.case_id))
     days = retention().days(fact.kind)
-    async with books.transaction(tenant) as tx:
-        if fact.case_id is not None:
-            case = await case_by_id(tx, fact.case_id)
-            if case is None or case.customer_id != customer_id:
-                raise NothingToDecide(_("no case %(case)s of this customer", case=fact.case_id))
-        if fact.fact_id is not None:
-            done = await change_fact(
-                tx, customer_id, fact.fact_id, text, audience=fact.audience, person=person.person, days=days
-            )
-            if not done:
-                raise NothingToDecide(_("this is not remembered, or not any more"))
-            return
-        written = await remember(
-            tx,
-            customer_id,
-            fact.kind,
-            text,
-            source=fact.source,
-            audience=fact.audience,
-            case_id=fact.case_id,
-            person=person.person,
-            days=days,
-        )
-    if written is None:
-        raise Conflict(_("nothing more is remembered of this customer: they opted out, or a page is full"))
+    if await remember(tx, customer_id, replace(fact, text=text), person.person, days=days):
+        return
+    if fact.fact_id is not None:
+        raise NothingToDecide(_("this is not remembered, or not any more"))
+    raise Conflict(_("nothing more is remembered of this customer: they opted out, or a page is full"))
 
 
 async def forget_facts(
@@ -121,15 +110,3 @@ async def forget_facts(
     if fact_id is not None and not gone:
         raise NothingToDecide(_("this is not remembered, or not any more"))
     return gone
-
-
-async def set_opt_out(
-    books: Books, person: Person, tenant: TenantId, customer_id: CustomerId, *, out: bool
-) -> None:
-    """Remember nothing of a customer from now on, or remember them again. Raises NoAuthority."""
-    person.may_submit(tenant)
-    async with books.transaction(tenant) as tx:
-        if out:
-            await opt_out(tx, customer_id, person.person)
-        else:
-            await opt_in(tx, customer_id)

@@ -9,11 +9,12 @@ from pydantic import Field
 from desk.authentication import desk_services, signed_in
 from desk.bodies import StrictRoute
 from desk.catalogue import _
-from desk.memory import NewFact, forget_facts, memory_shown, note_fact, set_opt_out
+from desk.memory import change_memory, forget_facts, memory_shown
 from desk.notes import BadDecision
 from desk.people import Person
 from desk.schemas import Failure, Strict
 from desk.services import DeskServices
+from records.memory import NewFact
 from refunds.ids import CaseId, CustomerId, TenantId
 from refunds.memory import FACT_LIMIT
 from refunds.vocabulary import MemoryAudience, MemoryKind, MemorySource
@@ -71,12 +72,18 @@ async def changed(
 ) -> dict[str, object]:
     """Remember facts, say some anew, end the memory of a customer or begin it again; what is remembered then."""
     of, customer = _of(person, tenant), CustomerId(customer_id)
-    if body.opted_out is not None:
-        await set_opt_out(services.books, person, of, customer, out=body.opted_out)
-    for fact in body.facts:
-        case_id = CaseId(fact.case_id) if fact.case_id else None
-        new = NewFact(fact.kind, fact.text, fact.source, fact.audience, case_id, fact.fact_id)
-        await note_fact(services.books, person, of, customer, new)
+    facts = [
+        NewFact(
+            fact.kind,
+            fact.text,
+            fact.source,
+            fact.audience,
+            CaseId(fact.case_id) if fact.case_id else None,
+            fact.fact_id,
+        )
+        for fact in body.facts
+    ]
+    await change_memory(services.books, person, of, customer, facts=facts, out=body.opted_out)
     return (await memory_shown(services.books, person, of, customer)).to_json()
 
 

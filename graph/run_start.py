@@ -70,7 +70,7 @@ class RunStart:
             await _write_for_a_person(reads, run, start)
         else:
             self._admit(run)
-            if self.has_model and run.handoff is None:
+            if self.has_model and run.handoff is None and not (run.reading and run.reading.urgent):
                 run.conversation = await self._conversation(run, reads)
             if run.handoff is None and start.corrected is None:
                 await self._read_again(run, start)

@@ -10,22 +10,27 @@ from itertools import pairwise
 _TITLED = re.compile(r"^\W*internal\s*[:)\]–-]|[(\[]internal[)\]]", re.IGNORECASE)
 """How a title says that it is not for customers."""
 
-_SOMEBODY = r"(?:the\s+|your\s+|a\s+)?(?:customers?|callers?|users?|clients?)\b"
+_SOMEBODY = r"(?:the\s+|your\s+|a\s+)?(?:customers?|callers?|users?|clients?|buyers?|shoppers?|guests?)\b"
+_ONE = r"(?:the\s+|a\s+)?(?:customers?|callers?|buyers?|shoppers?|guests?)"
+_BUTTON = r"(?-i:\[[A-Z][\w&' -]{2,40}\])"
 _STAFF = re.compile(
     # The name of a program that staff call, and a button that they press.
-    r"\b[a-z]+(?:_[a-z0-9]+)+_\d{2,}\b|\[[A-Z][\w&' -]{2,40}\]|"
+    rf"\b[a-z]+(?:_[a-z0-9]+)+_\d{{2,}}\b|\b(?:click(?:\s+on)?|using|with|in)\s+{_BUTTON}|{_BUTTON}\s*(?:option|step|$)|"
     # What somebody is told to do with a customer.
     rf"\b(?:ask|tell|inform|advise|remind|help|transfer|reassure)\s+(?:{_SOMEBODY}|them\s+(?:that|to|for|they|the|you)\b)|"
-    rf"\b(?:apologi[sz]e|explain|offer|give)\s+(?:\w+\s+)?(?:to\s+)?{_SOMEBODY}|"
-    r"\bget\s+the\s+customer['’]s\b|\bhave\s+the\s+(?:customer|user|caller)\b|\bif\s+they\s+(?:say|said|don['’]t\s+have)\b|"
-    r"\bif\s+(?:the\s+)?(?:customer|caller)\s+(?:says?|said|asks?|wants?|insists?|refuses?|forgot|cannot|can)\b|"
-    r"\b(?:support\s+|service\s+)?(?:agents?|representatives?|associates?)\s+(?:should|must)\b|\bfor\s+support\s+agents\b|"
-    r"\b(?:subflows?|flows?\s+(?:above|below)|oracle|survey|knowledge\s+base)\b|\bcopy/paste\b|"
-    r"\b(?:enter|type|fill|submit|record|click|select|write)\b[^.\n]{0,60}\b(?:input\s+form|text\s*box|the\s+box|toggle|next\s+step)\b",
-    re.IGNORECASE,
+    rf"(?:^|[.!?:;>]\s*|\bthen\s+|\band\s+|,\s*)(?:apologi[sz]e|explain|offer|give)\s+(?:\w+\s+)?(?:to\s+)?{_SOMEBODY}|"
+    rf"\bif\s+they\s+(?:say|said|complain|don['’]t\s+have)\b|\bget\s+the\s+customer['’]s\b|\bhave\s+the\s+(?:customer|user|caller)\b|"
+    rf"\bif\s+{_ONE}\s+(?:says?|said|asks?|wants?|insists?|refuses?|forgot|is\s+(?:angry|upset)|has\s+had)\b|\bif\s+customers\s+ask\b|"
+    # Who works there, and what is not to be said outside.
+    r"\b(?:agents?|representatives?|associates?|employees?|staff)\s+(?:should|must\s+(?:not|follow)|may|can)\b"
+    r"(?!\s+(?:review|see|help|answer))|\bmanagers?\s+approve\b|\bsupervisors?\s+must\b|\bfor\s+support\s+agents\b|\bescalate\s+(?:it\s+)?to\b|\binternal\s+use\b|\bconfidential\b|"
+    r"\bdo\s+not\s+disclose\b|\bgoodwill\s+(?:code|credit)\b|\brefund\s+code\b|\bwhen\s+the\s+person\s+is\b|"
+    r"\b(?:subflows?|flows?\s+(?:above|below)|oracle|fill\s+out\s+the\s+survey|for\s+the\s+survey|knowledge\s+base)\b|\bcopy/paste\b|"
+    r"\b(?:enter|type|fill|submit|record|select|write)\b[^.\n]{0,60}\b(?:input\s+form|text\s*box|the\s+box|toggle)\b|"
+    r"\b(?:fragen|bitten|informieren|sagen)\s+sie\s+(?:den|die|dem|der)\s+kund\w+|\bmitarbeiter(?:innen)?\s+(?:dürfen|sollen|müssen|können)\b|"
+    r"\bnur\s+für\s+den\s+internen\b|\bvertraulich\b|\bkulanz\s+gewähren\b",
+    re.IGNORECASE | re.MULTILINE,
 )
-_CASED = re.compile(r"\[[A-Z][\w&' -]{2,40}\]")
-
 _OFFER = re.compile(
     r"\b(?:promo\w*|promotions?|campaigns?|limited[\s-]time|introductory|sign-?up\s+bonus)\b", re.IGNORECASE
 )
@@ -46,13 +51,7 @@ def is_titled_internal(title: str) -> bool:
 
 def is_for_staff(text: str) -> bool:
     """Whether a text tells somebody who serves customers what to do."""
-    found = _STAFF.search(text)
-    while found is not None:
-        # A bracket counts only where it is written as a button is.
-        if not found[0].startswith("[") or _CASED.match(found[0]):
-            return True
-        found = _STAFF.search(text, found.end())
-    return False
+    return _STAFF.search(text) is not None
 
 
 def window_of(title: str, text: str) -> tuple[date, date] | None:

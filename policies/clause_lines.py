@@ -10,7 +10,7 @@ the clause: {"rule": "delivered-return", "clause": "retail-042"}. A guideline of
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -168,7 +168,7 @@ def _group(line: ClauseLine, edition: Edition) -> _Group:
     """The document of a line: its section, the one that it names, or its own."""
     title = line.section or line.title or line.document or line.id
     status = line.status or "approved"
-    for_staff = is_titled_internal(title) or (line.title is not None and is_for_staff(line.text))
+    for_staff = is_titled_internal(title) or (line.status is None and is_for_staff(line.text))
     window = window_of(title, line.text) if line.title is not None else None
     said_days = line.effective is not None or line.expires is not None
     first, after = window if window and not said_days else (None, None)
@@ -184,21 +184,26 @@ def _group(line: ClauseLine, edition: Edition) -> _Group:
 
 
 def _names(groups: Iterable[_Group]) -> dict[_Group, str]:
-    """An id for each document, from its name; with a hash where two would have one, or one none."""
+    """An id for each document. It follows from the name, the region and the status, so that versions share it and a
+    later one takes an earlier one's place; with a hash where names have one slug, or documents of a version one id."""
     slugs = {group: re.sub(r"[^a-z0-9]+", "-", group.name.lower()).strip("-")[:100] for group in groups}
-    once = Counter(slugs.values())
-    return {
-        group: slug if slug and once[slug] == 1 else f"{slug or 'section'}-{_apart(group, slugs)}"
-        for group, slug in slugs.items()
-    }
-
-
-def _apart(group: _Group, groups: Iterable[_Group]) -> str:
-    """What tells a document from others of its slug: its name, and where that is theirs too, all that is said of it."""
-    if sum(other.name == group.name for other in groups) == 1:
-        return digest(group.name)[:8]
-    said = (group.name, group.region, group.status, group.effective_on.isoformat(), str(group.expires_on))
-    return digest(list(said))[:8]
+    names: dict[str, set[str]] = defaultdict(set)
+    for group, slug in slugs.items():
+        names[slug].add(group.name)
+    ids: dict[_Group, str] = {}
+    for group, slug in slugs.items():
+        alone = slug and len(names[slug]) == 1
+        parts = [slug or "section"] + ([] if alone else [digest(group.name)[:8]])
+        parts += [] if group.status == "approved" else [group.status]
+        parts += [] if group.region == _ANYWHERE else [group.region.lower()]
+        ids[group] = "-".join(parts)
+    taken: set[tuple[str, int]] = set()
+    for group in sorted(ids, key=lambda one: (one.expires_on is not None, one.effective_on)):
+        if (ids[group], group.version) in taken:
+            days = [group.effective_on.isoformat(), str(group.expires_on), group.title]
+            ids[group] = f"{ids[group]}-{digest(days)[:8]}"
+        taken.add((ids[group], group.version))
+    return ids
 
 
 def _document(

@@ -38,6 +38,10 @@ class FreeFacts:
     """What the books know of the customer, which a reply need not repeat."""
 
 
+_TYPESET = {0xA0: " ", 0x202F: " ", 0x2026: "..."}
+"""What typesetters write, and no letter that looks like another."""
+
+
 def placed(text: str, paragraphs: Sequence[str]) -> str:
     """A reply with the sentences of code at their places."""
     return MARK.sub(lambda found: paragraphs[int(found[1]) - 1], text).strip()
@@ -45,6 +49,9 @@ def placed(text: str, paragraphs: Sequence[str]) -> str:
 
 def wrong_around(text: str, facts: FreeFacts) -> str | None:
     """The first thing that is wrong with a model's reply; None where nothing is."""
+    typed = text.translate(_TYPESET)
+    if unicodedata.normalize("NFKC", typed) != unicodedata.normalize("NFC", typed):
+        return "the reply has letters that look like others"
     return _form(text, facts) or _language(text, facts) or _private(text, facts) or _said(text, facts)
 
 
@@ -53,7 +60,14 @@ def _form(text: str, facts: FreeFacts) -> str | None:
     wanted = list(range(1, facts.places + 1))
     if marks != wanted:
         return f"the places {', '.join(f'{{{n}}}' for n in wanted)} stand in it once each and in this order"
+    if any(MARK.search(line) and not MARK.fullmatch(line.strip()) for line in text.split("\n")):
+        return "each place stands on a line of its own, without a word beside it"
     free = MARK.sub(" ", text)
+    odd = next(
+        (char for char in free if char.isalpha() and not unicodedata.name(char, "").startswith("LATIN")), None
+    )
+    if odd is not None or re.search(r"\w[.·_]\w[.·_]\w", free):
+        return "the reply has letters that are not Latin, or words taken apart"
     if re.search(r"[{}\[\]<>|`]", free):
         return "the reply has a bracket in it that marks no place"
     if len(free) > LONGEST:
@@ -134,14 +148,17 @@ def _said(text: str, facts: FreeFacts) -> str | None:
     goods = [re.escape(name) for name in facts.goods if len(name) > 2]
     for whole in sentences(text):
         sentence = re.sub("|".join(goods), "it", whole) if goods else whole
-        # Where a reply says back what the customer wrote, what was asked for may be named: nothing is said of it.
+        # A fixed phrase is harmless as it stands. Where a reply says back what the customer wrote, what was asked for
+        # may be named, in a few words: nothing is said of it, and nothing follows it that is not looked at.
+        sentence = _of("harmless").sub(" ", sentence)
         own = _of("reports").sub(" ", sentence)
         for found, why in (
             (_NUMBERS.search(sentence), "a number or a date"),
             (_SIGN.search(sentence) or _of("amounts").search(sentence), "an amount or a number"),
             (_of("times").search(sentence) or _CASED_TIMES.search(sentence), "a time"),
             (_of("secrets").search(sentence), "something secret that is asked for"),
-            (_of("promises").search(own), "a promise, or what sounds like one"),
+            (_of("promises").search(sentence), "a promise, or what sounds like one"),
+            (_of("gainsays").search(sentence), "what takes back what is decided"),
             (_of("money").search(own), "a word about money or its return"),
             (_of("unkind").search(sentence), "blame"),
             (_of("legal").search(sentence), "law"),

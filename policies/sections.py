@@ -83,17 +83,21 @@ def _parts(block: _Block, limit: int) -> Iterator[str]:
 
 
 def _cut(text: str, limit: int) -> Iterator[str]:
-    part = ""
-    for sentence in _SENTENCE.split(text):
-        for at in range(0, len(sentence), limit):
-            piece = sentence[at : at + limit]
-            joined = text[text.find(part) : text.find(piece, text.find(part)) + len(piece)] if part else piece
-            if part and len(joined) > limit:
-                yield part
-                joined = piece
-            part = joined
-    if part:
-        yield part
+    """A text in pieces of whole sentences; a sentence that is too long by itself is cut where the limit is."""
+    start = end = 0
+    for found in (*_SENTENCE.finditer(text), None):
+        upto = len(text) if found is None else found.start()
+        if upto - start > limit and end > start:
+            yield text[start:end].strip()
+            start = end
+            while start < len(text) and text[start].isspace():
+                start += 1
+        while upto - start > limit:
+            yield text[start : start + limit]
+            start += limit
+        end = upto
+    if text[start:].strip():
+        yield text[start:].strip()
 
 
 def _introduced(found: list[Passage], limit: int) -> list[Passage]:

@@ -23,6 +23,18 @@ class KeptSummary:
     model: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewFact:
+    """What is to be remembered; with a fact's id it takes that fact's place."""
+
+    kind: MemoryKind
+    text: str
+    source: MemorySource = "person"
+    audience: MemoryAudience = "people_and_models"
+    case_id: CaseId | None = None
+    fact_id: UUID | None = None
+
+
 async def summary_made_of(reads: Reads, case_id: CaseId, made_of: str) -> str | None:
     """The summary of exactly these messages; None where none is kept."""
     row = await reads.row("summary_made_of", case_id=case_id, made_of=made_of)
@@ -31,6 +43,7 @@ async def summary_made_of(reads: Reads, case_id: CaseId, made_of: str) -> str | 
 
 async def keep_summary(tx: Transaction, kept: KeptSummary, *, days: int) -> None:
     """Keep a summary for so many days; of nobody who wants nothing remembered."""
+    await tx.rows("lock_memory", customer_id=kept.customer_id)
     await tx.rows(
         "insert_summary",
         case_id=kept.case_id,
@@ -86,48 +99,26 @@ def _episode(row: Row) -> PastCase:
 
 
 async def remember(
-    tx: Transaction,
-    customer_id: CustomerId,
-    kind: MemoryKind,
-    text: str,
-    *,
-    source: MemorySource,
-    audience: MemoryAudience,
-    case_id: CaseId | None,
-    person: PersonId,
-    days: int,
-) -> UUID | None:
-    """Write down a fact; None of a customer who wants nothing remembered, or of whom too much is."""
-    row = await tx.row(
-        "insert_fact",
-        customer_id=customer_id,
-        kind=kind,
-        body=text,
-        source=source,
-        audience=audience,
-        case_id=case_id,
-        person=person,
-        days=days,
-        most=FACTS,
-    )
-    return None if row is None else UUID(str(row["fact_id"]))
-
-
-async def change_fact(
-    tx: Transaction,
-    customer_id: CustomerId,
-    fact_id: UUID,
-    text: str,
-    *,
-    audience: MemoryAudience,
-    person: PersonId,
-    days: int,
+    tx: Transaction, customer_id: CustomerId, fact: NewFact, person: PersonId, *, days: int
 ) -> bool:
-    """Say a fact anew, as of now; False where it is not there."""
-    row = await tx.row(
-        "change_fact", customer_id=customer_id, fact_id=fact_id, body=text, audience=audience, person=person, days=days
-    )  # fmt: skip
-    return row is not None
+    """Write down a fact for so many days, or say one anew that is there.
+
+    False of a customer who wants nothing remembered, of whom too much is, or whose fact is not there.
+    """
+    said = {
+        "customer_id": customer_id,
+        "kind": fact.kind,
+        "body": fact.text,
+        "source": fact.source,
+        "audience": fact.audience,
+        "case_id": fact.case_id,
+        "person": person,
+        "days": days,
+    }
+    await tx.rows("lock_memory", customer_id=customer_id)
+    if fact.fact_id is not None:
+        return await tx.row("change_fact", fact_id=fact.fact_id, **said) is not None
+    return await tx.row("insert_fact", most=FACTS, **said) is not None
 
 
 async def erase_memory(tx: Transaction, customer_id: CustomerId, fact_id: UUID | None = None) -> int:
@@ -142,7 +133,8 @@ async def erase_memory(tx: Transaction, customer_id: CustomerId, fact_id: UUID |
 
 
 async def opt_out(tx: Transaction, customer_id: CustomerId, person: PersonId) -> None:
-    """Remember nothing of a customer from now on, and erase_memory what is."""
+    """Remember nothing of a customer from now on, and erase what is."""
+    await tx.rows("lock_memory", customer_id=customer_id)
     await tx.rows("opt_out", customer_id=customer_id, person=person)
     await erase_memory(tx, customer_id)
 

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from desk.catalogue import _
-from desk.memory import NewFact, forget_facts, memory_shown, note_fact, set_opt_out
+from desk.memory import change_memory, forget_facts, memory_shown
 from desk.notes import BadDecision
 from desk.pages.forms import Opened, SentForm, actor, visitor
 from desk.pages.render import page
 from desk.sessions import Visit
 from policies.retention import retention
+from records.memory import NewFact
 from refunds.ids import CustomerId, TenantId
 from refunds.vocabulary import MemoryAudience, MemoryKind, MemorySource
 
@@ -69,13 +70,13 @@ async def changed(
                 audience=act.one_of("audience", get_args(MemoryAudience)),
                 fact_id=_fact_id(act) if act.text("act") == "change" else None,
             )
-            await note_fact(services.books, person, of, customer, fact)
+            await change_memory(services.books, person, of, customer, facts=[fact])
         case "erase":
             await forget_facts(services.books, person, of, customer, _fact_id(act))
         case "erase_all":
             await forget_facts(services.books, person, of, customer)
         case wanted:
-            await set_opt_out(services.books, person, of, customer, out=wanted == "opt_out")
+            await change_memory(services.books, person, of, customer, out=wanted == "opt_out")
     return RedirectResponse(f"/customers/{quote(tenant)}/{quote(customer_id, safe='')}", status_code=303)
 
 

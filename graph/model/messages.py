@@ -46,8 +46,13 @@ def remembered(case_id: CaseId, plan_context: PlanContext) -> str:
 def fenced(case_id: CaseId, kind: str, text: str) -> str:
     """A text as data, whatever it says. The name of its fence follows from the case and the text."""
     name = sha256(f"{case_id}:{kind}:{text}")[:16]
-    clean = _CONTROL.sub(" ", text).replace(name, "")
+    clean = without_controls(text).replace(name, "")
     return f"<data {kind} {name}>\n{clean}\n</data {name}>"
+
+
+def without_controls(text: str) -> str:
+    """A text without what cannot be seen."""
+    return _CONTROL.sub(" ", text)
 
 
 def shortened(text: str, limit: int) -> str:

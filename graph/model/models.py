@@ -11,6 +11,7 @@ from graph.model.critic import ModelCritic
 from graph.model.drafter import ModelDrafter
 from graph.model.embedding import Embedding
 from graph.model.endpoint import Endpoint
+from graph.model.evidence_cache import CachedEvidenceReader
 from graph.model.evidence_reader import ModelEvidenceReader
 from graph.model.moderation import ByEndpoint, ByRule, Moderator
 from graph.model.planner import ModelPlanner
@@ -65,7 +66,7 @@ def models_of(
 
     planner, drafter = asking("plan"), asking("draft")
     second = ModelReader(asking("read")) if "read" in manifest.models else None
-    cited = ModelEvidenceReader(asking("cite")) if "cite" in manifest.models else None
+    cited = CachedEvidenceReader(ModelEvidenceReader(asking("cite"))) if "cite" in manifest.models else None
     critic = ModelCritic(asking("critique")) if "critique" in manifest.models else None
     older = ModelSummarizer(asking("summarize")) if "summarize" in manifest.models else None
     moderator: Moderator = ByRule()

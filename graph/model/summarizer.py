@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from graph.model.asking import Asking, call_context
 from graph.model.endpoint import ModelQuestion
-from graph.model.messages import sections, shortened, written_data
+from graph.model.messages import sections, shortened, without_controls, written_data
 from graph.planner import PlanContext
 from graph.summarizer import Summarized
 from policies.spending import Sum
@@ -57,7 +57,9 @@ class ModelSummarizer:
         context = call_context(plan_context, "summarize", Sum(), 0)
         question = ModelQuestion(self.asking.prompt.text, work, Summary, MOST_TOKENS)
         asked = await self.asking.ask(context, question, Summary)
-        text = mask(asked.value.summary, plan_context.known).strip() if asked.value is not None else None
+        text = (
+            mask(without_controls(asked.value.summary), plan_context.known).strip() if asked.value else None
+        )
         return Summarized(text or None, asked.spent, asked.findings)
 
 

@@ -12,13 +12,13 @@ from stage import Cluster, Stage
 
 from desk.decisions import Conflict, NothingToDecide
 from desk.flags import set_flag
-from desk.memory import NewFact, forget_facts, memory_shown, note_fact, set_opt_out
+from desk.memory import change_memory, forget_facts, memory_shown
 from desk.notes import BadDecision
 from desk.people import NoAuthority
 from graph.run import MESSAGES_SHOWN, conversation_shown
 from policies.manifest import ModelRoute
 from policies.retention import retention
-from records.memory import forget_expired, memory_of
+from records.memory import NewFact, forget_expired, memory_of
 from refunds.ids import CustomerId, TenantId
 
 DEMO = TenantId("demo")
@@ -27,7 +27,8 @@ CUSTOMER = CustomerId("C100")
 
 async def note(stage: Stage, kind: Any, text: str, **given: Any) -> None:
     person = await stage.person("demo-reviewer")
-    await note_fact(stage.house.desk_books, person, DEMO, CUSTOMER, NewFact(kind, text, **given))
+    fact = NewFact(kind, text, **given)
+    await change_memory(stage.house.desk_books, person, DEMO, CUSTOMER, facts=[fact])
 
 
 async def remembered(stage: Stage) -> Any:
@@ -78,14 +79,40 @@ async def test_it_is_said_anew_erased_and_swept_when_its_time_is_over(stage: Sta
     assert await stage.count("customer_facts") == 0
 
 
+async def test_what_is_said_anew_is_said_whole(stage: Stage) -> None:
+    await note(stage, "note", "writes German")
+    [fact] = (await remembered(stage))["facts"]
+    await note(stage, "language", "German", source="customer", fact_id=fact["fact_id"])
+    [fact] = (await remembered(stage))["facts"]
+    assert (fact["kind"], fact["text"], fact["source"]) == ("language", "German", "customer")
+    person = await stage.person("demo-reviewer")
+    anew = NewFact("language", "English", fact_id=fact["fact_id"])
+    await stage.move_clock(days=retention().language + 1)
+    with pytest.raises(NothingToDecide):
+        await change_memory(stage.house.desk_books, person, DEMO, CUSTOMER, facts=[anew])
+
+
+async def test_of_a_change_all_or_nothing_is_remembered(stage: Stage) -> None:
+    person, books = await stage.person("demo-reviewer"), stage.house.desk_books
+    await note(stage, "note", "one")
+    with pytest.raises(BadDecision):
+        await change_memory(
+            books, person, DEMO, CUSTOMER, out=False, facts=[NewFact("note", "two"), NewFact("note", "")]
+        )
+    assert [fact["text"] for fact in (await remembered(stage))["facts"]] == ["one"]
+    with pytest.raises(Conflict):
+        await change_memory(books, person, DEMO, CUSTOMER, out=True, facts=[NewFact("note", "two")])
+    assert not (await remembered(stage))["opted_out"]
+
+
 async def test_who_wants_nothing_remembered_has_nothing_remembered(stage: Stage) -> None:
     person, books = await stage.person("demo-reviewer"), stage.house.desk_books
     await note(stage, "note", "one")
-    await set_opt_out(books, person, DEMO, CUSTOMER, out=True)
+    await change_memory(books, person, DEMO, CUSTOMER, out=True)
     assert ((await remembered(stage))["facts"], (await remembered(stage))["opted_out"]) == ([], True)
     with pytest.raises(Conflict):
         await note(stage, "note", "two")
-    await set_opt_out(books, person, DEMO, CUSTOMER, out=False)
+    await change_memory(books, person, DEMO, CUSTOMER, out=False)
     await note(stage, "note", "three")
     assert len((await remembered(stage))["facts"]) == 1
 
@@ -105,7 +132,7 @@ async def test_not_everybody_may_change_it_and_nobody_of_another_shop(stage: Sta
     auditor = await stage.person("demo-auditor")
     assert await memory_shown(stage.house.desk_books, auditor, DEMO, CUSTOMER)
     with pytest.raises(NoAuthority):
-        await note_fact(stage.house.desk_books, auditor, DEMO, CUSTOMER, NewFact("note", "x"))
+        await change_memory(stage.house.desk_books, auditor, DEMO, CUSTOMER, facts=[NewFact("note", "x")])
     with pytest.raises(NoAuthority):
         await memory_shown(stage.house.desk_books, auditor, TenantId("rival"), CUSTOMER)
     for text in ("", " ", "x" * 501, "\x00"):
@@ -175,7 +202,7 @@ async def test_no_memory_decides_money_and_none_is_an_instruction(
             assert "memory:\n<data memory" in shown and "earlier_cases" in shown
             assert "for colleagues alone" not in shown
             person = await stage.person("demo-reviewer")
-            await set_opt_out(stage.house.desk_books, person, DEMO, CUSTOMER, out=True)
+            await change_memory(stage.house.desk_books, person, DEMO, CUSTOMER, out=True)
             asked_before = len(fake.asked)
             await stage.paused(order_id="X1", ticket_id="m-2")
             assert "memory:" not in "\n".join(data_of(body) for body in fake.asked[asked_before:])

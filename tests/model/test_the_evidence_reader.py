@@ -140,3 +140,26 @@ async def test_a_model_that_cites_what_a_text_commands_cites_nothing(
                 state = await stage.run(case)
                 assert state["citations"] == [], (text, state)
             assert await stage.count("disbursements") == 0
+
+
+async def test_the_same_question_over_the_same_clauses_is_read_once_and_another_edition_anew(
+    cluster: Cluster, url: str, tmp_path: Path
+) -> None:
+    with served(FakeOpenAI(reading(naming(RIGHT)))) as fake:
+        async with model_stage(cluster, url, tmp_path, fake, pinned()) as stage:
+
+            async def cited(name: str, question: str = QUESTION) -> tuple[object, int]:
+                before = len(fake.asked)
+                case = await stage.submit(question=question, intent="policy_question", ticket_id=name)
+                state = await stage.run(case)
+                forms = [body["response_format"]["json_schema"]["name"] for body in fake.asked[before:]]
+                return state["citations"], forms.count("ClauseRead")
+
+            assert await cited("one") == (["damage-report-v1"], 2)
+            assert await cited("two", f"  {QUESTION.upper()} ") == (["damage-report-v1"], 0)
+            assert await cited("three", QUESTION.replace("kettle", "toaster")) == (["damage-report-v1"], 2)
+            # What is read is part of what is remembered: another wording among those offered is another question.
+            await stage.sql(
+                "update books.policy_clauses set quote = quote || ' Today, too.' where document_id = 'damage-report' and clause = '1'"
+            )
+            assert await cited("four") == (["damage-report-v1"], 2)

@@ -1,5 +1,9 @@
 -- Memory: what is remembered of a customer. Information for people and models; no rule and no check of money reads it.
 
+-- lock_memory --
+-- Whoever writes of a customer waits for the other who does: nothing is written beside an opting out.
+select pg_advisory_xact_lock(hashtextextended('memory ' || tenant() || ' ' || %(customer_id)s, 8));
+
 -- facts_of --
 -- The facts of a customer that have not run out, the newest of each kind first; `counts` says which of a kind counts.
 select fact_id, customer_id, kind, body, source, audience, case_id, person, said_at, expires_at,
@@ -18,9 +22,10 @@ where not exists (select from memory_opt_outs o where o.tenant = tenant() and o.
 returning fact_id;
 
 -- change_fact --
-update customer_facts set body = %(body)s, audience = %(audience)s, person = %(person)s, said_at = clock(),
-  expires_at = clock() + make_interval(days => %(days)s)
-where tenant = tenant() and customer_id = %(customer_id)s and fact_id = %(fact_id)s
+-- All of a fact that has not run out: who says it now says what kind it is and where it is from.
+update customer_facts set kind = %(kind)s, body = %(body)s, source = %(source)s, audience = %(audience)s,
+  case_id = coalesce(%(case_id)s::uuid, case_id), person = %(person)s, said_at = clock(), expires_at = clock() + make_interval(days => %(days)s)
+where tenant = tenant() and customer_id = %(customer_id)s and fact_id = %(fact_id)s and expires_at > clock()
 returning fact_id;
 
 -- delete_facts --
