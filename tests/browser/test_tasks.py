@@ -66,6 +66,21 @@ def test_a_hand_over_becomes_a_cited_reply(desk: Any) -> None:
     assert keys.pressed <= 6
 
 
+def test_a_clause_that_is_offered_answers_in_two_keys(desk: Any) -> None:
+    house = desk.house
+    case = house.submit(order_id="X523", question="Where is my parcel?", intent="order_question")
+    until(lambda: house.status(case) == "needs_human", "read")
+    keys = keys_at(desk, f"/cases/{case}")
+    quote = keys.page.locator("blockquote", has=keys.page.locator("[data-key='1']")).evaluate(
+        "one => one.firstChild.textContent"
+    )
+    keys.press("1", "s")
+    until(lambda: house.status(case) in {"replied", "closed_by_human"}, "answered")
+    [row] = house.sql("select reply from books.takeovers where case_id = %s", case)
+    assert quote in row["reply"]
+    assert keys.pressed <= 2
+
+
 def test_a_hand_over_becomes_a_proposal_of_ones_own_in_three_keys(desk: Any) -> None:
     house = desk.house
     case = house.submit(
